@@ -1,0 +1,22 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+
+/** The times of one run. */
+export interface TimeGrid {
+  /** What the model is told at each step, in the model's units; length N. */
+  readonly timesteps: readonly number[];
+  /** Noise levels, falling, length N + 1; the last is where the run ends. */
+  readonly sigmas: readonly number[];
+}
+
+/** One sampling run: advances a latent step by step. Multistep solvers keep past outputs until `dispose`. */
+export interface Solver extends TimeGrid {
+  /**
+   * @param index which step, 0 … N-1, in order
+   * @param output what the model returned (after guidance)
+   * @param sample the latent before the step
+   * @param noise fresh normal noise of the latent's shape, for solvers that ask for it
+   * @returns the latent after the step; the caller owns it
+   */
+  step(index: number, output: Tensor, sample: Tensor, noise?: () => Tensor): Tensor;
+  dispose(): void;
+}

@@ -1,0 +1,74 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+
+/**
+ * How a parameter is stored in a checkpoint (PyTorch's order) and how the layers want it.
+ * - `matrix`: stored `[out, in]`, handed to layers as `[in, out]`, the only order wasm multiplies fast.
+ * - `plain`: handed over as stored (vectors, tables, norms).
+ * - `conv2d`: stored `[out, in, kh, kw]`, handed over as `[kh, kw, in, out]`.
+ * - `conv3d`: stored `[out, in, kt, kh, kw]`, handed over as `[kt, kh, kw, in, out]`.
+ */
+export type Layout = 'matrix' | 'plain' | 'conv2d' | 'conv3d';
+
+/** One parameter of a model: its name in the checkpoint, its stored shape, and its layout. */
+export interface Parameter {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly layout: Layout;
+}
+
+/** Every parameter of a model, in the order of its forward pass. */
+export type ParameterTable = readonly Parameter[];
+
+/** The parameters of one module. Tensors stay owned by the store that lent them: never dispose them. */
+export interface Params {
+  /** The tensor called `name` inside this module; throws a CheckpointError naming the full key when absent. */
+  tensor(name: string): Tensor;
+  has(name: string): boolean;
+  /** The sub-module called `prefix`: `at('attn.to_q').tensor('weight')`. */
+  at(prefix: string): Params;
+}
+
+/**
+ * Where a model's weights live while it runs: all in memory, or on disk with one block brought in at a time.
+ * Names given to `resident` and `use` are module prefixes such as `transformer_blocks.3`.
+ */
+export interface WeightStore {
+  /** Parameters outside every block; they stay in memory until `dispose`. */
+  readonly resident: Params;
+  /** Runs `work` while the parameters under `prefix` are in memory. `next` may be read meanwhile. */
+  use<T>(prefix: string, work: (params: Params) => T, next?: string): Promise<T>;
+  /** Bytes that the resident parameters take. */
+  readonly bytes: number;
+  dispose(): void;
+}
+
+/** Number of elements of all parameters of `table`. */
+export function parameterCount(table: ParameterTable): number {
+  return table.reduce((sum, p) => sum + p.shape.reduce((a, b) => a * b, 1), 0);
+}
+
+/** A weight matrix and, unless `bias` is false, its bias. */
+export function linear(name: string, inputs: number, outputs: number, bias = true): ParameterTable {
+  const weight: Parameter = { name: `${name}.weight`, shape: [outputs, inputs], layout: 'matrix' };
+  return bias ? [weight, vector(`${name}.bias`, outputs)] : [weight];
+}
+
+/** A one-dimensional parameter such as a norm's weight. */
+export function vector(name: string, size: number): Parameter {
+  return { name, shape: [size], layout: 'plain' };
+}
+
+/** A parameter handed over exactly as stored. */
+export function plain(name: string, shape: readonly number[]): Parameter {
+  return { name, shape, layout: 'plain' };
+}
+
+/** `table` with every name put under `prefix`. */
+export function scoped(prefix: string, table: ParameterTable): ParameterTable {
+  return table.map(p => ({ ...p, name: `${prefix}.${p.name}` }));
+}
+
+/** `build(0) … build(count - 1)`, each under `prefix.i`. */
+export function repeated(prefix: string, count: number, build: (index: number) => ParameterTable): ParameterTable {
+  return Array.from({ length: count }, (_, i) => scoped(`${prefix}.${i}`, build(i))).flat();
+}

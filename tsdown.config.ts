@@ -1,0 +1,6 @@
+import { defineConfig } from 'tsdown';
+
+export default defineConfig([
+  { entry: ['src/index.ts'], format: ['esm', 'cjs'], dts: true, shims: true, platform: 'node', target: 'node20' },
+  { entry: ['src/cli.ts'], format: ['esm'], dts: false, shims: true, platform: 'node', target: 'node20', clean: false },
+]);
