@@ -1,0 +1,50 @@
+import { Command, CommanderError, Option } from 'commander';
+import { ErtaError } from '../errors';
+
+/** Options that every command takes; read them with `command.optsWithGlobals<GlobalOptions>()`. */
+export interface GlobalOptions {
+  backend: string;
+  verbose: boolean;
+}
+
+function program(): Command {
+  return new Command('ertacache')
+    .description('Fast diffusion sampling: reuse work between denoising steps, without training.')
+    .addOption(
+      new Option('--backend <name>', 'where tensors run')
+        .choices(['auto', 'gpu', 'native', 'wasm', 'cpu'])
+        .default('auto')
+        .env('ERTACACHE_BACKEND'),
+    )
+    .option('--verbose', 'say more, and show stack traces', false)
+    .showHelpAfterError('(add --help for the options)')
+    .exitOverride();
+}
+
+function report(error: unknown, verbose: boolean): void {
+  if (ErtaError.isInstance(error)) {
+    process.stderr.write(`ertacache: ${error.message}${error.hint ? `\n  ${error.hint}` : ''}\n`);
+  } else {
+    const message = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`ertacache: unexpected failure: ${message}\n`);
+  }
+  if (verbose && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+}
+
+/**
+ * Runs one command line.
+ * @returns the exit code: 0 done, 1 failed (or a check did not hold), 2 used wrongly, 130 interrupted
+ */
+export async function run(argv: readonly string[]): Promise<number> {
+  const root = program();
+  try {
+    await root.parseAsync([...argv]);
+    return Number(process.exitCode ?? 0);
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    report(error, argv.includes('--verbose'));
+    if (!ErtaError.isInstance(error)) return 1;
+    if (error.code === 'interrupted') return 130;
+    return error.code === 'usage' ? 2 : 1;
+  }
+}
