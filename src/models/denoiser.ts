@@ -35,7 +35,8 @@ export interface Block<Shared = unknown> {
  * A diffusion transformer, cut where a cache cuts it: `head(blocks(embed(x)))`.
  * `prepare` does the work that no step changes (text projection, position tables), once per run.
  *
- * Ownership: tensors returned by `prepare`, `embed` and `head` belong to the caller.
+ * Ownership: every tensor in what `prepare`, `embed` and `head` return belongs to the caller, who disposes it;
+ * what `embed` takes over from the context it shares (`nn/scope`), so that the context outlives the step.
  */
 export interface Denoiser<Cond = unknown, Context = unknown, Shared = unknown> {
   readonly weights: WeightStore;
@@ -51,5 +52,5 @@ export interface Denoiser<Cond = unknown, Context = unknown, Shared = unknown> {
   /** Cheap: tokens back to a prediction of the latent's shape. */
   head(stream: Stream<Shared>, tap?: Tap): Tensor;
   /** The modulated input of the first block, which TeaCache compares from step to step. */
-  signal(stream: Stream<Shared>): Tensor;
+  signal(stream: Stream<Shared>): Promise<Tensor>;
 }

@@ -1,0 +1,53 @@
+import type * as tf from '@tensorflow/tfjs-core';
+import { release, share, tidy } from '../nn/scope';
+import { type Denoiser, type Stream, type Tap, type Tokens, untapped } from './denoiser';
+
+export interface BlockRange {
+  /** First block to run; 0 unless told. */
+  readonly from?: number;
+  /** One past the last block to run; all unless told. */
+  readonly to?: number;
+  readonly tap?: Tap;
+  /** Sees the tokens after each block; they are valid only during the call. */
+  readonly onBlock?: (index: number, tokens: Tokens) => void;
+}
+
+/**
+ * Runs a range of blocks, one `tidy` a block, so that memory holds one block's intermediates at a time.
+ * @returns new tokens that the caller owns; those of `stream` are left alone
+ */
+export async function runBlocks(model: Denoiser, stream: Stream, range: BlockRange = {}): Promise<Tokens> {
+  const { from = 0, to = model.blocks.length, tap = untapped, onBlock } = range;
+  let tokens = share(stream.tokens);
+  for (let i = from; i < to; i++) {
+    const block = model.blocks[i]!;
+    const next = await model.weights.use(
+      block.name,
+      params => tidy(() => share(block.run(params, tokens, stream.shared, tap))),
+      i + 1 < to ? model.blocks[i + 1]?.name : undefined,
+    );
+    release(tokens);
+    tokens = next;
+    onBlock?.(i, tokens);
+  }
+  return tokens;
+}
+
+/**
+ * The whole forward pass, `head(blocks(embed(x)))`.
+ * @returns the prediction, owned by the caller
+ */
+export async function forward<Context>(
+  model: Denoiser<unknown, Context>,
+  x: tf.Tensor,
+  timestep: number | readonly number[],
+  context: Context,
+  range: Omit<BlockRange, 'from' | 'to'> = {},
+): Promise<tf.Tensor> {
+  const stream = model.embed(x, timestep, context, range.tap);
+  const tokens = await runBlocks(model as Denoiser, stream, range);
+  const output = model.head({ tokens, shared: stream.shared }, range.tap);
+  release(tokens);
+  release(stream);
+  return output;
+}

@@ -1,0 +1,96 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { lane } from './lane';
+
+/** Scores held at one time; the tile of query rows is chosen so that no more exist. */
+const MAX_SCORES = 32 * 1024 * 1024;
+const MIN_TILE = 32;
+
+export interface AttentionOptions {
+  /** Added to the scores before the softmax; broadcast to `[B, H, Nq, Nk]`. */
+  readonly bias?: tf.Tensor;
+  /** What the scores are multiplied by; 1/√d unless told. */
+  readonly scale?: number;
+}
+
+/**
+ * Softmax attention of every head.
+ *
+ * Query rows are taken in tiles, so that memory grows with tile × keys and never with queries × keys.
+ * @param q `[B, Nq, H, d]`
+ * @param k `[B, Nk, H, d]`
+ * @param v `[B, Nk, H, e]`
+ * @returns `[B, Nq, H·e]`
+ */
+export function attention(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, options: AttentionOptions = {}): tf.Tensor {
+  const width = q.shape[3] as number;
+  const scaled = tf.mul(q, options.scale ?? 1 / Math.sqrt(width));
+  return lane() === 'wasm' ? perHead(scaled, k, v, options.bias) : batched(scaled, k, v, options.bias);
+}
+
+function tileRows(rows: number, scoresPerRow: number): number {
+  return Math.min(rows, Math.max(MIN_TILE, Math.floor(MAX_SCORES / scoresPerRow)));
+}
+
+/** `work(start, count)` for every tile of `rows`, joined along `axis`. */
+function tiled(rows: number, tile: number, axis: number, work: (start: number, count: number) => tf.Tensor): tf.Tensor {
+  if (tile >= rows) return work(0, rows);
+  const parts: tf.Tensor[] = [];
+  for (let start = 0; start < rows; start += tile) {
+    parts.push(tf.tidy(() => work(start, Math.min(tile, rows - start))));
+  }
+  return tf.concat(parts, axis);
+}
+
+/** The rows of a bias that a tile of queries needs; a bias that is the same for all queries stays as it is. */
+function biasRows(bias: tf.Tensor, start: number, count: number): tf.Tensor {
+  return (bias.shape[2] as number) === 1 ? bias : tf.slice(bias, [0, 0, start, 0], [-1, -1, count, -1]);
+}
+
+function batched(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, bias?: tf.Tensor): tf.Tensor {
+  const [batch, queries, heads] = q.shape as [number, number, number, number];
+  const keys = k.shape[1] as number;
+  const byHead = (t: tf.Tensor): tf.Tensor => tf.transpose(t, [0, 2, 1, 3]);
+  const [qh, kh, vh] = [byHead(q), byHead(k), byHead(v)];
+  const out = tiled(queries, tileRows(queries, batch * heads * keys), 2, (start, count) => {
+    const rows = count === queries ? qh : tf.slice(qh, [0, 0, start, 0], [-1, -1, count, -1]);
+    const scores = tf.matMul(rows, kh, false, true);
+    const biased = bias ? tf.add(scores, biasRows(bias, start, count)) : scores;
+    return tf.matMul(tf.softmax(biased), vh);
+  });
+  return tf.reshape(byHead(out), [batch, queries, heads * (v.shape[3] as number)]);
+}
+
+/** The same with two-dimensional, untransposed products only: the one form that wasm multiplies fast. */
+function perHead(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, bias?: tf.Tensor): tf.Tensor {
+  const [batch, queries, heads, width] = q.shape as [number, number, number, number];
+  const keys = k.shape[1] as number;
+  const valueWidth = v.shape[3] as number;
+  const tile = tileRows(queries, keys);
+  const images: tf.Tensor[] = [];
+  for (let b = 0; b < batch; b++) {
+    const flat = (t: tf.Tensor): tf.Tensor2D =>
+      tf.reshape(tf.slice(t, b, 1), [t.shape[1] as number, -1]) as tf.Tensor2D;
+    const [qb, kt, vb] = [flat(q), tf.transpose(flat(k)), flat(v)];
+    const columns: tf.Tensor[] = [];
+    for (let h = 0; h < heads; h++) {
+      const keysOfHead = tf.slice(kt, [h * width, 0], [width, keys]);
+      const valuesOfHead = tf.slice(vb, [0, h * valueWidth], [keys, valueWidth]);
+      columns.push(
+        tiled(queries, tile, 0, (start, count) => {
+          const scores = tf.matMul(tf.slice(qb, [start, h * width], [count, width]), keysOfHead);
+          const biased = bias ? tf.add(scores, headBias(bias, b, h, start, count)) : scores;
+          return tf.matMul(tf.softmax(biased) as tf.Tensor2D, valuesOfHead);
+        }),
+      );
+    }
+    images.push(tf.concat(columns, 1));
+  }
+  return tf.stack(images);
+}
+
+function headBias(bias: tf.Tensor, b: number, h: number, start: number, count: number): tf.Tensor {
+  const pick = (axis: number, index: number): number => ((bias.shape[axis] as number) === 1 ? 0 : index);
+  const rows = biasRows(bias, start, count);
+  const picked = tf.slice(rows, [pick(0, b), pick(1, h), 0, 0], [1, 1, -1, -1]);
+  return tf.reshape(picked, [-1, bias.shape[3] as number]);
+}

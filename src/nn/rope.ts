@@ -1,0 +1,56 @@
+import * as tf from '@tensorflow/tfjs-core';
+
+/** Rotary tables: cosine and sine of every token's angles, each angle standing twice. Shapes `[N, d]`. */
+export interface Rope {
+  readonly cos: tf.Tensor;
+  readonly sin: tf.Tensor;
+}
+
+/**
+ * Angles of several position axes side by side, in double precision, rounded once to float32.
+ * @param positions one row per token, one column per axis
+ * @param dims how many of the head's channels each axis rotates; even numbers
+ */
+export function ropeTables(positions: readonly (readonly number[])[], dims: readonly number[], theta = 10_000): Rope {
+  const width = dims.reduce((a, b) => a + b, 0);
+  const cos = new Float32Array(positions.length * width);
+  const sin = new Float32Array(positions.length * width);
+  positions.forEach((position, token) => {
+    let at = token * width;
+    dims.forEach((dim, axis) => {
+      for (let i = 0; i < dim; i += 2) {
+        const angle = (position[axis] as number) * theta ** (-i / dim);
+        cos[at] = cos[at + 1] = Math.cos(angle);
+        sin[at] = sin[at + 1] = Math.sin(angle);
+        at += 2;
+      }
+    });
+  });
+  const shape: [number, number] = [positions.length, width];
+  return { cos: tf.tensor2d(cos, shape), sin: tf.tensor2d(sin, shape) };
+}
+
+/** `P` with `x · P = [-x₁, x₀, -x₃, x₂, …]`: a quarter turn of every adjacent pair. */
+function quarterTurn(width: number): tf.Tensor2D {
+  const values = new Float32Array(width * width);
+  for (let i = 0; i < width; i += 2) {
+    values[(i + 1) * width + i] = -1;
+    values[i * width + i + 1] = 1;
+  }
+  return tf.tensor2d(values, [width, width]);
+}
+
+/**
+ * Rotates adjacent channel pairs of every head by its token's angles.
+ *
+ * The turn is a product with a fixed permutation matrix: exact, and the one form that is fast on every backend
+ * (strided slices and rank-5 transposes are not).
+ * @param x `[B, N, H, d]`
+ */
+export function applyRope(x: tf.Tensor, rope: Rope): tf.Tensor {
+  const [, tokens, , width] = x.shape as [number, number, number, number];
+  const rows = tf.reshape(x, [-1, width]) as tf.Tensor2D;
+  const turned = tf.reshape(tf.matMul(rows, quarterTurn(width)), x.shape);
+  const table = (t: tf.Tensor): tf.Tensor => tf.reshape(t, [1, tokens, 1, width]);
+  return tf.add(tf.mul(x, table(rope.cos)), tf.mul(turned, table(rope.sin)));
+}

@@ -1,0 +1,104 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { z } from 'zod';
+import { UsageError } from '../errors';
+import type { Solver, TimeGrid } from './solver';
+
+/** Configuration of diffusers' `FlowMatchEulerDiscreteScheduler`; what ertacache does not do is refused by name. */
+export const flowMatchEulerConfig = z.object({
+  _class_name: z.literal('FlowMatchEulerDiscreteScheduler'),
+  num_train_timesteps: z.int().positive().default(1000),
+  shift: z.number().positive().default(1),
+  use_dynamic_shifting: z.boolean().default(false),
+  base_shift: z.number().nullish().default(0.5),
+  max_shift: z.number().nullish().default(1.15),
+  base_image_seq_len: z.int().nullish().default(256),
+  max_image_seq_len: z.int().nullish().default(4096),
+  shift_terminal: z.number().nullish(),
+  time_shift_type: z.enum(['exponential', 'linear']).default('exponential'),
+  invert_sigmas: z.literal(false).default(false),
+  stochastic_sampling: z.boolean().default(false),
+  use_karras_sigmas: z.literal(false).nullish(),
+  use_exponential_sigmas: z.literal(false).nullish(),
+  use_beta_sigmas: z.literal(false).nullish(),
+});
+
+export type FlowMatchEulerConfig = z.infer<typeof flowMatchEulerConfig>;
+
+export interface FlowMatchEulerOptions {
+  readonly steps: number;
+  /** Noise levels before shifting, as a pipeline passes them; from `num_train_timesteps` unless given. */
+  readonly sigmas?: readonly number[];
+  /** Strength of the dynamic shift; required where `use_dynamic_shifting` is on. */
+  readonly mu?: number;
+}
+
+const f32 = Math.fround;
+
+/** `count` numbers from `start` to `stop`, both included. */
+export function linspace(start: number, stop: number, count: number): number[] {
+  if (count === 1) return [start];
+  return Array.from({ length: count }, (_, i) => (i === count - 1 ? stop : start + ((stop - start) * i) / (count - 1)));
+}
+
+/** The dynamic shift of an image of `tokens` tokens: linear in the token count (FLUX pipeline). */
+export function dynamicShift(c: FlowMatchEulerConfig, tokens: number): number {
+  const [x0, y0] = [c.base_image_seq_len ?? 256, c.base_shift ?? 0.5];
+  const [x1, y1] = [c.max_image_seq_len ?? 4096, c.max_shift ?? 1.15];
+  const slope = (y1 - y0) / (x1 - x0);
+  return tokens * slope + (y0 - slope * x0);
+}
+
+/**
+ * The times of a run, exactly as the reference makes them. With a static shift and no sigmas given, the shift enters
+ * twice: the constructor has shifted the range's ends already.
+ */
+export function flowMatchEulerGrid(c: FlowMatchEulerConfig, options: FlowMatchEulerOptions): TimeGrid {
+  const { steps, mu } = options;
+  if (!Number.isInteger(steps) || steps < 1) {
+    throw new UsageError(`A run needs a whole number of steps, at least 1; ${steps} was asked for.`);
+  }
+  if (c.use_dynamic_shifting && mu === undefined) {
+    throw new UsageError('This scheduler shifts by image size and needs `mu`.', {
+      hint: 'Pass dynamicShift(config, imageTokens).',
+    });
+  }
+  if (options.sigmas && options.sigmas.length !== steps) {
+    throw new UsageError(`${steps} steps need ${steps} sigmas; ${options.sigmas.length} were given.`);
+  }
+  const shifted = (s: number): number => (c.shift * s) / (1 + (c.shift - 1) * s);
+  const dynamic = (s: number): number => {
+    const strength = c.time_shift_type === 'exponential' ? Math.exp(mu as number) : (mu as number);
+    return s === 0 ? 0 : strength / (strength + (1 / s - 1));
+  };
+  const end = (s: number): number => f32(c.use_dynamic_shifting ? s : shifted(s));
+
+  const base = options.sigmas?.map(f32) ?? linspace(end(1), end(f32(1 / c.num_train_timesteps)), steps);
+  const moved = base.map(c.use_dynamic_shifting ? dynamic : shifted);
+  const sigmas = (c.shift_terminal ? stretched(moved, c.shift_terminal) : moved).map(f32);
+  return { timesteps: sigmas.map(s => f32(s * c.num_train_timesteps)), sigmas: [...sigmas, 0] };
+}
+
+/** Stretches the grid so that its last noise level is `terminal`. */
+function stretched(sigmas: readonly number[], terminal: number): number[] {
+  const scale = (1 - (sigmas.at(-1) as number)) / (1 - terminal);
+  return sigmas.map(s => 1 - (1 - s) / scale);
+}
+
+/** Euler steps on any falling grid of noise levels: `x += (σ_next - σ) · v`. */
+export function createFlowMatchEuler(c: FlowMatchEulerConfig, grid: TimeGrid): Solver {
+  return {
+    ...grid,
+    step(index, output, sample, noise) {
+      const [sigma, next] = [grid.sigmas[index] as number, grid.sigmas[index + 1] as number];
+      if (!c.stochastic_sampling) {
+        return tf.tidy(() => tf.add(sample, tf.mul(output, f32(next - sigma))));
+      }
+      if (!noise) throw new UsageError('Stochastic sampling needs a source of noise.');
+      return tf.tidy(() => {
+        const clean = tf.sub(sample, tf.mul(output, sigma));
+        return tf.add(tf.mul(clean, 1 - next), tf.mul(noise(), next));
+      });
+    },
+    dispose() {},
+  };
+}
