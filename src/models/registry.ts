@@ -1,0 +1,61 @@
+import type { z } from 'zod';
+import { CheckpointError, ConfigError } from '../errors';
+import type { ParameterTable, WeightStore } from '../weights/parameters';
+import type { Denoiser } from './denoiser';
+import { createFlux, fluxConfig, fluxParameters } from './flux';
+
+/** What ertacache knows of one class of diffusion transformer. */
+export interface ModelClass<Config = unknown> {
+  /** Accepts the hub's `config.json`. */
+  readonly schema: z.ZodType<Config>;
+  parameters(config: Config): ParameterTable;
+  create(config: Config, weights: WeightStore): Denoiser;
+  /** Prefix of every group of parameters that is used together, in order: the unit of offloading. */
+  blockNames(config: Config): string[];
+}
+
+const numbered = (prefix: string, count: number): string[] => Array.from({ length: count }, (_, i) => `${prefix}.${i}`);
+
+function define<Config>(model: ModelClass<Config>): ModelClass {
+  return model as unknown as ModelClass;
+}
+
+const classes = new Map<string, ModelClass>([
+  [
+    'FluxTransformer2DModel',
+    define({
+      schema: fluxConfig,
+      parameters: fluxParameters,
+      create: (config, weights) => createFlux(config, weights) as Denoiser,
+      blockNames: c => [
+        ...numbered('transformer_blocks', c.num_layers),
+        ...numbered('single_transformer_blocks', c.num_single_layers),
+      ],
+    }),
+  ],
+]);
+
+/** Names of the transformer classes that can be run. */
+export function modelClassNames(): string[] {
+  return [...classes.keys()];
+}
+
+/** @throws CheckpointError naming a class that ertacache does not know */
+export function modelClass(className: string): ModelClass {
+  const found = classes.get(className);
+  if (!found) {
+    throw new CheckpointError('config_class', `The class "${className}" is not one that ertacache runs.`, {
+      hint: `Known classes: ${modelClassNames().join(', ')}.`,
+    });
+  }
+  return found;
+}
+
+/** Validates a configuration. @throws ConfigError naming the first field that is wrong */
+export function parseConfig<Config>(schema: z.ZodType<Config>, config: unknown, what: string): Config {
+  const parsed = schema.safeParse(config);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0]!;
+  const field = issue.path.join('.') || 'the configuration';
+  throw new ConfigError(`${what}: ${field}: ${issue.message}.`, { hint: 'Mend the field in config.json.' });
+}
