@@ -1,0 +1,91 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { UnsupportedError } from '../errors';
+import { type Denoiser, type Stream, type Tap, type Tokens, untapped } from '../models/denoiser';
+import { runBlocks } from '../models/run';
+import { release } from '../nn/scope';
+
+/** The three parts of a model at one point, for caches that reach inside. */
+export interface ModelParts {
+  /** Embedded tokens; made once, owned by the evaluation. */
+  embed(): Stream;
+  /** Runs blocks on `stream`; the new tokens are the caller's. */
+  blocks(stream: Stream, range?: { from?: number; to?: number; tap?: Tap }): Promise<Tokens>;
+  /** The prediction from `tokens`, which stay the caller's, as does the result. */
+  head(tokens: Tokens, tap?: Tap): Tensor;
+  /** Modulated input of the first block; the caller's. */
+  signal(): Promise<Tensor>;
+  readonly blockCount: number;
+}
+
+/** One evaluation of a model at one latent and time, of which nothing is computed until it is asked for. */
+export interface Evaluation {
+  /** The latent; borrowed. */
+  readonly sample: Tensor;
+  /** The whole model's output; the caller's. */
+  compute(): Promise<Tensor>;
+  /** Present for models that can be cut in three. */
+  readonly parts?: ModelParts;
+  /** How much of one full forward pass has been computed so far: blocks run / all blocks. */
+  spent(): number;
+  /** Releases what the evaluation holds. */
+  release(): void;
+}
+
+/** `evaluation.parts`, or an error that says which method asked for them. */
+export function partsOf(evaluation: Evaluation, method: string): ModelParts {
+  if (evaluation.parts) return evaluation.parts;
+  throw new UnsupportedError(`${method} works inside the model, and this model is a single function.`, {
+    hint: 'Use the site "output" or "velocity", or give the model as embed, blocks and head.',
+  });
+}
+
+/** An evaluation of a denoiser. */
+export function evaluateDenoiser(
+  model: Denoiser,
+  sample: Tensor,
+  timestep: number | readonly number[],
+  context: unknown,
+): Evaluation {
+  let stream: Stream | undefined;
+  let blocksRun = 0;
+  const parts: ModelParts = {
+    blockCount: model.blocks.length,
+    embed: () => (stream ??= model.embed(sample, timestep, context)),
+    blocks(from, range = {}) {
+      const end = range.to ?? model.blocks.length;
+      blocksRun += end - (range.from ?? 0);
+      return runBlocks(model, from, range);
+    },
+    head: (tokens, tap = untapped) => model.head({ tokens, shared: parts.embed().shared }, tap),
+    signal: () => model.signal(parts.embed()),
+  };
+  return {
+    sample,
+    parts,
+    async compute() {
+      const tokens = await parts.blocks(parts.embed());
+      const output = parts.head(tokens);
+      release(tokens);
+      return output;
+    },
+    spent: () => blocksRun / model.blocks.length,
+    release() {
+      release(stream);
+      stream = undefined;
+    },
+  };
+}
+
+/** An evaluation of any function of a latent. */
+export function evaluateFunction(sample: Tensor, velocity: (sample: Tensor) => Promise<Tensor> | Tensor): Evaluation {
+  let calls = 0;
+  return {
+    sample,
+    async compute() {
+      calls++;
+      return velocity(sample);
+    },
+    spent: () => calls,
+    release() {},
+  };
+}

@@ -1,0 +1,16 @@
+import type { CachePolicy } from './policy';
+
+/** Computes every step. */
+export function none(): CachePolicy {
+  return {
+    name: 'none',
+    begin: () => ({
+      branch: () => ({
+        evaluate: async (_step, evaluation) => ({ output: await evaluation.compute(), decision: 'compute' }),
+        bytes: () => 0,
+        dispose() {},
+      }),
+      dispose() {},
+    }),
+  };
+}

@@ -1,0 +1,61 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+import type { Evaluation } from './evaluation';
+
+/** Whether a step ran the transformer or rebuilt its output. */
+export type Decision = 'compute' | 'reuse';
+
+/** Where a run stands. */
+export interface StepInfo {
+  readonly index: number;
+  readonly steps: number;
+  /** Noise level at which the model is evaluated, and the one the step leads to. */
+  readonly sigma: number;
+  readonly sigmaNext: number;
+}
+
+/** What a run will be, told to a policy before it begins. */
+export interface RunInfo {
+  readonly steps: number;
+  /** Noise levels after the policy's own adjustment; length `steps + 1`. */
+  readonly sigmas: readonly number[];
+}
+
+export interface Evaluated {
+  /** The model's output, computed or rebuilt; the caller owns it. */
+  readonly output: Tensor;
+  readonly decision: Decision;
+}
+
+/** The state of one guidance branch in one run. */
+export interface BranchCache {
+  evaluate(step: StepInfo, evaluation: Evaluation): Promise<Evaluated>;
+  /** Bytes of the tensors it holds now. */
+  bytes(): number;
+  dispose(): void;
+}
+
+/** The state of one run; nothing survives it. */
+export interface CacheRun {
+  /** A fresh cache for one guidance branch. */
+  branch(): BranchCache;
+  /**
+   * Last word on the guided output of a step. Called at every step, so that computed outputs can be remembered.
+   * @param output stays the caller's; the result is a new tensor, owned by the caller
+   */
+  correct?(step: StepInfo, sample: Tensor, output: Tensor, decision: Decision): Tensor;
+  bytes?(): number;
+  dispose(): void;
+}
+
+/** A caching method with its settings. Holds no state: every run begins afresh. */
+export interface CachePolicy {
+  readonly name: string;
+  /** Moves the noise levels of a run (the timestep adjustment); both ends stay. */
+  adjust?(sigmas: readonly number[]): readonly number[];
+  begin(run: RunInfo): CacheRun;
+}
+
+/** Bytes of float32 tensors, those absent counted as none. */
+export function tensorBytes(tensors: readonly (Tensor | undefined)[]): number {
+  return tensors.reduce((sum, t) => sum + (t ? t.size * 4 : 0), 0);
+}

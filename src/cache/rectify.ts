@@ -1,0 +1,86 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type { History } from './predictor';
+
+/**
+ * Coefficients of the paper's rectification at one step: `ε̂ = (K ṽ + B)/4 + ½` is what a rebuilt output is too
+ * large by. One value, or one for every output channel.
+ */
+export interface Affine {
+  readonly K: readonly number[];
+  readonly B: readonly number[];
+}
+
+/** What the least-squares form may combine; the order of its coefficients. */
+export const LSQ_TERMS = ['rebuilt', 'last', 'before', 'beforeThat', 'sample', 'one'] as const;
+export type LsqTerm = (typeof LSQ_TERMS)[number];
+
+/** Weights of a least-squares combination at one step; terms that are absent have no weight. */
+export type Combination = Readonly<Partial<Record<LsqTerm, number>>>;
+
+/** What to do to a rebuilt output; per step, `null` where nothing is corrected. */
+export type Rectification =
+  | { readonly form: 'off' }
+  | {
+      readonly form: 'linear' | 'sigmoid';
+      /** Axis of the latent that per-channel coefficients run along. */
+      readonly channelAxis: number;
+      readonly steps: readonly (Affine | null)[];
+    }
+  | { readonly form: 'lsq'; readonly steps: readonly (Combination | null)[] };
+
+export type RectifyForm = Rectification['form'];
+
+/** How many past computed outputs the least-squares form may look at. */
+export const LSQ_DEPTH = 3;
+
+/** A per-channel row laid along `axis` of a tensor of rank `rank`, so that it broadcasts. */
+function alongAxis(values: readonly number[], rank: number, axis: number): tf.Tensor {
+  if (values.length === 1) return tf.scalar(values[0] as number);
+  return tf.tensor(
+    [...values],
+    Array.from({ length: rank }, (_, i) => (i === axis ? values.length : 1)),
+  );
+}
+
+/** `ṽ - ε̂` with the linear form, or with the sigmoid evaluated as written (for the ablation). */
+export function applyAffine(
+  rebuilt: tf.Tensor,
+  { K, B }: Affine,
+  form: 'linear' | 'sigmoid',
+  channelAxis: number,
+): tf.Tensor {
+  return tf.tidy(() => {
+    const row = (values: readonly number[]): tf.Tensor => alongAxis(values, rebuilt.rank, channelAxis);
+    if (form === 'sigmoid') return tf.sub(rebuilt, tf.sigmoid(tf.add(tf.mul(rebuilt, row(K)), row(B))));
+    const slope = row(K.map(k => 1 - k / 4));
+    const offset = row(B.map(b => b / 4 + 0.5));
+    return tf.sub(tf.mul(rebuilt, slope), offset);
+  });
+}
+
+/** The tensors behind the terms of a combination that exist at this step. */
+export function lsqTerms(
+  rebuilt: tf.Tensor,
+  sample: tf.Tensor,
+  history: History<tf.Tensor>,
+): Partial<Record<LsqTerm, tf.Tensor>> {
+  return {
+    rebuilt,
+    last: history[0]?.value,
+    before: history[1]?.value,
+    beforeThat: history[2]?.value,
+    sample,
+  };
+}
+
+/** `Σ weight · term`. */
+export function combine(weights: Combination, terms: Partial<Record<LsqTerm, tf.Tensor>>): tf.Tensor {
+  return tf.tidy(() => {
+    const products = LSQ_TERMS.flatMap(name => {
+      const [weight, term] = [weights[name], terms[name]];
+      return weight && term ? [tf.mul(term, weight)] : [];
+    });
+    const sum = products.reduce((a, b) => tf.add(a, b));
+    return weights.one ? tf.add(sum, weights.one) : sum;
+  });
+}

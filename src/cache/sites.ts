@@ -1,0 +1,61 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { type Evaluation, partsOf } from './evaluation';
+
+/** Where the residual is taken. See `docs`: `output` is the paper's definition, `hidden` its implementation. */
+export type SiteName = 'hidden' | 'output' | 'velocity';
+
+/** What a site keeps of a computed step, and how it rebuilds a later step from it. */
+export interface Site {
+  readonly name: SiteName;
+  /** Runs the model. Both tensors are the caller's. */
+  capture(evaluation: Evaluation): Promise<{ output: tf.Tensor; kept: tf.Tensor }>;
+  /** Rebuilds the output from what was kept, which stays the caller's, as does the result. */
+  rebuild(evaluation: Evaluation, kept: tf.Tensor): tf.Tensor;
+}
+
+/** `r = v - x`: the definition of the ERTACache paper. With Euler steps it rebuilds a shrunken last velocity. */
+const output: Site = {
+  name: 'output',
+  async capture(evaluation) {
+    const out = await evaluation.compute();
+    return { output: out, kept: tf.tidy(() => tf.sub(out, evaluation.sample)) };
+  },
+  rebuild: (evaluation, kept) => tf.tidy(() => tf.add(evaluation.sample, kept)),
+};
+
+/** `ṽ = v`: plain reuse of the output. */
+const velocity: Site = {
+  name: 'velocity',
+  async capture(evaluation) {
+    const out = await evaluation.compute();
+    return { output: out, kept: out.clone() };
+  },
+  rebuild: (_evaluation, kept) => kept.clone(),
+};
+
+/** Residual of the token stream across all blocks; embedding and head see the current latent and time. */
+const hidden: Site = {
+  name: 'hidden',
+  async capture(evaluation) {
+    const parts = partsOf(evaluation, 'The site "hidden"');
+    const stream = parts.embed();
+    const tokens = await parts.blocks(stream);
+    const kept = tf.tidy(() => tf.sub(tokens.hidden, stream.tokens.hidden));
+    const out = parts.head(tokens);
+    tf.dispose([tokens.hidden, ...(tokens.context ? [tokens.context] : [])]);
+    return { output: out, kept };
+  },
+  rebuild(evaluation, kept) {
+    const parts = partsOf(evaluation, 'The site "hidden"');
+    const { tokens } = parts.embed();
+    return tf.tidy(() => parts.head({ ...tokens, hidden: tf.add(tokens.hidden, kept) }));
+  },
+};
+
+const sites: Readonly<Record<SiteName, Site>> = { hidden, output, velocity };
+
+export const siteNames = Object.keys(sites) as SiteName[];
+
+export function site(name: SiteName): Site {
+  return sites[name];
+}
