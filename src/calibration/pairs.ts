@@ -1,0 +1,44 @@
+import { UsageError } from '../errors';
+import { torchGenerator } from '../random/torch-generator';
+import type { Pair } from './policy-data';
+
+/** Seeds of calibration and of evaluation come from different ranges, so that no noise is seen twice. */
+const CALIBRATION_SEEDS = 9000;
+const EVALUATION_SEEDS = 100;
+
+export interface PairSplit {
+  readonly calibration: readonly Pair[];
+  readonly evaluation: readonly Pair[];
+}
+
+/**
+ * Splits prompts into a part for calibration and a part for evaluation that share nothing, and gives each its seeds.
+ * The split depends on the prompts alone: a fixed shuffle, odd places to calibration, even places to evaluation.
+ * @throws UsageError when there are not enough prompts
+ */
+export function splitPairs(prompts: readonly string[], calibration: number, evaluation: number): PairSplit {
+  const distinct = shuffled([...new Set(prompts)].sort());
+  const [forCalibration, forEvaluation] = [distinct.filter((_, i) => i % 2 === 1), distinct.filter((_, i) => i % 2 === 0)];
+  const take = (from: readonly string[], count: number, firstSeed: number, what: string): Pair[] => {
+    if (from.length === 0) {
+      throw new UsageError(`There are no prompts left for ${what}.`, { hint: 'Give at least two different prompts.' });
+    }
+    // Fewer prompts than pairs: the prompts come again with other seeds.
+    return Array.from({ length: count }, (_, i) => ({ prompt: from[i % from.length] as string, seed: firstSeed + i }));
+  };
+  return {
+    calibration: take(forCalibration, calibration, CALIBRATION_SEEDS, 'calibration'),
+    evaluation: evaluation > 0 ? take(forEvaluation, evaluation, EVALUATION_SEEDS, 'evaluation') : [],
+  };
+}
+
+/** A fixed Fisher–Yates shuffle. */
+function shuffled(items: readonly string[]): string[] {
+  const random = torchGenerator(0);
+  const result = [...items];
+  for (let i = result.length - 1; i > 0; i--) {
+    const j = Math.floor(random.uniformDouble() * (i + 1));
+    [result[i], result[j]] = [result[j] as string, result[i] as string];
+  }
+  return result;
+}

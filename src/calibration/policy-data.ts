@@ -1,0 +1,146 @@
+import { z } from 'zod';
+import type { ErtaSettings } from '../cache/ertacache';
+import type { Rectification } from '../cache/rectify';
+import { PolicyError } from '../errors';
+
+/** Fidelity of cached outputs against uncached ones of the same prompts and seeds. */
+const fidelity = z.object({
+  pairs: z.int().nonnegative(),
+  psnr: z.object({ mean: z.number(), min: z.number(), std: z.number() }),
+  ssim: z.object({ mean: z.number(), min: z.number(), std: z.number() }),
+});
+
+const pair = z.object({ prompt: z.string(), seed: z.int().nonnegative() });
+
+/** `calibration/*.json`: everything about a policy but the rectification's coefficients. */
+export const policySchema = z.object({
+  format: z.literal('ertacache-policy'),
+  version: z.literal(1),
+  /** Name of the method, such as `ertacache` or `ertacache-paper`. */
+  name: z.string().min(1),
+  model: z.object({ id: z.string(), hash: z.string(), class: z.string() }),
+  scheduler: z.string(),
+  guidance: z.number(),
+  /** Base noise levels, length N + 1. */
+  sigmas: z.array(z.number().min(0)).min(5),
+  /** One character a step: `#` computed, `.` reused. */
+  schedule: z.string().regex(/^#[#.]*$/, 'must be made of # and . and begin with #'),
+  site: z.enum(['hidden', 'output', 'velocity']),
+  taylor: z.number().min(0).max(1),
+  timestep: z.object({ form: z.enum(['off', 'global', 'cycle']), phi: z.array(z.number().min(0).max(1)) }),
+  rectify: z.object({
+    form: z.enum(['off', 'linear', 'sigmoid', 'lsq']),
+    /** Axis of the latent that per-channel coefficients run along. */
+    channelAxis: z.int().nonnegative().optional(),
+    /** The file beside this one that holds the coefficients. */
+    file: z.string().regex(/^[^/\\]+\.safetensors$/, 'must be a file name beside the policy').optional(),
+    sha256: z.string().optional(),
+  }),
+  search: z.object({ method: z.string(), lambda: z.number().positive().optional(), note: z.string().optional() }),
+  calibration: z.object({ pairs: z.array(pair), forwards: z.int().nonnegative() }),
+  measured: z.object({ calibration: fidelity.optional(), heldOut: fidelity.optional() }),
+});
+
+export type PolicyData = z.infer<typeof policySchema>;
+export type Fidelity = z.infer<typeof fidelity>;
+export type Pair = z.infer<typeof pair>;
+
+/** A policy whole: its file and its coefficients. */
+export interface Policy {
+  readonly data: PolicyData;
+  readonly rectify: Rectification;
+}
+
+/** `true` where a step is reused. */
+export function reusedOf(schedule: string): boolean[] {
+  return [...schedule].map(c => c === '.');
+}
+
+/** `#` computed, `.` reused. */
+export function scheduleOf(reused: readonly boolean[]): string {
+  return reused.map(r => (r ? '.' : '#')).join('');
+}
+
+/** Checks a policy's parts against each other. @throws PolicyError naming the field */
+export function parsePolicy(value: unknown, where: string): PolicyData {
+  const parsed = policySchema.safeParse(value);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]!;
+    throw new PolicyError(`${where} is not a policy of ertacache: ${issue.path.join('.') || 'file'}: ${issue.message}.`, {
+      hint: 'Make one with `ertacache calibrate`.',
+    });
+  }
+  const { sigmas, schedule, timestep } = parsed.data;
+  const steps = sigmas.length - 1;
+  const falling = sigmas.every((s, i) => i === 0 || s < (sigmas[i - 1] as number));
+  const fault =
+    schedule.length !== steps
+      ? `its schedule has ${schedule.length} steps and its noise levels ${steps}`
+      : timestep.form !== 'off' && timestep.phi.length !== steps
+        ? `its timestep adjustment has ${timestep.phi.length} values for ${steps} steps`
+        : falling
+          ? undefined
+          : 'its noise levels do not fall';
+  if (fault) throw new PolicyError(`${where} contradicts itself: ${fault}.`, { hint: 'Calibrate it again.' });
+  return parsed.data;
+}
+
+/** The settings of the cache that a policy describes. */
+export function policySettings({ data, rectify }: Policy): ErtaSettings {
+  return {
+    name: data.name,
+    reused: reusedOf(data.schedule),
+    site: data.site,
+    taylor: data.taylor,
+    timestep: data.timestep,
+    rectify,
+  };
+}
+
+/** The run that a policy is asked to serve. */
+export interface PolicyUse {
+  readonly model: { readonly id: string; readonly hash: string };
+  readonly scheduler: string;
+  readonly guidance: number;
+  readonly sigmas: readonly number[];
+}
+
+/** Noise levels that differ by less are the same schedule. */
+const SAME_SIGMA = 1e-4;
+
+/**
+ * Refuses a policy for a run that it was not calibrated for: coefficients of another model, sampler or guidance are a
+ * classic, silent fault.
+ * @throws PolicyError saying what differs and what to do
+ */
+export function requireFits(policy: PolicyData, use: PolicyUse): void {
+  const refuse = (message: string, hint: string): never => {
+    throw new PolicyError(message, { hint });
+  };
+  const again = 'Calibrate one with `ertacache calibrate`.';
+  if (policy.model.hash !== use.model.hash) {
+    refuse(
+      `The policy was calibrated for the model "${policy.model.id}" (${policy.model.hash.slice(0, 12)}), not for "${use.model.id}" (${use.model.hash.slice(0, 12)}).`,
+      again,
+    );
+  }
+  if (policy.scheduler !== use.scheduler) {
+    refuse(`The policy was calibrated with ${policy.scheduler}, and this run uses ${use.scheduler}.`, again);
+  }
+  const [steps, asked] = [policy.sigmas.length - 1, use.sigmas.length - 1];
+  if (steps !== asked) {
+    refuse(
+      `The policy is for ${steps} steps, and this run has ${asked}.`,
+      `Run with --steps ${steps}, or make one for ${asked} steps with \`ertacache policy resample\`.`,
+    );
+  }
+  if (policy.sigmas.some((s, i) => Math.abs(s - (use.sigmas[i] as number)) > SAME_SIGMA)) {
+    refuse('The policy was calibrated on another noise schedule (another shift).', again);
+  }
+  if (Math.abs(policy.guidance - use.guidance) > 1e-6) {
+    refuse(
+      `The policy was calibrated at guidance ${policy.guidance}, and this run uses ${use.guidance}.`,
+      `Run with --guidance ${policy.guidance}, or calibrate at ${use.guidance}.`,
+    );
+  }
+}

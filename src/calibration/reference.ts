@@ -1,0 +1,65 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { reuseLast } from '../cache/predictor';
+import type { Site } from '../cache/sites';
+import { NumericError } from '../errors';
+import type { Job } from '../pipelines/pipeline';
+import { rehearse, releaseLook, rowNorms } from './rehearsal';
+
+/** The uncached run of one job: the trajectory that caching should keep to. */
+export interface Reference {
+  readonly job: Job;
+  /** Latents before every step and after the last; length N + 1. */
+  readonly samples: readonly tf.Tensor[];
+  /** Guided outputs of every step. */
+  readonly outputs: readonly tf.Tensor[];
+  /** L1 norm of the true residual, `[step][row of every branch]`. */
+  readonly residualNorms: readonly (readonly number[])[];
+  dispose(): void;
+}
+
+/**
+ * Runs a job without caching and keeps what calibration compares with.
+ * @param onStep called after every step
+ * @throws NumericError when the model's output is not finite
+ */
+export async function referenceRun(
+  job: Job,
+  site: Site,
+  options: { onStep?: () => void | Promise<void>; signal?: AbortSignal } = {},
+): Promise<Reference> {
+  const run = rehearse(job, { site, predictor: reuseLast, ...(options.signal && { signal: options.signal }) });
+  const samples = [run.sample().clone()];
+  const outputs: tf.Tensor[] = [];
+  const residualNorms: number[][] = [];
+  for (let i = 0; i < job.sigmas.length - 1; i++) {
+    const seen = await run.look(i);
+    const norms = (await Promise.all(seen.residuals.map(rowNorms))).flat();
+    if (!norms.every(Number.isFinite)) {
+      throw new NumericError(`The model's output at step ${i + 1} is not finite.`, {
+        hint: 'Check the checkpoint with `ertacache info`, and the guidance and step count.',
+      });
+    }
+    residualNorms.push(norms);
+    outputs.push(seen.truth.clone());
+    run.advance(i, seen.truth, true, seen);
+    samples.push(run.sample().clone());
+    releaseLook(seen);
+    await options.onStep?.();
+  }
+  run.dispose();
+  return { job, samples, outputs, residualNorms, dispose: () => tf.dispose([...samples, ...outputs]) };
+}
+
+/**
+ * Where the uncached run is at a noise level between its own: Euler steps are straight lines, so this is exact.
+ * @returns a new tensor
+ */
+export function referenceAt(reference: Reference, sigma: number): tf.Tensor {
+  const { sigmas } = reference.job;
+  const after = sigmas.findIndex(s => s <= sigma);
+  const i = Math.max(1, after === -1 ? sigmas.length - 1 : after);
+  const [from, to] = [sigmas[i - 1] as number, sigmas[i] as number];
+  const share = (from - sigma) / (from - to);
+  const [a, b] = [reference.samples[i - 1] as tf.Tensor, reference.samples[i] as tf.Tensor];
+  return tf.tidy(() => tf.add(tf.mul(a, 1 - share), tf.mul(b, share)));
+}
