@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from 'commander';
 import { ErtaError } from '../errors';
+import { engineCommand } from './commands/engine';
 
 /** Options that every command takes; read them with `command.optsWithGlobals<GlobalOptions>()`. */
 export interface GlobalOptions {
@@ -18,7 +19,8 @@ function program(): Command {
     )
     .option('--verbose', 'say more, and show stack traces', false)
     .showHelpAfterError('(add --help for the options)')
-    .exitOverride();
+    .exitOverride()
+    .addCommand(engineCommand());
 }
 
 function report(error: unknown, verbose: boolean): void {

@@ -1,0 +1,104 @@
+/**
+ * The small files that `engine link` writes beside the published tfjs-node package.
+ *
+ * tfjs-node asks for the union package `@tensorflow/tfjs`, yet uses only symbols of tfjs-core from it. The bridge
+ * gives it the tfjs-core that ertacache itself runs on, so that a process has one copy of tfjs, loads a third of
+ * the code, and a link needs 5 MB instead of 300.
+ */
+
+const CORE = "globalThis[Symbol.for('ertacache.tfjs-core')]";
+
+/** Stands in for `@tensorflow/tfjs` and `@tensorflow/tfjs-core` inside the link's folder. */
+export const BRIDGE = `'use strict';
+// Hands out the tfjs-core that load.cjs was called with.
+module.exports = ${CORE};
+`;
+
+/** What the engine requires: registers tfjs-node's kernels and backend with the tfjs-core it is given. */
+export const LOADER = `'use strict';
+// Written by 'ertacache engine link'. load(tf) registers the backend 'tensorflow' with that tfjs-core.
+const helper = require('./helper.node');
+
+module.exports = function load(tf, { quiet = true } = {}) {
+  ${CORE} = tf;
+  const restore = quiet ? helper.muteStderr() : undefined;
+  try {
+    helper.preload(require('./preload.json'));
+    const binding = require('./node_modules/@tensorflow/tfjs-node/lib/napi-v8/tfjs_binding.node');
+    require('./node_modules/@tensorflow/tfjs-node/dist/register_all_kernels.js');
+    const { NodeJSKernelBackend } = require('./node_modules/@tensorflow/tfjs-node/dist/nodejs_kernel_backend.js');
+    const backend = new NodeJSKernelBackend(binding, 'tfjs-node');
+    tf.registerBackend('tensorflow', () => backend, 3);
+    return { version: String(binding.TF_Version), gpu: Boolean(backend.isUsingGpuDevice) };
+  } finally {
+    if (restore !== undefined) helper.restoreStderr(restore);
+  }
+};
+`;
+
+/**
+ * A second, tiny addon: TensorFlow writes two lines to stderr before it has read its log level, and only a file
+ * descriptor can be kept from saying them. It also loads CUDA's libraries ahead of TensorFlow (see preload.json).
+ */
+export const HELPER = `// Written by 'ertacache engine link'.
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <node_api.h>
+#include <unistd.h>
+
+#include <string>
+
+// Points stderr at nothing; returns a descriptor of what it was.
+static napi_value MuteStderr(napi_env env, napi_callback_info) {
+  int kept = dup(2);
+  int nothing = open("/dev/null", O_WRONLY | O_CLOEXEC);
+  if (kept >= 0 && nothing >= 0) dup2(nothing, 2);
+  if (nothing >= 0) close(nothing);
+  napi_value result;
+  napi_create_int32(env, kept, &result);
+  return result;
+}
+
+static napi_value RestoreStderr(napi_env env, napi_callback_info info) {
+  size_t argc = 1;
+  napi_value argv[1];
+  int kept = -1;
+  napi_get_cb_info(env, info, &argc, argv, nullptr, nullptr);
+  if (argc == 1 && napi_get_value_int32(env, argv[0], &kept) == napi_ok && kept >= 0) {
+    dup2(kept, 2);
+    close(kept);
+  }
+  return nullptr;
+}
+
+// Opens each library of a list of paths; one that cannot be opened is TensorFlow's to complain about.
+static napi_value Preload(napi_env env, napi_callback_info info) {
+  size_t argc = 1;
+  napi_value argv[1];
+  uint32_t count = 0;
+  napi_get_cb_info(env, info, &argc, argv, nullptr, nullptr);
+  if (argc != 1 || napi_get_array_length(env, argv[0], &count) != napi_ok) return nullptr;
+  for (uint32_t i = 0; i < count; i++) {
+    napi_value item;
+    size_t length = 0;
+    if (napi_get_element(env, argv[0], i, &item) != napi_ok) continue;
+    if (napi_get_value_string_utf8(env, item, nullptr, 0, &length) != napi_ok) continue;
+    std::string path(length + 1, '\\0');
+    napi_get_value_string_utf8(env, item, &path[0], length + 1, &length);
+    dlopen(path.c_str(), RTLD_LAZY | RTLD_GLOBAL);
+  }
+  return nullptr;
+}
+
+static napi_value Init(napi_env env, napi_value exports) {
+  napi_property_descriptor properties[] = {
+      {"muteStderr", nullptr, MuteStderr, nullptr, nullptr, nullptr, napi_default, nullptr},
+      {"restoreStderr", nullptr, RestoreStderr, nullptr, nullptr, nullptr, napi_default, nullptr},
+      {"preload", nullptr, Preload, nullptr, nullptr, nullptr, napi_default, nullptr},
+  };
+  napi_define_properties(env, exports, 3, properties);
+  return exports;
+}
+
+NAPI_MODULE(NODE_GYP_MODULE_NAME, Init)
+`;

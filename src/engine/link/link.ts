@@ -1,0 +1,107 @@
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { EngineError } from '../../errors';
+import { assertSupportedNode } from '../node-support';
+import { probe } from '../probe';
+import { compileBinding, compileHelper } from './compile';
+import { BINDING, fetchBinding } from './fetch-binding';
+import { BRIDGE, HELPER, LOADER } from './files';
+import { findTensorFlow, type TensorFlow } from './find-tensorflow';
+import { type Link, type LinkRecord, libraryStamp, linksFolder, listLinks, readRecord, staleness } from './record';
+import { findCompiler, findNodeHeaders } from './toolchain';
+
+export interface LinkOptions {
+  /** A site-packages/tensorflow folder, a virtualenv or a libtensorflow folder; found when not given. */
+  tensorflow?: string | undefined;
+  cwd?: string;
+  env?: NodeJS.ProcessEnv;
+  /** Called before each step that takes time. */
+  onStep?: (line: string) => void;
+}
+
+export interface LinkOutcome extends Link {
+  /** True when it was there before and nothing was built. */
+  already: boolean;
+}
+
+async function cudaLibraries(tf: TensorFlow): Promise<string[]> {
+  // TensorFlow opens CUDA's libraries by name only. Those of `tensorflow[and-cuda]` lie in folders that the system's
+  // loader does not search, so the loader of the link opens them first, by path. This was not tested on a GPU.
+  const files = await Promise.all(
+    tf.nvidia.map(async folder => (await readdir(folder)).map(name => join(folder, name))),
+  );
+  return files.flat().filter(file => /\.so(\.\d+)*$/.test(file));
+}
+
+async function writeLoader(folder: string, tf: TensorFlow): Promise<void> {
+  for (const name of ['tfjs', 'tfjs-core']) {
+    const bridge = join(folder, 'node_modules/@tensorflow', name);
+    await mkdir(bridge, { recursive: true });
+    await writeFile(join(bridge, 'index.js'), BRIDGE);
+  }
+  await writeFile(join(folder, 'preload.json'), JSON.stringify(await cudaLibraries(tf)));
+  await writeFile(join(folder, 'load.cjs'), LOADER);
+}
+
+/**
+ * Builds the published tfjs-node binding against a TensorFlow that is on the machine, tests it in a child process
+ * and puts it in the user's cache folder. Nothing of TensorFlow is copied.
+ * @throws EngineError that says what is missing and how to get it
+ */
+export async function linkEngine(options: LinkOptions = {}): Promise<LinkOutcome> {
+  const { env = process.env, onStep = () => {} } = options;
+  if (process.platform === 'win32') {
+    throw new EngineError('`engine link` works on Linux and macOS only.', { hint: 'Use --backend wasm, or WSL.' });
+  }
+  assertSupportedNode();
+  const tf = await findTensorFlow({ given: options.tensorflow, cwd: options.cwd, env });
+  const library = libraryStamp(join(tf.lib, tf.libraries[0] as string));
+  const folder = join(linksFolder(env), `tensorflow-${tf.version}-node-abi-${process.versions.modules}`);
+
+  const existing = readRecord(folder);
+  if (existing?.library.path === library.path && !staleness({ folder, record: existing })) {
+    return { folder, record: existing, already: true };
+  }
+  const compiler = await findCompiler(env);
+  const toolchain = { compiler: compiler.program, nodeHeaders: findNodeHeaders(), env };
+
+  const partial = `${folder}.${process.pid}.partial`;
+  try {
+    await mkdir(partial, { recursive: true });
+    onStep(`fetching ${BINDING}`);
+    await fetchBinding(partial, env);
+    onStep(`compiling it against TensorFlow ${tf.version} in ${tf.lib}`);
+    await writeLoader(partial, tf);
+    await compileBinding(join(partial, 'node_modules/@tensorflow/tfjs-node'), tf, toolchain);
+    await compileHelper(partial, HELPER, toolchain);
+    onStep('testing it in a child process');
+    const tested = await probe({ backend: 'tensorflow', module: join(partial, 'load.cjs'), link: true });
+    if (tested.error !== undefined) {
+      throw new EngineError(`The linked engine failed its self-test: ${tested.error}`, {
+        hint: `Try another TensorFlow version than ${tf.version} (\`pip install tensorflow==2.21\`), or use --backend wasm.`,
+      });
+    }
+    const record: LinkRecord = {
+      schema: 1,
+      tensorflow: tested.version ?? tf.version,
+      binding: BINDING,
+      nodeAbi: process.versions.modules,
+      library,
+      compiler: compiler.name,
+      created: new Date().toISOString(),
+    };
+    await writeFile(join(partial, 'link.json'), `${JSON.stringify(record, null, 2)}\n`);
+    await rm(folder, { recursive: true, force: true });
+    await rename(partial, folder);
+    return { folder, record, already: false };
+  } finally {
+    await rm(partial, { recursive: true, force: true });
+  }
+}
+
+/** Removes every linked binding of this user; returns the folders that were removed. */
+export async function unlinkEngine(env: NodeJS.ProcessEnv = process.env): Promise<string[]> {
+  const folders = listLinks(env).map(link => link.folder);
+  await rm(linksFolder(env), { recursive: true, force: true });
+  return folders;
+}

@@ -1,0 +1,70 @@
+'use strict';
+/**
+ * Tries one backend in a process of its own, so that one that crashes takes nothing else down.
+ *
+ * node probe-child.cjs '{"core": …, "backend": "tensorflow"|"wasm"|"cpu", "module": …, "link": bool, "measure": bool}'
+ * Prints one line of JSON as its last line: {"version", "gpu", "gflops"} or {"error"}.
+ * Plain JavaScript because it also runs from the source tree, where nothing translates TypeScript for a child.
+ */
+const { dirname, sep } = require('node:path');
+
+/** Loads the backend and makes it the current one. */
+async function open(tf, { backend, module, link }) {
+  let about = {};
+  if (link) {
+    about = require(module)(tf, { quiet: true });
+  } else {
+    const loaded = require(module);
+    if (backend === 'wasm') loaded.setWasmPaths(dirname(module) + sep);
+    if (backend === 'tensorflow')
+      about = { version: loaded.node?.binding?.TF_Version, gpu: tf.backend().isUsingGpuDevice };
+  }
+  if (!(await tf.setBackend(backend))) throw new Error(`tfjs could not start its backend '${backend}'.`);
+  return about;
+}
+
+/** A matMul and a convolution whose results are known exactly. */
+function check(tf) {
+  const close = (name, tensor, expected) => {
+    const got = Array.from(tensor.dataSync());
+    const same = got.length === expected.length && got.every((value, i) => Math.abs(value - expected[i]) < 1e-4);
+    if (!same) throw new Error(`${name} gave ${got} instead of ${expected}.`);
+  };
+  const a = tf.tensor2d([1, 2, 3, 4, 5, 6], [2, 3]);
+  close('matMul', tf.matMul(a, a, false, true), [14, 32, 32, 77]);
+  const image = tf.tensor4d([1, 2, 3, 4, 5, 6, 7, 8, 9], [1, 3, 3, 1]);
+  const kernel = tf.tensor4d([1, 0, 0, -1], [2, 2, 1, 1]);
+  close('conv2d', tf.conv2d(image, kernel, 1, 'valid'), [-4, -4, -4, -4]);
+  close('softmax', tf.softmax(tf.tensor1d([0, Math.log(3)])), [0.25, 0.75]);
+}
+
+/** Multiplications and additions per second of a square matMul, in 1e9; the best of what fits in about a second. */
+function measure(tf, backend) {
+  const size = { tensorflow: 1536, wasm: 512, cpu: 128 }[backend];
+  const a = tf.randomUniform([size, size], -1, 1, 'float32', 1);
+  const once = () => {
+    const start = process.hrtime.bigint();
+    const product = tf.matMul(a, a);
+    product.slice([0, 0], [1, 1]).dataSync();
+    product.dispose();
+    return Number(process.hrtime.bigint() - start) / 1e9;
+  };
+  once();
+  let best = Number.POSITIVE_INFINITY;
+  const end = Date.now() + 900;
+  do best = Math.min(best, once());
+  while (Date.now() < end);
+  return (2 * size ** 3) / best / 1e9;
+}
+
+async function main(request) {
+  const tf = require(request.core);
+  const about = await open(tf, request);
+  check(tf);
+  return { ...about, ...(request.measure && { gflops: measure(tf, request.backend) }) };
+}
+
+main(JSON.parse(process.argv[2])).then(
+  result => console.log(`\n${JSON.stringify(result)}`),
+  error => console.log(`\n${JSON.stringify({ error: String(error?.message ?? error).split('\n')[0] })}`),
+);

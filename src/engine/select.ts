@@ -1,0 +1,51 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { EngineError } from '../errors';
+import { type Candidate, candidates } from './backends';
+import type { BackendRequest, EngineChoice, EngineKind, Rejection } from './types';
+
+export interface SelectOptions {
+  /** Let TensorFlow say on stderr what it likes. */
+  verbose?: boolean;
+  env?: NodeJS.ProcessEnv;
+  /** The ways to get a backend, the best first; for tests. */
+  from?: readonly Candidate[];
+}
+
+const MEND: Record<EngineKind, string> = {
+  gpu: 'Install `@tensorflow/tfjs-node-gpu`, or link a TensorFlow with CUDA: `pip install tensorflow[and-cuda]`, then `ertacache engine link`.',
+  native: 'Run `pip install tensorflow`, then `ertacache engine link`; `ertacache doctor` says what is missing.',
+  wasm: 'Run `npm install` again; the package @tensorflow/tfjs-backend-wasm brings it.',
+  cpu: 'Run `npm install` again; the package @tensorflow/tfjs-backend-cpu brings it.',
+};
+
+/**
+ * Chooses where tensors run, loads only that, and makes it tfjs's current backend.
+ *
+ * `auto` takes the first that works of: tfjs-node-gpu, tfjs-node, the linked TensorFlow, WebAssembly, JavaScript.
+ * @throws EngineError when the one that was asked for cannot be used
+ * @example
+ * const engine = await selectBackend('auto');
+ * console.log(engine.label); // native (TensorFlow 2.21.0, linked)
+ */
+export async function selectBackend(request: BackendRequest, options: SelectOptions = {}): Promise<EngineChoice> {
+  const { verbose = false, env = process.env, from = candidates } = options;
+  const rejected: Rejection[] = [];
+  for (const { kind, locate, load } of from) {
+    if (request !== 'auto' && request !== kind) continue;
+    try {
+      const location = locate(env);
+      const label = await load(location, { verbose });
+      if (!(await tf.setBackend(location.backend))) throw new Error(`tfjs could not start '${location.backend}'`);
+      return { kind, backend: location.backend, label, rejected };
+    } catch (error) {
+      rejected.push({
+        kind,
+        reason: error instanceof Error ? (error.message.split('\n')[0] as string) : String(error),
+      });
+    }
+  }
+  const reasons = rejected.map(({ reason }) => reason).join('; ');
+  throw new EngineError(`The backend '${request}' cannot be used: ${reasons}.`, {
+    hint: MEND[request === 'auto' ? 'cpu' : request],
+  });
+}

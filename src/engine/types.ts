@@ -1,0 +1,24 @@
+/** What a user may ask for. */
+export type BackendRequest = 'auto' | 'gpu' | 'native' | 'wasm' | 'cpu';
+
+/** Where tensors can run: TensorFlow on a GPU or on the CPU, WebAssembly, plain JavaScript. */
+export type EngineKind = Exclude<BackendRequest, 'auto'>;
+
+/** The names under which tfjs knows them. */
+export type BackendName = 'tensorflow' | 'wasm' | 'cpu';
+
+/** One that was tried before and why it was not taken. */
+export interface Rejection {
+  kind: EngineKind;
+  reason: string;
+}
+
+/** The backend that tensors now run on. */
+export interface EngineChoice {
+  kind: EngineKind;
+  backend: BackendName;
+  /** One human line, for example `native (TensorFlow 2.21.0, linked)`. */
+  label: string;
+  /** What `auto` tried before, and why it went on. */
+  rejected: Rejection[];
+}
