@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import type { Location } from './backends';
+import type { Location } from './locate';
 import { lastLines, run } from './run';
 
 /** What to try in a child process. */

@@ -1,14 +1,16 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { EngineError } from '../errors';
-import { type Candidate, candidates } from './backends';
+import { loadBackend } from './load';
+import { type Candidate, candidates } from './locate';
 import type { BackendRequest, EngineChoice, EngineKind, Rejection } from './types';
 
 export interface SelectOptions {
   /** Let TensorFlow say on stderr what it likes. */
   verbose?: boolean;
   env?: NodeJS.ProcessEnv;
-  /** The ways to get a backend, the best first; for tests. */
+  /** The ways to get a backend, the best first, and how to load one; for tests. */
   from?: readonly Candidate[];
+  load?: typeof loadBackend;
 }
 
 const MEND: Record<EngineKind, string> = {
@@ -28,15 +30,15 @@ const MEND: Record<EngineKind, string> = {
  * console.log(engine.label); // native (TensorFlow 2.21.0, linked)
  */
 export async function selectBackend(request: BackendRequest, options: SelectOptions = {}): Promise<EngineChoice> {
-  const { verbose = false, env = process.env, from = candidates } = options;
+  const { verbose = false, env = process.env, from = candidates, load = loadBackend } = options;
   const rejected: Rejection[] = [];
-  for (const { kind, locate, load } of from) {
+  for (const candidate of from) {
+    const { kind, backend } = candidate;
     if (request !== 'auto' && request !== kind) continue;
     try {
-      const location = locate(env);
-      const label = await load(location, { verbose });
-      if (!(await tf.setBackend(location.backend))) throw new Error(`tfjs could not start '${location.backend}'`);
-      return { kind, backend: location.backend, label, rejected };
+      const label = await load(candidate, env, verbose);
+      if (!(await tf.setBackend(backend))) throw new Error(`tfjs could not start its backend '${backend}'`);
+      return { kind, backend, label, rejected };
     } catch (error) {
       rejected.push({
         kind,

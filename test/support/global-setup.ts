@@ -1,4 +1,4 @@
-import { candidates } from '../../src/engine/backends';
+import { candidates } from '../../src/engine/locate';
 import { probe } from '../../src/engine/probe';
 import type { TestBackend } from './backends';
 

@@ -1,0 +1,52 @@
+import { dirname, sep } from 'node:path';
+import * as tf from '@tensorflow/tfjs-core';
+import type { Candidate, Location } from './locate';
+import { requirePath } from './resolve';
+
+interface TensorFlowBackend {
+  binding?: { TF_Version?: string };
+  isUsingGpuDevice?: boolean;
+}
+type LinkLoader = (core: typeof tf, options: { quiet: boolean }) => unknown;
+
+// A process can hold one TensorFlow: when it is asked for again, this says what brought it.
+let broughtBy = 'already loaded';
+
+function importTensorFlow({ module, link }: Location, verbose: boolean): void {
+  // Read by TensorFlow when it is loaded. oneDNN is left alone: switching it off costs most of the speed.
+  if (!verbose) process.env.TF_CPP_MIN_LOG_LEVEL ??= '3';
+  process.env.TF_FORCE_GPU_ALLOW_GROWTH ??= 'true';
+  const exports = requirePath(module);
+  if (link) (exports as LinkLoader)(tf, { quiet: !verbose });
+}
+
+function loadTensorFlow({ kind, source, locate }: Candidate, env: NodeJS.ProcessEnv, verbose: boolean): string {
+  if (!tf.findBackendFactory('tensorflow')) {
+    importTensorFlow(locate(env), verbose);
+    broughtBy = source;
+  }
+  const backend = tf.findBackend('tensorflow') as TensorFlowBackend | null;
+  if (kind === 'gpu' && !backend?.isUsingGpuDevice)
+    throw new Error(`TensorFlow (${broughtBy}) finds no GPU it can use`);
+  return `${kind} (TensorFlow ${backend?.binding?.TF_Version ?? 'of unknown version'}, ${broughtBy})`;
+}
+
+async function loadWasm(location: Location): Promise<string> {
+  const { setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm');
+  // The .wasm files lie beside the package's main file; they cannot be set any more once the backend runs.
+  if (!('wasm' in tf.engine().registry)) setWasmPaths(dirname(location.module) + sep);
+  const simd = await tf.env().getAsync('WASM_HAS_SIMD_SUPPORT');
+  return `wasm (WebAssembly ${simd ? 'with' : 'without'} SIMD, 1 thread)`;
+}
+
+/**
+ * Loads a backend and registers it with tfjs, without making it the current one.
+ * @returns what to call it, in one human line
+ */
+export async function loadBackend(candidate: Candidate, env: NodeJS.ProcessEnv, verbose: boolean): Promise<string> {
+  if (candidate.backend === 'tensorflow') return loadTensorFlow(candidate, env, verbose);
+  const location = candidate.locate(env);
+  if (candidate.backend === 'wasm') return loadWasm(location);
+  await import('@tensorflow/tfjs-backend-cpu');
+  return 'cpu (plain JavaScript, slow)';
+}

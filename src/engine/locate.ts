@@ -1,0 +1,83 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { findLink, listLinks, staleness } from './link/record';
+import { isSupportedNode, SUPPORTED_NODE } from './node-support';
+import { resolvePackage } from './resolve';
+import type { BackendName, EngineKind } from './types';
+
+/** Where a backend's code is. */
+export interface Location {
+  backend: BackendName;
+  /** Absolute path of the module that brings it. */
+  module: string;
+  /** True when that module is the loader of a linked binding, which has to be called. */
+  link?: boolean;
+}
+
+/** One way to get a backend. */
+export interface Candidate {
+  kind: EngineKind;
+  backend: BackendName;
+  /** What brings it: a package's name, or `linked`. */
+  source: string;
+  /** Finds it without loading anything; throws an error whose message is the reason why it cannot be had. */
+  locate(env: NodeJS.ProcessEnv): Location;
+}
+
+function findPackage(name: string): string {
+  const path = resolvePackage(name);
+  if (path === undefined) throw new Error(`${name} is not installed`);
+  return path;
+}
+
+/** Whether a driver has made a GPU visible; tells it without loading the hundreds of megabytes of TensorFlow. */
+export function hasNvidiaDevice(): boolean {
+  return process.platform !== 'linux' || existsSync('/dev/nvidia0') || existsSync('/dev/dxg');
+}
+
+function assertUsable(kind: EngineKind): void {
+  if (!isSupportedNode()) throw new Error(`tfjs-node works on Node ${SUPPORTED_NODE} only`);
+  if (kind === 'gpu' && !hasNvidiaDevice()) throw new Error('there is no NVIDIA GPU');
+}
+
+function inPackage(kind: 'gpu' | 'native', source: string): Candidate {
+  return {
+    kind,
+    backend: 'tensorflow',
+    source,
+    locate() {
+      const module = findPackage(source);
+      assertUsable(kind);
+      return { backend: 'tensorflow', module };
+    },
+  };
+}
+
+function inLink(kind: 'gpu' | 'native'): Candidate {
+  return {
+    kind,
+    backend: 'tensorflow',
+    source: 'linked',
+    locate(env) {
+      const link = findLink(env);
+      const [old] = link ? [] : listLinks(env);
+      if (!link) throw new Error(old ? `${staleness(old)}, link it again` : 'no TensorFlow is linked');
+      assertUsable(kind);
+      return { backend: 'tensorflow', module: join(link.folder, 'load.cjs'), link: true };
+    },
+  };
+}
+
+function portable(kind: 'wasm' | 'cpu', source: string): Candidate {
+  return { kind, backend: kind, source, locate: () => ({ backend: kind, module: findPackage(source) }) };
+}
+
+/** Every way to get a backend, the best first. */
+export const candidates: readonly Candidate[] = [
+  inPackage('gpu', '@tensorflow/tfjs-node-gpu'),
+  inPackage('native', '@tensorflow/tfjs-node'),
+  inLink('gpu'),
+  inLink('native'),
+  portable('wasm', '@tensorflow/tfjs-backend-wasm'),
+  portable('cpu', '@tensorflow/tfjs-backend-cpu'),
+];
