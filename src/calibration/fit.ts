@@ -146,8 +146,13 @@ async function fitCombination(references: readonly Reference[], options: FitOpti
       );
       equations.add(columns, target);
     }
-    const weights = equations.solve(names.map(name => (name === 'rebuilt' ? 1 : 0)), RIDGE);
-    const combination = Object.fromEntries(names.map((name, n) => [name, Math.fround(weights[n] as number)])) as Combination;
+    const weights = equations.solve(
+      names.map(name => (name === 'rebuilt' ? 1 : 0)),
+      RIDGE,
+    );
+    const combination = Object.fromEntries(
+      names.map((name, n) => [name, Math.fround(weights[n] as number)]),
+    ) as Combination;
     steps.push(combination);
     return terms.map(t => combine(combination, t));
   });

@@ -18,7 +18,10 @@ export interface PairSplit {
  */
 export function splitPairs(prompts: readonly string[], calibration: number, evaluation: number): PairSplit {
   const distinct = shuffled([...new Set(prompts)].sort());
-  const [forCalibration, forEvaluation] = [distinct.filter((_, i) => i % 2 === 1), distinct.filter((_, i) => i % 2 === 0)];
+  const [forCalibration, forEvaluation] = [
+    distinct.filter((_, i) => i % 2 === 1),
+    distinct.filter((_, i) => i % 2 === 0),
+  ];
   const take = (from: readonly string[], count: number, firstSeed: number, what: string): Pair[] => {
     if (from.length === 0) {
       throw new UsageError(`There are no prompts left for ${what}.`, { hint: 'Give at least two different prompts.' });

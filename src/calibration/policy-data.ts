@@ -33,7 +33,10 @@ export const policySchema = z.object({
     /** Axis of the latent that per-channel coefficients run along. */
     channelAxis: z.int().nonnegative().optional(),
     /** The file beside this one that holds the coefficients. */
-    file: z.string().regex(/^[^/\\]+\.safetensors$/, 'must be a file name beside the policy').optional(),
+    file: z
+      .string()
+      .regex(/^[^/\\]+\.safetensors$/, 'must be a file name beside the policy')
+      .optional(),
     sha256: z.string().optional(),
   }),
   search: z.object({ method: z.string(), lambda: z.number().positive().optional(), note: z.string().optional() }),
@@ -66,9 +69,12 @@ export function parsePolicy(value: unknown, where: string): PolicyData {
   const parsed = policySchema.safeParse(value);
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!;
-    throw new PolicyError(`${where} is not a policy of ertacache: ${issue.path.join('.') || 'file'}: ${issue.message}.`, {
-      hint: 'Make one with `ertacache calibrate`.',
-    });
+    throw new PolicyError(
+      `${where} is not a policy of ertacache: ${issue.path.join('.') || 'file'}: ${issue.message}.`,
+      {
+        hint: 'Make one with `ertacache calibrate`.',
+      },
+    );
   }
   const { sigmas, schedule, timestep } = parsed.data;
   const steps = sigmas.length - 1;

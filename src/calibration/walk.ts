@@ -26,11 +26,7 @@ export const computedSteps = (reused: readonly boolean[]): number => reused.filt
  * The paper's offline policy (method section 3): walk the steps with caching on; where the residual at hand differs
  * from the one the model really has by less than λ, relative to the uncached run's, the step is reused.
  */
-export async function walk(
-  references: readonly Reference[],
-  lambda: number,
-  options: WalkOptions,
-): Promise<Schedule> {
+export async function walk(references: readonly Reference[], lambda: number, options: WalkOptions): Promise<Schedule> {
   const runs = references.map(r => rehearse(r.job, options));
   const reused: boolean[] = [];
   const errors: number[] = [];
@@ -39,9 +35,7 @@ export async function walk(
       const looks = await inTurn(runs, run => run.look(i));
       const relative = await inTurn(looks, async (look, r) => {
         if (!look.predicted) return [Number.POSITIVE_INFINITY];
-        const distances = (
-          await inTurn(look.predicted, (p, b) => rowDistances(p, look.residuals[b]!))
-        ).flat();
+        const distances = (await inTurn(look.predicted, (p, b) => rowDistances(p, look.residuals[b]!))).flat();
         return distances.map((d, row) => d / (references[r]!.residualNorms[i]![row] as number));
       });
       const error = mean(relative.flat());

@@ -1,0 +1,119 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import * as tf from '@tensorflow/tfjs-core';
+import { z } from 'zod';
+import { IoError, UnsupportedError } from '../errors';
+import { modelClass, parseConfig } from '../models/registry';
+import { packageRoot } from '../package-root';
+import { flowMatchEulerConfig } from '../schedulers/flow-match-euler';
+import { createWordTable, wordTableConfig } from '../text/word-table';
+import { contentHash } from '../weights/content-hash';
+import { loadStore } from '../weights/load';
+import type { ModelComponent } from '../weights/model-folder';
+import { componentOf, type OpenModel, openModel, readModelJson } from '../weights/open-model';
+import { parameterCount } from '../weights/parameters';
+import type { Pipeline } from './pipeline';
+import { createPixelImage, pixelImageConfig } from './pixel-image';
+
+/** The model that is used when none is named; it ships with the package. */
+export const DEFAULT_MODEL = 'fluent-emoji';
+
+/** The folder of a model given by path or, for models that ship with the package, by name. */
+export function locateModel(nameOrPath: string): string {
+  if (existsSync(nameOrPath)) return resolve(nameOrPath);
+  const shipped = join(packageRoot(), 'converted-models', nameOrPath);
+  if (/^[\w.-]+$/.test(nameOrPath) && existsSync(shipped)) return shipped;
+  throw new IoError(`There is no model "${nameOrPath}".`, {
+    hint: `Give the folder of a model, or ${DEFAULT_MODEL}, which ships with ertacache.`,
+  });
+}
+
+/**
+ * Loads a model folder (converted, or as on the hub) into the active backend.
+ * @param nameOrPath a folder, or the name of a model that ships with the package
+ * @returns the pipeline; dispose it when done
+ */
+export async function loadModel(nameOrPath: string = DEFAULT_MODEL): Promise<Pipeline> {
+  const folder = locateModel(nameOrPath);
+  const files = await openModel(folder);
+  try {
+    if (!files.files.includes('pipeline.json')) {
+      throw new UnsupportedError(`${folder} is not a whole pipeline that ertacache can sample from.`, {
+        hint: 'Look at it with `ertacache info`; the embedded model is called fluent-emoji.',
+      });
+    }
+    return await loadPixelImage(files, basename(folder));
+  } finally {
+    await files.close();
+  }
+}
+
+async function loadPixelImage(files: OpenModel, id: string): Promise<Pipeline> {
+  const transformer = componentOf(files, 'transformer');
+  const config = parseConfig(pixelImageConfig, await readModelJson(files, 'pipeline.json'), 'pipeline.json');
+  const scheduler = parseConfig(
+    flowMatchEulerConfig,
+    await readModelJson(files, 'scheduler/scheduler_config.json'),
+    'scheduler_config.json',
+  );
+  const tokenizer = parseConfig(
+    wordTableConfig,
+    await readModelJson(files, 'text/tokenizer_config.json'),
+    'tokenizer_config.json',
+  );
+  const vocabulary = parseConfig(
+    z.record(z.string(), z.int().nonnegative()),
+    await readModelJson(files, 'text/vocab.json'),
+    'vocab.json',
+  );
+  const embeddings = await loadTable(componentOf(files, 'text'));
+  const { model, parameters } = await loadDenoiser(transformer).catch(error => {
+    embeddings.dispose();
+    throw error;
+  });
+  return createPixelImage({
+    config,
+    scheduler,
+    model,
+    embeddings,
+    padId: tokenizer.pad_id,
+    words: createWordTable(tokenizer, vocabulary),
+    info: {
+      id,
+      hash: await combinedHash([transformer, componentOf(files, 'text')], scheduler),
+      modelClass: transformer.className,
+      schedulerClass: scheduler._class_name,
+      parameters,
+      kind: 'image',
+      defaults: { steps: config.default_steps, guidance: config.default_guidance },
+      prompts: await listedPrompts(files),
+    },
+  });
+}
+
+async function loadDenoiser({ className, config, source, where }: ModelComponent) {
+  const known = modelClass(className);
+  const parsed = parseConfig(known.schema, config, where);
+  const table = known.parameters(parsed);
+  const store = await loadStore(source, table, { where, blocks: known.blockNames(parsed) });
+  return { model: known.create(parsed, store), parameters: parameterCount(table) };
+}
+
+async function loadTable({ source }: ModelComponent): Promise<tf.Tensor2D> {
+  const name = 'embeddings.weight';
+  return tf.tensor2d(await source.read(name), source.entry(name).shape as [number, number]);
+}
+
+/** Identifies weights and schedule together: what a policy is calibrated for. */
+async function combinedHash(components: readonly ModelComponent[], scheduler: object): Promise<string> {
+  const hash = createHash('sha256');
+  for (const component of components) hash.update(`${await contentHash(component)}\n`);
+  return hash.update(JSON.stringify(scheduler)).digest('hex');
+}
+
+async function listedPrompts(files: OpenModel): Promise<string[]> {
+  if (!files.files.includes('prompts.json')) return [];
+  const schema = z.array(z.object({ prompt: z.string() }));
+  return parseConfig(schema, await readModelJson(files, 'prompts.json'), 'prompts.json').map(p => p.prompt);
+}
