@@ -1,6 +1,10 @@
+import { inspect } from 'node:util';
 import { Command, CommanderError, Option } from 'commander';
 import { ErtaError } from '../errors';
+import { convertCommand } from './commands/convert';
+import { doctorCommand } from './commands/doctor';
 import { engineCommand } from './commands/engine';
+import { infoCommand } from './commands/info';
 
 /** Options that every command takes; read them with `command.optsWithGlobals<GlobalOptions>()`. */
 export interface GlobalOptions {
@@ -19,8 +23,16 @@ function program(): Command {
     )
     .option('--verbose', 'say more, and show stack traces', false)
     .showHelpAfterError('(add --help for the options)')
-    .exitOverride()
-    .addCommand(engineCommand());
+    .addCommand(convertCommand())
+    .addCommand(doctorCommand())
+    .addCommand(engineCommand())
+    .addCommand(infoCommand());
+}
+
+/** Makes a command and its subcommands throw where commander would end the process with a code of its own. */
+function throwing(command: Command): Command {
+  command.commands.forEach(throwing);
+  return command.exitOverride();
 }
 
 function report(error: unknown, verbose: boolean): void {
@@ -30,7 +42,8 @@ function report(error: unknown, verbose: boolean): void {
     const message = error instanceof Error ? error.message : String(error);
     process.stderr.write(`ertacache: unexpected failure: ${message}\n`);
   }
-  if (verbose && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  // Unlike the stack alone, this shows the cause too, such as what a compiler said.
+  if (verbose && error instanceof Error) process.stderr.write(`${inspect(error)}\n`);
 }
 
 /**
@@ -38,7 +51,7 @@ function report(error: unknown, verbose: boolean): void {
  * @returns the exit code: 0 done, 1 failed (or a check did not hold), 2 used wrongly, 130 interrupted
  */
 export async function run(argv: readonly string[]): Promise<number> {
-  const root = program();
+  const root = throwing(program());
   try {
     await root.parseAsync([...argv]);
     return Number(process.exitCode ?? 0);

@@ -44,6 +44,8 @@ async function loadWasm(location: Location): Promise<string> {
  * @returns what to call it, in one human line
  */
 export async function loadBackend(candidate: Candidate, env: NodeJS.ProcessEnv, verbose: boolean): Promise<string> {
+  // Keeps tfjs from advising on the console to install the backend that ertacache has just looked for.
+  if (!verbose) tf.enableProdMode();
   if (candidate.backend === 'tensorflow') return loadTensorFlow(candidate, env, verbose);
   const location = candidate.locate(env);
   if (candidate.backend === 'wasm') return loadWasm(location);

@@ -15,6 +15,7 @@ async function open(tf, { backend, module, link }) {
     about = require(module)(tf, { quiet: true });
   } else {
     const loaded = require(module);
+    about = { version: loaded.version_wasm ?? loaded.version_cpu };
     if (backend === 'wasm') loaded.setWasmPaths(dirname(module) + sep);
     if (backend === 'tensorflow')
       about = { version: loaded.node?.binding?.TF_Version, gpu: tf.backend().isUsingGpuDevice };
@@ -45,7 +46,7 @@ function measure(tf, backend) {
   const once = () => {
     const start = process.hrtime.bigint();
     const product = tf.matMul(a, a);
-    product.slice([0, 0], [1, 1]).dataSync();
+    tf.slice(product, [0, 0], [1, 1]).dataSync();
     product.dispose();
     return Number(process.hrtime.bigint() - start) / 1e9;
   };

@@ -46,7 +46,7 @@ export async function selectBackend(request: BackendRequest, options: SelectOpti
       });
     }
   }
-  const reasons = rejected.map(({ reason }) => reason).join('; ');
+  const reasons = [...new Set(rejected.map(({ reason }) => reason))].join('; ');
   throw new EngineError(`The backend '${request}' cannot be used: ${reasons}.`, {
     hint: MEND[request === 'auto' ? 'cpu' : request],
   });
