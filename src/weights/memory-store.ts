@@ -1,0 +1,71 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { checkTable } from './check-table';
+import { elements } from './dtype';
+import { laidOutShape, layOut } from './layout';
+import type { ParameterTable, WeightStore } from './parameters';
+import { residentStore } from './store';
+
+/** Values in the checkpoint's order and shape. */
+export interface StoredValues {
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+/** A store over values that are already in memory; they are copied. Names and shapes are checked as on loading. */
+export function memoryStore(
+  table: ParameterTable,
+  values: ReadonlyMap<string, StoredValues>,
+  blocks: readonly string[] = [],
+): WeightStore {
+  const listing = {
+    names: [...values.keys()],
+    has: values.has.bind(values),
+    entry: (name: string) => values.get(name)!,
+  };
+  checkTable(listing, table, { where: 'the given tensors' });
+  const tensors = table.map(parameter => {
+    const data = layOut(Float32Array.from(values.get(parameter.name)!.data), parameter);
+    return [parameter.name, tf.tensor(data, laidOutShape(parameter), 'float32')] as const;
+  });
+  return residentStore(new Map(tensors), blocks);
+}
+
+/**
+ * A store of made-up weights, for benchmarks and for trying a model whose weights are not at hand. Norm weights
+ * (names that end in `norm….weight`) are near 1, all others near 0, evenly spread, so that activations stay finite.
+ * The same table and seed give the same weights, whatever the order of the table.
+ */
+export function syntheticStore(table: ParameterTable, seed: number, blocks: readonly string[] = []): WeightStore {
+  const tensors = table.map(parameter => {
+    const isNorm = parameter.shape.length === 1 && /norm[^.]*\.weight$/.test(parameter.name);
+    const data = spread(
+      elements(parameter.shape),
+      hash(`${seed}/${parameter.name}`),
+      isNorm ? 1 : 0,
+      isNorm ? 0.1 : 0.02,
+    );
+    return [parameter.name, tf.tensor(data, laidOutShape(parameter), 'float32')] as const;
+  });
+  return residentStore(new Map(tensors), blocks);
+}
+
+/** Evenly distributed numbers of the given mean and standard deviation, by xorshift32. */
+function spread(count: number, seed: number, mean: number, deviation: number): Float32Array {
+  const scale = (deviation * Math.sqrt(12)) / 2 ** 32;
+  const out = new Float32Array(count);
+  let state = seed | 0 || 1;
+  for (let i = 0; i < count; i++) {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    out[i] = mean + state * scale;
+  }
+  return out;
+}
+
+/** FNV-1a over UTF-16 code units. */
+function hash(text: string): number {
+  let state = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) state = Math.imul(state ^ text.charCodeAt(i), 0x01000193);
+  return state;
+}

@@ -1,0 +1,36 @@
+import { CheckpointError } from '../errors';
+import { isFile, readText } from './node-file';
+import { isRecord, parsePlainJson } from './plain-json';
+
+export interface ModelConfig {
+  /** `_class_name` as diffusers writes it, or the first of `architectures` as transformers does. */
+  readonly className: string;
+  readonly config: Readonly<Record<string, unknown>>;
+}
+
+const FROM_HUB = 'Take config.json from the repository that the weights are from.';
+
+/** @throws CheckpointError `missing_config`, `config_json` or `config_class` */
+export async function readConfig(path: string): Promise<ModelConfig> {
+  if (!(await isFile(path))) {
+    throw new CheckpointError('missing_config', `There is no ${path}.`, { hint: FROM_HUB });
+  }
+  return parseConfigJson(await readText(path), path);
+}
+
+/** @param file its name, for errors */
+export function parseConfigJson(text: string, file: string): ModelConfig {
+  let config: unknown;
+  try {
+    config = parsePlainJson(text);
+  } catch (error) {
+    throw new CheckpointError('config_json', `${file} is not valid JSON.`, { hint: FROM_HUB, cause: error });
+  }
+  if (!isRecord(config)) throw new CheckpointError('config_json', `${file} is not an object.`, { hint: FROM_HUB });
+  const architectures: unknown = config.architectures;
+  const className = config._class_name ?? (Array.isArray(architectures) ? (architectures[0] as unknown) : undefined);
+  if (typeof className === 'string' && className !== '') return { className, config };
+  throw new CheckpointError('config_class', `${file} names no model class (_class_name or architectures).`, {
+    hint: FROM_HUB,
+  });
+}

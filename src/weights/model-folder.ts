@@ -1,0 +1,58 @@
+import { dirname, join } from 'node:path';
+import { CheckpointError } from '../errors';
+import { type ModelConfig, readConfig } from './model-config';
+import { isFile, isFolder, readText } from './node-file';
+import { isRecord, parsePlainJson } from './plain-json';
+import type { TensorSource } from './source';
+import { openSafetensors, openWeights } from './weight-files';
+
+/** One model: what it is, and its tensors under the names that its checkpoint gives them. */
+export interface ModelComponent extends ModelConfig {
+  readonly source: TensorSource;
+  /** How errors call it. */
+  readonly where: string;
+  /** Identity of the weights as they were before any conversion, where it was recorded. */
+  readonly contentHash?: string;
+}
+
+export interface FolderOptions {
+  /** Takes the weights of a variant such as `fp16` (`….fp16.safetensors`). */
+  readonly variant?: string;
+}
+
+/** Opens a folder with a `config.json` and weights, as hub repositories hold one for each component. */
+export async function openModelFolder(folder: string, options: FolderOptions = {}): Promise<ModelComponent> {
+  const config = await readConfig(join(folder, 'config.json'));
+  return { ...config, source: await openWeights(folder, options), where: folder };
+}
+
+/** Opens one safetensors file, with the `config.json` beside it or another one. */
+export async function openModelFile(path: string, configPath?: string): Promise<ModelComponent> {
+  const config = await readConfig(configPath ?? join(dirname(path), 'config.json'));
+  return { ...config, source: await openSafetensors(path), where: path };
+}
+
+/** True for a folder that holds the word table of an embedded model. */
+export async function isWordTable(folder: string): Promise<boolean> {
+  return (await isFolder(folder)) && isFile(join(folder, 'vocab.json'));
+}
+
+/** Opens the text side of an embedded model: `vocab.json` and a table with one row for each word. */
+export async function openWordTable(folder: string, options: FolderOptions = {}): Promise<ModelComponent> {
+  const path = join(folder, 'vocab.json');
+  let vocabulary: unknown;
+  try {
+    vocabulary = parsePlainJson(await readText(path));
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  if (!isRecord(vocabulary)) {
+    throw new CheckpointError('config_json', `${path} is not a JSON object of words and their numbers.`, {
+      hint: 'Take it from the model again.',
+    });
+  }
+  const source = await openWeights(folder, { ...options, stems: ['embeddings'] });
+  const width = source.has('embeddings.weight') ? source.entry('embeddings.weight').shape[1] : undefined;
+  const config = { _class_name: 'WordTable', vocab_size: Object.keys(vocabulary).length, embedding_dim: width ?? 1 };
+  return { className: 'WordTable', config, source, where: folder };
+}

@@ -1,0 +1,66 @@
+import { createHash, type Hash } from 'node:crypto';
+import { type FileHandle, open } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Digest } from './manifest';
+import { ioError } from './node-file';
+
+/** Writes a stream of bytes into files of equal size. */
+export interface ShardWriter {
+  write(bytes: Uint8Array): Promise<void>;
+  /** Closes the last shard. @returns what was written, in order */
+  finish(): Promise<Digest[]>;
+  /** Closes the open file after a failure. */
+  abandon(): Promise<void>;
+}
+
+/**
+ * @param total bytes that will be written in all, which gives the number in the shards' names
+ * @param shardBytes size of every shard but the last
+ */
+export function shardWriter(folder: string, total: number, shardBytes: number): ShardWriter {
+  const count = Math.ceil(total / shardBytes);
+  const done: Digest[] = [];
+  let current: { handle: FileHandle; hash: Hash; path: string; bytes: number } | undefined;
+
+  async function start() {
+    const path = `group1-shard${done.length + 1}of${count}.bin`;
+    const full = join(folder, path);
+    const handle = await open(full, 'wx').catch(error => {
+      throw ioError(full, error);
+    });
+    return { handle, hash: createHash('sha256'), path, bytes: 0 };
+  }
+
+  async function closeShard(): Promise<void> {
+    if (!current) return;
+    const { handle, hash, path, bytes } = current;
+    current = undefined;
+    await handle.close();
+    done.push({ path, bytes, sha256: hash.digest('hex') });
+  }
+
+  return {
+    async write(bytes) {
+      for (let at = 0; at < bytes.length; ) {
+        current ??= await start();
+        const part = bytes.subarray(at, at + shardBytes - current.bytes);
+        const { handle, path } = current;
+        await handle.writeFile(part).catch(error => {
+          throw ioError(join(folder, path), error);
+        });
+        current.hash.update(part);
+        current.bytes += part.length;
+        at += part.length;
+        if (current.bytes === shardBytes) await closeShard();
+      }
+    },
+    async finish() {
+      await closeShard();
+      return done;
+    },
+    async abandon() {
+      await current?.handle.close();
+      current = undefined;
+    },
+  };
+}

@@ -1,0 +1,115 @@
+import { CheckpointError } from '../errors';
+import type { ByteFile } from './byte-file';
+import { DTYPE_BYTES, type DType, elements } from './dtype';
+import { widenToFloat32, widenToInt32 } from './widen';
+
+/** How a tensor is stored: a safetensors type, or `Q8`, unsigned bytes that mean `byte * scale + min`. */
+export type StoredType = DType | 'Q8';
+
+/** What is known of a tensor before it is read. */
+export interface TensorEntry {
+  readonly dtype: StoredType;
+  /** As stored in the checkpoint, in PyTorch's order. */
+  readonly shape: readonly number[];
+  /** Number of elements. */
+  readonly size: number;
+  /** Bytes that it takes where it is stored. */
+  readonly bytes: number;
+  /** Name of the file that holds it. */
+  readonly file: string;
+}
+
+/** A run of elements of a tensor, in row-major order. */
+export interface Slice {
+  readonly start: number;
+  readonly count: number;
+}
+
+/** Named tensors that are read when asked for, from wherever they lie. */
+export interface TensorSource {
+  /** Sorted by code unit, so that the order does not depend on how the tensors were stored. */
+  readonly names: readonly string[];
+  readonly files: readonly { readonly name: string; readonly size: number }[];
+  has(name: string): boolean;
+  /** @throws CheckpointError `missing_key` */
+  entry(name: string): TensorEntry;
+  /** Values as float32, the whole tensor or a slice of it. */
+  read(name: string, slice?: Slice): Promise<Float32Array<ArrayBuffer>>;
+  /** Values of an integer tensor. Throws NumericError for floating types and integers beyond 32 bits. */
+  readInts(name: string, slice?: Slice): Promise<Int32Array<ArrayBuffer>>;
+  /** The bytes as stored. */
+  readRaw(name: string, slice?: Slice): Promise<Uint8Array<ArrayBuffer>>;
+  close(): Promise<void>;
+}
+
+/** Where and how one tensor is stored. */
+export interface StoredTensor {
+  readonly dtype: StoredType;
+  readonly shape: readonly number[];
+  readonly file: ByteFile;
+  /** Offset of its first byte in `file`. */
+  readonly begin: number;
+  /** How errors and listings call the file, where `file` is a view of several. */
+  readonly fileName?: string;
+  /** Only with `Q8`. */
+  readonly quantization?: { readonly scale: number; readonly min: number };
+}
+
+/** Bytes of one element as stored. */
+export function storedBytes(dtype: StoredType): number {
+  return dtype === 'Q8' ? 1 : DTYPE_BYTES[dtype];
+}
+
+/** A source over tensors whose places are known. `close` closes `files`. */
+export function tensorSource(
+  tensors: ReadonlyMap<string, StoredTensor>,
+  files: readonly ByteFile[],
+  where: string,
+): TensorSource {
+  function find(name: string): StoredTensor {
+    const tensor = tensors.get(name);
+    if (tensor) return tensor;
+    throw new CheckpointError('missing_key', `${where} holds no tensor ${name}.`, {
+      hint: 'List what it holds with `ertacache info`.',
+    });
+  }
+
+  async function readRaw(name: string, slice?: Slice): Promise<Uint8Array<ArrayBuffer>> {
+    const { dtype, shape, file, begin } = find(name);
+    const { start, count } = slice ?? { start: 0, count: elements(shape) };
+    if (start < 0 || count < 0 || start + count > elements(shape)) {
+      throw new RangeError(`elements ${start} to ${start + count} are not in tensor ${name}`);
+    }
+    const width = storedBytes(dtype);
+    return file.read(begin + start * width, begin + (start + count) * width);
+  }
+
+  return {
+    names: [...tensors.keys()].sort(),
+    files,
+    has: name => tensors.has(name),
+    entry(name) {
+      const { dtype, shape, file, fileName } = find(name);
+      const size = elements(shape);
+      return { dtype, shape, size, bytes: size * storedBytes(dtype), file: fileName ?? file.name };
+    },
+    async read(name, slice) {
+      const { dtype, quantization } = find(name);
+      const bytes = await readRaw(name, slice);
+      if (dtype !== 'Q8') return widenToFloat32(bytes, dtype);
+      const { scale, min } = quantization!;
+      return Float32Array.from(bytes, byte => byte * scale + min);
+    },
+    async readInts(name, slice) {
+      const { dtype } = find(name);
+      return widenToInt32(await readRaw(name, slice), dtype === 'Q8' ? 'F32' : dtype, name);
+    },
+    readRaw,
+    close: async () => void (await Promise.all(files.map(file => file.close()))),
+  };
+}
+
+/** Slices of at most `count` elements that make up a tensor of `size` elements. */
+export function* slices(size: number, count: number): Generator<Slice> {
+  for (let start = 0; start < size; start += count) yield { start, count: Math.min(count, size - start) };
+}

@@ -1,0 +1,36 @@
+import { CheckpointError } from '../errors';
+import type { ParameterTable } from './parameters';
+import { linear, plain } from './parameters';
+
+/**
+ * The parameters of a model class with this configuration; undefined when the class is not known.
+ * Commands and loaders are handed one, so that this folder needs to know no model.
+ */
+export type TableOf = (className: string, config: unknown) => ParameterTable | undefined;
+
+/** Classes that belong to no model: the word table of the embedded models, and a test module. */
+export const ownTables: TableOf = (className, config) => {
+  const size = (key: string) => positiveInteger(className, config, key);
+  if (className === 'WordTable') {
+    return [plain('embeddings.weight', [size('vocab_size'), size('embedding_dim')])];
+  }
+  if (className === 'TinyLinear') return linear('linear', size('in_features'), size('out_features'));
+  return undefined;
+};
+
+/** @throws CheckpointError `config_class` when the class is not known */
+export function requireTable(tableOf: TableOf, className: string, config: unknown, where: string): ParameterTable {
+  const table = tableOf(className, config);
+  if (table) return table;
+  throw new CheckpointError('config_class', `${where} names the class ${className}, which ertacache does not know.`, {
+    hint: 'Pass --unchecked to take its tensors as they are, without a check of their names and shapes.',
+  });
+}
+
+function positiveInteger(className: string, config: unknown, key: string): number {
+  const value = typeof config === 'object' && config !== null && key in config ? config[key as keyof typeof config] : 0;
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw new CheckpointError('config_json', `The config.json of ${className} gives no positive integer ${key}.`, {
+    hint: 'Take config.json from the same repository as the weights.',
+  });
+}
