@@ -1,8 +1,11 @@
 import type { z } from 'zod';
 import { CheckpointError, ConfigError } from '../errors';
 import type { ParameterTable, WeightStore } from '../weights/parameters';
+import { cogVideoXConfig, cogVideoXParameters, createCogVideoX } from './cogvideox';
 import type { Denoiser } from './denoiser';
 import { createFlux, fluxConfig, fluxParameters } from './flux';
+import { createOpenSora, openSoraConfig, openSoraParameters } from './open-sora';
+import { createWan, wanConfig, wanParameters } from './wan';
 
 /** What ertacache knows of one class of diffusion transformer. */
 export interface ModelClass<Config = unknown> {
@@ -31,6 +34,34 @@ const classes = new Map<string, ModelClass>([
         ...numbered('transformer_blocks', c.num_layers),
         ...numbered('single_transformer_blocks', c.num_single_layers),
       ],
+    }),
+  ],
+  [
+    'WanTransformer3DModel',
+    define({
+      schema: wanConfig,
+      parameters: wanParameters,
+      create: (config, weights) => createWan(config, weights) as Denoiser,
+      blockNames: c => numbered('blocks', c.num_layers),
+    }),
+  ],
+  [
+    'CogVideoXTransformer3DModel',
+    define({
+      schema: cogVideoXConfig,
+      parameters: cogVideoXParameters,
+      create: (config, weights) => createCogVideoX(config, weights) as Denoiser,
+      blockNames: c => numbered('transformer_blocks', c.num_layers),
+    }),
+  ],
+  [
+    'STDiT3',
+    define({
+      schema: openSoraConfig,
+      parameters: openSoraParameters,
+      create: (config, weights) => createOpenSora(config, weights) as Denoiser,
+      blockNames: c =>
+        Array.from({ length: c.depth }, (_, i) => [`spatial_blocks.${i}`, `temporal_blocks.${i}`]).flat(),
     }),
   ],
 ]);
