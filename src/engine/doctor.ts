@@ -1,6 +1,6 @@
 import { ErtaError } from '../errors';
 import { findTensorFlow } from './link/find-tensorflow';
-import { findCompiler, findNodeHeaders } from './link/toolchain';
+import { findCompiler, findNodeHeaders, headerFolders } from './link/toolchain';
 import { type Candidate, candidates, type Location } from './locate';
 import { describeCpu, findGpus, type Gpu, hasWasmSimd } from './machine';
 import { availableMemory, totalMemory } from './memory';
@@ -75,7 +75,7 @@ async function linkObstacles(cwd: string, env: NodeJS.ProcessEnv): Promise<strin
       found = `TensorFlow ${version} is in ${lib}`;
     },
     async () => void (await findCompiler(env)),
-    async () => void findNodeHeaders(),
+    async () => void findNodeHeaders(headerFolders(env)),
   ]) {
     try {
       await step();

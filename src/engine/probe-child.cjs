@@ -12,7 +12,7 @@ const { dirname, sep } = require('node:path');
 async function open(tf, { backend, module, link }) {
   let about = {};
   if (link) {
-    about = require(module)(tf, { quiet: true });
+    about = require(module)(tf, { quiet: false });
   } else {
     const loaded = require(module);
     about = { version: loaded.version_wasm ?? loaded.version_cpu };

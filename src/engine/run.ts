@@ -15,12 +15,17 @@ export function run(
   args: readonly string[],
   options: { cwd?: string; env?: NodeJS.ProcessEnv; timeout?: number } = {},
 ): Promise<RunResult> {
+  const { timeout, ...rest } = options;
   return new Promise(resolve => {
-    const child = spawn(program, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(program, args, { ...rest, stdio: ['ignore', 'pipe', 'pipe'] });
+    // Node's own timeout keeps the process alive when the program could not be started at all.
+    const timer = timeout === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), timeout);
     const out: Buffer[] = [];
     const err: Buffer[] = [];
-    const end = (code: number | null, signal: NodeJS.Signals | null, missing: boolean) =>
+    const end = (code: number | null, signal: NodeJS.Signals | null, missing: boolean) => {
+      clearTimeout(timer);
       resolve({ code, signal, missing, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() });
+    };
     child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
     child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
     child.on('error', error => end(null, null, (error as NodeJS.ErrnoException).code === 'ENOENT'));

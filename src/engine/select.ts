@@ -20,6 +20,12 @@ const MEND: Record<EngineKind, string> = {
   cpu: 'Run `npm install` again; the package @tensorflow/tfjs-backend-cpu brings it.',
 };
 
+/** What a command says about its backend: one line, and under --verbose why it is not a faster one. */
+export function describeChoice({ label, rejected }: EngineChoice, verbose = false): string {
+  const others = verbose ? rejected.map(({ kind, reason }) => `\n  not ${kind}: ${reason}`) : [];
+  return `backend: ${label}${others.join('')}`;
+}
+
 /**
  * Chooses where tensors run, loads only that, and makes it tfjs's current backend.
  *

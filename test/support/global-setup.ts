@@ -9,7 +9,7 @@ async function tried(kind: TestBackend): Promise<string | undefined> {
   for (const candidate of candidates.filter(c => c.kind === kind)) {
     try {
       const { error, version } = await probe(candidate.locate(process.env));
-      if (error === undefined) return version ? `TensorFlow ${version}` : 'ok';
+      if (error === undefined) return kind === 'native' ? `TensorFlow ${version}` : `tfjs ${version}`;
     } catch {
       // Not installed: the next candidate.
     }

@@ -17,13 +17,14 @@ module.exports = ${CORE};
 /** What the engine requires: registers tfjs-node's kernels and backend with the tfjs-core it is given. */
 export const LOADER = `'use strict';
 // Written by 'ertacache engine link'. load(tf) registers the backend 'tensorflow' with that tfjs-core.
+const { existsSync } = require('node:fs');
 const helper = require('./helper.node');
 
 module.exports = function load(tf, { quiet = true } = {}) {
   ${CORE} = tf;
   const restore = quiet ? helper.muteStderr() : undefined;
   try {
-    helper.preload(require('./preload.json'));
+    if (existsSync('/dev/nvidia0') || existsSync('/dev/dxg')) helper.preload(require('./preload.json'));
     const binding = require('./node_modules/@tensorflow/tfjs-node/lib/napi-v8/tfjs_binding.node');
     require('./node_modules/@tensorflow/tfjs-node/dist/register_all_kernels.js');
     const { NodeJSKernelBackend } = require('./node_modules/@tensorflow/tfjs-node/dist/nodejs_kernel_backend.js');
@@ -85,7 +86,7 @@ static napi_value Preload(napi_env env, napi_callback_info info) {
     if (napi_get_value_string_utf8(env, item, nullptr, 0, &length) != napi_ok) continue;
     std::string path(length + 1, '\\0');
     napi_get_value_string_utf8(env, item, &path[0], length + 1, &length);
-    dlopen(path.c_str(), RTLD_LAZY | RTLD_GLOBAL);
+    dlopen(path.c_str(), RTLD_LAZY | RTLD_LOCAL);
   }
   return nullptr;
 }

@@ -92,8 +92,10 @@ export async function findTensorFlow(options: {
   given?: string | undefined;
   cwd?: string;
   env?: NodeJS.ProcessEnv;
+  /** Where a libtensorflow for the whole machine would be. */
+  system?: readonly string[];
 }): Promise<TensorFlow> {
-  const { given, cwd = process.cwd(), env = process.env } = options;
+  const { given, cwd = process.cwd(), env = process.env, system = ['/usr/local', '/usr'] } = options;
   if (given !== undefined) {
     const found = tensorflowIn(resolve(cwd, given));
     if (found) return found;
@@ -114,7 +116,7 @@ export async function findTensorFlow(options: {
     const found = folder ? tensorflowIn(folder) : undefined;
     if (found) return found;
   }
-  for (const folder of ['/usr/local', '/usr']) {
+  for (const folder of system) {
     const found = tensorflowIn(folder);
     if (found) return found;
   }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '../../errors';
@@ -7,8 +8,8 @@ import { compileBinding, compileHelper } from './compile';
 import { BINDING, fetchBinding } from './fetch-binding';
 import { BRIDGE, HELPER, LOADER } from './files';
 import { findTensorFlow, type TensorFlow } from './find-tensorflow';
-import { type Link, type LinkRecord, libraryStamp, linksFolder, listLinks, readRecord, staleness } from './record';
-import { findCompiler, findNodeHeaders } from './toolchain';
+import { type Link, type LinkRecord, libraryStamp, linksFolder, readRecord, staleness } from './record';
+import { findCompiler, findNodeHeaders, headerFolders } from './toolchain';
 
 export interface LinkOptions {
   /** A site-packages/tensorflow folder, a virtualenv or a libtensorflow folder; found when not given. */
@@ -30,7 +31,8 @@ async function cudaLibraries(tf: TensorFlow): Promise<string[]> {
   const files = await Promise.all(
     tf.nvidia.map(async folder => (await readdir(folder)).map(name => join(folder, name))),
   );
-  return files.flat().filter(file => /\.so(\.\d+)*$/.test(file));
+  // nvblas would put itself in front of every other BLAS.
+  return files.flat().filter(file => /\.so(\.\d+)*$/.test(file) && !file.includes('nvblas'));
 }
 
 async function writeLoader(folder: string, tf: TensorFlow): Promise<void> {
@@ -41,6 +43,14 @@ async function writeLoader(folder: string, tf: TensorFlow): Promise<void> {
   }
   await writeFile(join(folder, 'preload.json'), JSON.stringify(await cudaLibraries(tf)));
   await writeFile(join(folder, 'load.cjs'), LOADER);
+}
+
+async function writeRecord(folder: string, record: LinkRecord): Promise<void> {
+  await writeFile(join(folder, 'link.json'), `${JSON.stringify(record, null, 2)}\n`);
+}
+
+function isSame(record: LinkRecord, library: string): boolean {
+  return record.binding === BINDING && record.library.path === library;
 }
 
 /**
@@ -59,11 +69,13 @@ export async function linkEngine(options: LinkOptions = {}): Promise<LinkOutcome
   const folder = join(linksFolder(env), `tensorflow-${tf.version}-node-abi-${process.versions.modules}`);
 
   const existing = readRecord(folder);
-  if (existing?.library.path === library.path && !staleness({ folder, record: existing })) {
-    return { folder, record: existing, already: true };
+  if (existing && isSame(existing, library.path) && !staleness({ folder, record: existing })) {
+    const record = { ...existing, linked: new Date().toISOString() };
+    await writeRecord(folder, record);
+    return { folder, record, already: true };
   }
   const compiler = await findCompiler(env);
-  const toolchain = { compiler: compiler.program, nodeHeaders: findNodeHeaders(), env };
+  const toolchain = { compiler: compiler.program, nodeHeaders: findNodeHeaders(headerFolders(env)), env };
 
   const partial = `${folder}.${process.pid}.partial`;
   try {
@@ -88,9 +100,9 @@ export async function linkEngine(options: LinkOptions = {}): Promise<LinkOutcome
       nodeAbi: process.versions.modules,
       library,
       compiler: compiler.name,
-      created: new Date().toISOString(),
+      linked: new Date().toISOString(),
     };
-    await writeFile(join(partial, 'link.json'), `${JSON.stringify(record, null, 2)}\n`);
+    await writeRecord(partial, record);
     await rm(folder, { recursive: true, force: true });
     await rename(partial, folder);
     return { folder, record, already: false };
@@ -101,7 +113,11 @@ export async function linkEngine(options: LinkOptions = {}): Promise<LinkOutcome
 
 /** Removes every linked binding of this user; returns the folders that were removed. */
 export async function unlinkEngine(env: NodeJS.ProcessEnv = process.env): Promise<string[]> {
-  const folders = listLinks(env).map(link => link.folder);
-  await rm(linksFolder(env), { recursive: true, force: true });
+  const root = linksFolder(env);
+  if (!existsSync(root)) return [];
+  // Only what `engine link` makes: the cache folder is the user's to choose, and may hold other things.
+  const names = (await readdir(root)).filter(name => /^tensorflow-.+-node-abi-\d+/.test(name));
+  const folders = names.map(name => join(root, name));
+  for (const folder of folders) await rm(folder, { recursive: true, force: true });
   return folders;
 }

@@ -14,7 +14,8 @@ export interface LinkRecord {
   /** The shared library that is linked, to notice that it has gone or changed. */
   library: { path: string; bytes: number; modified: number };
   compiler: string;
-  created: string;
+  /** When it was last asked for: the newest is used. */
+  linked: string;
 }
 
 /** A linked binding on disk. */
@@ -68,7 +69,7 @@ export function listLinks(env: NodeJS.ProcessEnv = process.env): Link[] {
     const record = name.endsWith('.partial') ? undefined : readRecord(folder);
     if (record?.nodeAbi === process.versions.modules) links.push({ folder, record });
   }
-  return links.sort((a, b) => b.record.created.localeCompare(a.record.created));
+  return links.sort((a, b) => b.record.linked.localeCompare(a.record.linked));
 }
 
 /** The link to use: the newest whose TensorFlow is still the one it was compiled against. */

@@ -1,0 +1,64 @@
+import type { Candidate } from '../../src/engine/locate';
+import { describeChoice, selectBackend } from '../../src/engine/select';
+import type { BackendRequest, EngineKind } from '../../src/engine/types';
+import { EngineError } from '../../src/errors';
+
+// All of them are really the cpu backend, which every machine has; what is tested is which one is taken.
+function candidate(kind: EngineKind, failure?: string): Candidate {
+  return {
+    kind,
+    backend: 'cpu',
+    source: kind,
+    locate() {
+      if (failure) throw new Error(failure);
+      return { backend: 'cpu', module: '' };
+    },
+  };
+}
+
+async function load({ kind, locate }: Candidate): Promise<string> {
+  locate({});
+  await import('@tensorflow/tfjs-backend-cpu');
+  return `${kind}!`;
+}
+
+const select = (request: BackendRequest, from: Candidate[]) => selectBackend(request, { from, load });
+
+test('auto takes the first that works and says why not the ones before', async () => {
+  const from = [candidate('gpu', 'no GPU'), candidate('native', 'not linked'), candidate('wasm'), candidate('cpu')];
+  const choice = await select('auto', from);
+  expect(choice).toEqual({
+    kind: 'wasm',
+    backend: 'cpu',
+    label: 'wasm!',
+    rejected: [
+      { kind: 'gpu', reason: 'no GPU' },
+      { kind: 'native', reason: 'not linked' },
+    ],
+  });
+  expect(describeChoice(choice)).toBe('backend: wasm!');
+  expect(describeChoice(choice, true)).toBe('backend: wasm!\n  not gpu: no GPU\n  not native: not linked');
+});
+
+test('a backend that is asked for is not replaced by another', async () => {
+  const from = [candidate('native', 'not installed'), candidate('native', 'not linked'), candidate('wasm')];
+  const error = await select('native', from).catch((e: unknown) => e);
+  expect(error).toBeInstanceOf(EngineError);
+  expect(error).toMatchObject({
+    message: "The backend 'native' cannot be used: not installed; not linked.",
+    hint: expect.stringContaining('ertacache engine link'),
+  });
+});
+
+test('a second way to the same kind is tried', async () => {
+  const choice = await select('native', [candidate('native', 'not installed'), candidate('native')]);
+  expect(choice.kind).toBe('native');
+});
+
+test('when nothing works, each reason is named', async () => {
+  await expect(select('auto', [candidate('wasm', 'broken'), candidate('cpu', 'gone')])).rejects.toThrow('broken; gone');
+});
+
+test('wasm and cpu can be chosen on every machine', async () => {
+  for (const kind of ['wasm', 'cpu'] as const) expect((await selectBackend(kind)).kind).toBe(kind);
+});
