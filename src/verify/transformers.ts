@@ -175,7 +175,7 @@ async function storeOf(golden: GoldenCase, config: unknown): Promise<WeightStore
 }
 
 /** Runs a case of the group `transformers`. */
-export const verifyTransformer: CaseRunner = async (golden, produce) => {
+export const runTransformer: CaseRunner = async (golden, produce) => {
   const model = modelClass(golden.className);
   const config = parseConfig(model.schema, golden.config, join(golden.folder, 'config.json'));
   const weights = await storeOf(golden, config);

@@ -1,0 +1,45 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { packageRoot } from '../package-root';
+import { type Policy, type PolicyUse, requireFits } from './policy-data';
+import { policyHash, readPolicy } from './policy-file';
+
+/** The method that `auto` takes. */
+export const DEFAULT_METHOD = 'ertacache';
+
+/** Files of policies that ship with the package. */
+async function shippedPolicies(): Promise<string[]> {
+  const folder = join(packageRoot(), 'calibration');
+  const names = await readdir(folder).catch(() => []);
+  return names
+    .filter(name => name.endsWith('.json'))
+    .sort()
+    .map(name => join(folder, name));
+}
+
+/** The shipped default policy that fits a run, if there is one. */
+export async function defaultPolicy(use: PolicyUse): Promise<Policy | undefined> {
+  for (const path of await shippedPolicies()) {
+    const policy = await readPolicy(path);
+    if (policy.data.name === DEFAULT_METHOD && fits(policy, use)) return policy;
+  }
+  return undefined;
+}
+
+/** The shipped policy with this hash, if there is one. */
+export async function policyByHash(hash: string): Promise<Policy | undefined> {
+  for (const path of await shippedPolicies()) {
+    const policy = await readPolicy(path);
+    if (policyHash(policy) === hash) return policy;
+  }
+  return undefined;
+}
+
+function fits({ data }: Policy, use: PolicyUse): boolean {
+  try {
+    requireFits(data, use);
+    return true;
+  } catch {
+    return false;
+  }
+}

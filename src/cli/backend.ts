@@ -1,0 +1,12 @@
+import type { Command } from 'commander';
+import { describeChoice, selectBackend } from '../engine/select';
+import type { BackendRequest, EngineChoice } from '../engine/types';
+import type { GlobalOptions } from './program';
+
+/** Starts the backend that the command line asks for and says on stderr which it is. */
+export async function startBackend(command: Command): Promise<EngineChoice> {
+  const { backend, verbose } = command.optsWithGlobals<GlobalOptions>();
+  const choice = await selectBackend(backend as BackendRequest, { verbose });
+  process.stderr.write(`${describeChoice(choice, verbose)}\n`);
+  return choice;
+}

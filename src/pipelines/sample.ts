@@ -1,0 +1,59 @@
+import type { CachePolicy } from '../cache/policy';
+import type { Media } from '../media/pixels';
+import type { Job, Pipeline, Request } from './pipeline';
+import { type LoopOptions, requireFinite, type StepRecord, sampleLoop } from './sample-loop';
+
+/** What came of one run. */
+export interface RunResult {
+  /** One image or clip a row of the request. */
+  readonly media: readonly Media[];
+  readonly steps: readonly StepRecord[];
+  /** Time of the sampling loop, without encoding and decoding. */
+  readonly seconds: number;
+  /** Full forward passes that were computed; reused steps count what they cost in blocks. */
+  readonly forwards: number;
+  /** `#` computed, `.` reused, one character a step. */
+  readonly schedule: string;
+}
+
+/** The decisions of a run as text. A step counts as computed when any branch computed it. */
+export function scheduleText(steps: readonly StepRecord[]): string {
+  return steps.map(s => (s.decisions.includes('compute') ? '#' : '.')).join('');
+}
+
+/** Samples with a job that is ready; the job stays the caller's and can be used again. */
+export async function runJob(
+  pipeline: Pipeline,
+  job: Job,
+  policy: CachePolicy,
+  options: LoopOptions & { readonly sigmas?: readonly number[] } = {},
+): Promise<RunResult> {
+  const base = options.sigmas ?? job.sigmas;
+  const solver = job.solver(policy.adjust?.(base) ?? base);
+  const started = performance.now();
+  const { latents, steps } = await sampleLoop({ ...job, solver }, policy, options);
+  try {
+    // Reading back waits for the backend, so the clock is stopped after it.
+    await requireFinite(latents, 'The final latent');
+    const seconds = (performance.now() - started) / 1000;
+    const forwards = steps.reduce((sum, s) => sum + s.forwards, 0);
+    return { media: await pipeline.decode(latents), steps, seconds, forwards, schedule: scheduleText(steps) };
+  } finally {
+    latents.dispose();
+  }
+}
+
+/** Samples every row of a request in one batch. */
+export async function runRequest(
+  pipeline: Pipeline,
+  request: Request,
+  policy: CachePolicy,
+  options: LoopOptions = {},
+): Promise<RunResult> {
+  const job = await pipeline.prepare(request);
+  try {
+    return await runJob(pipeline, job, policy, options);
+  } finally {
+    job.release();
+  }
+}

@@ -1,0 +1,93 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { UnsupportedError } from '../errors';
+import type { CaseRunner, GoldenCase, Produce } from './golden-case';
+import { loadCase } from './load-case';
+import { verifyScheduler } from './schedulers';
+import { verifyTransformer } from './transformers';
+
+/** One output compared with the reference. */
+export interface Comparison {
+  readonly name: string;
+  /** Largest absolute error; infinite when the shapes differ or a value is NaN where the reference has a number. */
+  readonly error: number;
+  readonly tolerance: number;
+  readonly passed: boolean;
+}
+
+export interface CaseReport {
+  readonly folder: string;
+  readonly case: string;
+  readonly checked: number;
+  /** How many outputs the case expects. */
+  readonly expected: number;
+  /** Every output that was checked is within its tolerance, and at least one was. */
+  readonly passed: boolean;
+  readonly comparisons: readonly Comparison[];
+  /** Expected outputs that nothing produced. */
+  readonly unchecked: readonly string[];
+}
+
+/** One runner for every kind of golden case. */
+const runners: Readonly<Record<string, CaseRunner>> = {
+  transformers: verifyTransformer,
+  schedulers: verifyScheduler,
+};
+
+/**
+ * Runs one golden case on the active backend and compares every output that can be made.
+ * @throws UnsupportedError for a kind of case that cannot be run
+ */
+export async function verifyCase(folder: string): Promise<CaseReport> {
+  const golden = await loadCase(folder);
+  const runner = runners[golden.group];
+  if (!runner) {
+    throw new UnsupportedError(`${folder}: cases of the kind "${golden.group}" cannot be run.`, {
+      hint: `Known kinds: ${Object.keys(runners).join(', ')}.`,
+    });
+  }
+  const comparisons = new Map<string, Comparison>();
+  await runner(golden, collector(golden, comparisons));
+  const list = [...comparisons.values()];
+  return {
+    folder,
+    case: `${golden.group}/${golden.name}`,
+    checked: list.length,
+    expected: golden.expected.size,
+    passed: list.length > 0 && list.every(c => c.passed),
+    comparisons: list,
+    unchecked: [...golden.expected.keys()].filter(name => !comparisons.has(name)),
+  };
+}
+
+/** Compares each output as it comes, so that no more than one is held. */
+function collector(golden: GoldenCase, comparisons: Map<string, Comparison>): Produce {
+  return (name, value) => {
+    const expected = golden.expected.get(name);
+    if (!expected) return;
+    const [values, shape] = value instanceof tf.Tensor ? [value.dataSync(), value.shape] : [value, undefined];
+    const sameShape = shape === undefined || sameSizes(shape, expected.shape);
+    const error = sameShape ? maxAbsError(values as ArrayLike<number>, expected.data) : Number.POSITIVE_INFINITY;
+    const tolerance = golden.tolerance(name);
+    comparisons.set(name, { name, error, tolerance, passed: error <= tolerance });
+  };
+}
+
+/** Sizes that agree when axes of size 1 are left out. */
+function sameSizes(a: readonly number[], b: readonly number[]): boolean {
+  const long = (s: readonly number[]): string => s.filter(n => n !== 1).join();
+  return long(a) === long(b);
+}
+
+/** Largest |actual - expected|; not-a-number and infinity agree only with themselves. */
+export function maxAbsError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+  if (actual.length !== expected.length) return Number.POSITIVE_INFINITY;
+  let worst = 0;
+  for (let i = 0; i < expected.length; i++) {
+    const [a, e] = [actual[i] as number, expected[i] as number];
+    if (Object.is(a, e) || a === e) continue;
+    const error = Math.abs(a - e);
+    if (Number.isNaN(error)) return Number.POSITIVE_INFINITY;
+    worst = Math.max(worst, error);
+  }
+  return worst;
+}
