@@ -1,15 +1,10 @@
+import { roundHalfToEven as even } from '../nn/rounding';
+
 /** A grid of patches. */
 export interface PatchCount {
   readonly rows: number;
   readonly columns: number;
 }
-
-const even = (x: number): number => {
-  const down = Math.floor(x);
-  const rest = x - down;
-  if (rest !== 0.5) return Math.round(x);
-  return down % 2 === 0 ? down : down + 1;
-};
 
 /**
  * The largest region of the trained grid that has the proportions of `grid`, centred. Halves round to even, as the

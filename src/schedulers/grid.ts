@@ -1,0 +1,33 @@
+import { UsageError } from '../errors';
+
+/** How the times of a run are laid out. Every scheduler takes what it needs of this. */
+export interface GridOptions {
+  readonly steps: number;
+  /** Noise levels before shifting, instead of the scheduler's own; flow-type schedulers only. */
+  readonly sigmas?: readonly number[];
+  /** Strength of a dynamic shift; required where the configuration shifts dynamically. */
+  readonly mu?: number;
+  /** Size of the picture in pixels and number of frames; Open-Sora shifts by them. */
+  readonly height?: number;
+  readonly width?: number;
+  readonly frames?: number;
+}
+
+/** @throws UsageError unless `options` ask for at least one step, and for as many as they give noise levels */
+export function requireSteps({ steps, sigmas }: GridOptions): void {
+  if (!Number.isInteger(steps) || steps < 1) {
+    throw new UsageError(`A run needs a whole number of steps, at least 1; ${steps} was asked for.`);
+  }
+  if (sigmas && sigmas.length !== steps) {
+    throw new UsageError(`${steps} steps need ${steps} sigmas; ${sigmas.length} were given.`);
+  }
+}
+
+/**
+ * `count` numbers from `start` to `stop`, in the order of operations of NumPy: the last bit decides where a time is
+ * cut to an integer.
+ */
+export function evenlySpaced(start: number, stop: number, count: number): number[] {
+  const step = (stop - start) / (count - 1);
+  return Array.from({ length: count }, (_, i) => (count > 1 && i === count - 1 ? stop : i * (step || 0) + start));
+}

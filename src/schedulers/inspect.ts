@@ -1,0 +1,13 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+
+/** What a solver did at one step. */
+export interface StepReport {
+  readonly index: number;
+  /** Clean sample that the step predicts; valid during the call only. */
+  readonly x0?: Tensor;
+  /** Order of the step, where it changes from step to step. */
+  readonly order?: number;
+}
+
+/** Looks into a solver's steps. */
+export type Inspect = (report: StepReport) => void;
