@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { findTensorFlow, tensorflowIn } from '../../src/engine/link/find-tensorflow';
 import { linkEngine, unlinkEngine } from '../../src/engine/link/link';
 import { cacheFolder, findLink, staleness } from '../../src/engine/link/record';
@@ -7,6 +7,11 @@ import { findCompiler, findNodeHeaders } from '../../src/engine/link/toolchain';
 import { assertSupportedNode } from '../../src/engine/node-support';
 import { EngineError, type ErtaError } from '../../src/errors';
 import { type FakeMachine, fakeMachine, fakeTensorFlow, SCRIPTS } from './fake-machine';
+
+const LIBTENSORFLOW =
+  process.platform === 'darwin'
+    ? ['libtensorflow.2.dylib', 'libtensorflow_framework.2.dylib', 'libtensorflow.2.18.0.dylib']
+    : ['libtensorflow.so.2', 'libtensorflow_framework.so.2', 'libtensorflow.so.2.18.0'];
 
 const machines: FakeMachine[] = [];
 function machine(scripts: Record<string, string>, real: string[] = []): FakeMachine {
@@ -67,6 +72,30 @@ describe('finding TensorFlow', () => {
       nvidia: [join(site, 'nvidia/cublas/lib')],
     });
     for (const given of [folder, site, join(root, '.venv')]) expect(tensorflowIn(given)?.lib).toBe(folder);
+  });
+
+  test('as the C distribution', () => {
+    const { root } = machine({});
+    for (const file of ['include/tensorflow/c/eager/c_api.h', ...LIBTENSORFLOW.map(name => `lib/${name}`)]) {
+      mkdirSync(dirname(join(root, file)), { recursive: true });
+      writeFileSync(join(root, file), '');
+    }
+    expect(tensorflowIn(root)).toMatchObject({
+      lib: join(root, 'lib'),
+      include: join(root, 'include'),
+      libraries: [LIBTENSORFLOW[0], LIBTENSORFLOW[1]],
+      version: '2.18.0',
+    });
+  });
+
+  test("the version of a wheel that has no version header is the wheel's own", () => {
+    const { root } = machine({});
+    const folder = fakeTensorFlow(root);
+    rmSync(join(folder, 'include/tensorflow/core'), { recursive: true });
+    for (const name of ['tensorflow_estimator-2.15.0.dist-info', 'tensorflow_cpu-2.20.1.dist-info']) {
+      mkdirSync(join(root, name));
+    }
+    expect(tensorflowIn(folder)?.version).toBe('2.20.1');
   });
 
   test('the folder that was named has none', async () => {

@@ -45,7 +45,10 @@ function versionOf(include: string, lib: string, site: string): string {
     const parts = ['MAJOR', 'MINOR', 'PATCH'].map(p => text.match(new RegExp(`define TF_${p}_VERSION (\\d+)`))?.[1]);
     if (parts.every(part => part !== undefined)) return parts.join('.');
   }
-  const wheel = list(site).find(name => /^tensorflow[\w]*-\d[\w.]*\.dist-info$/.test(name));
+  // Not tensorflow_estimator and the like, which have versions of their own.
+  const wheel = list(site).find(name =>
+    /^(tensorflow(_cpu|_gpu|_macos|_rocm)?|tf_nightly\w*)-\d.*\.dist-info$/.test(name),
+  );
   if (wheel) return wheel.replace(/^[^-]*-/, '').replace('.dist-info', '');
   const file = list(lib).find(name => /^libtensorflow\.(so\.\d+\.\d+\.\d+|\d+\.\d+\.\d+\.dylib)$/.test(name));
   return file?.match(/\d+\.\d+\.\d+/)?.[0] ?? 'unknown';
