@@ -28,6 +28,7 @@ export function requireSteps({ steps, sigmas }: GridOptions): void {
  * cut to an integer.
  */
 export function evenlySpaced(start: number, stop: number, count: number): number[] {
+  if (count === 1) return [start];
   const step = (stop - start) / (count - 1);
-  return Array.from({ length: count }, (_, i) => (count > 1 && i === count - 1 ? stop : i * (step || 0) + start));
+  return Array.from({ length: count }, (_, i) => (i === count - 1 ? stop : i * step + start));
 }
