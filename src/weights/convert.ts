@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { InterruptedError, IoError } from '../errors';
+import { packageVersion } from '../package-root';
 import { type CheckOptions, checkModel } from './check-model';
 import { hashTensor, SLICE_ELEMENTS } from './content-hash';
 import { isFloating } from './dtype';
@@ -12,7 +13,6 @@ import { type ArtefactMetadata, type Digest, formatManifest, MODEL_JSON, specByt
 import type { ModelComponent } from './model-folder';
 import { ioError } from './node-file';
 import { type OpenModel, type OpenOptions, openModel } from './open-model';
-import { packageVersion } from './package-root';
 import { shardWriter } from './shard-writer';
 import { type Slice, slices } from './source';
 import { writeFolder } from './staging';

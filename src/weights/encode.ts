@@ -49,9 +49,12 @@ export function encodeValues(values: Float32Array<ArrayBuffer>, spec: WeightSpec
   if (how?.dtype === 'float16') return bytesOf(narrowToFloat16(values));
   if (how?.dtype === 'uint8') {
     const { min, scale } = how;
-    const out = new Uint8ClampedArray(values.length); // rounds to nearest and clamps to 0 … 255
-    for (let i = 0; i < out.length; i++) out[i] = (values[i]! - min) / scale;
-    return new Uint8Array(out.buffer);
+    const out = new Uint8Array(values.length);
+    for (let i = 0; i < out.length; i++) {
+      const level = ((values[i]! - min) / scale + 0.5) | 0;
+      out[i] = level < 0 ? 0 : Math.min(level, 255);
+    }
+    return out;
   }
   return bytesOf(values);
 }

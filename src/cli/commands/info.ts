@@ -61,7 +61,7 @@ function componentLines(component: ComponentDescription): string[] {
     `${component.name}: ${component.className}`,
     `  ${countText(component.tensors, 'tensor')}, ${countText(component.parameters, 'parameter')}, ${types}`,
     `  ${sizes(component)}`,
-    `  ${config.join(', ')}`,
+    ...(config.length > 0 ? [`  ${config.join(', ')}`] : []),
   ];
 }
 

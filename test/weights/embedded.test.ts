@@ -1,0 +1,20 @@
+import { join } from 'node:path';
+import { knownTables } from '../../src/cli/commands/known-tables';
+import { packageRoot } from '../../src/package-root';
+import { describeModel } from '../../src/weights/describe';
+import { componentOf, openModel, readModelJson } from '../../src/weights/open-model';
+
+test('the embedded model is whole: every name, shape, value and hash', async () => {
+  const model = await openModel(join(packageRoot(), 'converted-models/fluent-emoji'));
+  const description = await describeModel(model, { tableOf: knownTables });
+  expect(description).toMatchObject({ kind: 'converted', tensors: 137, parameters: 5_253_040, valuesChecked: true });
+  expect(description.components.map(({ name, className, dtypes }) => [name, className, dtypes])).toEqual([
+    ['text', 'WordTable', { float16: 100_736 }],
+    ['transformer', 'FluxTransformer2DModel', { float16: 5_152_304 }],
+  ]);
+  expect(componentOf(model, 'transformer').contentHash).toMatch(/^66a7b09c/);
+  const paths = ['pipeline.json', 'prompts.json', 'scheduler/scheduler_config.json'];
+  expect(model.files).toEqual([...paths, 'text/tokenizer_config.json', 'text/vocab.json']);
+  for (const path of model.files) expect(await readModelJson(model, path)).toBeInstanceOf(Object);
+  await model.close();
+});
