@@ -5,6 +5,7 @@ import { convertCommand } from './commands/convert';
 import { doctorCommand } from './commands/doctor';
 import { engineCommand } from './commands/engine';
 import { infoCommand } from './commands/info';
+import { verifyCommand } from './commands/verify';
 
 /** Options that every command takes; read them with `command.optsWithGlobals<GlobalOptions>()`. */
 export interface GlobalOptions {
@@ -26,7 +27,8 @@ function program(): Command {
     .addCommand(convertCommand())
     .addCommand(doctorCommand())
     .addCommand(engineCommand())
-    .addCommand(infoCommand());
+    .addCommand(infoCommand())
+    .addCommand(verifyCommand());
 }
 
 /** Makes a command and its subcommands throw where commander would end the process with a code of its own. */

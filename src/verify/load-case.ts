@@ -94,8 +94,10 @@ function withPrefix(tensors: ReadonlyMap<string, GoldenTensor>, prefix: string):
  * output, or one for a family of outputs (`samples` for `sample`, `signals` for every signal).
  */
 function toleranceOf(file: CaseFile, name: string, expected: GoldenTensor | undefined): number {
-  const largest = expected ? expected.data.reduce((max, v) => Math.max(max, Math.abs(v)), 0) : 1;
-  const scale = Math.max(1, Number.isFinite(largest) ? largest : 1);
+  const scale = Array.from(expected?.data ?? [], Math.abs).reduce(
+    (max, v) => (v < Number.POSITIVE_INFINITY && v > max ? v : max),
+    1,
+  );
   if (typeof file.suggested_max_abs === 'number') return file.suggested_max_abs;
   if (file.suggested_max_abs) return namedTolerance(file.suggested_max_abs, name);
   if (typeof file.tolerance === 'number') return file.tolerance * scale;

@@ -2,8 +2,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import { UnsupportedError } from '../errors';
 import type { CaseRunner, GoldenCase, Produce } from './golden-case';
 import { loadCase } from './load-case';
-import { verifyScheduler } from './schedulers';
-import { verifyTransformer } from './transformers';
+import { runScheduler } from './schedulers';
+import { runTransformer } from './transformers';
 
 /** One output compared with the reference. */
 export interface Comparison {
@@ -29,8 +29,8 @@ export interface CaseReport {
 
 /** One runner for every kind of golden case. */
 const runners: Readonly<Record<string, CaseRunner>> = {
-  transformers: verifyTransformer,
-  schedulers: verifyScheduler,
+  transformers: runTransformer,
+  schedulers: runScheduler,
 };
 
 /**
