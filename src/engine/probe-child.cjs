@@ -10,18 +10,12 @@ const { dirname, sep } = require('node:path');
 
 /** Loads the backend and makes it the current one. */
 async function open(tf, { backend, module, link }) {
-  let about = {};
-  if (link) {
-    about = require(module)(tf, { quiet: false });
-  } else {
-    const loaded = require(module);
-    about = { version: loaded.version_wasm ?? loaded.version_cpu };
-    if (backend === 'wasm') loaded.setWasmPaths(dirname(module) + sep);
-    if (backend === 'tensorflow')
-      about = { version: loaded.node?.binding?.TF_Version, gpu: tf.backend().isUsingGpuDevice };
-  }
+  const loaded = require(module);
+  if (link) loaded(tf, { quiet: false });
+  if (backend === 'wasm') loaded.setWasmPaths(dirname(module) + sep);
   if (!(await tf.setBackend(backend))) throw new Error(`tfjs could not start its backend '${backend}'.`);
-  return about;
+  if (backend !== 'tensorflow') return { version: loaded.version_wasm ?? loaded.version_cpu };
+  return { version: tf.backend().binding.TF_Version, gpu: tf.backend().isUsingGpuDevice };
 }
 
 /** A matMul and a convolution whose results are known exactly. */
