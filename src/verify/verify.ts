@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { UnsupportedError } from '../errors';
+import { runCheckpoint } from './checkpoints';
 import type { CaseRunner, GoldenCase, Produce } from './golden-case';
 import { loadCase } from './load-case';
 import { runScheduler } from './schedulers';
@@ -31,6 +32,7 @@ export interface CaseReport {
 const runners: Readonly<Record<string, CaseRunner>> = {
   transformers: runTransformer,
   schedulers: runScheduler,
+  checkpoints: runCheckpoint,
 };
 
 /**
