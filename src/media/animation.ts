@@ -1,0 +1,46 @@
+import sharp, { type Sharp } from 'sharp';
+import { type Clip, frameSize, toBytes } from './pixels';
+import { MAX_PIXELS } from './png';
+import { toXmp } from './xmp';
+
+export interface AnimationOptions {
+  /** Frames per second. */
+  fps: number;
+  /** 1 … 100; 100 is lossless in WebP. GIF has 256 colours whatever it says. */
+  quality?: number;
+  /** JSON that says how the clip was made; WebP keeps it in its XMP, GIF cannot. */
+  receipt?: unknown;
+}
+
+/** A clip as an animated WebP that plays for ever. */
+export async function encodeAnimatedWebp(clip: Clip, options: AnimationOptions): Promise<Buffer> {
+  const { fps, quality = 90, receipt } = options;
+  const frames = clip.shape[0]!;
+  return raw(clip)
+    .withXmp(toXmp({ receipt, frames, fps }))
+    .webp({ quality, lossless: quality === 100, effort: 2, delay: frameDelays(frames, fps, 1), loop: 0 })
+    .toBuffer();
+}
+
+/** A clip as an animated GIF that plays for ever. */
+export async function encodeGif(clip: Clip, options: AnimationOptions): Promise<Buffer> {
+  const delay = frameDelays(clip.shape[0]!, options.fps, 10);
+  return raw(clip).gif({ delay, loop: 0, effort: 4, keepDuplicateFrames: true }).toBuffer();
+}
+
+/**
+ * How long each frame shows, in milliseconds that are multiples of `unit`. Rounding is of the running time, so that
+ * a clip of any length plays at `fps` although no single frame may.
+ */
+export function frameDelays(frames: number, fps: number, unit: number): number[] {
+  const end = (frame: number) => Math.round((1000 * frame) / fps / unit) * unit;
+  return Array.from({ length: frames }, (_, frame) => end(frame + 1) - end(frame));
+}
+
+function raw(clip: Clip): Sharp {
+  const { height, width } = frameSize(clip);
+  return sharp(toBytes(clip), {
+    raw: { width, height: height * clip.shape[0]!, channels: 3, pageHeight: height },
+    limitInputPixels: MAX_PIXELS,
+  });
+}

@@ -1,0 +1,30 @@
+import sharp, { type Sharp } from 'sharp';
+import { type Image, imageSize, toBytes } from './pixels';
+import { toXmp } from './xmp';
+
+/** More pixels than sharp allows unasked, because a clip reaches it as one tall picture. */
+export const MAX_PIXELS = 2 ** 31 - 1;
+
+export interface StillOptions {
+  /** JSON that says how the picture was made; it goes into the file's XMP. */
+  receipt?: unknown;
+}
+
+/** An image as a PNG file: 8 bits a channel, lossless. */
+export async function encodePng(image: Image, options: StillOptions = {}): Promise<Buffer> {
+  return raw(image, options).png({ compressionLevel: 9 }).toBuffer();
+}
+
+/** An image as a WebP file. Quality 100, unless told otherwise, is lossless. */
+export async function encodeWebp(image: Image, options: StillOptions & { quality?: number } = {}): Promise<Buffer> {
+  const { quality = 100 } = options;
+  return raw(image, options)
+    .webp({ quality, lossless: quality === 100 })
+    .toBuffer();
+}
+
+function raw(image: Image, { receipt }: StillOptions): Sharp {
+  const { height, width } = imageSize(image);
+  const picture = sharp(toBytes(image), { raw: { width, height, channels: 3 }, limitInputPixels: MAX_PIXELS });
+  return receipt === undefined ? picture : picture.withXmp(toXmp({ receipt }));
+}

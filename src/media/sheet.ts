@@ -1,0 +1,61 @@
+import sharp, { type OverlayOptions } from 'sharp';
+import { frames, fromBytes, type Image, imageSize, type Media, toBytes } from './pixels';
+import { MAX_PIXELS } from './png';
+import { layOut, type PlacedImage } from './sheet-layout';
+
+/** One row of a sheet: what it shows, and its pictures. */
+export interface SheetRow {
+  /** Drawn bold to the left of the row. */
+  header: string;
+  /** A second, quieter part of the header. */
+  note?: string;
+  images: readonly Image[];
+  /** A line under each picture, such as its PSNR. */
+  captions?: readonly string[];
+}
+
+/** Pictures in rows and columns, with words around them. */
+export interface Sheet {
+  title?: string;
+  subtitle?: string;
+  /** A label above each column. */
+  columns?: readonly string[];
+  rows: readonly SheetRow[];
+  /** A quiet line at the foot: the command, the machine, the model. */
+  footer?: string;
+  /** The longest side of a picture on the sheet, in pixels; 192 unless given. */
+  cell?: number;
+}
+
+/**
+ * Draws a contact sheet. Pictures smaller than a cell are enlarged by a whole number with hard edges, so that no
+ * smoothing hides a difference; larger ones are reduced.
+ */
+export async function renderSheet(sheet: Sheet): Promise<Image> {
+  const { width, height, background, svg, images } = layOut(sheet);
+  const layers: OverlayOptions[] = [{ input: Buffer.from(svg), left: 0, top: 0 }];
+  for (const placed of images) layers.push(await layer(placed));
+  const page = sharp({ create: { width, height, channels: 3, background }, limitInputPixels: MAX_PIXELS });
+  const data = await page.composite(layers).removeAlpha().raw().toBuffer();
+  return fromBytes(data, [height, width, 3]);
+}
+
+/** At most `count` frames of a clip, evenly spread, the first and the last among them: a row of a sheet. */
+export function spreadFrames(media: Media, count: number): { image: Image; index: number }[] {
+  const all = frames(media);
+  const taken = Math.min(count, all.length);
+  return Array.from({ length: taken }, (_, i) => {
+    const index = taken === 1 ? 0 : Math.round((i * (all.length - 1)) / (taken - 1));
+    return { image: all[index]!, index };
+  });
+}
+
+async function layer({ image, left, top, width, height }: PlacedImage): Promise<OverlayOptions> {
+  const size = imageSize(image);
+  const kernel = width >= size.width ? 'nearest' : 'lanczos3';
+  const input = await sharp(toBytes(image), { raw: { ...size, channels: 3 } })
+    .resize(width, height, { fit: 'fill', kernel })
+    .png({ compressionLevel: 1 })
+    .toBuffer();
+  return { input, left, top };
+}
