@@ -1,10 +1,12 @@
 import { inspect } from 'node:util';
 import { Command, CommanderError, Option } from 'commander';
 import { ErtaError } from '../errors';
+import { calibrateCommand } from './commands/calibrate';
 import { convertCommand } from './commands/convert';
 import { doctorCommand } from './commands/doctor';
 import { engineCommand } from './commands/engine';
 import { infoCommand } from './commands/info';
+import { sampleCommand } from './commands/sample';
 import { verifyCommand } from './commands/verify';
 
 /** Options that every command takes; read them with `command.optsWithGlobals<GlobalOptions>()`. */
@@ -24,6 +26,8 @@ function program(): Command {
     )
     .option('--verbose', 'say more, and show stack traces', false)
     .showHelpAfterError('(add --help for the options)')
+    .addCommand(sampleCommand())
+    .addCommand(calibrateCommand())
     .addCommand(convertCommand())
     .addCommand(doctorCommand())
     .addCommand(engineCommand())

@@ -1,0 +1,83 @@
+import { ertacache } from '../cache/ertacache';
+import { none } from '../cache/none';
+import type { CachePolicy } from '../cache/policy';
+import { frames, type Media } from '../media/pixels';
+import { psnr } from '../metrics/psnr';
+import { ssim } from '../metrics/ssim';
+import type { Job, Pipeline } from '../pipelines/pipeline';
+import { type RunResult, runJob } from '../pipelines/sample';
+import { type Fidelity, type Pair, type Policy, policySettings } from './policy-data';
+import { mean } from './rehearsal';
+
+/** Likeness of one cached output to the uncached one of the same prompt and seed. */
+export interface Score {
+  readonly psnr: number;
+  readonly ssim: number;
+}
+
+/** Scores of pictures, or of clips frame by frame and then averaged. */
+export function score(reference: Media, media: Media): Score {
+  const [a, b] = [frames(reference), frames(media)];
+  return {
+    psnr: mean(a.map((frame, i) => psnr(frame, b[i]!))),
+    ssim: mean(a.map((frame, i) => ssim(frame, b[i]!))),
+  };
+}
+
+/** Mean, worst and spread over pairs. */
+export function fidelityOf(scores: readonly Score[]): Fidelity {
+  const spread = (values: readonly number[]) => {
+    const centre = mean(values);
+    const variance = values.reduce((sum, v) => sum + (v - centre) ** 2, 0) / Math.max(1, values.length - 1);
+    return { mean: centre, min: Math.min(...values), std: Math.sqrt(variance) };
+  };
+  return { pairs: scores.length, psnr: spread(scores.map(s => s.psnr)), ssim: spread(scores.map(s => s.ssim)) };
+}
+
+/** Runs the pairs in batches with `work`, which gets a ready job and its pairs. */
+export async function inBatches<T>(
+  pipeline: Pipeline,
+  pairs: readonly Pair[],
+  run: { readonly steps: number; readonly guidance: number; readonly batch: number },
+  work: (job: Job, from: number) => Promise<T>,
+): Promise<T[]> {
+  const results: T[] = [];
+  for (let from = 0; from < pairs.length; from += run.batch) {
+    const group = pairs.slice(from, from + run.batch);
+    const job = await pipeline.prepare({
+      prompts: group.map(p => p.prompt),
+      seeds: group.map(p => p.seed),
+      steps: run.steps,
+      guidance: run.guidance,
+    });
+    try {
+      results.push(await work(job, from));
+    } finally {
+      job.release();
+    }
+  }
+  return results;
+}
+
+/** Compares a policy with the uncached run on `pairs`. */
+export async function measurePolicy(
+  pipeline: Pipeline,
+  policy: Policy,
+  pairs: readonly Pair[],
+  options: { readonly batch: number; readonly signal?: AbortSignal },
+): Promise<Fidelity> {
+  const { sigmas, guidance } = policy.data;
+  const run = { steps: sigmas.length - 1, guidance, batch: options.batch };
+  const cached: CachePolicy = ertacache(policySettings(policy));
+  const scores = await inBatches(pipeline, pairs, run, async job => {
+    const loop = options.signal ? { signal: options.signal } : {};
+    const reference = await runJob(pipeline, job, none(), loop);
+    return scoreAll(reference, await runJob(pipeline, job, cached, loop));
+  });
+  return fidelityOf(scores.flat());
+}
+
+/** Row by row. */
+export function scoreAll(reference: RunResult, result: RunResult): Score[] {
+  return reference.media.map((media, i) => score(media, result.media[i]!));
+}
