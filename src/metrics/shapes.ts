@@ -5,11 +5,11 @@ import { isClip, type Media } from '../media/pixels';
 export function assertSameShape(a: Media, b: Media): void {
   const [left, right] = [describe(a), describe(b)];
   if (left !== right) {
-    throw new ShapeError(`${left} cannot be compared with ${right}.`, { hint: 'Both need the same size and length.' });
+    throw new ShapeError(`Cannot compare ${left} with ${right}.`, { hint: 'Both need the same size and length.' });
   }
 }
 
 function describe(media: Media): string {
   const [height, width] = media.shape.slice(-3);
-  return isClip(media) ? `A clip of ${media.shape[0]} frames of ${width}×${height}` : `A picture of ${width}×${height}`;
+  return isClip(media) ? `a clip of ${media.shape[0]} frames of ${width}×${height}` : `a picture of ${width}×${height}`;
 }
