@@ -3,6 +3,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { ErtaError } from '../errors';
 import { calibrateCommand } from './commands/calibrate';
 import { convertCommand } from './commands/convert';
+import { demoCommand } from './commands/demo';
 import { doctorCommand } from './commands/doctor';
 import { engineCommand } from './commands/engine';
 import { infoCommand } from './commands/info';
@@ -28,6 +29,7 @@ function program(): Command {
     .showHelpAfterError('(add --help for the options)')
     .addCommand(sampleCommand())
     .addCommand(calibrateCommand())
+    .addCommand(demoCommand())
     .addCommand(convertCommand())
     .addCommand(doctorCommand())
     .addCommand(engineCommand())

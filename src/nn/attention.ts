@@ -4,6 +4,8 @@ import { lane } from './lane';
 /** Scores held at one time; the tile of query rows is chosen so that no more exist. */
 const MAX_SCORES = 32 * 1024 * 1024;
 const MIN_TILE = 32;
+/** On wasm, fewer operations than these in a head cost less than calling its products one by one. */
+const SMALL_HEAD = 300_000;
 
 export interface AttentionOptions {
   /** Added to the scores before the softmax; broadcast to `[B, H, Nq, Nk]`. */
@@ -24,7 +26,9 @@ export interface AttentionOptions {
 export function attention(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, options: AttentionOptions = {}): tf.Tensor {
   const width = q.shape[3] as number;
   const scaled = tf.mul(q, options.scale ?? 1 / Math.sqrt(width));
-  return lane() === 'wasm' ? perHead(scaled, k, v, options.bias) : batched(scaled, k, v, options.bias);
+  const operations = 2 * (q.shape[1] as number) * (k.shape[1] as number) * (width + (v.shape[3] as number));
+  const byHead = lane() === 'wasm' && operations >= SMALL_HEAD;
+  return byHead ? perHead(scaled, k, v, options.bias) : batched(scaled, k, v, options.bias);
 }
 
 function tileRows(rows: number, scoresPerRow: number): number {

@@ -1,0 +1,70 @@
+import { ertacache } from '../cache/ertacache';
+import { none } from '../cache/none';
+import type { CachePolicy } from '../cache/policy';
+import { defaultPolicy } from '../calibration/find-policy';
+import { type Policy, policySettings, requireFits } from '../calibration/policy-data';
+import type { Media } from '../media/pixels';
+import type { Job, Pipeline, Request } from './pipeline';
+import { type RunResult, runJob } from './sample';
+import type { LoopOptions } from './sample-loop';
+
+export interface SampleOptions extends LoopOptions {
+  readonly seed?: number;
+  /** The model's own unless given. */
+  readonly steps?: number;
+  /** The model's own unless given. */
+  readonly guidance?: number;
+  readonly negativePrompt?: string;
+  /**
+   * How to reuse work: a calibrated policy, any caching method, `none`, or `auto` for the shipped policy that fits
+   * (every step is computed where none does). `auto` unless given.
+   */
+  readonly policy?: Policy | CachePolicy | 'auto' | 'none';
+}
+
+export interface SampleResult extends Omit<RunResult, 'media'> {
+  /** The picture, or the clip. */
+  readonly media: Media;
+}
+
+/**
+ * Draws one picture or clip from a prompt.
+ * @example
+ * const model = await loadModel('fluent-emoji');
+ * const { media, schedule } = await sample(model, 'red heart', { seed: 1 });
+ */
+export async function sample(pipeline: Pipeline, prompt: string, options: SampleOptions = {}): Promise<SampleResult> {
+  const { defaults } = pipeline.info;
+  const request: Request = {
+    prompts: [prompt],
+    seeds: [options.seed ?? 0],
+    steps: options.steps ?? defaults.steps,
+    guidance: options.guidance ?? defaults.guidance,
+    ...(options.negativePrompt !== undefined && { negativePrompt: options.negativePrompt }),
+  };
+  const job = await pipeline.prepare(request);
+  try {
+    const policy = await choosePolicy(options.policy ?? 'auto', pipeline, request, job);
+    const { media, ...rest } = await runJob(pipeline, job, policy, options);
+    return { media: media[0] as Media, ...rest };
+  } finally {
+    job.release();
+  }
+}
+
+async function choosePolicy(
+  choice: NonNullable<SampleOptions['policy']>,
+  { info }: Pipeline,
+  { guidance }: Request,
+  { sigmas }: Job,
+): Promise<CachePolicy> {
+  if (choice === 'none') return none();
+  if (choice !== 'auto' && 'begin' in choice) return choice;
+  const use = { model: info, scheduler: info.schedulerClass, guidance, sigmas };
+  if (choice !== 'auto') {
+    requireFits(choice.data, use);
+    return ertacache(policySettings(choice));
+  }
+  const shipped = await defaultPolicy(use);
+  return shipped ? ertacache(policySettings(shipped)) : none();
+}
