@@ -7,6 +7,8 @@ import { demoCommand } from './commands/demo';
 import { doctorCommand } from './commands/doctor';
 import { engineCommand } from './commands/engine';
 import { infoCommand } from './commands/info';
+import { inspectCommand } from './commands/inspect';
+import { metricsCommand } from './commands/metrics';
 import { sampleCommand } from './commands/sample';
 import { verifyCommand } from './commands/verify';
 
@@ -34,6 +36,8 @@ function program(): Command {
     .addCommand(doctorCommand())
     .addCommand(engineCommand())
     .addCommand(infoCommand())
+    .addCommand(inspectCommand())
+    .addCommand(metricsCommand())
     .addCommand(verifyCommand());
 }
 

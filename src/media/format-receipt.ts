@@ -1,0 +1,32 @@
+/** A receipt as lines of aligned `key  value`; what lies deeper is indented. Strings are shown as they are. */
+export function formatReceipt(receipt: unknown): string {
+  if (!isContainer(receipt)) return show(receipt);
+  const rows = rowsOf(receipt, '');
+  const width = Math.max(0, ...rows.map(([key]) => key.length));
+  return rows.map(([key, value]) => `${key.padEnd(width)}  ${value}`.trimEnd()).join('\n');
+}
+
+type Row = readonly [key: string, value: string];
+
+function rowsOf(value: object, indent: string): Row[] {
+  return Object.entries(value).flatMap(([key, item]): Row[] => {
+    const label = indent + printable(key);
+    if (Array.isArray(item) && item.every(element => !isContainer(element)))
+      return [[label, item.map(show).join(', ')]];
+    return isContainer(item) ? [[label, ''], ...rowsOf(item, `${indent}  `)] : [[label, show(item)]];
+  });
+}
+
+function isContainer(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
+
+function show(value: unknown): string {
+  if (value === null) return 'none';
+  return typeof value === 'string' ? printable(value) : String(value);
+}
+
+/** Control characters would reach the terminal as commands, from a file that anyone may have written. */
+function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, character => JSON.stringify(character).slice(1, -1)).replace(/[\u007f-\u009f]/g, '');
+}
