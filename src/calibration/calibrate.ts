@@ -1,5 +1,5 @@
 import { predictorOf } from '../cache/ertacache';
-import type { Rectification, RectifyForm } from '../cache/rectify';
+import type { RectifyForm } from '../cache/rectify';
 import { type SiteName, site } from '../cache/sites';
 import { adjustGrid, type TimestepForm } from '../cache/time-grid';
 import { PolicyError, UsageError } from '../errors';
@@ -80,18 +80,10 @@ export async function calibrate(pipeline: Pipeline, options: CalibrateOptions): 
     const form = options.timestep ?? 'off';
     const phi = form === 'off' ? [] : await fitTrust(references, following);
     const adjusted = adjustGrid(sigmas, schedule.reused, phi, form);
-    const rectify: Rectification =
-      (options.rectify ?? 'off') === 'off'
-        ? { form: 'off' }
-        : await fitRectification(
-            references,
-            options.rectify as Exclude<RectifyForm, 'off'>,
-            options.granularity ?? 'scalar',
-            {
-              ...following,
-              sigmas: adjusted,
-            },
-          );
+    const { rectify } = await fitRectification(references, options.rectify ?? 'off', options.granularity ?? 'scalar', {
+      ...following,
+      sigmas: adjusted,
+    });
     return {
       rectify,
       data: {

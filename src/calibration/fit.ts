@@ -1,4 +1,4 @@
-import type * as tf from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import type { Predictor } from '../cache/predictor';
 import {
   type Affine,
@@ -13,7 +13,7 @@ import {
 import type { Site } from '../cache/sites';
 import { affineFit, normalEquations } from './least-squares';
 import { type Reference, referenceAt } from './reference';
-import { type Look, mean, type Rehearsal, rehearse, releaseLook, rowDistances } from './rehearsal';
+import { type Look, mean, type Rehearsal, rehearse, releaseLook, rowDistances, rowNorms, type Want } from './rehearsal';
 import { inTurn } from './walk';
 
 export interface FitOptions {
@@ -27,31 +27,44 @@ export interface FitOptions {
 }
 
 /**
- * Follows the schedule on all calibration jobs in step; at reused steps `atReuse` may replace the rebuilt outputs
- * (its results are released here), so that later steps are fitted on states that earlier corrections produced.
+ * Follows the schedule on all calibration jobs in step; at reused steps `atStep` may replace the rebuilt outputs (its
+ * results are released here), so that later steps are fitted on states that earlier corrections produced.
+ * @param want what `atStep` wants to see of reused steps
+ * @returns the mean squared error of every row's final latent against the uncached run
  */
 async function follow(
   references: readonly Reference[],
   options: FitOptions,
+  want: Want,
   atStep: (index: number, runs: readonly Rehearsal[], looks: readonly Look[]) => Promise<tf.Tensor[] | undefined>,
-): Promise<void> {
+): Promise<number[]> {
   const runs = references.map(r => rehearse(r.job, options));
   try {
     for (let i = 0; i < options.reused.length; i++) {
-      const looks = await inTurn(runs, run => run.look(i));
+      const reuse = options.reused[i] as boolean;
+      const looks = await inTurn(runs, run => run.look(i, reuse ? want : 'truth'));
       const replaced = await atStep(i, runs, looks);
       for (const [r, run] of runs.entries()) {
         const look = looks[r]!;
-        const reuse = options.reused[i] as boolean;
-        run.advance(i, replaced?.[r] ?? (reuse ? look.rebuilt! : look.truth), !reuse, look);
+        if (reuse) run.advance(i, replaced?.[r] ?? look.guess!.output);
+        else run.advance(i, look.truth!.output, look.truth);
         releaseLook(look);
         replaced?.[r]?.dispose();
       }
       await options.onStep?.();
     }
+    return (await inTurn(runs, (run, r) => rowErrors(run.sample(), references[r]!.samples.at(-1)!))).flat();
   } finally {
     for (const run of runs) run.dispose();
   }
+}
+
+/** Mean squared error of every row. */
+async function rowErrors(a: tf.Tensor, b: tf.Tensor): Promise<number[]> {
+  const squares = tf.tidy(() => tf.squaredDifference(a, b));
+  const norms = await rowNorms(squares);
+  squares.dispose();
+  return norms.map(n => n / (a.size / (a.shape[0] as number)));
 }
 
 /**
@@ -62,25 +75,32 @@ async function follow(
 export async function fitTrust(references: readonly Reference[], options: FitOptions): Promise<number[]> {
   const phi: number[] = [];
   let before: tf.Tensor[] = [];
-  await follow(references, options, async (i, _runs, looks) => {
+  await follow(references, options, 'both', async (i, _runs, looks) => {
     const perRow = options.reused[i]
-      ? await inTurn(looks, async (look, r) => {
-          const error = await rowDistances(look.rebuilt!, look.truth);
-          const change = await rowDistances(look.truth, before[r]!);
+      ? await inTurn(looks, async ({ truth, guess }, r) => {
+          const error = await rowDistances(guess!.output, truth!.output);
+          const change = await rowDistances(truth!.output, before[r]!);
           return error.map((e, row) => (change[row] === 0 ? 1 : Math.min(1, Math.max(0, 1 - e / change[row]!))));
         })
       : [[1]];
     phi.push(mean(perRow.flat()));
-    for (const tensor of before) tensor.dispose();
-    before = looks.map(look => look.truth.clone());
+    tf.dispose(before);
+    before = looks.map(look => look.truth!.output.clone());
     return undefined;
   });
-  for (const tensor of before) tensor.dispose();
+  tf.dispose(before);
   return phi;
 }
 
 /** One pair of coefficients for the whole output, or one for each of its channels. */
 export type Granularity = 'scalar' | 'channel';
+
+/** A fitted rectification and how well the calibration runs ended with it. */
+export interface FittedRectification {
+  readonly rectify: Rectification;
+  /** Mean squared error of every calibration row's final latent. */
+  readonly errors: readonly number[];
+}
 
 /** How far the least-squares target pulls a run back to the uncached trajectory within one step. */
 const PULL = 0.5;
@@ -90,51 +110,68 @@ const RIDGE = 1e-5;
  * Closed-form rectification, fitted in closed loop over the schedule.
  * - `linear`, `sigmoid`: the paper's K and B from the true error at the state that caching led to;
  * - `lsq`: a ridge regression of what is known on the output that leads half-way back to the uncached trajectory.
+ *   It needs no truth at reused steps, so that fitting costs no more forward passes than the policy itself;
+ * - `off`: nothing is fitted, but the schedule is followed and its errors are told.
  */
 export async function fitRectification(
   references: readonly Reference[],
-  form: Exclude<RectifyForm, 'off'>,
+  form: RectifyForm,
   granularity: Granularity,
   options: FitOptions,
-): Promise<Rectification> {
-  if (form === 'lsq') return fitCombination(references, options);
+): Promise<FittedRectification> {
+  switch (form) {
+    case 'off':
+      return { rectify: { form }, errors: await follow(references, options, 'guess', async () => undefined) };
+    case 'lsq':
+      return fitCombination(references, options);
+    default:
+      return fitAffineSteps(references, form, granularity, options);
+  }
+}
+
+async function fitAffineSteps(
+  references: readonly Reference[],
+  form: 'linear' | 'sigmoid',
+  granularity: Granularity,
+  options: FitOptions,
+): Promise<FittedRectification> {
   const { channelAxis } = references[0]!.job;
   const steps: (Affine | null)[] = [];
-  await follow(references, options, async (i, _runs, looks) => {
+  const errors = await follow(references, options, 'both', async (i, _runs, looks) => {
     if (!options.reused[i]) {
       steps.push(null);
       return undefined;
     }
     const coefficients = await fitAffine(looks, granularity === 'channel' ? channelAxis : undefined);
     steps.push(coefficients);
-    return looks.map(look => applyAffine(look.rebuilt!, coefficients, form, channelAxis));
+    return looks.map(look => applyAffine(look.guess!.output, coefficients, form, channelAxis));
   });
-  return { form, channelAxis, steps };
+  return { rectify: { form, channelAxis, steps }, errors };
 }
 
 async function fitAffine(looks: readonly Look[], axis: number | undefined): Promise<Affine> {
-  const shape = looks[0]!.truth.shape;
+  const { shape } = looks[0]!.guess!.output;
   const channels = axis === undefined ? 1 : (shape[axis] as number);
   const inner = axis === undefined ? 1 : shape.slice(axis + 1).reduce((a, b) => a * b, 1);
   const fit = affineFit(channels);
-  for (const look of looks) {
-    const [rebuilt, truth] = [await look.rebuilt!.data<'float32'>(), await look.truth.data<'float32'>()];
+  for (const { truth, guess } of looks) {
+    const [rebuilt, right] = [await guess!.output.data<'float32'>(), await truth!.output.data<'float32'>()];
     for (let n = 0; n < rebuilt.length; n++) {
       const value = rebuilt[n] as number;
-      fit.add(Math.floor(n / inner) % channels, value, value - (truth[n] as number));
+      fit.add(Math.floor(n / inner) % channels, value, value - (right[n] as number));
     }
   }
   return fit.solve();
 }
 
-async function fitCombination(references: readonly Reference[], options: FitOptions): Promise<Rectification> {
+async function fitCombination(references: readonly Reference[], options: FitOptions): Promise<FittedRectification> {
   const steps: (Combination | null)[] = [];
-  await follow(references, options, async (i, runs, looks) => {
+  const errors = await follow(references, options, 'guess', async (i, runs, looks) => {
     if (!options.reused[i]) {
       steps.push(null);
       return undefined;
     }
-    const terms = runs.map((run, r) => lsqTerms(looks[r]!.rebuilt!, run.sample(), run.outputs()));
+    const terms = runs.map((run, r) => lsqTerms(looks[r]!.guess!.output, run.sample(), run.outputs()));
     // Plain reuse makes the rebuilt output the last output again: one of two equal columns is enough.
     const duplicate = options.site.name === 'velocity' && options.predictor.depth === 1 ? 'last' : undefined;
     const names = LSQ_TERMS.filter(name => name === 'one' || (terms[0]![name] && name !== duplicate));
@@ -146,17 +183,13 @@ async function fitCombination(references: readonly Reference[], options: FitOpti
       );
       equations.add(columns, target);
     }
-    const weights = equations.solve(
-      names.map(name => (name === 'rebuilt' ? 1 : 0)),
-      RIDGE,
-    );
-    const combination = Object.fromEntries(
-      names.map((name, n) => [name, Math.fround(weights[n] as number)]),
-    ) as Combination;
+    const plainReuse = names.map(name => (name === 'rebuilt' ? 1 : 0));
+    const weights = equations.solve(plainReuse, RIDGE);
+    const combination = Object.fromEntries(names.map((name, n) => [name, Math.fround(weights[n] as number)]));
     steps.push(combination);
     return terms.map(t => combine(combination, t));
   });
-  return { form: 'lsq', steps };
+  return { rectify: { form: 'lsq', steps }, errors };
 }
 
 /** The output whose Euler step leaves `1 - PULL` of the distance to the uncached trajectory. */

@@ -32,18 +32,19 @@ export async function referenceRun(
   const outputs: tf.Tensor[] = [];
   const residualNorms: number[][] = [];
   for (let i = 0; i < job.sigmas.length - 1; i++) {
-    const seen = await run.look(i);
-    const norms = (await Promise.all(seen.residuals.map(rowNorms))).flat();
+    const look = await run.look(i, 'truth');
+    const truth = look.truth!;
+    const norms = (await Promise.all(truth.residuals.map(rowNorms))).flat();
     if (!norms.every(Number.isFinite)) {
       throw new NumericError(`The model's output at step ${i + 1} is not finite.`, {
         hint: 'Check the checkpoint with `ertacache info`, and the guidance and step count.',
       });
     }
     residualNorms.push(norms);
-    outputs.push(seen.truth.clone());
-    run.advance(i, seen.truth, true, seen);
+    outputs.push(truth.output.clone());
+    run.advance(i, truth.output, truth);
     samples.push(run.sample().clone());
-    releaseLook(seen);
+    releaseLook(look);
     await options.onStep?.();
   }
   run.dispose();

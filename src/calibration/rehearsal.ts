@@ -8,16 +8,30 @@ import type { Job } from '../pipelines/pipeline';
 import { inEvaluation } from '../pipelines/sample-loop';
 import type { Solver } from '../schedulers/solver';
 
-/** What the model says at the current state, and what the cache would have said. */
-export interface Look {
+/** What the model says at the current state. */
+export interface Truth {
   /** The true guided output. */
-  readonly truth: tf.Tensor;
-  /** The guided output rebuilt from what is kept; absent while nothing is kept. */
-  readonly rebuilt?: tf.Tensor;
+  readonly output: tf.Tensor;
   /** True residual of every branch. */
   readonly residuals: readonly tf.Tensor[];
-  /** Residual that the cache would use for every branch. */
-  readonly predicted?: readonly tf.Tensor[];
+}
+
+/** What the cache says at the current state. */
+export interface Guess {
+  /** The guided output rebuilt from what is kept. */
+  readonly output: tf.Tensor;
+  /** Residual that the cache uses for every branch. */
+  readonly residuals: readonly tf.Tensor[];
+}
+
+/** Which sides of a step are wanted. The truth costs a forward pass, the guess nearly nothing. */
+export type Want = 'truth' | 'guess' | 'both';
+
+export interface Look {
+  /** Present where it was wanted. */
+  readonly truth?: Truth;
+  /** Present where it was wanted and something is kept. */
+  readonly guess?: Guess;
 }
 
 /**
@@ -32,10 +46,10 @@ export interface Rehearsal {
   sample(): tf.Tensor;
   /** Past computed guided outputs, newest first; borrowed. */
   outputs(): History<tf.Tensor>;
-  /** Evaluates the current state; release the result with `tf.dispose`. */
-  look(index: number): Promise<Look>;
-  /** Takes the step with `output`; a computed step refreshes what is kept from `seen`. */
-  advance(index: number, output: tf.Tensor, computed: boolean, seen: Look): void;
+  /** Evaluates the current state; release the result with `releaseLook`. */
+  look(index: number, want: Want): Promise<Look>;
+  /** Takes the step with `output`. A computed step hands over what it saw, which refreshes what is kept. */
+  advance(index: number, output: tf.Tensor, computed?: Truth): void;
   dispose(): void;
 }
 
@@ -67,31 +81,36 @@ export function rehearse(job: Job, options: RehearsalOptions): Rehearsal {
     step,
     sample: () => sample,
     outputs: () => outputs,
-    async look(index) {
+    async look(index, want) {
       if (options.signal?.aborted) throw new InterruptedError();
-      const seen = { truths: [] as tf.Tensor[], residuals: [] as tf.Tensor[] };
+      const truth = { outputs: [] as tf.Tensor[], residuals: [] as tf.Tensor[] };
       const guess = { outputs: [] as tf.Tensor[], residuals: [] as tf.Tensor[] };
       for (const [b, branch] of job.branches.entries()) {
         await inEvaluation(branch, sample, solver.timesteps[index] as number, async evaluation => {
-          const captured = await site.capture(evaluation);
-          seen.truths.push(captured.output);
-          seen.residuals.push(captured.kept);
+          if (want !== 'guess') {
+            const captured = await site.capture(evaluation);
+            truth.outputs.push(captured.output);
+            truth.residuals.push(captured.kept);
+          }
           const history = kept[b] as History<tf.Tensor>;
-          if (history.length === 0) return;
+          if (want === 'truth' || history.length === 0) return;
           const predicted = predictor.predict(history, solver.sigmas[index] as number);
           guess.residuals.push(predicted);
           guess.outputs.push(site.rebuild(evaluation, predicted));
         });
       }
-      const truth = job.guide(seen.truths, index);
-      const rebuilt = guess.outputs.length > 0 ? job.guide(guess.outputs, index) : undefined;
-      tf.dispose([...seen.truths, ...guess.outputs]);
-      return { truth, residuals: seen.residuals, ...(rebuilt && { rebuilt, predicted: guess.residuals }) };
+      const guided = ({ outputs: all, residuals }: typeof truth): Truth | undefined => {
+        if (all.length === 0) return undefined;
+        const output = job.guide(all, index);
+        tf.dispose(all);
+        return { output, residuals };
+      };
+      return { truth: guided(truth), guess: guided(guess) };
     },
-    advance(index, output, computed, seen) {
+    advance(index, output, computed) {
       if (computed) {
         const sigma = solver.sigmas[index] as number;
-        kept = kept.map((history, b) => remember(history, sigma, seen.residuals[b] as tf.Tensor, predictor.depth));
+        kept = kept.map((history, b) => remember(history, sigma, computed.residuals[b] as tf.Tensor, predictor.depth));
         outputs = remember(outputs, sigma, output, LSQ_DEPTH);
       }
       const next = solver.step(index, output, sample);
@@ -113,7 +132,7 @@ function remember(history: History<tf.Tensor>, sigma: number, value: tf.Tensor, 
 
 /** Releases everything a look holds. */
 export function releaseLook(look: Look): void {
-  tf.dispose([look.truth, ...look.residuals, ...(look.rebuilt ? [look.rebuilt] : []), ...(look.predicted ?? [])]);
+  for (const side of [look.truth, look.guess]) if (side) tf.dispose([side.output, ...side.residuals]);
 }
 
 /** L1 norm of every row of a batch, as numbers. */

@@ -32,10 +32,12 @@ export async function walk(references: readonly Reference[], lambda: number, opt
   const errors: number[] = [];
   try {
     for (let i = 0; i < (runs[0]?.sigmas.length as number) - 1; i++) {
-      const looks = await inTurn(runs, run => run.look(i));
+      const looks = await inTurn(runs, run => run.look(i, 'both'));
       const relative = await inTurn(looks, async (look, r) => {
-        if (!look.predicted) return [Number.POSITIVE_INFINITY];
-        const distances = (await inTurn(look.predicted, (p, b) => rowDistances(p, look.residuals[b]!))).flat();
+        if (!look.guess) return [Number.POSITIVE_INFINITY];
+        const distances = (
+          await inTurn(look.guess.residuals, (p, b) => rowDistances(p, look.truth!.residuals[b]!))
+        ).flat();
         return distances.map((d, row) => d / (references[r]!.residualNorms[i]![row] as number));
       });
       const error = mean(relative.flat());
@@ -44,7 +46,8 @@ export async function walk(references: readonly Reference[], lambda: number, opt
       reused.push(reuse);
       for (const [r, run] of runs.entries()) {
         const look = looks[r]!;
-        run.advance(i, reuse ? look.rebuilt! : look.truth, !reuse, look);
+        if (reuse) run.advance(i, look.guess!.output);
+        else run.advance(i, look.truth!.output, look.truth);
         releaseLook(look);
       }
       await options.onStep?.();
