@@ -49,7 +49,7 @@ test('folders: matched by name, with mean, interval and worst, and what has no p
   const text = await printed(scratch.path('a'), scratch.path('b'));
   expect(text).toContain(`${scratch.path('a', 'only-a.png')} has no partner.`);
   const names = text.split('\n').map(line => line.split(/\s{2,}/)[0]);
-  expect(names.slice(2, 7)).toEqual(['p2.png', 'p10.png', 'mean of 2', '95 % within ±', 'worst']);
+  expect(names.slice(2, 7)).toEqual(['p2.png', 'p10.png', 'mean of 2', '± at 95 %', 'worst']);
 
   const json = JSON.parse((await printed('--json', scratch.path('a'), scratch.path('b'))).replace(/^[^{]*/, ''));
   expect(json.protocol).toEqual({ ssim: 'teacache', lpips: 'no weights' });

@@ -89,7 +89,7 @@ function table(rows: readonly Row[], { ssim, lpips, lpipsForm }: Options): strin
     const intervals = means(rows);
     cells.push([`mean of ${rows.length}`, ...COLUMNS.map(column => show(column, intervals[column]?.mean))]);
     const reach = (interval?: Interval) => interval && interval.high - interval.mean;
-    cells.push(['95 % within ±', ...COLUMNS.map(column => show(column, reach(intervals[column])))]);
+    cells.push(['± at 95 %', ...COLUMNS.map(column => show(column, reach(intervals[column])))]);
     cells.push([
       'worst',
       show('psnr', Math.min(...rows.map(row => row.psnr))),
