@@ -14,6 +14,8 @@ export interface Parameter {
   readonly name: string;
   readonly shape: readonly number[];
   readonly layout: Layout;
+  /** A table of which only some rows are looked up in a run: a store may leave it on disk and offer `rows`. */
+  readonly lookup?: true;
 }
 
 /** Every parameter of a model, in the order of its forward pass. */
@@ -37,6 +39,11 @@ export interface WeightStore {
   readonly resident: Params;
   /** Runs `work` while the parameters under `prefix` are in memory. `next` may be read meanwhile. */
   use<T>(prefix: string, work: (params: Params) => T, next?: string): Promise<T>;
+  /**
+   * Rows `ids` of a parameter marked `lookup`, `[ids, columns]`, the caller's. A store without this method keeps
+   * such tables among the resident parameters; `weights/rows` asks either kind.
+   */
+  rows?(name: string, ids: readonly number[]): Promise<Tensor>;
   /** Bytes that the resident parameters take. */
   readonly bytes: number;
   dispose(): void;
@@ -61,6 +68,11 @@ export function vector(name: string, size: number): Parameter {
 /** A parameter handed over exactly as stored. */
 export function plain(name: string, shape: readonly number[]): Parameter {
   return { name, shape, layout: 'plain' };
+}
+
+/** A table of embeddings `[rows, columns]`, of which a run looks up some rows. */
+export function lookupTable(name: string, rows: number, columns: number): Parameter {
+  return { name, shape: [rows, columns], layout: 'plain', lookup: true };
 }
 
 /** `table` with every name put under `prefix`. */
