@@ -1,8 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { UnsupportedError } from '../errors';
+import { runCache } from './caches';
 import { runCheckpoint } from './checkpoints';
 import type { CaseRunner, GoldenCase, Produce } from './golden-case';
 import { loadCase } from './load-case';
+import { runMetrics } from './metrics';
+import { runRandom } from './random';
 import { runScheduler } from './schedulers';
 import { runTransformer } from './transformers';
 
@@ -32,7 +35,10 @@ export interface CaseReport {
 const runners: Readonly<Record<string, CaseRunner>> = {
   transformers: runTransformer,
   schedulers: runScheduler,
+  caches: runCache,
   checkpoints: runCheckpoint,
+  metrics: runMetrics,
+  random: runRandom,
 };
 
 /**
