@@ -8,7 +8,10 @@ import { release } from '../nn/scope';
 export interface ModelParts {
   /** Embedded tokens; made once, owned by the evaluation. */
   embed(): Stream;
-  /** Runs blocks on `stream`; the new tokens are the caller's. */
+  /**
+   * Runs blocks on `stream`; the new tokens are the caller's. A tap that answers an `….attention` without computing
+   * it makes the block cheaper, and `spent` says so.
+   */
   blocks(stream: Stream, range?: { from?: number; to?: number; tap?: Tap }): Promise<Tokens>;
   /** The prediction from `tokens`, which stay the caller's, as does the result. */
   head(tokens: Tokens, tap?: Tap): Tensor;
@@ -25,7 +28,10 @@ export interface Evaluation {
   compute(): Promise<Tensor>;
   /** Present for models that can be cut in three. */
   readonly parts?: ModelParts;
-  /** How much of one full forward pass has been computed so far: blocks run / all blocks. */
+  /**
+   * How much of one full forward pass has been computed so far: blocks run / all blocks. A block whose attention was
+   * predicted counts without the share that attention has of a block (`attentionShare`).
+   */
   spent(): number;
   /** Releases what the evaluation holds. */
   release(): void;
@@ -52,9 +58,15 @@ export function evaluateDenoiser(
     blockCount: model.blocks.length,
     embed: () => (stream ??= model.embed(sample, timestep, context)),
     blocks(from, range = {}) {
-      const end = range.to ?? model.blocks.length;
-      blocksRun += end - (range.from ?? 0);
-      return runBlocks(model, from, range);
+      let saved = 0;
+      const tap = watched(range.tap ?? untapped, share => {
+        saved = share;
+      });
+      const onBlock = (): void => {
+        blocksRun += 1 - saved;
+        saved = 0;
+      };
+      return runBlocks(model, from, { ...range, tap, onBlock });
     },
     head: (tokens, tap = untapped) => model.head({ tokens, shared: parts.embed().shared }, tap),
     signal: () => model.signal(parts.embed()),
@@ -74,6 +86,31 @@ export function evaluateDenoiser(
       stream = undefined;
     },
   };
+}
+
+/** `tap`, and `onPredicted` told whenever it answers an attention without computing it. */
+function watched(tap: Tap, onPredicted: (share: number) => void): Tap {
+  return (name, compute) => {
+    let computed = false;
+    const value = tap(name, () => {
+      computed = true;
+      return compute();
+    });
+    if (!computed && name.endsWith('.attention')) onPredicted(attentionShare([value].flat() as Tensor[]));
+    return value;
+  };
+}
+
+/**
+ * The share of a block's multiply-adds that is saved by not computing its attention, whose results (one for each
+ * stream of tokens) tell its sizes. For each token of width D with n keys, attention takes 3 D² for queries, keys and
+ * values and 2 n D for the two products with them; a block takes 9 D² more. Its way out, D², is left with the block:
+ * where FLUX joins it to the feed-forward it runs all the same.
+ */
+export function attentionShare(results: readonly Tensor[]): number {
+  const width = results[0]?.shape.at(-1) ?? 1;
+  const keys = results.reduce((sum, t) => sum + (t.shape.at(-2) ?? 0), 0);
+  return (3 * width + 2 * keys) / (12 * width + 2 * keys);
 }
 
 /** An evaluation of any function of a latent. */

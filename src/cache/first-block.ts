@@ -1,0 +1,68 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type { Tokens } from '../models/denoiser';
+import { release, tidy } from '../nn/scope';
+import { relativeChange } from './change';
+import { partsOf } from './evaluation';
+import { type BranchCache, type CachePolicy, type StepInfo, tensorBytes } from './policy';
+import { requireThreshold } from './threshold';
+
+export interface FirstBlockOptions {
+  /** Reuse while the first block's residual has changed by no more than this since the last computed step. */
+  readonly threshold: number;
+  /** Told at every step of every branch the relative change; -1 where there is nothing to compare with. */
+  readonly onSignal?: (step: StepInfo, change: number) => void;
+}
+
+/**
+ * First-block cache (ParaAttention; diffusers `FirstBlockCacheConfig`): the first block always runs, and the change of
+ * what it adds to the image tokens says whether the rest does. Reuse adds what the other blocks added, to image and
+ * text tokens. A reused step costs one block.
+ *
+ * A batch is decided on as one, by its mean.
+ */
+export function firstBlock({ threshold, onSignal }: FirstBlockOptions): CachePolicy {
+  requireThreshold('first-block cache', threshold);
+  return {
+    name: 'fbcache',
+    begin: () => ({ branch: () => firstBlockBranch(threshold, onSignal), dispose() {} }),
+  };
+}
+
+function firstBlockBranch(threshold: number, onSignal: FirstBlockOptions['onSignal']): BranchCache {
+  /** Of the last computed step: what the first block added to the image, and the other blocks to both streams. */
+  let kept: { readonly first: tf.Tensor; readonly rest: Tokens } | undefined;
+  return {
+    async evaluate(step, evaluation) {
+      const parts = partsOf(evaluation, 'First-block cache');
+      const { tokens, shared } = parts.embed();
+      const after = await parts.blocks({ tokens, shared }, { to: 1 });
+      const first = tf.tidy(() => tf.sub(after.hidden, tokens.hidden));
+      const change = kept ? await relativeChange(first, kept.first) : -1;
+      onSignal?.(step, change);
+
+      // In this order, a change that is not a number computes.
+      if (kept && change <= threshold) {
+        const { rest } = kept;
+        const output = tf.tidy(() => parts.head(combined(tf.add, after, rest)));
+        release([first, after]);
+        return { output, decision: 'reuse' };
+      }
+      const last = await parts.blocks({ tokens: after, shared }, { from: 1 });
+      release(kept);
+      kept = { first, rest: tidy(() => combined(tf.sub, last, after)) };
+      const output = parts.head(last);
+      release([after, last]);
+      return { output, decision: 'compute' };
+    },
+    bytes: () => tensorBytes([kept?.first, kept?.rest.hidden, kept?.rest.context]),
+    dispose: () => release(kept),
+  };
+}
+
+/** A sum or difference of both streams. */
+function combined(of: (a: tf.Tensor, b: tf.Tensor) => tf.Tensor, a: Tokens, b: Tokens): Tokens {
+  return {
+    hidden: of(a.hidden, b.hidden),
+    ...(a.context && b.context && { context: of(a.context, b.context) }),
+  };
+}

@@ -1,0 +1,49 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type { Job } from '../pipelines/pipeline';
+import type { LoopOptions } from '../pipelines/sample-loop';
+import { type Observer, observeRuns } from './observe';
+import { mean } from './rehearsal';
+
+/** Added to a magnitude that is divided by. */
+const EPS = 1e-8;
+
+/** The magnitude ratios that runs add up to. */
+export interface RatioRecord {
+  /** A fresh observer for every branch of every run. */
+  observer(): Observer;
+  /** One a step, the first 1: the mean over all tokens of all rows seen. */
+  ratios(): number[];
+}
+
+/**
+ * MagCache's calibration (diffusers `MagCacheConfig(calibrate=True)`): how the L2 norm of a token's residual changes
+ * from step to step. Branches and runs are averaged.
+ */
+export function ratioRecord(): RatioRecord {
+  /** Mean ratio of every row seen, `[step][row]`. */
+  const seen: number[][] = [];
+  return {
+    observer() {
+      let before: tf.Tensor | undefined;
+      return {
+        async see({ index }, { residual }) {
+          const norms = tf.tidy(() => tf.norm(residual, 'euclidean', -1));
+          const rows = tf.tidy(() => (before ? tf.mean(tf.div(norms, tf.add(before, EPS)), -1) : tf.ones([1])));
+          before?.dispose();
+          before = norms;
+          seen[index] = [...(seen[index] ?? []), ...(await rows.data<'float32'>())];
+          rows.dispose();
+        },
+        dispose: () => before?.dispose(),
+      };
+    },
+    ratios: () => seen.map(mean),
+  };
+}
+
+/** Measures the ratios of a model on uncached runs of `jobs`. */
+export async function measureRatios(jobs: readonly Job[], options: LoopOptions = {}): Promise<number[]> {
+  const record = ratioRecord();
+  await observeRuns(jobs, record.observer, options);
+  return record.ratios();
+}

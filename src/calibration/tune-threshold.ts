@@ -1,0 +1,181 @@
+import type { CachePolicy } from '../cache/policy';
+import type { Budget, ModelFacts, ScheduledMethod, ThresholdMethod } from '../cache/registry';
+import { UsageError } from '../errors';
+import type { Job } from '../pipelines/pipeline';
+import { type LoopOptions, type StepRecord, sampleLoop } from '../pipelines/sample-loop';
+import { mean } from './rehearsal';
+
+/** What runs cost on average. */
+export interface Cost {
+  /** Computed steps; a step that some guidance branches computed counts for their share. */
+  readonly computed: number;
+  /** Forward passes, what reused steps cost included. */
+  readonly forwards: number;
+}
+
+export interface Tuned extends Cost {
+  readonly threshold: number;
+  /** Forward passes that tuning cost, over all rows. */
+  readonly spent: number;
+}
+
+export interface TuneOptions {
+  /** Where to search. */
+  readonly range: readonly [number, number];
+  /** What `target` counts; computed steps unless given. */
+  readonly count?: keyof Cost;
+  /** How near is near enough, in steps; a quarter unless given. */
+  readonly tolerance?: number;
+  /** Thresholds tried at most; 16 unless given. */
+  readonly maxTries?: number;
+  readonly signal?: AbortSignal;
+  /** Told every threshold that was tried and what it cost. */
+  readonly onTry?: (threshold: number, cost: Cost, pairs: number) => void;
+}
+
+/** Jobs that the threshold is first found on, before all of them are run. */
+const SCOUTS = 2;
+/** How near the scouts must come, in steps. */
+const SCOUT_TOLERANCE = 1;
+
+/**
+ * The threshold at which a policy's runs cost `target` on average, by bisection of its logarithm: a larger threshold
+ * costs less. A policy that decides on a batch as one is what it is for a user only on one picture at a time, so every
+ * job has one row; to keep that cheap, two jobs find the neighbourhood and all of them the threshold.
+ * @returns the threshold whose mean came nearest, which may be off by more than the tolerance where no threshold meets it
+ */
+export async function tuneThreshold(
+  jobs: readonly Job[],
+  policyAt: (threshold: number) => CachePolicy,
+  target: number,
+  options: TuneOptions,
+): Promise<Tuned> {
+  requireSingles(jobs);
+  const { count = 'computed', tolerance = 0.25, maxTries = 16 } = options;
+  let spent = 0;
+  let tries = 0;
+  const costOn = (some: readonly Job[]) => async (threshold: number) => {
+    tries++;
+    const costs: Cost[] = [];
+    for (const job of some) costs.push(await costOf(job, policyAt(threshold), options));
+    const cost = meanCost(costs);
+    spent += cost.forwards * some.length;
+    options.onTry?.(threshold, cost, some.length);
+    return { threshold, cost, excess: cost[count] - target };
+  };
+  const scouts = jobs.slice(0, SCOUTS);
+  const few = scouts.length < jobs.length;
+  const [low, high] = options.range;
+  const near = await search(
+    costOn(few ? scouts : jobs),
+    { start: Math.sqrt(low * high), low, high },
+    few ? Math.max(SCOUT_TOLERANCE, tolerance) : tolerance,
+    few ? Math.ceil(maxTries / 2) : maxTries,
+  );
+  const found = few
+    ? await search(costOn(jobs), { start: near.threshold }, tolerance, Math.max(1, maxTries - tries))
+    : near;
+  return { threshold: found.threshold, ...found.cost, spent };
+}
+
+interface Trial {
+  readonly threshold: number;
+  readonly cost: Cost;
+  /** Above the target when positive: the threshold is too small. */
+  readonly excess: number;
+}
+
+/** First stride away from a start that is not bracketed; each further one is the square of the last. */
+const STRIDE = 1.2;
+
+/** Bisects between what is known to be too small and too large; strides out where one of them is not known. */
+async function search(
+  measure: (threshold: number) => Promise<Trial>,
+  from: { readonly start: number; readonly low?: number; readonly high?: number },
+  tolerance: number,
+  tries: number,
+): Promise<Trial> {
+  let { start: threshold, low, high } = from;
+  let stride = STRIDE;
+  let best: Trial | undefined;
+  for (let n = 0; n < tries; n++) {
+    const trial = await measure(threshold);
+    if (!best || Math.abs(trial.excess) < Math.abs(best.excess)) best = trial;
+    if (Math.abs(best.excess) <= tolerance) break;
+    if (trial.excess > 0) low = threshold;
+    else high = threshold;
+    if (low !== undefined && high !== undefined) threshold = Math.sqrt(low * high);
+    else {
+      threshold = low === undefined ? threshold / stride : threshold * stride;
+      stride **= 2;
+    }
+  }
+  return best as Trial;
+}
+
+/** What one run costs. */
+async function costOf(job: Job, policy: CachePolicy, { signal }: LoopOptions): Promise<Cost> {
+  const sigmas = policy.adjust?.(job.sigmas) ?? job.sigmas;
+  const { latents, steps } = await sampleLoop({ ...job, solver: job.solver(sigmas) }, policy, { signal });
+  latents.dispose();
+  return runCost(steps);
+}
+
+/** What a run's records say that it cost. */
+export function runCost(steps: readonly StepRecord[]): Cost {
+  const total = (of: (step: StepRecord) => number): number => steps.reduce((sum, step) => sum + of(step), 0);
+  return {
+    computed: total(s => s.decisions.filter(d => d === 'compute').length / s.decisions.length),
+    forwards: total(s => s.forwards),
+  };
+}
+
+function meanCost(costs: readonly Cost[]): Cost {
+  return { computed: mean(costs.map(c => c.computed)), forwards: mean(costs.map(c => c.forwards)) };
+}
+
+function requireSingles(jobs: readonly Job[]): void {
+  if (jobs.length === 0) throw new UsageError('Tuning a threshold needs at least one prompt.');
+  if (jobs.some(job => job.latents.shape[0] !== 1)) {
+    throw new UsageError('Thresholds are tuned on jobs of one prompt each.', {
+      hint: 'A batch is decided on as one, which is not what a single picture would get.',
+    });
+  }
+}
+
+/** A method made for a budget, and what it cost on the calibration pairs where that had to be tried. */
+export interface AtBudget {
+  readonly policy: CachePolicy;
+  readonly tuned?: Tuned;
+}
+
+/**
+ * A method with exactly or, where it depends on a threshold, nearly `budget.computed` computed steps.
+ * @param jobs calibration pairs, one row each; run only where the decisions depend on the picture
+ */
+export async function methodAtBudget(
+  method: ScheduledMethod | ThresholdMethod,
+  budget: Budget,
+  jobs: readonly Job[],
+  facts: ModelFacts,
+  options: Omit<TuneOptions, 'range'> = {},
+): Promise<AtBudget> {
+  if (method.kind === 'scheduled') return { policy: method.create(budget) };
+  const tuned = method.computedSteps
+    ? await plannedThreshold(method, budget, facts)
+    : await tuneThreshold(jobs, t => method.create(t, facts), budget.computed, { ...options, range: method.range });
+  return { policy: method.create(tuned.threshold, facts), tuned };
+}
+
+/** Enough halvings to tell any two thresholds of a range apart. */
+const PLANNED_TRIES = 48;
+
+async function plannedThreshold(method: ThresholdMethod, budget: Budget, facts: ModelFacts): Promise<Tuned> {
+  const [low, high] = method.range;
+  const measure = async (threshold: number): Promise<Trial> => {
+    const computed = method.computedSteps?.(threshold, budget.steps, facts) as number;
+    return { threshold, cost: { computed, forwards: computed }, excess: computed - budget.computed };
+  };
+  const { threshold, cost } = await search(measure, { start: Math.sqrt(low * high), low, high }, 0, PLANNED_TRIES);
+  return { threshold, ...cost, spent: 0 };
+}
