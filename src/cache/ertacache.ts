@@ -1,8 +1,8 @@
-import * as tf from '@tensorflow/tfjs-core';
 import { PolicyError } from '../errors';
+import { release, share } from '../nn/scope';
 import { type CachePolicy, type CacheRun, tensorBytes } from './policy';
 import { type History, type Predictor, reuseLast, taylor } from './predictor';
-import { applyAffine, combine, LSQ_DEPTH, lsqTerms, type Rectification } from './rectify';
+import { applyAffine, combine, LSQ_DEPTH, lsqTerms, type Parts, type Rectification } from './rectify';
 import { residualBranch } from './residual';
 import { type SiteName, site } from './sites';
 import { adjustGrid, type TimestepForm } from './time-grid';
@@ -63,28 +63,30 @@ function requireSteps(settings: ErtaSettings, steps: number): void {
 
 /** Corrects rebuilt outputs; remembers computed ones where the form combines them. */
 function corrector(rectify: Exclude<Rectification, { form: 'off' }>): Required<Omit<CacheRun, 'branch'>> {
-  let history: History<tf.Tensor> = [];
+  let history: History<Parts> = [];
   const forget = (from: number): void => {
-    tf.dispose(history.slice(from).map(h => h.value));
+    release(history.slice(from));
     history = history.slice(0, from);
   };
   return {
     correct(step, sample, output, decision) {
       if (decision === 'compute') {
         if (rectify.form === 'lsq') {
-          history = [{ sigma: step.sigma, value: output.clone() }, ...history];
+          history = [{ sigma: step.sigma, value: share(output.parts) }, ...history];
           forget(LSQ_DEPTH);
         }
-        return output.clone();
+        return output.value.clone();
       }
       if (rectify.form === 'lsq') {
         const weights = rectify.steps[step.index];
-        return weights ? combine(weights, lsqTerms(output, sample, history)) : output.clone();
+        return weights ? combine(weights, lsqTerms(output.parts, sample, history)) : output.value.clone();
       }
       const coefficients = rectify.steps[step.index];
-      return coefficients ? applyAffine(output, coefficients, rectify.form, rectify.channelAxis) : output.clone();
+      return coefficients
+        ? applyAffine(output.value, coefficients, rectify.form, rectify.channelAxis)
+        : output.value.clone();
     },
-    bytes: () => tensorBytes(history.map(h => h.value)),
+    bytes: () => tensorBytes(history.flatMap(h => Object.values(h.value))),
     dispose: () => forget(0),
   };
 }

@@ -34,15 +34,22 @@ export interface BranchCache {
   dispose(): void;
 }
 
+/** The prediction of a step and what guidance made it of. */
+export interface GuidedOutput {
+  readonly value: Tensor;
+  /** By the guide's names: `output`, or `conditional` and `unconditional`. */
+  readonly parts: Readonly<Record<string, Tensor>>;
+}
+
 /** The state of one run; nothing survives it. */
 export interface CacheRun {
   /** A fresh cache for one guidance branch. */
   branch(): BranchCache;
   /**
    * Last word on the guided output of a step. Called at every step, so that computed outputs can be remembered.
-   * @param output stays the caller's; the result is a new tensor, owned by the caller
+   * @returns a new tensor, owned by the caller; all arguments stay the caller's
    */
-  correct?(step: StepInfo, sample: Tensor, output: Tensor, decision: Decision): Tensor;
+  correct?(step: StepInfo, sample: Tensor, output: GuidedOutput, decision: Decision): Tensor;
   bytes?(): number;
   dispose(): void;
 }

@@ -10,12 +10,14 @@ export interface Affine {
   readonly B: readonly number[];
 }
 
-/** What the least-squares form may combine; the order of its coefficients. */
-export const LSQ_TERMS = ['rebuilt', 'last', 'before', 'beforeThat', 'sample', 'one'] as const;
-export type LsqTerm = (typeof LSQ_TERMS)[number];
+/**
+ * Weights of a least-squares combination at one step, by term: `sample` (the latent), `one`, and the parts of guided
+ * outputs by age, `conditional.0` being the rebuilt one of this step, `conditional.1` the last computed one, ….
+ */
+export type Combination = Readonly<Record<string, number>>;
 
-/** Weights of a least-squares combination at one step; terms that are absent have no weight. */
-export type Combination = Readonly<Partial<Record<LsqTerm, number>>>;
+/** The parts of a guided output, by name. */
+export type Parts = Readonly<Record<string, tf.Tensor>>;
 
 /** What to do to a rebuilt output; per step, `null` where nothing is corrected. */
 export type Rectification =
@@ -58,29 +60,26 @@ export function applyAffine(
   });
 }
 
-/** The tensors behind the terms of a combination that exist at this step. */
+/** The tensors that a combination may draw on at this step, by term; borrowed. */
 export function lsqTerms(
-  rebuilt: tf.Tensor,
+  rebuilt: Parts,
   sample: tf.Tensor,
-  history: History<tf.Tensor>,
-): Partial<Record<LsqTerm, tf.Tensor>> {
-  return {
-    rebuilt,
-    last: history[0]?.value,
-    before: history[1]?.value,
-    beforeThat: history[2]?.value,
-    sample,
-  };
+  history: History<Parts>,
+): Readonly<Record<string, tf.Tensor>> {
+  const aged = [rebuilt, ...history.map(h => h.value)].flatMap((parts, age) =>
+    Object.entries(parts).map(([name, part]) => [`${name}.${age}`, part] as const),
+  );
+  return Object.fromEntries([...aged, ['sample', sample]]);
 }
 
 /** `Σ weight · term`. */
-export function combine(weights: Combination, terms: Partial<Record<LsqTerm, tf.Tensor>>): tf.Tensor {
+export function combine(weights: Combination, terms: Readonly<Record<string, tf.Tensor>>): tf.Tensor {
   return tf.tidy(() => {
-    const products = LSQ_TERMS.flatMap(name => {
-      const [weight, term] = [weights[name], terms[name]];
+    const products = Object.entries(weights).flatMap(([name, weight]) => {
+      const term = terms[name];
       return weight && term ? [tf.mul(term, weight)] : [];
     });
-    const sum = products.reduce((a, b) => tf.add(a, b));
+    const sum = products.length > 0 ? tf.addN(products) : tf.zerosLike(terms.sample as tf.Tensor);
     return weights.one ? tf.add(sum, weights.one) : sum;
   });
 }

@@ -1,13 +1,14 @@
 import { predictorOf } from '../cache/ertacache';
-import type { RectifyForm } from '../cache/rectify';
+import type { Rectification, RectifyForm } from '../cache/rectify';
 import { type SiteName, site } from '../cache/sites';
 import { adjustGrid, type TimestepForm } from '../cache/time-grid';
 import { PolicyError, UsageError } from '../errors';
 import type { Job, Pipeline } from '../pipelines/pipeline';
-import { fitRectification, fitTrust, type Granularity } from './fit';
+import { type FitOptions, fitRectification, fitTrust, type Granularity } from './fit';
+import { batches } from './pairs';
 import { type Pair, type Policy, scheduleOf } from './policy-data';
 import { type Reference, referenceRun } from './reference';
-import { computedSteps, inTurn, type Schedule, walk, walksAtMost, walkToBudget } from './walk';
+import { computedSteps, type Schedule, walk, walksAtMost, walkToBudget } from './walk';
 
 /** How the schedule is found: by the paper's threshold, for a number of computed steps, or given. */
 export type ScheduleRequest =
@@ -56,17 +57,22 @@ export async function calibrate(pipeline: Pipeline, options: CalibrateOptions): 
     throw new UsageError(`Calibration needs at least ${LEAST_STEPS} steps; ${steps} were asked for.`);
   }
   if (options.pairs.length === 0) throw new UsageError('Calibration needs at least one prompt.');
+  requirePossible(options.schedule, steps);
   const total = calibrationForwards(options);
   let done = 0;
   const onStep = (): void | Promise<void> => {
     done += options.pairs.length;
     return options.onProgress?.(done, total);
   };
-  const jobs = await prepareJobs(pipeline, options);
   const found = site(options.site ?? 'hidden');
   const predictor = predictorOf(options.taylor);
+  const jobs: Job[] = [];
   const references: Reference[] = [];
   try {
+    for (const group of batches(options.pairs, options.batch ?? 8)) {
+      const [prompts, seeds] = [group.map(p => p.prompt), group.map(p => p.seed)];
+      jobs.push(await pipeline.prepare({ prompts, seeds, guidance, steps }));
+    }
     for (const [i, job] of jobs.entries()) {
       // Progress is counted for all jobs together: the last one reports for them.
       references.push(await referenceRun(job, found, { signal, ...(i === jobs.length - 1 && { onStep }) }));
@@ -80,10 +86,7 @@ export async function calibrate(pipeline: Pipeline, options: CalibrateOptions): 
     const form = options.timestep ?? 'off';
     const phi = form === 'off' ? [] : await fitTrust(references, following);
     const adjusted = adjustGrid(sigmas, schedule.reused, phi, form);
-    const { rectify } = await fitRectification(references, options.rectify ?? 'off', options.granularity ?? 'scalar', {
-      ...following,
-      sigmas: adjusted,
-    });
+    const rectify = await rectification(references, options, { ...following, sigmas: adjusted });
     return {
       rectify,
       data: {
@@ -110,17 +113,31 @@ export async function calibrate(pipeline: Pipeline, options: CalibrateOptions): 
   }
 }
 
-/** The calibration pairs as jobs of `batch` rows. */
-async function prepareJobs(
-  pipeline: Pipeline,
-  { pairs, steps, guidance, batch = 8 }: CalibrateOptions,
-): Promise<Job[]> {
-  const groups = Array.from({ length: Math.ceil(pairs.length / batch) }, (_, i) =>
-    pairs.slice(i * batch, (i + 1) * batch),
-  );
-  return inTurn(groups, group =>
-    pipeline.prepare({ prompts: group.map(p => p.prompt), seeds: group.map(p => p.seed), guidance, steps }),
-  );
+async function rectification(
+  references: readonly Reference[],
+  { rectify: form = 'off', granularity = 'scalar' }: CalibrateOptions,
+  following: FitOptions,
+): Promise<Rectification> {
+  if (form === 'off') return { form };
+  return (await fitRectification(references, form, granularity, following)).rectify;
+}
+
+/** Refuses a schedule that no run of `steps` steps can have, before anything is computed. */
+function requirePossible(schedule: ScheduleRequest, steps: number): void {
+  if ('lambda' in schedule) {
+    if (!(schedule.lambda > 0)) throw new UsageError(`λ must be larger than 0; ${schedule.lambda} was given.`);
+  } else if ('computed' in schedule) {
+    const { computed } = schedule;
+    if (!Number.isInteger(computed) || computed < 1 || computed >= steps) {
+      throw new UsageError(`${computed} of ${steps} steps cannot be the computed ones.`, {
+        hint: `Ask for a whole number from 1 to ${steps - 1}.`,
+      });
+    }
+  } else if (schedule.reused.length !== steps) {
+    throw new UsageError(`The schedule has ${schedule.reused.length} steps, and the run has ${steps}.`);
+  } else if (schedule.reused[0]) {
+    throw new UsageError('The first step of a schedule must be computed: there is nothing to reuse yet.');
+  }
 }
 
 async function findSchedule(

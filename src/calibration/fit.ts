@@ -5,7 +5,6 @@ import {
   applyAffine,
   type Combination,
   combine,
-  LSQ_TERMS,
   lsqTerms,
   type Rectification,
   type RectifyForm,
@@ -13,7 +12,17 @@ import {
 import type { Site } from '../cache/sites';
 import { affineFit, normalEquations } from './least-squares';
 import { type Reference, referenceAt } from './reference';
-import { type Look, mean, type Rehearsal, rehearse, releaseLook, rowDistances, rowNorms, type Want } from './rehearsal';
+import {
+  type Look,
+  lookAll,
+  mean,
+  type Rehearsal,
+  rehearse,
+  releaseLook,
+  rowDistances,
+  rowNorms,
+  type Want,
+} from './rehearsal';
 import { inTurn } from './walk';
 
 export interface FitOptions {
@@ -42,14 +51,17 @@ async function follow(
   try {
     for (let i = 0; i < options.reused.length; i++) {
       const reuse = options.reused[i] as boolean;
-      const looks = await inTurn(runs, run => run.look(i, reuse ? want : 'truth'));
-      const replaced = await atStep(i, runs, looks);
-      for (const [r, run] of runs.entries()) {
-        const look = looks[r]!;
-        if (reuse) run.advance(i, replaced?.[r] ?? look.guess!.output);
-        else run.advance(i, look.truth!.output, look.truth);
-        releaseLook(look);
-        replaced?.[r]?.dispose();
+      const looks = await lookAll(runs, i, reuse ? want : 'truth');
+      try {
+        const replaced = await atStep(i, runs, looks);
+        for (const [r, run] of runs.entries()) {
+          const look = looks[r]!;
+          if (reuse) run.advance(i, replaced?.[r] ?? look.guess!.output.value);
+          else run.advance(i, look.truth!.output.value, look.truth);
+        }
+        if (replaced) tf.dispose(replaced);
+      } finally {
+        looks.forEach(releaseLook);
       }
       await options.onStep?.();
     }
@@ -75,20 +87,20 @@ async function rowErrors(a: tf.Tensor, b: tf.Tensor): Promise<number[]> {
 export async function fitTrust(references: readonly Reference[], options: FitOptions): Promise<number[]> {
   const phi: number[] = [];
   let before: tf.Tensor[] = [];
-  await follow(references, options, 'both', async (i, _runs, looks) => {
+  const finished = follow(references, options, 'both', async (i, _runs, looks) => {
     const perRow = options.reused[i]
       ? await inTurn(looks, async ({ truth, guess }, r) => {
-          const error = await rowDistances(guess!.output, truth!.output);
-          const change = await rowDistances(truth!.output, before[r]!);
+          const error = await rowDistances(guess!.output.value, truth!.output.value);
+          const change = await rowDistances(truth!.output.value, before[r]!);
           return error.map((e, row) => (change[row] === 0 ? 1 : Math.min(1, Math.max(0, 1 - e / change[row]!))));
         })
       : [[1]];
     phi.push(mean(perRow.flat()));
     tf.dispose(before);
-    before = looks.map(look => look.truth!.output.clone());
+    before = looks.map(look => look.truth!.output.value.clone());
     return undefined;
   });
-  tf.dispose(before);
+  await finished.finally(() => tf.dispose(before));
   return phi;
 }
 
@@ -102,14 +114,14 @@ export interface FittedRectification {
   readonly errors: readonly number[];
 }
 
-/** How far the least-squares target pulls a run back to the uncached trajectory within one step. */
-const PULL = 0.5;
+/** How far the least-squares target pulls a run back to the uncached trajectory within one step: all the way. */
+const PULL = 1;
 const RIDGE = 1e-5;
 
 /**
  * Closed-form rectification, fitted in closed loop over the schedule.
  * - `linear`, `sigmoid`: the paper's K and B from the true error at the state that caching led to;
- * - `lsq`: a ridge regression of what is known on the output that leads half-way back to the uncached trajectory.
+ * - `lsq`: a ridge regression of what is known on the output that leads back to the uncached trajectory.
  *   It needs no truth at reused steps, so that fitting costs no more forward passes than the policy itself;
  * - `off`: nothing is fitted, but the schedule is followed and its errors are told.
  */
@@ -144,18 +156,18 @@ async function fitAffineSteps(
     }
     const coefficients = await fitAffine(looks, granularity === 'channel' ? channelAxis : undefined);
     steps.push(coefficients);
-    return looks.map(look => applyAffine(look.guess!.output, coefficients, form, channelAxis));
+    return looks.map(look => applyAffine(look.guess!.output.value, coefficients, form, channelAxis));
   });
   return { rectify: { form, channelAxis, steps }, errors };
 }
 
 async function fitAffine(looks: readonly Look[], axis: number | undefined): Promise<Affine> {
-  const { shape } = looks[0]!.guess!.output;
+  const { shape } = looks[0]!.guess!.output.value;
   const channels = axis === undefined ? 1 : (shape[axis] as number);
   const inner = axis === undefined ? 1 : shape.slice(axis + 1).reduce((a, b) => a * b, 1);
   const fit = affineFit(channels);
   for (const { truth, guess } of looks) {
-    const [rebuilt, right] = [await guess!.output.data<'float32'>(), await truth!.output.data<'float32'>()];
+    const [rebuilt, right] = [await guess!.output.value.data<'float32'>(), await truth!.output.value.data<'float32'>()];
     for (let n = 0; n < rebuilt.length; n++) {
       const value = rebuilt[n] as number;
       fit.add(Math.floor(n / inner) % channels, value, value - (right[n] as number));
@@ -166,15 +178,16 @@ async function fitAffine(looks: readonly Look[], axis: number | undefined): Prom
 
 async function fitCombination(references: readonly Reference[], options: FitOptions): Promise<FittedRectification> {
   const steps: (Combination | null)[] = [];
+  // Plain reuse makes the rebuilt output the last output again: one of two equal columns is enough.
+  const reusesLast = options.site.name === 'velocity' && options.predictor.depth === 1;
+  const isCopy = (term: string): boolean => reusesLast && term.endsWith('.0');
   const errors = await follow(references, options, 'guess', async (i, runs, looks) => {
     if (!options.reused[i]) {
       steps.push(null);
       return undefined;
     }
-    const terms = runs.map((run, r) => lsqTerms(looks[r]!.guess!.output, run.sample(), run.outputs()));
-    // Plain reuse makes the rebuilt output the last output again: one of two equal columns is enough.
-    const duplicate = options.site.name === 'velocity' && options.predictor.depth === 1 ? 'last' : undefined;
-    const names = LSQ_TERMS.filter(name => name === 'one' || (terms[0]![name] && name !== duplicate));
+    const terms = runs.map((run, r) => lsqTerms(looks[r]!.guess!.output.parts, run.sample(), run.outputs()));
+    const names = [...Object.keys(terms[0]!).filter(name => !isCopy(name)), 'one'];
     const equations = normalEquations(names.length);
     for (const [r, run] of runs.entries()) {
       const target = await pulledTarget(references[r]!, run, i);
@@ -183,8 +196,7 @@ async function fitCombination(references: readonly Reference[], options: FitOpti
       );
       equations.add(columns, target);
     }
-    const plainReuse = names.map(name => (name === 'rebuilt' ? 1 : 0));
-    const weights = equations.solve(plainReuse, RIDGE);
+    const weights = equations.solve(RIDGE);
     const combination = Object.fromEntries(names.map((name, n) => [name, Math.fround(weights[n] as number)]));
     steps.push(combination);
     return terms.map(t => combine(combination, t));

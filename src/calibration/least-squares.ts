@@ -6,10 +6,10 @@ export interface NormalEquations {
   /** Adds samples: `columns[c][n]` is the value of variable c, `target[n]` what they should combine to. */
   add(columns: readonly ArrayLike<number>[], target: ArrayLike<number>): void;
   /**
-   * The weights that minimise the mean squared error, drawn towards `prior` by `ridge` times the target's mean
-   * square.
+   * The weights that minimise the squared error plus `ridge` times the target's squares times the weights' squares:
+   * what keeps columns that are nearly equal from getting huge weights of opposite sign.
    */
-  solve(prior: readonly number[], ridge: number): number[];
+  solve(ridge: number): number[];
 }
 
 export function normalEquations(variables: number): NormalEquations {
@@ -29,11 +29,10 @@ export function normalEquations(variables: number): NormalEquations {
       }
       square += dot(target, target);
     },
-    solve(prior, ridge) {
+    solve(ridge) {
       const strength = ridge * (square || 1);
       const left = Matrix.add(gram, Matrix.eye(variables).mul(strength));
-      const right = Matrix.columnVector([...moment].map((m, i) => m + strength * (prior[i] as number)));
-      return new CholeskyDecomposition(left).solve(right).to1DArray();
+      return new CholeskyDecomposition(left).solve(Matrix.columnVector([...moment])).to1DArray();
     },
   };
 }

@@ -6,6 +6,7 @@ import { psnr } from '../metrics/psnr';
 import { ssim } from '../metrics/ssim';
 import type { Job, Pipeline } from '../pipelines/pipeline';
 import { type RunResult, runJob } from '../pipelines/sample';
+import { batches } from './pairs';
 import { type Fidelity, type Pair, type Policy, policySettings } from './policy-data';
 import { mean } from './rehearsal';
 
@@ -42,8 +43,8 @@ export async function inBatches<T>(
   work: (job: Job, from: number) => Promise<T>,
 ): Promise<T[]> {
   const results: T[] = [];
-  for (let from = 0; from < pairs.length; from += run.batch) {
-    const group = pairs.slice(from, from + run.batch);
+  let from = 0;
+  for (const group of batches(pairs, run.batch)) {
     const job = await pipeline.prepare({
       prompts: group.map(p => p.prompt),
       seeds: group.map(p => p.seed),
@@ -55,6 +56,7 @@ export async function inBatches<T>(
     } finally {
       job.release();
     }
+    from += group.length;
   }
   return results;
 }

@@ -35,6 +35,14 @@ export function splitPairs(prompts: readonly string[], calibration: number, eval
   };
 }
 
+/** The pairs in groups of `size`, the last one smaller where they do not come out even. */
+export function batches(pairs: readonly Pair[], size: number): Pair[][] {
+  if (!Number.isInteger(size) || size < 1) {
+    throw new UsageError(`Pairs cannot run ${size} at a time: it must be a whole number, at least 1.`);
+  }
+  return Array.from({ length: Math.ceil(pairs.length / size) }, (_, i) => pairs.slice(i * size, (i + 1) * size));
+}
+
 /** A fixed Fisher–Yates shuffle. */
 function shuffled(items: readonly string[]): string[] {
   const random = torchGenerator(0);

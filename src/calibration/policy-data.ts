@@ -32,6 +32,8 @@ export const policySchema = z.object({
     form: z.enum(['off', 'linear', 'sigmoid', 'lsq']),
     /** Axis of the latent that per-channel coefficients run along. */
     channelAxis: z.int().nonnegative().optional(),
+    /** Terms that the least-squares form weighs, in the order of the file's columns. */
+    terms: z.array(z.string()).optional(),
     /** The file beside this one that holds the coefficients. */
     file: z
       .string()

@@ -1,30 +1,56 @@
 import { createHash } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import type { Affine, Combination, Rectification } from '../cache/rectify';
-import { LSQ_TERMS } from '../cache/rectify';
-import { PolicyError } from '../errors';
-import { stageFile } from '../media/atomic';
+import { PolicyError, UsageError } from '../errors';
+import { stageFile, writeFileAtomic } from '../media/atomic';
+import { type ByteFile, memoryFile } from '../weights/byte-file';
 import { encodeSafetensors, type TensorToWrite } from '../weights/encode-safetensors';
 import { openFile, readText } from '../weights/node-file';
 import { safetensorsSource } from '../weights/safetensors-source';
 import type { TensorSource } from '../weights/source';
-import { type Policy, type PolicyData, parsePolicy, reusedOf } from './policy-data';
+import { type Policy, type PolicyData, parsePolicy, policySchema, reusedOf } from './policy-data';
 
-/** Writes `path` (JSON) and, where the policy rectifies, the coefficients beside it; both appear together. */
+/** @throws UsageError unless a policy can be written under this name: its coefficients take the name's beginning */
+export function requirePolicyName(path: string): void {
+  if (/[^/\\]\.json$/.test(path)) return;
+  throw new UsageError(`The policy name ${path} does not end with .json.`, {
+    hint: 'Use a name such as my-policy.json; coefficients go into my-policy.safetensors beside it.',
+  });
+}
+
+/**
+ * Writes `path` (JSON) and, where the policy rectifies, the coefficients beside it; the JSON, which vouches for the
+ * coefficients, appears last.
+ * @throws PolicyError when the policy contradicts itself, so that nothing is written that cannot be read back
+ */
 export async function writePolicy(path: string, policy: Policy): Promise<void> {
+  requirePolicyName(path);
   const coefficients = encodeRectification(policy.rectify);
   const file = basename(path).replace(/\.json$/, '.safetensors');
-  const data: PolicyData = {
-    ...policy.data,
-    rectify: {
-      form: policy.rectify.form,
-      ...('channelAxis' in policy.rectify && { channelAxis: policy.rectify.channelAxis }),
-      ...(coefficients && { file, sha256: sha256(coefficients) }),
+  const data = parsePolicy(
+    {
+      ...policy.data,
+      rectify: { ...plainRectify(policy.rectify), ...(coefficients && { file, sha256: sha256(coefficients) }) },
     },
+    path,
+  );
+  const json = await stageFile(path, `${JSON.stringify(data, null, 2)}\n`);
+  try {
+    if (coefficients) await writeFileAtomic(join(dirname(path), file), coefficients);
+    await json.commit();
+  } catch (error) {
+    await json.discard();
+    throw error;
+  }
+}
+
+/** What a policy's JSON says of its rectification, whatever file holds the coefficients. */
+function plainRectify(rectify: Rectification): PolicyData['rectify'] {
+  return {
+    form: rectify.form,
+    ...('channelAxis' in rectify && { channelAxis: rectify.channelAxis }),
+    ...(rectify.form === 'lsq' && { terms: lsqTermNames(rectify.steps) }),
   };
-  const staged = coefficients ? [await stageFile(join(dirname(path), file), coefficients)] : [];
-  staged.push(await stageFile(path, `${JSON.stringify(data, null, 2)}\n`));
-  for (const part of staged) await part.commit();
 }
 
 /** @throws PolicyError or IoError naming the file and what is wrong with it */
@@ -37,15 +63,39 @@ export async function readPolicy(path: string): Promise<Policy> {
     throw new PolicyError(`${path} is not JSON.`, { hint: 'Make a policy with `ertacache calibrate`.', cause });
   }
   const data = parsePolicy(json, path);
-  if (data.rectify.form === 'off') return { data, rectify: { form: 'off' } };
-  if (!data.rectify.file) throw new PolicyError(`${path} rectifies but names no file of coefficients.`);
-  return { data, rectify: await readRectification(join(dirname(path), data.rectify.file), data) };
+  const { form, file, sha256: hash } = data.rectify;
+  if (form === 'off') return { data, rectify: { form } };
+  if (!file || !hash) {
+    throw new PolicyError(`${path} rectifies but does not name its file of coefficients and that file's SHA-256.`, {
+      hint: 'Calibrate it again.',
+    });
+  }
+  const coefficients = join(dirname(path), file);
+  const bytes = await readBytes(coefficients);
+  // Before it is looked into: a cut or foreign file is told as such, not by the first of its faults.
+  if (sha256(bytes) !== hash) {
+    throw new PolicyError(`${coefficients} is not the file that the policy was written with.`, {
+      hint: 'Copy the .json and the .safetensors of a policy together, or calibrate again.',
+    });
+  }
+  return { data, rectify: await readRectification(memoryFile(coefficients, bytes), data) };
 }
 
-/** Identifies a policy in receipts, whatever its file is called. */
+async function readBytes(path: string): Promise<Uint8Array> {
+  const file = await openFile(path);
+  try {
+    return await file.read(0, file.size);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Identifies a policy in receipts, whatever its files are called, written or not. */
 export function policyHash({ data, rectify }: Policy): string {
-  const { measured: _measured, ...decisive } = data;
-  return sha256(JSON.stringify([decisive, rectify])).slice(0, 16);
+  // Parsed, so that the order in which an object was put together does not count.
+  const { measured: _measured, ...decisive } = policySchema.parse({ ...data, rectify: plainRectify(rectify) });
+  const coefficients = encodeRectification(rectify);
+  return sha256(JSON.stringify([decisive, coefficients ? sha256(coefficients) : ''])).slice(0, 16);
 }
 
 function sha256(bytes: Uint8Array | string): string {
@@ -64,8 +114,10 @@ function encodeRectification(rectify: Rectification): Uint8Array | undefined {
     case 'off':
       return undefined;
     case 'lsq': {
-      const weights = rows(rectify.steps.map(s => s && LSQ_TERMS.map(term => s[term] ?? 0)));
-      return encodeSafetensors(new Map([['weights', weights]]), { terms: LSQ_TERMS.join(' ') });
+      const terms = lsqTermNames(rectify.steps);
+      return encodeSafetensors(
+        new Map([['weights', rows(rectify.steps.map(s => s && terms.map(term => s[term] ?? 0)))]]),
+      );
     }
     default: {
       const tensors = new Map([
@@ -77,45 +129,46 @@ function encodeRectification(rectify: Rectification): Uint8Array | undefined {
   }
 }
 
-async function readRectification(path: string, data: PolicyData): Promise<Rectification> {
-  const file = await openFile(path);
+async function readRectification(file: ByteFile, data: PolicyData): Promise<Rectification> {
   const source = await safetensorsSource(file);
-  try {
-    const bytes = await file.read(0, file.size);
-    if (data.rectify.sha256 && sha256(bytes) !== data.rectify.sha256) {
-      throw new PolicyError(`${path} is not the file that the policy was written with.`, {
-        hint: 'Copy the .json and the .safetensors of a policy together, or calibrate again.',
-      });
-    }
-    const reused = reusedOf(data.schedule);
-    if (data.rectify.form === 'lsq') {
-      const weights = await matrix(source, 'weights', reused, path);
-      return { form: 'lsq', steps: weights.map((w, i) => (reused[i] ? combination(w) : null)) };
-    }
-    const [K, B] = [await matrix(source, 'K', reused, path), await matrix(source, 'B', reused, path)];
-    const steps = reused.map((r, i): Affine | null => (r ? { K: K[i]!, B: B[i]! } : null));
-    return { form: data.rectify.form as 'linear' | 'sigmoid', channelAxis: data.rectify.channelAxis ?? 0, steps };
-  } finally {
-    await source.close();
+  const reused = reusedOf(data.schedule);
+  const { form, channelAxis = 0, terms = [] } = data.rectify;
+  if (form === 'lsq') {
+    const weights = await matrix(source, 'weights', [reused.length, terms.length], file.name);
+    return { form, steps: weights.map((w, i) => (reused[i] ? combination(terms, w) : null)) };
   }
+  const K = await matrix(source, 'K', [reused.length, undefined], file.name);
+  const B = await matrix(source, 'B', [reused.length, K[0]!.length], file.name);
+  const steps = reused.map((r, i): Affine | null => (r ? { K: K[i]!, B: B[i]! } : null));
+  return { form: form as 'linear' | 'sigmoid', channelAxis, steps };
 }
 
-function combination(weights: readonly number[]): Combination {
-  return Object.fromEntries(LSQ_TERMS.map((term, i) => [term, weights[i] as number])) as Combination;
+/** Every term that any step weighs, in a fixed order: the columns of the file. */
+function lsqTermNames(steps: readonly (Combination | null)[]): string[] {
+  return [...new Set(steps.flatMap(s => Object.keys(s ?? {})))].sort();
 }
 
+function combination(terms: readonly string[], weights: readonly number[]): Combination {
+  return Object.fromEntries(terms.flatMap((term, i) => (weights[i] === 0 ? [] : [[term, weights[i] as number]])));
+}
+
+/** A tensor of coefficients, one row a step. */
 async function matrix(
   source: TensorSource,
   name: string,
-  reused: readonly boolean[],
+  [steps, columns]: readonly [number, number | undefined],
   path: string,
 ): Promise<number[][]> {
+  const hint = 'Calibrate the policy again.';
+  if (!source.has(name)) throw new PolicyError(`${path} holds no coefficients called ${name}.`, { hint });
   const { shape } = source.entry(name);
-  if (shape.length !== 2 || shape[0] !== reused.length) {
-    throw new PolicyError(`${path}: ${name} has shape [${shape}] for a policy of ${reused.length} steps.`);
+  const [rows, width = 0] = shape;
+  if (shape.length !== 2 || rows !== steps || width !== (columns ?? Math.max(1, width))) {
+    const wanted = columns === undefined ? `${steps} steps` : `[${steps},${columns}]`;
+    throw new PolicyError(`${path}: ${name} has shape [${shape}] where the policy needs ${wanted}.`, { hint });
   }
   const values = await source.read(name);
-  if (!values.every(Number.isFinite)) throw new PolicyError(`${path}: ${name} has values that are not finite.`);
-  const width = shape[1] as number;
-  return reused.map((_, i) => [...values.subarray(i * width, (i + 1) * width)]);
+  if (!values.every(Number.isFinite))
+    throw new PolicyError(`${path}: ${name} has values that are not finite.`, { hint });
+  return Array.from({ length: steps }, (_, i) => [...values.subarray(i * width, (i + 1) * width)]);
 }

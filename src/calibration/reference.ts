@@ -4,6 +4,7 @@ import type { Site } from '../cache/sites';
 import { NumericError } from '../errors';
 import type { Job } from '../pipelines/pipeline';
 import { rehearse, releaseLook, rowNorms } from './rehearsal';
+import { inTurn } from './walk';
 
 /** The uncached run of one job: the trajectory that caching should keep to. */
 export interface Reference {
@@ -31,24 +32,36 @@ export async function referenceRun(
   const samples = [run.sample().clone()];
   const outputs: tf.Tensor[] = [];
   const residualNorms: number[][] = [];
-  for (let i = 0; i < job.sigmas.length - 1; i++) {
-    const look = await run.look(i, 'truth');
-    const truth = look.truth!;
-    const norms = (await Promise.all(truth.residuals.map(rowNorms))).flat();
-    if (!norms.every(Number.isFinite)) {
-      throw new NumericError(`The model's output at step ${i + 1} is not finite.`, {
-        hint: 'Check the checkpoint with `ertacache info`, and the guidance and step count.',
-      });
+  const dispose = (): void => tf.dispose([...samples, ...outputs]);
+  try {
+    for (let i = 0; i < job.sigmas.length - 1; i++) {
+      const look = await run.look(i, 'truth');
+      const truth = look.truth!;
+      try {
+        residualNorms.push((await inTurn(truth.residuals, rowNorms)).flat());
+        requireFinite([...residualNorms[i]!, ...(await rowNorms(truth.output.value))], i);
+        outputs.push(truth.output.value.clone());
+        run.advance(i, truth.output.value, truth);
+        samples.push(run.sample().clone());
+      } finally {
+        releaseLook(look);
+      }
+      await options.onStep?.();
     }
-    residualNorms.push(norms);
-    outputs.push(truth.output.clone());
-    run.advance(i, truth.output, truth);
-    samples.push(run.sample().clone());
-    releaseLook(look);
-    await options.onStep?.();
+    return { job, samples, outputs, residualNorms, dispose };
+  } catch (error) {
+    dispose();
+    throw error;
+  } finally {
+    run.dispose();
   }
-  run.dispose();
-  return { job, samples, outputs, residualNorms, dispose: () => tf.dispose([...samples, ...outputs]) };
+}
+
+function requireFinite(norms: readonly number[], index: number): void {
+  if (norms.every(Number.isFinite)) return;
+  throw new NumericError(`The model's output at step ${index + 1} is not finite.`, {
+    hint: 'Check the checkpoint with `ertacache info`, and the guidance and step count.',
+  });
 }
 
 /**

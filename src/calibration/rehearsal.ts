@@ -1,17 +1,18 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { StepInfo } from '../cache/policy';
+import type { GuidedOutput, StepInfo } from '../cache/policy';
 import type { History, Predictor } from '../cache/predictor';
-import { LSQ_DEPTH } from '../cache/rectify';
+import { LSQ_DEPTH, type Parts } from '../cache/rectify';
 import type { Site } from '../cache/sites';
 import { InterruptedError } from '../errors';
+import { release, share } from '../nn/scope';
 import type { Job } from '../pipelines/pipeline';
-import { inEvaluation } from '../pipelines/sample-loop';
+import { guideOutputs, inEvaluation } from '../pipelines/sample-loop';
 import type { Solver } from '../schedulers/solver';
 
 /** What the model says at the current state. */
 export interface Truth {
   /** The true guided output. */
-  readonly output: tf.Tensor;
+  readonly output: GuidedOutput;
   /** True residual of every branch. */
   readonly residuals: readonly tf.Tensor[];
 }
@@ -19,7 +20,7 @@ export interface Truth {
 /** What the cache says at the current state. */
 export interface Guess {
   /** The guided output rebuilt from what is kept. */
-  readonly output: tf.Tensor;
+  readonly output: GuidedOutput;
   /** Residual that the cache uses for every branch. */
   readonly residuals: readonly tf.Tensor[];
 }
@@ -44,8 +45,8 @@ export interface Rehearsal {
   step(index: number): StepInfo;
   /** The current latent; borrowed. */
   sample(): tf.Tensor;
-  /** Past computed guided outputs, newest first; borrowed. */
-  outputs(): History<tf.Tensor>;
+  /** Parts of past computed outputs, newest first; borrowed. */
+  outputs(): History<Parts>;
   /** Evaluates the current state; release the result with `releaseLook`. */
   look(index: number, want: Want): Promise<Look>;
   /** Takes the step with `output`. A computed step hands over what it saw, which refreshes what is kept. */
@@ -66,7 +67,7 @@ export function rehearse(job: Job, options: RehearsalOptions): Rehearsal {
   const solver: Solver = job.solver(options.sigmas);
   let sample = job.latents.clone();
   let kept: History<tf.Tensor>[] = job.branches.map(() => []);
-  let outputs: History<tf.Tensor> = [];
+  let outputs: History<Parts> = [];
 
   const step = (index: number): StepInfo => ({
     index,
@@ -85,23 +86,28 @@ export function rehearse(job: Job, options: RehearsalOptions): Rehearsal {
       if (options.signal?.aborted) throw new InterruptedError();
       const truth = { outputs: [] as tf.Tensor[], residuals: [] as tf.Tensor[] };
       const guess = { outputs: [] as tf.Tensor[], residuals: [] as tf.Tensor[] };
-      for (const [b, branch] of job.branches.entries()) {
-        await inEvaluation(branch, sample, solver.timesteps[index] as number, async evaluation => {
-          if (want !== 'guess') {
-            const captured = await site.capture(evaluation);
-            truth.outputs.push(captured.output);
-            truth.residuals.push(captured.kept);
-          }
-          const history = kept[b] as History<tf.Tensor>;
-          if (want === 'truth' || history.length === 0) return;
-          const predicted = predictor.predict(history, solver.sigmas[index] as number);
-          guess.residuals.push(predicted);
-          guess.outputs.push(site.rebuild(evaluation, predicted));
-        });
+      try {
+        for (const [b, branch] of job.branches.entries()) {
+          await inEvaluation(branch, sample, solver.timesteps[index] as number, async evaluation => {
+            if (want !== 'guess') {
+              const captured = await site.capture(evaluation);
+              truth.outputs.push(captured.output);
+              truth.residuals.push(captured.kept);
+            }
+            const history = kept[b] as History<tf.Tensor>;
+            if (want === 'truth' || history.length === 0) return;
+            const predicted = predictor.predict(history, solver.sigmas[index] as number);
+            guess.residuals.push(predicted);
+            guess.outputs.push(site.rebuild(evaluation, predicted));
+          });
+        }
+      } catch (error) {
+        for (const side of [truth, guess]) tf.dispose([...side.outputs, ...side.residuals]);
+        throw error;
       }
       const guided = ({ outputs: all, residuals }: typeof truth): Truth | undefined => {
         if (all.length === 0) return undefined;
-        const output = job.guide(all, index);
+        const output = guideOutputs(job.guide, all, index);
         tf.dispose(all);
         return { output, residuals };
       };
@@ -111,14 +117,15 @@ export function rehearse(job: Job, options: RehearsalOptions): Rehearsal {
       if (computed) {
         const sigma = solver.sigmas[index] as number;
         kept = kept.map((history, b) => remember(history, sigma, computed.residuals[b] as tf.Tensor, predictor.depth));
-        outputs = remember(outputs, sigma, output, LSQ_DEPTH);
+        release(outputs.slice(LSQ_DEPTH - 1));
+        outputs = [{ sigma, value: share(computed.output.parts) }, ...outputs.slice(0, LSQ_DEPTH - 1)];
       }
       const next = solver.step(index, output, sample);
       sample.dispose();
       sample = next;
     },
     dispose() {
-      tf.dispose([sample, ...[...kept, outputs].flatMap(h => h.map(entry => entry.value))]);
+      release([sample, kept, outputs]);
       solver.dispose();
     },
   };
@@ -130,9 +137,21 @@ function remember(history: History<tf.Tensor>, sigma: number, value: tf.Tensor, 
   return [{ sigma, value: value.clone() }, ...history.slice(0, depth - 1)];
 }
 
+/** Looks at all runs, one after the other; when one fails, what the others saw is released. */
+export async function lookAll(runs: readonly Rehearsal[], index: number, want: Want): Promise<Look[]> {
+  const looks: Look[] = [];
+  try {
+    for (const run of runs) looks.push(await run.look(index, want));
+    return looks;
+  } catch (error) {
+    looks.forEach(releaseLook);
+    throw error;
+  }
+}
+
 /** Releases everything a look holds. */
 export function releaseLook(look: Look): void {
-  for (const side of [look.truth, look.guess]) if (side) tf.dispose([side.output, ...side.residuals]);
+  release([look.truth, look.guess]);
 }
 
 /** L1 norm of every row of a batch, as numbers. */

@@ -2,7 +2,7 @@ import type { Predictor } from '../cache/predictor';
 import type { Site } from '../cache/sites';
 import { PolicyError } from '../errors';
 import type { Reference } from './reference';
-import { mean, rehearse, releaseLook, rowDistances } from './rehearsal';
+import { type Look, lookAll, mean, rehearse, releaseLook, rowDistances } from './rehearsal';
 
 export interface WalkOptions {
   readonly site: Site;
@@ -32,23 +32,20 @@ export async function walk(references: readonly Reference[], lambda: number, opt
   const errors: number[] = [];
   try {
     for (let i = 0; i < (runs[0]?.sigmas.length as number) - 1; i++) {
-      const looks = await inTurn(runs, run => run.look(i, 'both'));
-      const relative = await inTurn(looks, async (look, r) => {
-        if (!look.guess) return [Number.POSITIVE_INFINITY];
-        const distances = (
-          await inTurn(look.guess.residuals, (p, b) => rowDistances(p, look.truth!.residuals[b]!))
-        ).flat();
-        return distances.map((d, row) => d / (references[r]!.residualNorms[i]![row] as number));
-      });
-      const error = mean(relative.flat());
-      const reuse = error < lambda;
-      errors.push(error);
-      reused.push(reuse);
-      for (const [r, run] of runs.entries()) {
-        const look = looks[r]!;
-        if (reuse) run.advance(i, look.guess!.output);
-        else run.advance(i, look.truth!.output, look.truth);
-        releaseLook(look);
+      const looks = await lookAll(runs, i, 'both');
+      try {
+        const relative = await inTurn(looks, async (look, r) => relativeErrors(look, references[r]!.residualNorms[i]!));
+        const error = mean(relative.flat());
+        const reuse = error < lambda;
+        errors.push(error);
+        reused.push(reuse);
+        for (const [r, run] of runs.entries()) {
+          const look = looks[r]!;
+          if (reuse) run.advance(i, look.guess!.output.value);
+          else run.advance(i, look.truth!.output.value, look.truth);
+        }
+      } finally {
+        looks.forEach(releaseLook);
       }
       await options.onStep?.();
     }
@@ -56,6 +53,14 @@ export async function walk(references: readonly Reference[], lambda: number, opt
   } finally {
     for (const run of runs) run.dispose();
   }
+}
+
+/** How far the residuals at hand are from the true ones, relative to the uncached run's; one value a row. */
+async function relativeErrors({ truth, guess }: Look, norms: readonly number[]): Promise<number[]> {
+  if (!guess) return [Number.POSITIVE_INFINITY];
+  const distances = (await inTurn(guess.residuals, (p, b) => rowDistances(p, truth!.residuals[b]!))).flat();
+  // Blocks that add nothing have no residual; reusing nothing is then exact.
+  return distances.map((d, row) => (d === 0 ? 0 : d / (norms[row] as number)));
 }
 
 /** λ lies between these on every model seen so far. */

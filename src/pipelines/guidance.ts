@@ -11,11 +11,27 @@ export interface Branch {
   readonly expand: (sample: tf.Tensor) => tf.Tensor;
 }
 
-/** Turns the outputs of all branches into the prediction the solver gets; a new tensor. */
-export type Guide = (outputs: readonly tf.Tensor[], stepIndex: number) => tf.Tensor;
+/**
+ * How the outputs of all branches become the one prediction that the solver gets. Between the two lie the parts, such
+ * as the conditional and the unconditional output, which a correction may weigh on their own.
+ */
+export interface Guide {
+  readonly parts: readonly string[];
+  /** The outputs of all branches, cut into parts; new tensors. */
+  split(outputs: readonly tf.Tensor[]): tf.Tensor[];
+  /** The prediction that the parts make; a new tensor. */
+  combine(parts: readonly tf.Tensor[], stepIndex: number): tf.Tensor;
+}
+
+const copies = (outputs: readonly tf.Tensor[]): tf.Tensor[] => outputs.map(output => output.clone());
+const GUIDED_PARTS = ['conditional', 'unconditional'] as const;
 
 /** A single branch, no guidance. */
-export const unguided: Guide = outputs => (outputs[0] as tf.Tensor).clone();
+export const unguided: Guide = {
+  parts: ['output'],
+  split: copies,
+  combine: ([output]) => (output as tf.Tensor).clone(),
+};
 
 /** `u + g · (c - u)`. */
 export function guided(conditional: tf.Tensor, unconditional: tf.Tensor, scale: number): tf.Tensor {
@@ -24,16 +40,16 @@ export function guided(conditional: tf.Tensor, unconditional: tf.Tensor, scale: 
 
 /** Classifier-free guidance from two calls, conditional first. */
 export function separateGuidance(scale: number): Guide {
-  return ([conditional, unconditional]) => guided(conditional as tf.Tensor, unconditional as tf.Tensor, scale);
+  return {
+    parts: GUIDED_PARTS,
+    split: copies,
+    combine: ([conditional, unconditional]) => guided(conditional as tf.Tensor, unconditional as tf.Tensor, scale),
+  };
 }
 
 /** Classifier-free guidance from one call on a doubled batch, conditional rows first. */
 export function batchedGuidance(scale: number): Guide {
-  return ([both]) =>
-    tf.tidy(() => {
-      const [conditional, unconditional] = tf.split(both as tf.Tensor, 2) as [tf.Tensor, tf.Tensor];
-      return guided(conditional, unconditional, scale);
-    });
+  return { ...separateGuidance(scale), split: ([both]) => tf.split(both as tf.Tensor, 2) };
 }
 
 /** The latent twice, for `batchedGuidance`. */

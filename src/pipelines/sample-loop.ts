@@ -1,7 +1,8 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { type Evaluation, evaluateDenoiser } from '../cache/evaluation';
-import type { BranchCache, CachePolicy, CacheRun, Decision, StepInfo } from '../cache/policy';
+import type { BranchCache, CachePolicy, CacheRun, Decision, GuidedOutput, StepInfo } from '../cache/policy';
 import { InterruptedError, NumericError } from '../errors';
+import { release } from '../nn/scope';
 import type { Solver } from '../schedulers/solver';
 import type { Branch, Guide } from './guidance';
 
@@ -107,15 +108,21 @@ async function evaluateStep(
       decisions.push(decision);
       forwards += spent / run.branches.length;
     }
-    const guided = run.guide(outputs, step.index);
-    if (!cache.correct) return { output: guided, decisions, forwards };
+    const guided = guideOutputs(run.guide, outputs, step.index);
     const all = decisions.every(d => d === 'compute') ? 'compute' : 'reuse';
-    const output = cache.correct(step, sample, guided, all);
-    guided.dispose();
+    const output = cache.correct?.(step, sample, guided, all) ?? guided.value.clone();
+    release(guided);
     return { output, decisions, forwards };
   } finally {
     for (const output of outputs) output.dispose();
   }
+}
+
+/** The prediction of a step with its parts; release it with `release`. */
+export function guideOutputs(guide: Guide, outputs: readonly Tensor[], stepIndex: number): GuidedOutput {
+  const parts = guide.split(outputs);
+  const value = guide.combine(parts, stepIndex);
+  return { value, parts: Object.fromEntries(guide.parts.map((name, i) => [name, parts[i] as Tensor])) };
 }
 
 /** Evaluates one branch; what the evaluation holds is released whatever happens. */

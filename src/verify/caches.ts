@@ -126,9 +126,12 @@ export const runCache: CaseRunner = async (golden, produce) => {
     const final = await sampleLoop(
       {
         branches: [{ name: 'only', model, context, expand: single }],
-        guide(outputs, step) {
-          append(log, 'noise_pred_steps', (outputs[0] as tf.Tensor).dataSync());
-          return unguided(outputs, step);
+        guide: {
+          ...unguided,
+          combine(parts, step) {
+            append(log, 'noise_pred_steps', (parts[0] as tf.Tensor).dataSync());
+            return unguided.combine(parts, step);
+          },
         },
         solver: createFlowMatchEuler(call.scheduler, grid),
         latents,

@@ -1,0 +1,129 @@
+import type { RectifyForm } from '../cache/rectify';
+import { PolicyError } from '../errors';
+import { torchGenerator } from '../random/torch-generator';
+import { type FitOptions, fitRectification } from './fit';
+import type { Reference } from './reference';
+import { mean } from './rehearsal';
+import { pairwiseDistances, reuseCost, shortestSchedule } from './shortest-path';
+import { computedSteps, type Schedule, walkToBudget } from './walk';
+
+/** How a schedule of a given number of computed steps is found. */
+export type SearchMethod = 'walk' | 'dp' | 'anneal';
+
+export interface SearchOptions extends Omit<FitOptions, 'reused' | 'sigmas'> {
+  readonly computed: number;
+  /** How rebuilt outputs will be corrected: schedules are judged with it. */
+  readonly rectify: RectifyForm;
+  /** How many schedules annealing may try. */
+  readonly trials?: number;
+}
+
+export const DEFAULT_TRIALS = 48;
+
+/** Tilts of the weight over time that shortest paths are tried with. */
+const TILTS = [0, 0.5, 1, 1.5, 2];
+
+/** How many schedules are judged at most; for estimates. */
+export function schedulesAtMost(method: SearchMethod, trials = DEFAULT_TRIALS): number {
+  return method === 'walk' ? 0 : method === 'dp' ? TILTS.length : TILTS.length + 1 + trials;
+}
+
+/** A schedule with the quality of the calibration runs that followed it. */
+interface Judged {
+  readonly reused: readonly boolean[];
+  /** Quality of all rows, and of two halves of them apart. */
+  readonly quality: number;
+  readonly halves: readonly [number, number];
+}
+
+/** Beyond this, no difference can be seen, and it should not buy off a pair that is visibly off. */
+const ENOUGH_DB = 80;
+/** Weight of the worst eighth of the rows beside the mean. */
+const WORST_WEIGHT = 0.3;
+
+/** How good a set of runs ended, in dB: the mean, and the worst eighth on top. */
+function qualityOf(errors: readonly number[]): number {
+  const decibels = errors.map(e => Math.min(ENOUGH_DB, 10 * Math.log10(4 / Math.max(e, 1e-12)))).sort((a, b) => a - b);
+  return mean(decibels) + WORST_WEIGHT * mean(decibels.slice(0, Math.ceil(decibels.length / 8)));
+}
+
+/**
+ * The schedule with exactly `computed` computed steps that serves the calibration pairs best.
+ * - `walk`: the paper's threshold walk.
+ * - `dp`: shortest paths over the distances between steps, the weight over time chosen by the final error.
+ * - `anneal`: the best of both, then local search on the final error. A schedule must be better on two halves of the
+ *   pairs at once: with one set, search overfits within a few dozen trials.
+ */
+export async function searchSchedule(
+  references: readonly Reference[],
+  method: SearchMethod,
+  options: SearchOptions,
+): Promise<Schedule> {
+  if (method === 'walk') return walkToBudget(references, options.computed, options);
+  const judge = async (reused: readonly boolean[]): Promise<Judged> => {
+    const { errors } = await fitRectification(references, options.rectify, 'scalar', { ...options, reused });
+    const half = (odd: number): number => qualityOf(errors.filter((_, i) => i % 2 === odd));
+    return { reused, quality: qualityOf(errors), halves: errors.length > 1 ? [half(0), half(1)] : [0, 0] };
+  };
+  const candidates = await shortestPaths(references, options.computed);
+  if (method === 'anneal') candidates.push((await walkToBudget(references, options.computed, options)).reused);
+  let best: Judged | undefined;
+  for (const reused of distinct(candidates)) {
+    const judged = await judge(reused);
+    if (!best || judged.quality > best.quality) best = judged;
+  }
+  if (!best) throw new PolicyError(`No schedule of ${options.computed} computed steps was found.`);
+  if (method === 'anneal') best = await anneal(best, judge, options.trials ?? DEFAULT_TRIALS);
+  return { reused: best.reused, errors: [], lambda: Number.NaN };
+}
+
+async function shortestPaths(references: readonly Reference[], computed: number): Promise<(readonly boolean[])[]> {
+  const distances = await pairwiseDistances(references);
+  const { sigmas } = references[0]!.job;
+  return TILTS.map(tilt => shortestSchedule(sigmas.length - 1, computed, reuseCost(distances, sigmas, tilt)));
+}
+
+/** Temperature at the start, in dB; it falls to nothing over the trials. */
+const HEAT_DB = 0.3;
+
+/** Local search: computed steps are moved by up to three places; the best schedule seen wins. */
+async function anneal(start: Judged, judge: (reused: readonly boolean[]) => Promise<Judged>, trials: number) {
+  const random = torchGenerator(0);
+  const seen = new Set([keyOf(start.reused)]);
+  let [best, current] = [start, start];
+  for (let trial = 0; trial < trials; trial++) {
+    const moved = randomMove(current.reused, random.uniformDouble, seen);
+    if (!moved) break;
+    seen.add(keyOf(moved));
+    const judged = await judge(moved);
+    const heat = HEAT_DB * (1 - trial / trials);
+    const gain = judged.quality - current.quality;
+    if (gain > 0 || random.uniformDouble() < Math.exp(gain / Math.max(heat, 1e-9))) current = judged;
+    const better = judged.quality > best.quality && judged.halves.every((h, i) => h >= best.halves[i]! - 0.1);
+    if (better) best = judged;
+  }
+  return best;
+}
+
+const keyOf = (reused: readonly boolean[]): string => reused.map(Number).join('');
+
+function distinct(schedules: readonly (readonly boolean[])[]): (readonly boolean[])[] {
+  return [...new Map(schedules.map(s => [keyOf(s), s])).values()];
+}
+
+/** A schedule not seen yet in which one computed step has moved, or nothing when none is found soon. */
+function randomMove(
+  reused: readonly boolean[],
+  random: () => number,
+  seen: ReadonlySet<string>,
+): readonly boolean[] | undefined {
+  const computed = reused.flatMap((r, i) => (r || i === 0 ? [] : [i]));
+  for (let attempt = 0; attempt < 200 && computedSteps(reused) > 1; attempt++) {
+    const from = computed[Math.floor(random() * computed.length)] as number;
+    const to = from + (random() < 0.5 ? -1 : 1) * (1 + Math.floor(random() * 3));
+    if (to < 1 || to >= reused.length || !reused[to]) continue;
+    const moved = reused.map((r, i) => (i === from ? true : i === to ? false : r));
+    if (!seen.has(keyOf(moved))) return moved;
+  }
+  return undefined;
+}
