@@ -77,14 +77,19 @@ async function openShard(folder: string, { path, bytes, sha256 }: Digest): Promi
       hint: AGAIN,
     });
   }
-  let verified: Promise<void> | undefined;
+  let verified: true | Promise<void> | undefined;
+  // Once verified, a read is under way when the call returns: reads ahead rely on it.
+  async function checked<T>(read: () => Promise<T>): Promise<T> {
+    if (verified === true) return read();
+    verified ??= verify(file, sha256);
+    await verified;
+    verified = true;
+    return read();
+  }
   return {
     ...file,
-    async read(begin, end) {
-      verified ??= verify(file, sha256);
-      await verified;
-      return file.read(begin, end);
-    },
+    read: (begin, end) => checked(() => file.read(begin, end)),
+    readInto: (begin, target) => checked(() => file.readInto(begin, target)),
   };
 }
 

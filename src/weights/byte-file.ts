@@ -8,6 +8,8 @@ export interface ByteFile {
   readonly size: number;
   /** A fresh copy of the bytes `begin … end - 1`. */
   read(begin: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** Fills `target` with the bytes from `begin` on. When it fails, nothing is written to `target` any more. */
+  readInto(begin: number, target: Uint8Array): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -17,6 +19,7 @@ export function memoryFile(name: string, bytes: Uint8Array): ByteFile {
     name,
     size: bytes.length,
     read: async (begin, end) => Uint8Array.from(bytes.subarray(begin, end)),
+    readInto: async (begin, target) => target.set(bytes.subarray(begin, begin + target.length)),
     close: async () => {},
   };
 }
@@ -27,18 +30,33 @@ export function joinedFile(name: string, files: readonly ByteFile[]): ByteFile {
   for (const file of files) starts.push(starts.at(-1)! + file.size);
   const size = starts.at(-1)!;
 
-  async function read(begin: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
+  async function readInto(begin: number, target: Uint8Array): Promise<void> {
+    const end = begin + target.length;
     if (begin < 0 || end > size) throw outside(name, begin, end, size);
-    const out = new Uint8Array(end - begin);
-    for (const [i, file] of files.entries()) {
+    const parts = files.flatMap((file, i) => {
       const from = Math.max(begin, starts[i]!);
       const to = Math.min(end, starts[i + 1]!);
-      if (from < to) out.set(await file.read(from - starts[i]!, to - starts[i]!), from - begin);
-    }
-    return out;
+      return from < to ? [file.readInto(from - starts[i]!, target.subarray(from - begin, to - begin))] : [];
+    });
+    await allDone(parts);
   }
 
-  return { name, size, read, close: async () => void (await Promise.all(files.map(file => file.close()))) };
+  return {
+    name,
+    size,
+    readInto,
+    async read(begin, end) {
+      const out = new Uint8Array(Math.max(0, end - begin));
+      await readInto(begin, out);
+      return out;
+    },
+    close: async () => void (await Promise.all(files.map(file => file.close()))),
+  };
+}
+
+/** Waits until all have ended, whether well or not, and only then throws the first error. */
+export async function allDone(work: readonly Promise<unknown>[]): Promise<void> {
+  for (const result of await Promise.allSettled(work)) if (result.status === 'rejected') throw result.reason;
 }
 
 /** The error of a read beyond the end, which means that a file was changed after it was opened. */

@@ -11,6 +11,7 @@ import { checkFinite } from './finite';
 import type { WeightSpec } from './manifest';
 import { type ArtefactMetadata, type Digest, formatManifest, MODEL_JSON, specBytes, type TargetType } from './manifest';
 import type { ModelComponent } from './model-folder';
+import { modelWithKnownNames } from './names/known-names';
 import { ioError } from './node-file';
 import { type OpenModel, type OpenOptions, openModel } from './open-model';
 import { shardWriter } from './shard-writer';
@@ -52,12 +53,13 @@ interface Planned {
  * @throws CheckpointError, UsageError, IoError, InterruptedError; nothing is then written
  */
 export async function convertModel(source: string, out: string, options: ConvertOptions): Promise<Conversion> {
-  const model = await openModel(source, options);
+  const opened = await openModel(source, options);
   try {
+    const model = modelWithKnownNames(opened, options.tableOf);
     checkModel(model, options);
     return await writeFolder(out, { force: options.force, source }, folder => convertInto(folder, model, options));
   } finally {
-    await model.close();
+    await opened.close();
   }
 }
 

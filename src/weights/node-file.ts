@@ -1,10 +1,17 @@
-import { constants } from 'node:fs';
-import { type FileHandle, open, readFile, stat } from 'node:fs/promises';
+import { closeSync, constants, openSync, read } from 'node:fs';
+import { open, readFile, stat } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import { IoError } from '../errors';
-import { type ByteFile, outside } from './byte-file';
+import { allDone, type ByteFile, outside } from './byte-file';
 
-/** Most that one system call reads; Node refuses 2 GiB. */
-const READ_BYTES = 2 ** 30;
+/**
+ * What one system call reads. Those of a large range are all asked for at once: Node's four threads then keep a disk
+ * busy, also while JavaScript computes.
+ */
+const READ_BYTES = 2 ** 23;
+
+/** Reads at most `length` bytes to `offset` of `target`. @returns how many it read, 0 at the end of the file */
+type ReadPart = (target: Uint8Array, offset: number, length: number, position: number) => Promise<number>;
 
 /** Opens a file for ranged reads; it stays open until `close`. */
 export async function openFile(path: string): Promise<ByteFile> {
@@ -12,28 +19,57 @@ export async function openFile(path: string): Promise<ByteFile> {
   const handle = await open(path, constants.O_RDONLY).catch(error => {
     throw ioError(path, error);
   });
+  const part: ReadPart = async (...where) => (await handle.read(...where)).bytesRead;
   return {
     name: path,
     size,
-    read: (begin, end) => readRange(handle, path, begin, end),
+    read: (begin, end) => readRange(part, path, begin, end),
+    readInto: (begin, target) => fill(part, path, begin, target),
     close: () => handle.close(),
   };
 }
 
+/** Files that transient reads may hold open at a time; the usual limit of a process is 1024. */
+const MAX_OPEN = 256;
+let openNow = 0;
+const waiting: (() => void)[] = [];
+
 /** A file that is opened anew for each read: for models of more files than a process may hold open. */
 export async function transientFile(path: string): Promise<ByteFile> {
   const size = await fileSize(path);
-  async function read(begin: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
-    const handle = await open(path, constants.O_RDONLY).catch(error => {
-      throw ioError(path, error);
-    });
+  async function opened<T>(work: (part: ReadPart) => Promise<T>): Promise<T> {
+    while (openNow >= MAX_OPEN) await new Promise<void>(resolve => waiting.push(resolve));
+    openNow++;
     try {
-      return await readRange(handle, path, begin, end);
+      const file = openAtOnce(path);
+      try {
+        return await work(async (...where) => (await readAsync(file, ...where)).bytesRead);
+      } finally {
+        closeSync(file);
+      }
     } finally {
-      await handle.close();
+      openNow--;
+      waiting.shift()?.();
     }
   }
-  return { name: path, size, read, close: async () => {} };
+  return {
+    name: path,
+    size,
+    read: (begin, end) => opened(part => readRange(part, path, begin, end)),
+    readInto: (begin, target) => opened(part => fill(part, path, begin, target)),
+    close: async () => {},
+  };
+}
+
+const readAsync = promisify(read);
+
+/** Without waiting, so that the reads themselves are under way when the caller goes on to compute. */
+function openAtOnce(path: string): number {
+  try {
+    return openSync(path, constants.O_RDONLY);
+  } catch (error) {
+    throw ioError(path, error);
+  }
 }
 
 /**
@@ -84,21 +120,25 @@ async function fileSize(path: string): Promise<number> {
   throw new IoError(`${path} is not a file.`, { hint: 'Give the path of a file.' });
 }
 
-async function readRange(
-  handle: FileHandle,
-  path: string,
-  begin: number,
-  end: number,
-): Promise<Uint8Array<ArrayBuffer>> {
+async function readRange(part: ReadPart, path: string, begin: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
   const out = new Uint8Array(end - begin);
-  let done = 0;
-  while (done < out.length) {
-    const length = Math.min(out.length - done, READ_BYTES);
-    const { bytesRead } = await handle.read(out, done, length, begin + done).catch(error => {
-      throw ioError(path, error);
-    });
-    if (bytesRead === 0) throw outside(path, begin, end, begin + done);
-    done += bytesRead;
-  }
+  await fill(part, path, begin, out);
   return out;
+}
+
+async function fill(part: ReadPart, path: string, begin: number, target: Uint8Array): Promise<void> {
+  const count = Math.ceil(target.length / READ_BYTES);
+  await allDone(
+    Array.from({ length: count }, async (_, i) => {
+      const piece = target.subarray(i * READ_BYTES, (i + 1) * READ_BYTES);
+      const from = begin + i * READ_BYTES;
+      for (let done = 0; done < piece.length; ) {
+        const got = await part(piece, done, piece.length - done, from + done).catch(error => {
+          throw ioError(path, error);
+        });
+        if (got === 0) throw outside(path, begin, begin + target.length, from + done);
+        done += got;
+      }
+    }),
+  );
 }

@@ -39,6 +39,10 @@ export interface TensorSource {
   readInts(name: string, slice?: Slice): Promise<Int32Array<ArrayBuffer>>;
   /** The bytes as stored. */
   readRaw(name: string, slice?: Slice): Promise<Uint8Array<ArrayBuffer>>;
+  /** The same into `target`, which has exactly that many bytes. */
+  readInto(name: string, target: Uint8Array, slice?: Slice): Promise<void>;
+  /** Values as float32 of bytes that were read raw. May look at the same memory. */
+  widen(name: string, bytes: Uint8Array<ArrayBuffer>): Float32Array<ArrayBuffer>;
   close(): Promise<void>;
 }
 
@@ -74,14 +78,26 @@ export function tensorSource(
     });
   }
 
-  async function readRaw(name: string, slice?: Slice): Promise<Uint8Array<ArrayBuffer>> {
+  function range(name: string, slice?: Slice): { file: ByteFile; begin: number; end: number } {
     const { dtype, shape, file, begin } = find(name);
     const { start, count } = slice ?? { start: 0, count: elements(shape) };
     if (start < 0 || count < 0 || start + count > elements(shape)) {
       throw new RangeError(`elements ${start} to ${start + count} are not in tensor ${name}`);
     }
     const width = storedBytes(dtype);
-    return file.read(begin + start * width, begin + (start + count) * width);
+    return { file, begin: begin + start * width, end: begin + (start + count) * width };
+  }
+
+  async function readRaw(name: string, slice?: Slice): Promise<Uint8Array<ArrayBuffer>> {
+    const { file, begin, end } = range(name, slice);
+    return file.read(begin, end);
+  }
+
+  function widen(name: string, bytes: Uint8Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
+    const { dtype, quantization } = find(name);
+    if (dtype !== 'Q8') return widenToFloat32(bytes, dtype);
+    const { scale, min } = quantization!;
+    return Float32Array.from(bytes, byte => byte * scale + min);
   }
 
   return {
@@ -93,18 +109,20 @@ export function tensorSource(
       const size = elements(shape);
       return { dtype, shape, size, bytes: size * storedBytes(dtype), file: fileName ?? file.name };
     },
-    async read(name, slice) {
-      const { dtype, quantization } = find(name);
-      const bytes = await readRaw(name, slice);
-      if (dtype !== 'Q8') return widenToFloat32(bytes, dtype);
-      const { scale, min } = quantization!;
-      return Float32Array.from(bytes, byte => byte * scale + min);
-    },
+    read: async (name, slice) => widen(name, await readRaw(name, slice)),
     async readInts(name, slice) {
       const { dtype } = find(name);
       return widenToInt32(await readRaw(name, slice), dtype === 'Q8' ? 'F32' : dtype, name);
     },
     readRaw,
+    async readInto(name, target, slice) {
+      const { file, begin, end } = range(name, slice);
+      if (target.length !== end - begin) {
+        throw new RangeError(`${end - begin} bytes of tensor ${name} do not fill ${target.length}`);
+      }
+      await file.readInto(begin, target);
+    },
+    widen,
     close: async () => void (await Promise.all(files.map(file => file.close()))),
   };
 }

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { type ComponentDescription, describeModel, type ModelDescription } from '../../weights/describe';
+import { modelWithKnownNames } from '../../weights/names/known-names';
 import { openModel } from '../../weights/open-model';
 import { knownTables } from './known-tables';
 import { bytesText, countText } from './units';
@@ -25,12 +26,13 @@ export function infoCommand(): Command {
     .option('--unchecked', 'also take model classes that ertacache does not know', false)
     .exitOverride()
     .action(async (path: string, { json, variant, config, values, unchecked }: Options) => {
-      const model = await openModel(path, { variant, config });
+      const opened = await openModel(path, { variant, config });
       try {
+        const model = modelWithKnownNames(opened, knownTables);
         const description = await describeModel(model, { tableOf: knownTables, values, unchecked });
         console.log(json ? JSON.stringify(description, null, 2) : text(description));
       } finally {
-        await model.close();
+        await opened.close();
       }
     });
 }
