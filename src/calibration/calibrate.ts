@@ -8,12 +8,13 @@ import { type FitOptions, fitRectification, fitTrust, type Granularity } from '.
 import { batches } from './pairs';
 import { type Pair, type Policy, scheduleOf } from './policy-data';
 import { type Reference, referenceRun } from './reference';
-import { computedSteps, type Schedule, walk, walksAtMost, walkToBudget } from './walk';
+import { type SearchMethod, schedulesAtMost, searchSchedule } from './search';
+import { computedSteps, type Schedule, walk, walksAtMost } from './walk';
 
 /** How the schedule is found: by the paper's threshold, for a number of computed steps, or given. */
 export type ScheduleRequest =
   | { readonly lambda: number }
-  | { readonly computed: number }
+  | { readonly computed: number; readonly search?: SearchMethod; readonly trials?: number }
   | { readonly reused: readonly boolean[] };
 
 export interface CalibrateOptions {
@@ -36,14 +37,23 @@ export interface CalibrateOptions {
   readonly signal?: AbortSignal;
 }
 
+/** The search that gave the best policies on every model it was tried on. */
+export const DEFAULT_SEARCH: SearchMethod = 'anneal';
+
 /** Fewer steps leave nothing between a first and a last step that must be computed. */
 const LEAST_STEPS = 4;
 
 /** The most forward passes that calibration costs, counted in steps of one pair. */
 export function calibrationForwards(o: CalibrateOptions): number {
-  const walks = 'computed' in o.schedule ? walksAtMost : 'lambda' in o.schedule ? 1 : 0;
   const fits = Number((o.timestep ?? 'off') !== 'off') + Number((o.rectify ?? 'off') !== 'off');
-  return o.pairs.length * o.steps * (1 + walks + fits);
+  const whole = o.pairs.length * o.steps;
+  if ('reused' in o.schedule) return whole * (1 + fits);
+  if ('lambda' in o.schedule) return whole * (2 + fits);
+  const { computed, search = DEFAULT_SEARCH, trials } = o.schedule;
+  const walks = search === 'dp' ? 0 : walksAtMost;
+  // Judging a schedule costs its computed steps only, unless the correction needs the truth at reused ones.
+  const judged = o.rectify === 'linear' || o.rectify === 'sigmoid' ? o.steps : computed;
+  return whole * (1 + walks + fits) + o.pairs.length * judged * schedulesAtMost(search, trials);
 }
 
 /**
@@ -64,7 +74,7 @@ export async function calibrate(pipeline: Pipeline, options: CalibrateOptions): 
     done += options.pairs.length;
     return options.onProgress?.(done, total);
   };
-  const found = site(options.site ?? 'hidden');
+  const found = site(options.site ?? 'velocity');
   const predictor = predictorOf(options.taylor);
   const jobs: Job[] = [];
   const references: Reference[] = [];
@@ -78,7 +88,7 @@ export async function calibrate(pipeline: Pipeline, options: CalibrateOptions): 
       references.push(await referenceRun(job, found, { signal, ...(i === jobs.length - 1 && { onStep }) }));
     }
     const walking = { site: found, predictor, signal, onStep };
-    const schedule = await findSchedule(references, options.schedule, walking);
+    const schedule = await findSchedule(references, options, walking);
     requireUseful(schedule, options.schedule);
 
     const { sigmas } = jobs[0] as Job;
@@ -102,7 +112,7 @@ export async function calibrate(pipeline: Pipeline, options: CalibrateOptions): 
         taylor: options.taylor ?? 0,
         timestep: { form, phi },
         rectify: { form: rectify.form },
-        search: 'reused' in options.schedule ? { method: 'given' } : { method: 'walk', lambda: schedule.lambda },
+        search: provenance(options.schedule, schedule),
         calibration: { pairs: [...options.pairs], forwards: done },
         measured: {},
       },
@@ -142,12 +152,19 @@ function requirePossible(schedule: ScheduleRequest, steps: number): void {
 
 async function findSchedule(
   references: readonly Reference[],
-  request: ScheduleRequest,
+  { schedule, rectify = 'off' }: CalibrateOptions,
   walking: Parameters<typeof walk>[2],
 ): Promise<Schedule> {
-  if ('reused' in request) return { reused: request.reused, errors: [], lambda: Number.NaN };
-  if ('lambda' in request) return walk(references, request.lambda, walking);
-  return walkToBudget(references, request.computed, walking);
+  if ('reused' in schedule) return { reused: schedule.reused, errors: [], lambda: Number.NaN };
+  if ('lambda' in schedule) return walk(references, schedule.lambda, walking);
+  const { computed, search = DEFAULT_SEARCH, trials } = schedule;
+  return searchSchedule(references, search, { ...walking, computed, rectify, ...(trials !== undefined && { trials }) });
+}
+
+/** How a schedule was found, for the policy file. */
+function provenance(request: ScheduleRequest, { lambda }: Schedule): { method: string; lambda?: number } {
+  const method = 'reused' in request ? 'given' : 'lambda' in request ? 'walk' : (request.search ?? DEFAULT_SEARCH);
+  return { method, ...(lambda > 0 && { lambda }) };
 }
 
 function requireUseful({ reused }: Schedule, request: ScheduleRequest): void {

@@ -114,15 +114,13 @@ export interface FittedRectification {
   readonly errors: readonly number[];
 }
 
-/** How far the least-squares target pulls a run back to the uncached trajectory within one step: all the way. */
-const PULL = 1;
 const RIDGE = 1e-5;
 
 /**
  * Closed-form rectification, fitted in closed loop over the schedule.
  * - `linear`, `sigmoid`: the paper's K and B from the true error at the state that caching led to;
- * - `lsq`: a ridge regression of what is known on the output that leads back to the uncached trajectory.
- *   It needs no truth at reused steps, so that fitting costs no more forward passes than the policy itself;
+ * - `lsq`: a ridge regression of what is known on the output that leads back to the uncached trajectory. It needs no
+ *   truth at reused steps, so that fitting costs no more forward passes than the policy itself;
  * - `off`: nothing is fitted, but the schedule is followed and its errors are told.
  */
 export async function fitRectification(
@@ -204,17 +202,16 @@ async function fitCombination(references: readonly Reference[], options: FitOpti
   return { rectify: { form: 'lsq', steps }, errors };
 }
 
-/** The output whose Euler step leaves `1 - PULL` of the distance to the uncached trajectory. */
+/**
+ * What a corrected output should be: where the solver can say which output leads back to the uncached trajectory in one
+ * step, that one; otherwise the output that the uncached run had here.
+ */
 async function pulledTarget(reference: Reference, run: Rehearsal, index: number): Promise<Float32Array> {
-  const { sigma, sigmaNext } = run.step(index);
-  const here = referenceAt(reference, sigma);
-  const there = referenceAt(reference, sigmaNext);
-  const [x, a, b] = [await run.sample().data<'float32'>(), await here.data<'float32'>(), await there.data<'float32'>()];
-  here.dispose();
-  there.dispose();
-  const length = sigma - sigmaNext;
-  return x.map((value, n) => {
-    const aim = (b[n] as number) + (1 - PULL) * (value - (a[n] as number));
-    return (value - aim) / length;
-  }) as Float32Array;
+  const target = tf.tidy(() => {
+    const there = referenceAt(reference, run.step(index).sigmaNext);
+    return run.aim(index, there) ?? (reference.outputs[index] as tf.Tensor).clone();
+  });
+  const values = await target.data<'float32'>();
+  target.dispose();
+  return values;
 }

@@ -61,13 +61,29 @@ export async function inBatches<T>(
   return results;
 }
 
+export interface MeasureOptions {
+  /** How many pairs run at a time. */
+  readonly batch: number;
+  readonly signal?: AbortSignal;
+}
+
 /** Compares a policy with the uncached run on `pairs`. */
 export async function measurePolicy(
   pipeline: Pipeline,
   policy: Policy,
   pairs: readonly Pair[],
-  options: { readonly batch: number; readonly signal?: AbortSignal },
+  options: MeasureOptions,
 ): Promise<Fidelity> {
+  return fidelityOf(await scorePolicy(pipeline, policy, pairs, options));
+}
+
+/** The likeness of every pair under a policy, in the order of `pairs`. */
+export async function scorePolicy(
+  pipeline: Pipeline,
+  policy: Policy,
+  pairs: readonly Pair[],
+  options: MeasureOptions,
+): Promise<Score[]> {
   const { sigmas, guidance } = policy.data;
   const run = { steps: sigmas.length - 1, guidance, batch: options.batch };
   const cached: CachePolicy = ertacache(policySettings(policy));
@@ -76,7 +92,7 @@ export async function measurePolicy(
     const reference = await runJob(pipeline, job, none(), loop);
     return scoreAll(reference, await runJob(pipeline, job, cached, loop));
   });
-  return fidelityOf(scores.flat());
+  return scores.flat();
 }
 
 /** Row by row. */

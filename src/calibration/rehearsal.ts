@@ -47,6 +47,8 @@ export interface Rehearsal {
   sample(): tf.Tensor;
   /** Parts of past computed outputs, newest first; borrowed. */
   outputs(): History<Parts>;
+  /** The output whose step leads to `next`, where the solver can say; a new tensor. */
+  aim(index: number, next: tf.Tensor): tf.Tensor | undefined;
   /** Evaluates the current state; release the result with `releaseLook`. */
   look(index: number, want: Want): Promise<Look>;
   /** Takes the step with `output`. A computed step hands over what it saw, which refreshes what is kept. */
@@ -82,6 +84,7 @@ export function rehearse(job: Job, options: RehearsalOptions): Rehearsal {
     step,
     sample: () => sample,
     outputs: () => outputs,
+    aim: (index, next) => solver.aim?.(index, sample, next),
     async look(index, want) {
       if (options.signal?.aborted) throw new InterruptedError();
       const truth = { outputs: [] as tf.Tensor[], residuals: [] as tf.Tensor[] };

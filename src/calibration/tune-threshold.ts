@@ -39,7 +39,7 @@ const SCOUTS = 2;
 const SCOUT_TOLERANCE = 1;
 
 /**
- * The threshold at which a policy's runs cost `target` on average, by bisection of its logarithm: a larger threshold
+ * The threshold at which a policy's runs cost `target` on average, by a search over its logarithm: a larger threshold
  * costs less. A policy that decides on a batch as one is what it is for a user only on one picture at a time, so every
  * job has one row; to keep that cheap, two jobs find the neighbourhood and all of them the threshold.
  * @returns the threshold whose mean came nearest, which may be off by more than the tolerance where no threshold meets it
@@ -64,18 +64,23 @@ export async function tuneThreshold(
     return { threshold, cost, excess: cost[count] - target };
   };
   const scouts = jobs.slice(0, SCOUTS);
-  const few = scouts.length < jobs.length;
-  const [low, high] = options.range;
+  if (scouts.length === jobs.length) {
+    const { best } = await search(costOn(jobs), { range: options.range }, tolerance, maxTries);
+    return { threshold: best.threshold, ...best.cost, spent };
+  }
   const near = await search(
-    costOn(few ? scouts : jobs),
-    { start: Math.sqrt(low * high), low, high },
-    few ? Math.max(SCOUT_TOLERANCE, tolerance) : tolerance,
-    few ? Math.ceil(maxTries / 2) : maxTries,
+    costOn(scouts),
+    { range: options.range },
+    Math.max(SCOUT_TOLERANCE, tolerance),
+    Math.ceil(maxTries / 2),
   );
-  const found = few
-    ? await search(costOn(jobs), { start: near.threshold }, tolerance, Math.max(1, maxTries - tries))
-    : near;
-  return { threshold: found.threshold, ...found.cost, spent };
+  const { best } = await search(
+    costOn(jobs),
+    { range: options.range, start: near.best.threshold, steepness: near.steepness ?? target / 2 },
+    tolerance,
+    Math.max(1, maxTries - tries),
+  );
+  return { threshold: best.threshold, ...best.cost, spent };
 }
 
 interface Trial {
@@ -85,33 +90,58 @@ interface Trial {
   readonly excess: number;
 }
 
-/** First stride away from a start that is not bracketed; each further one is the square of the last. */
-const STRIDE = 1.2;
+interface SearchFrom {
+  readonly range: readonly [number, number];
+  /** The middle of the range unless given. */
+  readonly start?: number;
+  /** How many steps fewer an e times larger threshold is likely to cost. */
+  readonly steepness?: number;
+}
 
-/** Bisects between what is known to be too small and too large; strides out where one of them is not known. */
+/** An estimate is overshot by this, so that the next trial lies on the other side. */
+const OVERSHOOT = 1.2;
+
+/**
+ * Closes in on the threshold without excess: between a threshold known to be too small and one too large by
+ * interpolation, and every third time in the middle, for steps in the cost; beyond a single known one as far as
+ * `steepness` says, or half-way to the end of the range.
+ */
 async function search(
   measure: (threshold: number) => Promise<Trial>,
-  from: { readonly start: number; readonly low?: number; readonly high?: number },
+  { range, start, steepness }: SearchFrom,
   tolerance: number,
   tries: number,
-): Promise<Trial> {
-  let { start: threshold, low, high } = from;
-  let stride = STRIDE;
+): Promise<{ best: Trial; steepness?: number }> {
+  const [least, most] = range.map(Math.log) as [number, number];
+  let small: Trial | undefined;
+  let large: Trial | undefined;
+  let place = start === undefined ? (least + most) / 2 : Math.log(start);
   let best: Trial | undefined;
-  for (let n = 0; n < tries; n++) {
-    const trial = await measure(threshold);
+  for (let n = 1; n <= tries; n++) {
+    const trial = await measure(Math.exp(place));
     if (!best || Math.abs(trial.excess) < Math.abs(best.excess)) best = trial;
+    if (trial.excess > 0) small = trial;
+    else large = trial;
     if (Math.abs(best.excess) <= tolerance) break;
-    if (trial.excess > 0) low = threshold;
-    else high = threshold;
-    if (low !== undefined && high !== undefined) threshold = Math.sqrt(low * high);
-    else {
-      threshold = low === undefined ? threshold / stride : threshold * stride;
-      stride **= 2;
+    if (small && large) {
+      const share = n % 3 === 0 ? 0.5 : clamped(small.excess / (small.excess - large.excess), 0.1, 0.9);
+      place = Math.log(small.threshold) + share * Math.log(large.threshold / small.threshold);
+    } else if (steepness) {
+      place = clamped(place + (OVERSHOOT * trial.excess) / steepness, least, most);
+    } else {
+      place = (place + (small ? most : least)) / 2;
     }
   }
-  return best as Trial;
+  return { best: best as Trial, steepness: steepnessOf(small, large) };
 }
+
+function steepnessOf(small: Trial | undefined, large: Trial | undefined): number | undefined {
+  if (!small || !large) return undefined;
+  const steepness = (small.excess - large.excess) / Math.log(large.threshold / small.threshold);
+  return steepness > 0 && Number.isFinite(steepness) ? steepness : undefined;
+}
+
+const clamped = (x: number, least: number, most: number): number => Math.min(most, Math.max(least, x));
 
 /** What one run costs. */
 async function costOf(job: Job, policy: CachePolicy, { signal }: LoopOptions): Promise<Cost> {
@@ -171,11 +201,10 @@ export async function methodAtBudget(
 const PLANNED_TRIES = 48;
 
 async function plannedThreshold(method: ThresholdMethod, budget: Budget, facts: ModelFacts): Promise<Tuned> {
-  const [low, high] = method.range;
   const measure = async (threshold: number): Promise<Trial> => {
     const computed = method.computedSteps?.(threshold, budget.steps, facts) as number;
     return { threshold, cost: { computed, forwards: computed }, excess: computed - budget.computed };
   };
-  const { threshold, cost } = await search(measure, { start: Math.sqrt(low * high), low, high }, 0, PLANNED_TRIES);
-  return { threshold, ...cost, spent: 0 };
+  const { best } = await search(measure, { range: method.range }, 0, PLANNED_TRIES);
+  return { threshold: best.threshold, ...best.cost, spent: 0 };
 }

@@ -99,6 +99,12 @@ export function createFlowMatchEuler(c: FlowMatchEulerConfig, grid: TimeGrid): S
         return tf.add(tf.mul(clean, 1 - next), tf.mul(noise(), next));
       });
     },
+    ...(!c.stochastic_sampling && {
+      aim(index, sample, next) {
+        const length = f32((grid.sigmas[index + 1] as number) - (grid.sigmas[index] as number));
+        return tf.tidy(() => tf.div(tf.sub(next, sample), length));
+      },
+    }),
     dispose() {},
   };
 }

@@ -75,6 +75,10 @@ export function createRFlow(_: RFlowConfig, grid: TimeGrid, inspect?: Inspect): 
       inspect?.({ index });
       return tf.tidy(() => tf.add(sample, tf.mul(output, f32(sigma - next))));
     },
+    aim(index, sample, next) {
+      const length = f32((grid.sigmas[index] as number) - (grid.sigmas[index + 1] as number));
+      return tf.tidy(() => tf.div(tf.sub(next, sample), length));
+    },
     dispose() {},
   };
 }

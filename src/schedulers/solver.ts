@@ -18,5 +18,10 @@ export interface Solver extends TimeGrid {
    * @returns the latent after the step; the caller owns it
    */
   step(index: number, output: Tensor, sample: Tensor, noise?: () => Tensor): Tensor;
+  /**
+   * The output whose step leads from `sample` to `next`, a new tensor. Solvers whose step also depends on former
+   * outputs do without.
+   */
+  aim?(index: number, sample: Tensor, next: Tensor): Tensor;
   dispose(): void;
 }

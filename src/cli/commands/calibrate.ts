@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import { none } from '../../cache/none';
 import type { RectifyForm } from '../../cache/rectify';
 import type { SiteName } from '../../cache/sites';
 import type { TimestepForm } from '../../cache/time-grid';
@@ -6,17 +7,21 @@ import {
   type CalibrateOptions,
   calibrate,
   calibrationForwards,
+  DEFAULT_SEARCH,
   type ScheduleRequest,
 } from '../../calibration/calibrate';
 import type { Granularity } from '../../calibration/fit';
-import { measurePolicy } from '../../calibration/measure';
+import { fidelityOf, measurePolicy, scorePolicy } from '../../calibration/measure';
 import { splitPairs } from '../../calibration/pairs';
-import { type Fidelity, type PolicyData, reusedOf } from '../../calibration/policy-data';
-import { writePolicy } from '../../calibration/policy-file';
+import { type Fidelity, type Policy, type PolicyData, reusedOf } from '../../calibration/policy-data';
+import { requirePolicyName, writePolicy } from '../../calibration/policy-file';
+import { DEFAULT_TRIALS, type SearchMethod } from '../../calibration/search';
+import { budgetsAtMost, calibrateToTarget, type FidelityTarget, type TargetOptions } from '../../calibration/target';
 import { computedSteps } from '../../calibration/walk';
 import { UsageError } from '../../errors';
 import { DEFAULT_MODEL, loadModel } from '../../pipelines/load';
 import type { Pipeline } from '../../pipelines/pipeline';
+import { runRequest } from '../../pipelines/sample';
 import { readText } from '../../weights/node-file';
 import { startBackend } from '../backend';
 import { interruptible } from '../interrupt';
@@ -29,6 +34,10 @@ interface Options {
   readonly guidance?: number;
   readonly lambda?: number;
   readonly targetSpeedup: number;
+  readonly targetPsnr?: number;
+  readonly targetSsim?: number;
+  readonly search: SearchMethod;
+  readonly trials: number;
   readonly prompts?: string;
   readonly pairs: number;
   readonly heldOut: number;
@@ -52,17 +61,34 @@ export function calibrateCommand(): Command {
     .addOption(
       new Option('--lambda <x>', "the paper's threshold: reuse where the relative error is below it")
         .argParser(numberBetween(0))
-        .conflicts('targetSpeedup'),
+        .conflicts(['targetSpeedup', 'targetPsnr', 'targetSsim']),
     )
-    .option('--target-speedup <x>', 'compute one step in x', numberBetween(1), 2)
+    .addOption(
+      new Option('--target-speedup <x>', 'compute one step in x')
+        .argParser(numberBetween(1))
+        .default(2)
+        .conflicts(['targetPsnr', 'targetSsim']),
+    )
+    .addOption(
+      new Option('--target-psnr <dB>', 'the fewest steps whose mean PSNR reaches this')
+        .argParser(numberBetween(0, 100))
+        .conflicts('targetSsim'),
+    )
+    .option('--target-ssim <x>', 'the fewest steps whose mean SSIM reaches this', numberBetween(0, 1))
+    .addOption(
+      new Option('--search <method>', "how the schedule is found: the paper's walk, shortest paths, or local search")
+        .choices(['walk', 'dp', 'anneal'])
+        .default(DEFAULT_SEARCH),
+    )
+    .option('--trials <n>', 'schedules that --search anneal may try', wholeNumber(), DEFAULT_TRIALS)
     .option('--prompts <file>', 'one prompt a line (default: those that the model lists)')
-    .option('--pairs <n>', 'prompt and seed pairs to calibrate on', wholeNumber(1), 8)
+    .option('--pairs <n>', 'prompt and seed pairs to calibrate on', wholeNumber(1), 16)
     .option('--held-out <n>', 'other pairs to measure the policy on', wholeNumber(), 8)
     .option('--batch <n>', 'pairs to run at a time', wholeNumber(1), 8)
     .addOption(
       new Option('--site <site>', 'where the residual is taken')
         .choices(['hidden', 'output', 'velocity'])
-        .default('hidden'),
+        .default('velocity'),
     )
     .option('--taylor <strength>', 'extrapolate residuals: 0 reuse, 1 full first order', numberBetween(0, 1), 0)
     .addOption(
@@ -99,46 +125,90 @@ async function calibrateAndWrite(pipeline: Pipeline, options: Options, signal: A
   const guidance = options.guidance ?? info.defaults.guidance;
   const prompts = options.prompts ? await promptLines(options.prompts) : info.prompts;
   const { calibration, evaluation } = splitPairs(prompts, options.pairs, options.heldOut);
-  const request: CalibrateOptions = {
-    name: options.name,
+  if (options.out) requirePolicyName(options.out);
+  const { name, site, taylor, timestep, rectify, granularity, batch, search, trials } = options;
+  const request = {
+    name,
     pairs: calibration,
     steps,
     guidance,
-    schedule: scheduleRequest(options, steps),
-    site: options.site,
-    taylor: options.taylor,
-    timestep: options.timestep,
-    rectify: options.rectify,
-    granularity: options.granularity,
-    batch: options.batch,
+    site,
+    taylor,
+    timestep,
+    rectify,
+    granularity,
+    batch,
     signal,
   };
-  const most = calibrationForwards(request);
-  console.log(
-    `Calibrating ${info.id} on ${calibration.length} pairs, ${steps} steps, guidance ${guidance}: at most ${most} forward passes.`,
-  );
-  const line = progressLine('calibrating', most);
-  const policy = await calibrate(pipeline, {
-    ...request,
-    onProgress: done => line.update(done),
-  }).finally(line.stop);
+  const target = targetOf(options);
+  const policy = target
+    ? await towardsTarget(pipeline, { ...request, target, search, trials })
+    : await forBudget(pipeline, { ...request, schedule: scheduleRequest(options, steps) });
   const measured: PolicyData['measured'] = {
-    calibration: await measurePolicy(pipeline, policy, calibration, { batch: options.batch, signal }),
-    ...(evaluation.length > 0 && {
-      heldOut: await measurePolicy(pipeline, policy, evaluation, { batch: options.batch, signal }),
-    }),
+    calibration: await measurePolicy(pipeline, policy, calibration, { batch, signal }),
   };
+  const heldOut = await scorePolicy(pipeline, policy, evaluation, { batch, signal });
+  if (heldOut.length > 0) measured.heldOut = fidelityOf(heldOut);
   const computed = computedSteps(reusedOf(policy.data.schedule));
-  const out = options.out ?? `${info.id}-${steps}steps-g${guidance}-${computed}.json`;
-  await writePolicy(out, { ...policy, data: { ...policy.data, measured } });
+  const file = options.out ?? `${info.id}-${steps}steps-g${guidance}-${computed}.json`;
+  await writePolicy(file, { ...policy, data: { ...policy.data, measured } });
   console.log(
     `schedule   ${policy.data.schedule}  (${computed} of ${steps} computed, ${(steps / computed).toFixed(2)}×)`,
   );
-  for (const [name, value] of Object.entries(measured)) console.log(fidelityLine(name, value));
-  console.log(`wrote ${out}`);
+  for (const [set, value] of Object.entries(measured)) if (value) console.log(fidelityLine(set, value));
+  if (target && heldOut.length > 0) {
+    const met = heldOut.filter(s => s[target.metric] >= target.least).length;
+    console.log(
+      `target     ${met} of ${heldOut.length} held-out pairs reach ${target.metric.toUpperCase()} ${target.least}`,
+    );
+  }
+  console.log(`wrote ${file}`);
 }
 
-function scheduleRequest({ lambda, targetSpeedup }: Options, steps: number): ScheduleRequest {
+async function forBudget(pipeline: Pipeline, request: CalibrateOptions): Promise<Policy> {
+  const most = calibrationForwards(request);
+  await announce(pipeline, request, most);
+  const line = progressLine('calibrating', most);
+  return calibrate(pipeline, { ...request, onProgress: done => line.update(done) }).finally(line.stop);
+}
+
+async function towardsTarget(pipeline: Pipeline, options: TargetOptions): Promise<Policy> {
+  const { search, trials, steps, target } = options;
+  // A bisection tries about half of the steps on average.
+  const schedule = { computed: Math.ceil(steps / 2), search, trials };
+  await announce(pipeline, options, budgetsAtMost(steps) * calibrationForwards({ ...options, schedule }));
+  const metric = target.metric.toUpperCase();
+  return calibrateToTarget(pipeline, {
+    ...options,
+    onTried: (computed, fidelity) =>
+      console.log(`tried      ${computed} of ${steps}: ${metric} ${fidelity[target.metric].mean.toFixed(4)}`),
+  });
+}
+
+/** Says what is about to be done, and how long it will take at the speed of one forward pass. */
+async function announce(
+  pipeline: Pipeline,
+  { pairs, steps, guidance, batch = 8 }: Omit<CalibrateOptions, 'schedule'>,
+  most: number,
+): Promise<void> {
+  const group = pairs.slice(0, batch);
+  const [prompts, seeds] = [group.map(p => p.prompt), group.map(p => p.seed)];
+  const timed = await runRequest(pipeline, { prompts, seeds, steps: 3, guidance }, none());
+  // The first step also compiles and allocates.
+  const perPass = Math.min(...timed.steps.map(s => s.seconds)) / group.length;
+  const minutes = Math.ceil((most * perPass) / 60);
+  console.log(
+    `Calibrating ${pipeline.info.id} on ${pairs.length} pairs, ${steps} steps, guidance ${guidance}: ` +
+      `at most ${most} forward passes, about ${minutes} min.`,
+  );
+}
+
+function targetOf({ targetPsnr, targetSsim }: Options): FidelityTarget | undefined {
+  if (targetPsnr !== undefined) return { metric: 'psnr', least: targetPsnr };
+  return targetSsim === undefined ? undefined : { metric: 'ssim', least: targetSsim };
+}
+
+function scheduleRequest({ lambda, targetSpeedup, search, trials }: Options, steps: number): ScheduleRequest {
   if (lambda !== undefined) return { lambda };
   const computed = Math.round(steps / targetSpeedup);
   if (computed < 1 || computed >= steps) {
@@ -146,7 +216,7 @@ function scheduleRequest({ lambda, targetSpeedup }: Options, steps: number): Sch
       hint: `Ask for a speed-up between ${(steps / (steps - 1)).toFixed(2)} and ${steps}.`,
     });
   }
-  return { computed };
+  return { computed, search, trials };
 }
 
 async function promptLines(path: string): Promise<string[]> {
