@@ -14,7 +14,8 @@ import type { ModelComponent } from '../weights/model-folder';
 import { componentOf, type OpenModel, openModel, readModelJson } from '../weights/open-model';
 import { parameterCount } from '../weights/parameters';
 import type { Pipeline } from './pipeline';
-import { createPixelImage, pixelImageConfig } from './pixel-image';
+import { createPixelPipeline } from './pixel';
+import { pixelFormat } from './pixel-formats';
 
 /** The model that is used when none is named; it ships with the package. */
 export const DEFAULT_MODEL = 'fluent-emoji';
@@ -43,15 +44,19 @@ export async function loadModel(nameOrPath: string = DEFAULT_MODEL): Promise<Pip
         hint: 'Look at it with `ertacache info`; the embedded model is called fluent-emoji.',
       });
     }
-    return await loadPixelImage(files, basename(folder));
+    return await loadPixelPipeline(files, basename(folder));
   } finally {
     await files.close();
   }
 }
 
-async function loadPixelImage(files: OpenModel, id: string): Promise<Pipeline> {
+const pixelPipeline = z.object({ default_steps: z.int().positive(), default_guidance: z.number() });
+
+async function loadPixelPipeline(files: OpenModel, id: string): Promise<Pipeline> {
   const transformer = componentOf(files, 'transformer');
-  const config = parseConfig(pixelImageConfig, await readModelJson(files, 'pipeline.json'), 'pipeline.json');
+  const json = await readModelJson(files, 'pipeline.json');
+  const defaults = parseConfig(pixelPipeline, json, 'pipeline.json');
+  const format = pixelFormat(transformer.className, json);
   const scheduler = parseConfig(
     flowMatchEulerConfig,
     await readModelJson(files, 'scheduler/scheduler_config.json'),
@@ -72,8 +77,8 @@ async function loadPixelImage(files: OpenModel, id: string): Promise<Pipeline> {
     embeddings.dispose();
     throw error;
   });
-  return createPixelImage({
-    config,
+  return createPixelPipeline({
+    format,
     scheduler,
     model,
     embeddings,
@@ -85,8 +90,9 @@ async function loadPixelImage(files: OpenModel, id: string): Promise<Pipeline> {
       modelClass: transformer.className,
       schedulerClass: scheduler._class_name,
       parameters,
-      kind: 'image',
-      defaults: { steps: config.default_steps, guidance: config.default_guidance },
+      kind: format.kind,
+      ...(format.fps !== undefined && { fps: format.fps }),
+      defaults: { steps: defaults.default_steps, guidance: defaults.default_guidance },
       prompts: await listedPrompts(files),
     },
   });

@@ -1,13 +1,9 @@
 /**
- * The pipeline of small FLUX models that paint pixels directly: words to a table's rows, noise to tokens of pixels,
- * no autoencoder. `pipeline.json` names the geometry.
+ * The pipeline of small models that paint pixels directly: words to a table's rows, noise to pixels, no autoencoder.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { z } from 'zod';
 import { ShapeError } from '../errors';
-import { image } from '../media/pixels';
 import type { Denoiser } from '../models/denoiser';
-import type { FluxCondition } from '../models/flux';
 import { release } from '../nn/scope';
 import { torchGenerator } from '../random/torch-generator';
 import {
@@ -19,21 +15,12 @@ import {
 } from '../schedulers/flow-match-euler';
 import { embedWords, type WordTable } from '../text/word-table';
 import { batchedGuidance, doubled, single, unguided } from './guidance';
-import { unpatchPixels } from './patches';
 import type { Job, Pipeline, PipelineInfo, Request } from './pipeline';
+import type { PixelFormat } from './pixel-formats';
 
-export const pixelImageConfig = z.object({
-  patch: z.int().positive(),
-  grid: z.int().positive(),
-  channels_per_token: z.int().positive(),
-  default_steps: z.int().positive(),
-  default_guidance: z.number(),
-});
-export type PixelImageConfig = z.infer<typeof pixelImageConfig>;
-
-export interface PixelImageParts {
+export interface PixelParts {
   readonly info: PipelineInfo;
-  readonly config: PixelImageConfig;
+  readonly format: PixelFormat;
   readonly model: Denoiser;
   readonly scheduler: FlowMatchEulerConfig;
   readonly words: WordTable;
@@ -42,20 +29,15 @@ export interface PixelImageParts {
   readonly padId: number;
 }
 
-/** Axis of a token latent `[B, N, C]` that holds channels. */
-const CHANNEL_AXIS = 2;
-
-export function createPixelImage(parts: PixelImageParts): Pipeline {
-  const { info, config, model, scheduler, words, embeddings, padId } = parts;
-  const tokens = config.grid * config.grid;
-  const imgIds = Array.from({ length: tokens }, (_, n) => [0, Math.floor(n / config.grid), n % config.grid]);
+export function createPixelPipeline(parts: PixelParts): Pipeline {
+  const { info, format, model, scheduler, words, embeddings, padId } = parts;
 
   /** Text of all rows, the guidance rows after the prompts' own. */
-  function condition(request: Request, guide: boolean): FluxCondition {
+  function condition(request: Request, guide: boolean): object {
     const ids = request.prompts.map(p => words.encode(p).ids);
     const negative = request.prompts.map(() => words.encode(request.negativePrompt ?? '').ids);
     const { states, pooled } = embedWords(embeddings, guide ? [...ids, ...negative] : ids, padId);
-    return { encoderHiddenStates: states, pooledProjections: pooled, imgIds };
+    return format.condition(states, pooled);
   }
 
   return {
@@ -73,21 +55,21 @@ export function createPixelImage(parts: PixelImageParts): Pipeline {
       const grid = flowMatchEulerGrid(scheduler, {
         steps: request.steps,
         sigmas: linspace(1, 1 / request.steps, request.steps),
-        ...(scheduler.use_dynamic_shifting && { mu: dynamicShift(scheduler, tokens) }),
+        ...(scheduler.use_dynamic_shifting && { mu: dynamicShift(scheduler, format.tokens) }),
       });
+      const shape = [...format.latentShape];
       const text = condition(request, guide);
-      const shape = [batch, tokens, config.channels_per_token];
-      const context = model.prepare(text, [guide ? 2 * batch : batch, ...shape.slice(1)]);
+      const context = model.prepare(text, [guide ? 2 * batch : batch, ...shape]);
       release(text);
       const latents = tf.tidy(() =>
-        tf.stack(request.seeds.map(seed => tf.tensor(torchGenerator(seed).normal(shape.slice(1)), shape.slice(1)))),
+        tf.stack(request.seeds.map(seed => tf.tensor(torchGenerator(seed).normal(shape), shape))),
       );
       return {
         branches: [{ name: guide ? 'guided' : 'conditional', model, context, expand: guide ? doubled : single }],
         guide: guide ? batchedGuidance(request.guidance) : unguided,
         latents,
         sigmas: grid.sigmas,
-        channelAxis: CHANNEL_AXIS,
+        channelAxis: format.channelAxis,
         solver: (sigmas = grid.sigmas) =>
           createFlowMatchEuler(scheduler, {
             sigmas,
@@ -101,13 +83,11 @@ export function createPixelImage(parts: PixelImageParts): Pipeline {
     },
 
     async decode(latents) {
-      const [batch, , channels] = latents.shape as [number, number, number];
       const values = await latents.data<'float32'>();
-      const size = config.grid * config.patch;
-      return Array.from({ length: batch }, (_, b) => {
-        const own = values.slice(b * tokens * channels, (b + 1) * tokens * channels);
-        return image(unpatchPixels(own, { rows: config.grid, columns: config.grid, patch: config.patch }), size, size);
-      });
+      const size = format.latentShape.reduce((a, b) => a * b, 1);
+      return Array.from({ length: latents.shape[0] as number }, (_, row) =>
+        format.decode(values.slice(row * size, (row + 1) * size)),
+      );
     },
 
     dispose() {
