@@ -103,8 +103,8 @@ function sha256(bytes: Uint8Array | string): string {
 }
 
 /** Rows of one tensor, one a step; computed steps, which need none, hold zeros. */
-function rows(values: readonly (readonly number[] | null)[]): TensorToWrite {
-  const width = values.find(v => v !== null)?.length ?? 1;
+function rows(values: readonly (readonly number[] | null | undefined)[]): TensorToWrite {
+  const width = values.find(v => v)?.length ?? 1;
   const data = Float32Array.from(values.flatMap(v => v ?? Array<number>(width).fill(0)));
   return { dtype: 'F32', shape: [values.length, width], data };
 }
@@ -121,8 +121,8 @@ function encodeRectification(rectify: Rectification): Uint8Array | undefined {
     }
     default: {
       const tensors = new Map([
-        ['K', rows(rectify.steps.map(s => s && s.K))],
-        ['B', rows(rectify.steps.map(s => s && s.B))],
+        ['K', rows(rectify.steps.map(s => s?.K))],
+        ['B', rows(rectify.steps.map(s => s?.B))],
       ]);
       return encodeSafetensors(tensors);
     }

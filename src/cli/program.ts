@@ -64,14 +64,19 @@ function report(error: unknown, verbose: boolean): void {
  */
 export async function run(argv: readonly string[]): Promise<number> {
   const root = throwing(program());
+  // Commands set it where a check does not hold; a former command line's must not be taken for this one's.
+  const before = process.exitCode;
+  process.exitCode = 0;
   try {
     await root.parseAsync([...argv]);
-    return Number(process.exitCode ?? 0);
+    return Number(process.exitCode);
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     report(error, argv.includes('--verbose'));
     if (!ErtaError.isInstance(error)) return 1;
     if (error.code === 'interrupted') return 130;
     return error.code === 'usage' ? 2 : 1;
+  } finally {
+    process.exitCode = before;
   }
 }

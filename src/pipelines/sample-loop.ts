@@ -61,10 +61,13 @@ export async function sampleLoop(
         sigmaNext: solver.sigmas[index + 1] as number,
       };
       const { output, decisions, forwards } = await evaluateStep(run, cache, caches, info, sample);
-      const next = solver.step(index, output, sample, run.noise);
-      output.dispose();
-      sample.dispose();
-      sample = next;
+      try {
+        const next = solver.step(index, output, sample, run.noise);
+        sample.dispose();
+        sample = next;
+      } finally {
+        output.dispose();
+      }
       const record: StepRecord = {
         ...info,
         decisions,
@@ -110,9 +113,12 @@ async function evaluateStep(
     }
     const guided = guideOutputs(run.guide, outputs, step.index);
     const all = decisions.every(d => d === 'compute') ? 'compute' : 'reuse';
-    const output = cache.correct?.(step, sample, guided, all) ?? guided.value.clone();
-    release(guided);
-    return { output, decisions, forwards };
+    try {
+      const output = cache.correct?.(step, sample, guided, all) ?? guided.value.clone();
+      return { output, decisions, forwards };
+    } finally {
+      release(guided);
+    }
   } finally {
     for (const output of outputs) output.dispose();
   }

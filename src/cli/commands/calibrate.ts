@@ -107,6 +107,7 @@ export function calibrateCommand(): Command {
     .option('--name <name>', 'name of the method in reports', 'ertacache')
     .option('--out <file>', 'policy file to write (default: named after the model and the run)')
     .action(async (options: Options, command: Command) => {
+      if (options.out !== undefined) requirePolicyName(options.out);
       await startBackend(command);
       await interruptible(async signal => {
         const pipeline = await loadModel(options.model);
@@ -125,7 +126,6 @@ async function calibrateAndWrite(pipeline: Pipeline, options: Options, signal: A
   const guidance = options.guidance ?? info.defaults.guidance;
   const prompts = options.prompts ? await promptLines(options.prompts) : info.prompts;
   const { calibration, evaluation } = splitPairs(prompts, options.pairs, options.heldOut);
-  if (options.out) requirePolicyName(options.out);
   const { name, site, taylor, timestep, rectify, granularity, batch, search, trials } = options;
   const request = {
     name,

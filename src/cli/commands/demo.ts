@@ -6,7 +6,7 @@ import { fidelityOf, type Score, score } from '../../calibration/measure';
 import { policySettings } from '../../calibration/policy-data';
 import { PolicyError } from '../../errors';
 import { renderSheet, type SheetRow } from '../../media/sheet';
-import { writeMedia } from '../../media/write';
+import { mediaFormat, writeMedia } from '../../media/write';
 import { DEFAULT_MODEL, loadModel } from '../../pipelines/load';
 import type { Pipeline } from '../../pipelines/pipeline';
 import { type RunResult, runRequest } from '../../pipelines/sample';
@@ -40,6 +40,7 @@ export function demoCommand(): Command {
     .description('draw a sheet of pictures, cached beside uncached, with speed-up and likeness')
     .option('--out <file>', 'the sheet to write', 'samples/demo.png')
     .action(async (options: { out: string }, command: Command) => {
+      mediaFormat(options.out);
       const engine = await startBackend(command);
       await interruptible(async signal => {
         const pipeline = await loadModel(DEFAULT_MODEL);

@@ -8,7 +8,7 @@ import { policyHash, readPolicy } from '../../calibration/policy-file';
 import { PolicyError, UsageError } from '../../errors';
 import { enlarged } from '../../media/pixels';
 import { readReceipt } from '../../media/receipt';
-import { writeMedia } from '../../media/write';
+import { mediaFormat, writeMedia } from '../../media/write';
 import { packageVersion } from '../../package-root';
 import { DEFAULT_MODEL, loadModel } from '../../pipelines/load';
 import type { Pipeline, Request } from '../../pipelines/pipeline';
@@ -65,7 +65,8 @@ export function sampleCommand(): Command {
     .action(async (words: string[], options: SampleOptions, command: Command) => {
       const receipt = options.from ? parseReceipt(await readReceipt(options.from), options.from) : undefined;
       const settings = receipt ? settingsOf(receipt, options) : options;
-      const tasks = receipt ? [taskOf(receipt, options)] : tasksOf(words, options);
+      const tasks = receipt ? [taskOf(receipt, words, options)] : tasksOf(words, options);
+      for (const task of tasks) mediaFormat(task.out);
       const { kind } = await startBackend(command);
       if (receipt && receipt.backend !== kind) {
         process.stderr.write(`Made on ${receipt.backend}, repeated on ${kind}: the last digits may differ.\n`);
@@ -100,7 +101,12 @@ function slug(prompt: string): string {
   return words.join('-').slice(0, 60);
 }
 
-function taskOf(receipt: Receipt, { out, from }: SampleOptions): Task {
+function taskOf(receipt: Receipt, prompts: readonly string[], { out, from }: SampleOptions): Task {
+  if (prompts.length > 0) {
+    throw new UsageError(`--from repeats the run of ${from}, which has its own prompt.`, {
+      hint: 'Leave the prompt away, or leave --from away.',
+    });
+  }
   return { prompt: receipt.prompt, seed: receipt.seed, out: out ?? (from as string).replace(/(\.\w+)$/, '-again$1') };
 }
 
