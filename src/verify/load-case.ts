@@ -4,6 +4,7 @@ import { CheckpointError, UsageError } from '../errors';
 import { isFile, isFolder, openFile, readText } from '../weights/node-file';
 import { safetensorsSource } from '../weights/safetensors-source';
 import type { GoldenCase, GoldenTensor } from './golden-case';
+import { expectedOfPrompts } from './prompt-cases';
 
 /** Deepest nesting that is searched for cases: `fixtures/group/case`. */
 const SEARCH_DEPTH = 3;
@@ -53,11 +54,12 @@ export async function loadCase(folder: string): Promise<GoldenCase> {
   const configPath = join(folder, 'config.json');
   const config = (await isFile(configPath)) ? await readJsonFile<Record<string, unknown>>(configPath) : {};
   const tensors = await readTensors(join(folder, 'io.safetensors'));
-  const expected = withPrefix(tensors, 'out.');
+  const group = file.group ?? basename(dirname(resolve(folder)));
+  const expected = (await expectedOfPrompts(group, folder)) ?? withPrefix(tensors, 'out.');
   return {
     folder: resolve(folder),
     name: basename(folder),
-    group: file.group ?? basename(dirname(resolve(folder))),
+    group,
     className: String(file.class ?? config._class_name ?? file.cls ?? file.family ?? ''),
     config,
     call: { ...file, ...file.call },

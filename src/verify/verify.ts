@@ -7,6 +7,9 @@ import { loadCase } from './load-case';
 import { runMetrics } from './metrics';
 import { runRandom } from './random';
 import { runScheduler } from './schedulers';
+import { runTextCleaning } from './text-cleaning';
+import { runTextEncoder } from './text-encoders';
+import { runTokenizer } from './tokenizers';
 import { runTransformer } from './transformers';
 
 /** One output compared with the reference. */
@@ -39,6 +42,9 @@ const runners: Readonly<Record<string, CaseRunner>> = {
   checkpoints: runCheckpoint,
   metrics: runMetrics,
   random: runRandom,
+  tokenizers: runTokenizer,
+  'text-cleaning': runTextCleaning,
+  'text-encoders': runTextEncoder,
 };
 
 /**

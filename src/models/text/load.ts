@@ -1,0 +1,37 @@
+import { join } from 'node:path';
+import { type LoadOptions, loadStore } from '../../weights/load';
+import type { ModelComponent } from '../../weights/model-folder';
+import type { ParameterTable, WeightStore } from '../../weights/parameters';
+import type { TensorSource } from '../../weights/source';
+import { parseConfig } from '../registry';
+import type { PromptEncoder } from './prompt-encoder';
+import { textEncoderClass } from './registry';
+
+/** How a checkpoint becomes a store: all in memory, or streamed. */
+export type OpenStore = (source: TensorSource, table: ParameterTable, options: LoadOptions) => Promise<WeightStore>;
+
+export interface LoadedTextEncoder {
+  readonly encoder: PromptEncoder;
+  /** Releases the weights; the checkpoint stays open. */
+  dispose(): void;
+}
+
+/**
+ * A text encoder of an opened pipeline, checked against its configuration.
+ * @example await loadTextEncoder(componentOf(model, 'text_encoder_2'))
+ * @throws CheckpointError or ConfigError
+ */
+export async function loadTextEncoder(
+  { className, config, source, where }: ModelComponent,
+  open: OpenStore = loadStore,
+): Promise<LoadedTextEncoder> {
+  const known = textEncoderClass(className);
+  const parsed = parseConfig(known.schema, config, join(where, 'config.json'));
+  const { ignore } = known;
+  const weights = await open(source, known.parameters(parsed, source), {
+    blocks: known.blockNames(parsed),
+    ignore,
+    where,
+  });
+  return { encoder: known.create(parsed, weights, source), dispose: () => weights.dispose() };
+}

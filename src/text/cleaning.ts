@@ -1,0 +1,28 @@
+/*
+ * What the pipelines do to a prompt before it is tokenized. FLUX and CogVideoX take it as it is.
+ */
+import { cleanCaption } from './caption';
+import { fixText } from './fix-text';
+import { unescapeHtml } from './html';
+import { singleSpaces, strip } from './patterns';
+
+export interface CleaningOptions {
+  /** Mends damaged text first, as the pipelines do where ftfy is installed. On unless told. */
+  readonly fix?: boolean;
+}
+
+/** Damaged text mended, HTML references resolved twice, for those that were escaped twice. */
+function basic(text: string, { fix = true }: CleaningOptions): string {
+  return strip(unescapeHtml(unescapeHtml(fix ? fixText(text) : text)));
+}
+
+/** A prompt as Wan takes it: mended, with single spaces. */
+export function cleanWanPrompt(prompt: string, options: CleaningOptions = {}): string {
+  return strip(singleSpaces(basic(prompt, options)));
+}
+
+/** A prompt as Open-Sora takes it: twice through the caption rules, the second time for what the first brought up. */
+export function cleanOpenSoraPrompt(prompt: string, options: CleaningOptions = {}): string {
+  const once = (text: string): string => cleanCaption(text, t => basic(t, options));
+  return once(once(prompt));
+}

@@ -1,0 +1,94 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { z } from 'zod';
+import { CheckpointError } from '../../errors';
+import { ioError } from '../../weights/node-file';
+import { parsePlainJson } from '../../weights/plain-json';
+
+/** The small files of a tokenizer, by name. An opened model offers them under `<folder>/`. */
+export interface TokenizerFiles {
+  /** How errors call the folder. */
+  readonly where: string;
+  has(name: string): boolean;
+  read(name: string): Promise<Uint8Array>;
+}
+
+/** What {@link modelFiles} needs of an opened model. */
+export interface FileHolder {
+  readonly path: string;
+  readonly files: readonly string[];
+  readFile(path: string): Promise<Uint8Array>;
+}
+
+/** The files of a tokenizer inside an opened model. @param folder `tokenizer`, `tokenizer_2`, … */
+export function modelFiles(model: FileHolder, folder: string): TokenizerFiles {
+  return {
+    where: join(model.path, folder),
+    has: name => model.files.includes(`${folder}/${name}`),
+    read: name => model.readFile(`${folder}/${name}`),
+  };
+}
+
+/** The files of a folder on disk. */
+export async function folderFiles(folder: string): Promise<TokenizerFiles> {
+  const names = new Set(
+    await readdir(folder).catch(error => {
+      throw ioError(folder, error);
+    }),
+  );
+  return {
+    where: folder,
+    has: name => names.has(name),
+    read: name =>
+      readFile(join(folder, name)).catch(error => {
+        throw ioError(join(folder, name), error);
+      }),
+  };
+}
+
+const FROM_REPOSITORY = 'Take it from the repository that the text encoder is from.';
+
+/** A JSON file, checked. @throws CheckpointError `config_json` */
+export async function readJson<T>(files: TokenizerFiles, name: string, schema: z.ZodType<T>): Promise<T> {
+  const path = join(files.where, name);
+  let value: unknown;
+  try {
+    value = parsePlainJson(await readText(files, name));
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause;
+    throw new CheckpointError('config_json', `${path} is not valid JSON.`, { hint: FROM_REPOSITORY, cause });
+  }
+  return checked(schema, value, path);
+}
+
+/** The content of a JSON file in the form that `schema` asks for. @throws CheckpointError `config_json` */
+export function checked<T>(schema: z.ZodType<T>, value: unknown, path: string): T {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0]!;
+  throw new CheckpointError('config_json', `${path}: ${issue.path.join('.') || 'the file'}: ${issue.message}.`, {
+    hint: FROM_REPOSITORY,
+  });
+}
+
+/** The same for a file that may be missing. */
+export async function readOptionalJson<T>(
+  files: TokenizerFiles,
+  name: string,
+  schema: z.ZodType<T>,
+): Promise<T | undefined> {
+  return files.has(name) ? readJson(files, name, schema) : undefined;
+}
+
+/** A text file in UTF-8. @throws CheckpointError `config_json` */
+export async function readText(files: TokenizerFiles, name: string): Promise<string> {
+  const bytes = await files.read(name);
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new CheckpointError('config_json', `${join(files.where, name)} is not UTF-8 text.`, {
+      hint: FROM_REPOSITORY,
+      cause,
+    });
+  }
+}

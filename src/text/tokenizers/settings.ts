@@ -1,0 +1,52 @@
+import { z } from 'zod';
+import { type AddedToken, addedToken } from './added-tokens';
+import { readOptionalJson, type TokenizerFiles } from './files';
+
+/** Beyond this a length means "none": some files write 10³⁰. */
+const NO_LIMIT = 1_000_000;
+
+const tokenSpec = z.union([z.string(), z.object({ content: z.string() })]);
+export type TokenSpec = z.infer<typeof tokenSpec>;
+
+const specialTokens = z.object({
+  bos_token: tokenSpec.nullish(),
+  eos_token: tokenSpec.nullish(),
+  pad_token: tokenSpec.nullish(),
+  unk_token: tokenSpec.nullish(),
+});
+
+const tokenizerConfig = specialTokens.extend({
+  model_max_length: z.number().positive().nullish(),
+  extra_ids: z.int().nonnegative().nullish(),
+  added_tokens_decoder: z.record(z.string(), addedToken.omit({ id: true })).default({}),
+});
+
+/** What `tokenizer_config.json` and `special_tokens_map.json` say, where they are there. */
+export interface Settings {
+  readonly bos?: TokenSpec | null;
+  readonly eos?: TokenSpec | null;
+  readonly pad?: TokenSpec | null;
+  readonly unknown?: TokenSpec | null;
+  readonly maxLength?: number;
+  readonly extraIds?: number | null;
+  readonly added: readonly AddedToken[];
+}
+
+export async function readSettings(files: TokenizerFiles): Promise<Settings> {
+  const config = await readOptionalJson(files, 'tokenizer_config.json', tokenizerConfig);
+  const map = await readOptionalJson(files, 'special_tokens_map.json', specialTokens);
+  const length = config?.model_max_length;
+  return {
+    bos: config?.bos_token ?? map?.bos_token,
+    eos: config?.eos_token ?? map?.eos_token,
+    pad: config?.pad_token ?? map?.pad_token,
+    unknown: config?.unk_token ?? map?.unk_token,
+    ...(length && length < NO_LIMIT && { maxLength: length }),
+    extraIds: config?.extra_ids,
+    added: Object.entries(config?.added_tokens_decoder ?? {}).map(([id, token]) => ({ ...token, id: Number(id) })),
+  };
+}
+
+export function tokenName(spec: TokenSpec | null | undefined): string | undefined {
+  return typeof spec === 'string' ? spec : spec?.content;
+}
