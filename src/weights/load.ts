@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { alignedFloat32 } from './aligned';
 import { checkTable } from './check-table';
 import { elements } from './dtype';
 import { checkFinite } from './finite';
@@ -59,7 +60,7 @@ export async function readParameter(
     values = await source.read(name);
     check(values, 0);
   } else {
-    values = new Float32Array(size);
+    values = alignedFloat32(size);
     const width = size / shape[0]!;
     for (const slice of slices(size, Math.max(1, Math.floor(SLICE / width)) * width)) {
       const rows = await source.read(name, slice);

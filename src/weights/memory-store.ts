@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { alignedFloat32 } from './aligned';
 import { checkTable } from './check-table';
 import { elements } from './dtype';
 import { laidOutShape, layOut } from './layout';
@@ -52,7 +53,7 @@ export function syntheticStore(table: ParameterTable, seed: number, blocks: read
 /** Evenly distributed numbers of the given mean and standard deviation, by xorshift32. */
 function spread(count: number, seed: number, mean: number, deviation: number): Float32Array {
   const scale = (deviation * Math.sqrt(12)) / 2 ** 32;
-  const out = new Float32Array(count);
+  const out = alignedFloat32(count);
   let state = seed | 0 || 1;
   for (let i = 0; i < count; i++) {
     state ^= state << 13;

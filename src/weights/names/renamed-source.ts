@@ -1,4 +1,5 @@
 import { CheckpointError } from '../../errors';
+import { allDone } from '../byte-file';
 import { elements, showShape } from '../dtype';
 import type { ParameterTable } from '../parameters';
 import { type Slice, storedBytes, type TensorEntry, type TensorSource } from '../source';
@@ -54,7 +55,7 @@ export function renamedSource(
     const origin = origins.get(name);
     if (!origin) return source.readInto(name, target, slice);
     const width = storedBytes(source.entry(origin.name).dtype);
-    await Promise.all(
+    await allDone(
       parts(origin, slice).map(({ at, part }) =>
         source.readInto(origin.name, target.subarray(at * width, (at + part.count) * width), part),
       ),

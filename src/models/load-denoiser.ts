@@ -1,0 +1,74 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { availableMemory, formatBytes, WASM_LIMIT } from '../engine/memory';
+import { MemoryError } from '../errors';
+import { loadStore } from '../weights/load';
+import type { ModelComponent } from '../weights/model-folder';
+import { withKnownNames } from '../weights/names/known-names';
+import { type ParameterTable, parameterCount, type WeightStore } from '../weights/parameters';
+import { streamedStore } from '../weights/streamed-store';
+import type { TableOf } from '../weights/tables';
+import type { Denoiser } from './denoiser';
+import { modelClass, parseConfig } from './registry';
+
+export interface LoadDenoiserOptions {
+  /**
+   * Leaves the blocks on disk and brings in one at a time, for models larger than memory. The denoiser's store then
+   * owns the component's source: leave it open, `denoiser.weights.dispose()` closes it.
+   */
+  readonly offload?: boolean;
+}
+
+/** A transformer that is ready to run. Its store, `denoiser.weights`, is the caller's to dispose. */
+export interface LoadedDenoiser {
+  readonly denoiser: Denoiser;
+  readonly parameters: number;
+  /** Memory that its weights take while it runs. */
+  readonly bytes: number;
+  /** The class and the configuration by the terms of diffusers, whatever the checkpoint's layout was. */
+  readonly className: string;
+  readonly config: unknown;
+}
+
+const tableOf: TableOf = (className, config) => {
+  const known = modelClass(className);
+  return known.parameters(parseConfig(known.schema, config, `The configuration of ${className}`));
+};
+
+/**
+ * Loads a transformer into the active backend, from a hub's folder, the authors' own layout or a converted model.
+ * @throws CheckpointError when the weights do not fit the configuration, MemoryError when they would not fit in memory
+ */
+export async function loadDenoiser(
+  component: ModelComponent,
+  options: LoadDenoiserOptions = {},
+): Promise<LoadedDenoiser> {
+  const { className, config, source, where } = withKnownNames(component, tableOf);
+  const known = modelClass(className);
+  const parsed = parseConfig(known.schema, config, where);
+  const table = known.parameters(parsed);
+  const blocks = known.blockNames(parsed);
+  const parameters = parameterCount(table);
+  if (!options.offload) requireFits(table, where);
+  const store: WeightStore = options.offload
+    ? await streamedStore(source, table, { where, blocks })
+    : await loadStore(source, table, { where, blocks });
+  return { denoiser: known.create(parsed, store), parameters, bytes: store.bytes, className, config: parsed };
+}
+
+/** @throws MemoryError when the weights as float32 are more than there is room for */
+function requireFits(table: ParameterTable, where: string): void {
+  const needed = 4 * parameterCount(table);
+  const room = roomForWeights();
+  if (needed <= room) return;
+  throw new MemoryError(
+    `${where} takes ${formatBytes(needed)} as float32; there is room for ${formatBytes(room)} on this backend.`,
+    { hint: 'Leave its blocks on disk with --offload, or take a smaller model.' },
+  );
+}
+
+function roomForWeights(): number {
+  const backend: object = tf.backend();
+  // TensorFlow itself says when a GPU's memory is full.
+  if ('isUsingGpuDevice' in backend && backend.isUsingGpuDevice) return Number.POSITIVE_INFINITY;
+  return tf.getBackend() === 'wasm' ? Math.min(WASM_LIMIT, availableMemory()) : availableMemory();
+}

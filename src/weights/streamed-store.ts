@@ -1,0 +1,220 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { CheckpointError } from '../errors';
+import { ALIGNMENT, alignedBytes } from './aligned';
+import { allDone } from './byte-file';
+import { checkTable } from './check-table';
+import { elements } from './dtype';
+import { checkFinite } from './finite';
+import { laidOutShape, layOut } from './layout';
+import { type LoadOptions, readParameter } from './load';
+import { nativeMaker } from './native-tensor';
+import type { Parameter, ParameterTable, WeightStore } from './parameters';
+import { readRows } from './rows';
+import type { TensorSource } from './source';
+import { view } from './store';
+
+export interface StreamOptions extends LoadOptions {
+  /** Module prefixes such as `transformer_blocks.3`: each is read when it is used. */
+  readonly blocks: readonly string[];
+}
+
+/** Where the bytes of one parameter go in a buffer. */
+interface Place {
+  readonly parameter: Parameter;
+  readonly begin: number;
+  readonly bytes: number;
+}
+
+/** What is read together. */
+interface Plan {
+  readonly places: readonly Place[];
+  readonly bytes: number;
+  readonly float32Bytes: number;
+}
+
+/** A block on its way from disk. */
+interface Reading {
+  readonly prefix: string;
+  readonly buffer: Uint8Array<ArrayBuffer>;
+  readonly done: Promise<void>;
+}
+
+/**
+ * A store that leaves blocks on disk, for models larger than memory. Each block is read when it is used, while the
+ * one before it computes: the reads of a whole block are asked for at once, and Node's threads go on with them while
+ * JavaScript is busy. Two buffers take turns, so that memory beside the resident parameters is one block as float32
+ * and two as stored. Values are checked the first time that a block is used.
+ *
+ * The store owns `source` and closes it when it is disposed.
+ * @throws CheckpointError when names, shapes or values do not fit the table
+ */
+export async function streamedStore(
+  source: TensorSource,
+  table: ParameterTable,
+  options: StreamOptions,
+): Promise<WeightStore> {
+  const { blocks, where = 'the checkpoint', ignore } = options;
+  checkTable(source, table, { where, ignore });
+  const plans = new Map(blocks.map(block => [block, planOf(source, table, block)]));
+  const inBlocks = new Set([...plans.values()].flatMap(plan => plan.places.map(place => place.parameter.name)));
+  const outside = table.filter(parameter => !inBlocks.has(parameter.name) && !parameter.lookup);
+  const resident = await loadAll(source, outside, options);
+
+  const slotBytes = Math.max(0, ...[...plans.values()].map(plan => plan.bytes));
+  const idle: Uint8Array<ArrayBuffer>[] = [];
+  const checked = new Set<string>();
+  let ahead: Reading | undefined;
+  let turn: Promise<unknown> = Promise.resolve();
+  let isDisposed = false;
+
+  function begin(prefix: string): Reading {
+    const buffer = idle.pop() ?? alignedBytes(slotBytes);
+    const done = allDone(
+      planFor(prefix).places.map(({ parameter, begin, bytes }) =>
+        source.readInto(parameter.name, buffer.subarray(begin, begin + bytes)),
+      ),
+    );
+    // It is awaited where the block is used; a failure before that is no unhandled one.
+    done.catch(() => {});
+    return { prefix, buffer, done };
+  }
+
+  function planFor(prefix: string): Plan {
+    const plan = plans.get(prefix);
+    if (plan && !isDisposed) return plan;
+    throw new CheckpointError('missing_key', `The parameters under ${prefix} cannot be read.`, {
+      hint: 'They are no block of the parameter table, or their store was disposed.',
+    });
+  }
+
+  /** Hands over what is being read ahead, if it is `prefix`; otherwise waits for it and lets go of it. */
+  async function takeAhead(prefix: string): Promise<Reading | undefined> {
+    const reading = ahead;
+    ahead = undefined;
+    if (!reading || reading.prefix === prefix) return reading;
+    await reading.done.catch(() => {});
+    idle.push(reading.buffer);
+    return undefined;
+  }
+
+  async function useBlock<T>(prefix: string, work: Parameters<WeightStore['use']>[1], next?: string): Promise<T> {
+    const plan = planFor(prefix);
+    const reading = (await takeAhead(prefix)) ?? begin(prefix);
+    let tensors: Map<string, tf.Tensor>;
+    try {
+      await reading.done;
+      if (next !== undefined && next !== prefix) ahead = begin(next);
+      const shouldCheck = (options.checkFinite ?? true) && !checked.has(prefix);
+      tensors = tensorsOf(source, plan, reading.buffer, shouldCheck);
+      checked.add(prefix);
+    } finally {
+      idle.push(reading.buffer);
+    }
+    try {
+      return work(view(tensors, `${prefix}.`)) as T;
+    } finally {
+      tf.dispose([...tensors.values()]);
+    }
+  }
+
+  const float32Bytes = (tensors: Iterable<tf.Tensor>): number => [...tensors].reduce((sum, t) => sum + t.size * 4, 0);
+  return {
+    resident: view(resident, ''),
+    bytes:
+      float32Bytes(resident.values()) +
+      2 * slotBytes +
+      Math.max(0, ...[...plans.values()].map(plan => plan.float32Bytes)),
+    use<T>(prefix: string, work: Parameters<WeightStore['use']>[1], next?: string): Promise<T> {
+      // One after the other: there are two buffers, and callers may not wait for each other.
+      const result = turn.then(() => useBlock<T>(prefix, work, next));
+      turn = result.catch(() => {});
+      return result;
+    },
+    rows: (name, ids) => readRows(source, name, ids),
+    dispose() {
+      if (isDisposed) return;
+      isDisposed = true;
+      tf.dispose([...resident.values()]);
+      resident.clear();
+      idle.length = 0;
+      void Promise.allSettled([turn, ahead?.done]).then(() => source.close());
+      ahead = undefined;
+    },
+  };
+}
+
+function planOf(source: TensorSource, table: ParameterTable, block: string): Plan {
+  let at = 0;
+  let float32Bytes = 0;
+  const places = table
+    .filter(({ name }) => name.startsWith(`${block}.`))
+    .map(parameter => {
+      const { bytes } = source.entry(parameter.name);
+      const begin = at;
+      at = Math.ceil((at + bytes) / ALIGNMENT) * ALIGNMENT;
+      float32Bytes += elements(parameter.shape) * 4;
+      return { parameter, begin, bytes };
+    });
+  return { places, bytes: at, float32Bytes };
+}
+
+async function loadAll(
+  source: TensorSource,
+  table: ParameterTable,
+  options: LoadOptions,
+): Promise<Map<string, tf.Tensor>> {
+  const tensors = new Map<string, tf.Tensor>();
+  try {
+    for (const parameter of table) tensors.set(parameter.name, await readParameter(source, parameter, options));
+    return tensors;
+  } catch (error) {
+    tf.dispose([...tensors.values()]);
+    throw error;
+  }
+}
+
+/** Tensors of a block whose bytes are in `buffer`, which is free for others afterwards. */
+function tensorsOf(
+  source: TensorSource,
+  plan: Plan,
+  buffer: Uint8Array<ArrayBuffer>,
+  shouldCheck: boolean,
+): Map<string, tf.Tensor> {
+  const native = nativeMaker();
+  const tensors = new Map<string, tf.Tensor>();
+  try {
+    for (const { parameter, begin, bytes } of plan.places) {
+      const stored = buffer.subarray(begin, begin + bytes);
+      const { dtype } = source.entry(parameter.name);
+      tensors.set(
+        parameter.name,
+        native?.(parameter, dtype, stored) ?? portableTensor(parameter, source.widen(parameter.name, stored), stored),
+      );
+    }
+    if (shouldCheck) requireFinite(source, plan, buffer, tensors);
+    return tensors;
+  } catch (error) {
+    tf.dispose([...tensors.values()]);
+    throw error;
+  }
+}
+
+function portableTensor(parameter: Parameter, widened: Float32Array, stored: Uint8Array): tf.Tensor {
+  const values = layOut(widened, parameter);
+  return tf.tensor(values.buffer === stored.buffer ? values.slice() : values, laidOutShape(parameter), 'float32');
+}
+
+/** A sum that is finite tells that all of its terms are; only otherwise is every value looked at. */
+function requireFinite(
+  source: TensorSource,
+  { places }: Plan,
+  buffer: Uint8Array<ArrayBuffer>,
+  tensors: ReadonlyMap<string, tf.Tensor>,
+): void {
+  const sums = tf.tidy(() => tf.stack(places.map(({ parameter }) => tf.sum(tensors.get(parameter.name)!))).dataSync());
+  for (const [i, { parameter, begin, bytes }] of places.entries()) {
+    if (Number.isFinite(sums[i])) continue;
+    const { name } = parameter;
+    checkFinite(source.widen(name, buffer.subarray(begin, begin + bytes)), name, source.entry(name).file);
+  }
+}
