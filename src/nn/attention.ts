@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { lane } from './lane';
 
-/** Scores held at one time; the tile of query rows is chosen so that no more exist. */
+/** Scores held at one time unless told; the tile of query rows is chosen so that no more exist. */
 const MAX_SCORES = 32 * 1024 * 1024;
 const MIN_TILE = 32;
 /** On wasm, fewer operations than these in a head cost less than calling its products one by one. */
@@ -12,6 +12,10 @@ export interface AttentionOptions {
   readonly bias?: tf.Tensor;
   /** What the scores are multiplied by; 1/√d unless told. */
   readonly scale?: number;
+  /** How many scores may be held at one time; a tile has 32 query rows at least. */
+  readonly maxScores?: number;
+  /** Whether to take heads one by one; chosen by backend and size unless told. */
+  readonly byHead?: boolean;
 }
 
 /**
@@ -27,12 +31,12 @@ export function attention(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, options: Att
   const width = q.shape[3] as number;
   const scaled = tf.mul(q, options.scale ?? 1 / Math.sqrt(width));
   const operations = 2 * (q.shape[1] as number) * (k.shape[1] as number) * (width + (v.shape[3] as number));
-  const byHead = lane() === 'wasm' && operations >= SMALL_HEAD;
-  return byHead ? perHead(scaled, k, v, options.bias) : batched(scaled, k, v, options.bias);
+  const { bias, maxScores = MAX_SCORES, byHead = lane() === 'wasm' && operations >= SMALL_HEAD } = options;
+  return (byHead ? perHead : batched)(scaled, k, v, maxScores, bias);
 }
 
-function tileRows(rows: number, scoresPerRow: number): number {
-  return Math.min(rows, Math.max(MIN_TILE, Math.floor(MAX_SCORES / scoresPerRow)));
+function tileRows(rows: number, scoresPerRow: number, maxScores: number): number {
+  return Math.min(rows, Math.max(MIN_TILE, Math.floor(maxScores / scoresPerRow)));
 }
 
 /** `work(start, count)` for every tile of `rows`, joined along `axis`. */
@@ -50,12 +54,12 @@ function biasRows(bias: tf.Tensor, start: number, count: number): tf.Tensor {
   return (bias.shape[2] as number) === 1 ? bias : tf.slice(bias, [0, 0, start, 0], [-1, -1, count, -1]);
 }
 
-function batched(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, bias?: tf.Tensor): tf.Tensor {
+function batched(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, maxScores: number, bias?: tf.Tensor): tf.Tensor {
   const [batch, queries, heads] = q.shape as [number, number, number, number];
   const keys = k.shape[1] as number;
   const byHead = (t: tf.Tensor): tf.Tensor => tf.transpose(t, [0, 2, 1, 3]);
   const [qh, kh, vh] = [byHead(q), byHead(k), byHead(v)];
-  const out = tiled(queries, tileRows(queries, batch * heads * keys), 2, (start, count) => {
+  const out = tiled(queries, tileRows(queries, batch * heads * keys, maxScores), 2, (start, count) => {
     const rows = count === queries ? qh : tf.slice(qh, [0, 0, start, 0], [-1, -1, count, -1]);
     const scores = tf.matMul(rows, kh, false, true);
     const biased = bias ? tf.add(scores, biasRows(bias, start, count)) : scores;
@@ -65,11 +69,11 @@ function batched(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, bias?: tf.Tensor): tf
 }
 
 /** The same with two-dimensional, untransposed products only: the one form that wasm multiplies fast. */
-function perHead(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, bias?: tf.Tensor): tf.Tensor {
+function perHead(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, maxScores: number, bias?: tf.Tensor): tf.Tensor {
   const [batch, queries, heads, width] = q.shape as [number, number, number, number];
   const keys = k.shape[1] as number;
   const valueWidth = v.shape[3] as number;
-  const tile = tileRows(queries, keys);
+  const tile = tileRows(queries, keys, maxScores);
   const images: tf.Tensor[] = [];
   for (let b = 0; b < batch; b++) {
     const flat = (t: tf.Tensor): tf.Tensor2D =>
