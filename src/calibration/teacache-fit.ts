@@ -79,8 +79,9 @@ export function fitPolynomial(points: readonly ChangePoint[], degree = DEGREE): 
   }
   // Powers of numbers in [0, 1] stay comparable; the scale is taken out of the coefficients again.
   const scale = Math.max(...points.map(p => p.input)) || 1;
-  const powers = new Matrix(points.map(p => Array.from({ length: degree + 1 }, (_, k) => (p.input / scale) ** k)));
-  // By singular values: few or equal points give the smallest coefficients, not a failure.
+  const terms = Math.min(degree + 1, points.length);
+  const powers = new Matrix(points.map(p => Array.from({ length: terms }, (_, k) => (p.input / scale) ** k)));
+  // By singular values: equal points give the smallest coefficients, not a failure.
   const solved = solve(powers, Matrix.columnVector(points.map(p => p.output)), true).to1DArray();
   const coefficients = solved.map((c, k) => c / scale ** k).reverse();
   const centre = mean(points.map(p => p.output));
