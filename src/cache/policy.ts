@@ -57,7 +57,7 @@ export interface CacheRun {
 /** A caching method with its settings. Holds no state: every run begins afresh. */
 export interface CachePolicy {
   readonly name: string;
-  /** Moves the noise levels of a run (the timestep adjustment); both ends stay. */
+  /** Moves the noise levels of a run (the timestep adjustment), or takes fewer of them; both ends stay. */
   adjust?(sigmas: readonly number[]): readonly number[];
   begin(run: RunInfo): CacheRun;
 }
