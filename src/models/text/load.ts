@@ -7,12 +7,16 @@ import { parseConfig } from '../registry';
 import type { PromptEncoder } from './prompt-encoder';
 import { textEncoderClass } from './registry';
 
-/** How a checkpoint becomes a store: all in memory, or streamed. */
-export type OpenStore = (source: TensorSource, table: ParameterTable, options: LoadOptions) => Promise<WeightStore>;
+/** How a checkpoint becomes a store: all in memory (`loadStore`), or streamed (`streamedStore`). */
+export type OpenStore = (
+  source: TensorSource,
+  table: ParameterTable,
+  options: LoadOptions & { readonly blocks: readonly string[] },
+) => Promise<WeightStore>;
 
 export interface LoadedTextEncoder {
   readonly encoder: PromptEncoder;
-  /** Releases the weights; the checkpoint stays open. */
+  /** Releases the weights. The checkpoint stays open, unless the store closes it. */
   dispose(): void;
 }
 
