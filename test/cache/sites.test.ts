@@ -1,0 +1,218 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { ertacache } from '../../src/cache/ertacache';
+import { type Evaluation, evaluateDenoiser, evaluateFunction } from '../../src/cache/evaluation';
+import { none } from '../../src/cache/none';
+import type { StepInfo } from '../../src/cache/policy';
+import { residualBranch } from '../../src/cache/residual';
+import { type SiteName, site, siteNames } from '../../src/cache/sites';
+import { UnsupportedError } from '../../src/errors';
+import type { Denoiser } from '../../src/models/denoiser';
+import type { Job, Pipeline } from '../../src/pipelines/pipeline';
+import { sampleLoop } from '../../src/pipelines/sample-loop';
+import { describeOnBackends } from '../support/backends';
+import { maxAbsDifference } from '../support/golden';
+import { toyPipeline } from '../support/toy-pipeline';
+
+/** `x + (v - x)` is off from `v` by an ulp of the larger of the two; latents and outputs stay below 8. */
+const ADDED_BACK = 1e-6;
+/** The same on the token stream, then carried through the head's norm and product. */
+const ADDED_BACK_INSIDE = 2e-5;
+
+const step = (index: number): StepInfo => ({ index, steps: 4, sigma: 1 - index / 4, sigmaNext: 1 - (index + 1) / 4 });
+
+describeOnBackends('sites', () => {
+  let pipeline: Pipeline;
+  let job: Job;
+  beforeAll(async () => {
+    pipeline = toyPipeline();
+    job = await pipeline.prepare({ prompts: ['red heart', 'lion'], seeds: [1, 2], steps: 4, guidance: 1 });
+  });
+  afterAll(() => {
+    job.release();
+    pipeline.dispose();
+  });
+
+  /** What `work` makes of an evaluation at a latent and time; the evaluation is released. */
+  async function at<T>(sample: tf.Tensor, time: number, work: (e: Evaluation) => Promise<T> | T): Promise<T> {
+    const { model, context } = job.branches[0]!;
+    const evaluation = evaluateDenoiser(model as Denoiser, sample, time, context);
+    try {
+      return await work(evaluation);
+    } finally {
+      evaluation.release();
+    }
+  }
+
+  test.each(siteNames)('%s: what is rebuilt where it was captured is the output itself', async name => {
+    const before = tf.memory().numTensors;
+    const [truth, captured] = [
+      await at(job.latents, 700, e => e.compute()),
+      await at(job.latents, 700, e => site(name).capture(e)),
+    ];
+    const rebuilt = await at(job.latents, 700, e => site(name).rebuild(e, captured.kept));
+    expect([...captured.output.dataSync()]).toEqual([...truth.dataSync()]);
+    const tolerance = { hidden: ADDED_BACK_INSIDE, output: ADDED_BACK, velocity: 0 }[name];
+    expect(maxAbsDifference(rebuilt.dataSync(), truth.dataSync())).toBeLessThanOrEqual(tolerance);
+    tf.dispose([truth, rebuilt, captured.output, captured.kept]);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  test('velocity gives the old output at any other state, output moves with the latent, hidden sees the time', async () => {
+    const moved = tf.tidy(() => tf.mul(job.latents, 0.9));
+    for (const name of siteNames) {
+      const { output, kept } = await at(job.latents, 700, e => site(name).capture(e));
+      const later = await at(moved, 600, e => site(name).rebuild(e, kept));
+      const sameTime = await at(moved, 700, e => site(name).rebuild(e, kept));
+      const change = (a: tf.Tensor, b: tf.Tensor): number => maxAbsDifference(a.dataSync(), b.dataSync());
+      if (name === 'velocity') expect(change(later, output)).toBe(0);
+      if (name === 'output') {
+        const expected = tf.tidy(() => tf.add(output, tf.sub(moved, job.latents)));
+        expect(change(later, expected)).toBeLessThan(ADDED_BACK);
+        expected.dispose();
+      }
+      // The head is told the time; the other two sites never ask the model again.
+      if (name === 'hidden') expect(change(later, sameTime)).toBeGreaterThan(1e-3);
+      else expect(change(later, sameTime)).toBe(0);
+      tf.dispose([output, kept, later, sameTime]);
+    }
+    moved.dispose();
+  });
+
+  test('hidden rebuilds without running a block', async () => {
+    const { output, kept } = await at(job.latents, 700, e => site('hidden').capture(e));
+    const spent = await at(job.latents, 650, e => {
+      site('hidden').rebuild(e, kept).dispose();
+      return e.spent();
+    });
+    expect(spent).toBe(0);
+    tf.dispose([output, kept]);
+  });
+
+  test('hidden asks for a model in three parts, and says so; the others take any function', async () => {
+    const evaluation = evaluateFunction(job.latents, x => x.clone());
+    await expect(site('hidden').capture(evaluation)).rejects.toThrow(UnsupportedError);
+    await expect(site('hidden').capture(evaluation)).rejects.toThrow('single function');
+    for (const name of ['output', 'velocity'] as const) {
+      const { output, kept } = await site(name).capture(evaluation);
+      tf.dispose([output, kept]);
+    }
+  });
+
+  describe('the residual branch', () => {
+    test('computes where nothing is kept yet, whatever it was told', async () => {
+      const branch = residualBranch({ site: site('velocity'), decide: () => 'reuse' });
+      const first = await at(job.latents, 1000, e => branch.evaluate(step(0), e));
+      const second = await at(job.latents, 750, e => branch.evaluate(step(1), e));
+      expect([first.decision, second.decision]).toEqual(['compute', 'reuse']);
+      tf.dispose([first.output, second.output]);
+      branch.dispose();
+    });
+
+    test('holds one residual however long it runs, says its bytes, and lets go of it', async () => {
+      const before = tf.memory();
+      const branch = residualBranch({ site: site('output'), decide: () => 'compute' });
+      expect(branch.bytes()).toBe(0);
+      for (let i = 0; i < 3; i++) {
+        (await at(job.latents, 900 - i, e => branch.evaluate(step(i), e))).output.dispose();
+        expect(branch.bytes()).toBe(job.latents.size * 4);
+        expect(tf.memory().numTensors).toBe(before.numTensors + 1);
+      }
+      branch.dispose();
+      expect(branch.bytes()).toBe(0);
+      expect(tf.memory().numTensors).toBe(before.numTensors);
+    });
+
+    test('with first-order prediction continues a straight line exactly', async () => {
+      const slope = tf.onesLike(job.latents);
+      const branch = residualBranch({
+        site: site('velocity'),
+        decide: ({ index }) => (index < 2 ? 'compute' : 'reuse'),
+        predictor: {
+          depth: 2,
+          predict: ([last, before]) => tf.tidy(() => tf.add(last!.value, tf.sub(last!.value, before!.value))),
+        },
+      });
+      const values: number[] = [];
+      for (let i = 0; i < 3; i++) {
+        const line = evaluateFunction(job.latents, () => tf.mul(slope, i + 1));
+        const { output } = await branch.evaluate(step(i), line);
+        values.push(output.dataSync()[0]!);
+        output.dispose();
+      }
+      expect(values).toEqual([1, 2, 3]);
+      branch.dispose();
+      slope.dispose();
+    });
+  });
+
+  describe('the ertacache policy', () => {
+    const reused = [false, true, true, false];
+    const settings = (name: SiteName) => ({
+      reused,
+      site: name,
+      timestep: { form: 'off' as const, phi: [] },
+      rectify: { form: 'off' as const },
+    });
+    const run = async (of: Job, policy = ertacache(settings('hidden'))) => {
+      const { latents, steps } = await sampleLoop({ ...of, solver: of.solver() }, policy);
+      const values = latents.dataSync<'float32'>();
+      latents.dispose();
+      return { values, steps };
+    };
+
+    test.each(siteNames)('%s: decides as its schedule says, and reused steps cost no block', async name => {
+      const { steps } = await run(job, ertacache(settings(name)));
+      expect(steps.map(s => s.decisions)).toEqual([['compute'], ['reuse'], ['reuse'], ['compute']]);
+      expect(steps.map(s => s.forwards)).toEqual([1, 0, 0, 1]);
+    });
+
+    test('with nothing reused equals no cache to the bit', async () => {
+      const all = await run(job, ertacache({ ...settings('velocity'), reused: reused.map(() => false) }));
+      expect([...all.values]).toEqual([...(await run(job, none())).values]);
+    });
+
+    test('refuses to reuse the first step', () => {
+      expect(() => ertacache({ ...settings('hidden'), reused: [true, false] })).toThrow('first step');
+    });
+
+    test('refuses a run of another number of steps, before and when it begins', () => {
+      const policy = ertacache(settings('hidden'));
+      expect(() => policy.adjust!([1, 0.5, 0])).toThrow('for 4 steps, and this run has 2');
+      expect(() => policy.begin({ steps: 5, sigmas: [1, 0.8, 0.6, 0.4, 0.2, 0] })).toThrow('this run has 5');
+    });
+
+    test('applies a rectification at the steps it has coefficients for, and at reused ones only', async () => {
+      const before = tf.memory().numTensors;
+      const seen: number[][] = [];
+      const policy = ertacache({
+        ...settings('velocity'),
+        rectify: { form: 'lsq', steps: [{ one: 5 }, { one: 7 }, null, { one: 9 }] },
+      });
+      const solver = job.solver();
+      const watched: typeof solver = {
+        ...solver,
+        step(index, output, sample) {
+          seen.push([output.dataSync()[0]!, output.dataSync()[1]!]);
+          return solver.step(index, output, sample);
+        },
+      };
+      const { latents } = await sampleLoop({ ...job, solver: watched }, policy);
+      latents.dispose();
+      expect(seen[1]).toEqual([7, 7]);
+      expect(seen[2]).toEqual(seen[0]);
+      expect(seen[3]).not.toEqual([9, 9]);
+      expect(tf.memory().numTensors).toBe(before);
+    });
+
+    test('rows of a batch do not touch each other', async () => {
+      const { values } = await run(job);
+      for (const [row, prompt] of ['red heart', 'lion'].entries()) {
+        const alone = await pipeline.prepare({ prompts: [prompt], seeds: [row + 1], steps: 4, guidance: 1 });
+        const own = (await run(alone)).values;
+        // The same sums in other shapes of product, over four steps.
+        expect(maxAbsDifference(own, values.slice(row * own.length, (row + 1) * own.length))).toBeLessThan(1e-4);
+        alone.release();
+      }
+    });
+  });
+});
