@@ -1,8 +1,9 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { packageRoot } from '../package-root';
-import { type Policy, type PolicyUse, requireFits } from './policy-data';
+import { type Policy, type PolicyUse, requireFits, reusedOf } from './policy-data';
 import { policyHash, readPolicy } from './policy-file';
+import { computedSteps } from './walk';
 
 /** The method that `auto` takes. */
 export const DEFAULT_METHOD = 'ertacache';
@@ -17,14 +18,14 @@ async function shippedPolicies(): Promise<string[]> {
     .map(name => join(folder, name));
 }
 
-/** The shipped default policy that fits a run, if there is one. */
+/** The shipped default policy that fits a run, if there is one; of several budgets the most faithful. */
 export async function defaultPolicy(use: PolicyUse): Promise<Policy | undefined> {
-  for (const path of await shippedPolicies()) {
-    const policy = await readPolicy(path);
-    if (policy.data.name === DEFAULT_METHOD && fits(policy, use)) return policy;
-  }
-  return undefined;
+  const policies = await Promise.all((await shippedPolicies()).map(readPolicy));
+  const fitting = policies.filter(policy => policy.data.name === DEFAULT_METHOD && fits(policy, use));
+  return fitting.sort((a, b) => computedOf(b) - computedOf(a))[0];
 }
+
+const computedOf = ({ data }: Policy): number => computedSteps(reusedOf(data.schedule));
 
 /** The shipped policy with this hash, if there is one. */
 export async function policyByHash(hash: string): Promise<Policy | undefined> {

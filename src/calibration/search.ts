@@ -18,7 +18,7 @@ export interface SearchOptions extends Omit<FitOptions, 'reused' | 'sigmas'> {
   readonly trials?: number;
 }
 
-export const DEFAULT_TRIALS = 48;
+export const DEFAULT_TRIALS = 24;
 
 /** Tilts of the weight over time that shortest paths are tried with. */
 const TILTS = [0, 0.5, 1, 1.5, 2];
@@ -83,6 +83,8 @@ async function shortestPaths(references: readonly Reference[], computed: number)
   return TILTS.map(tilt => shortestSchedule(sigmas.length - 1, computed, reuseCost(distances, sigmas, tilt)));
 }
 
+/** How much worse one half of the pairs may get where the whole gets better, in dB. */
+const HALF_SLACK_DB = 0.3;
 /** Temperature at the start, in dB; it falls to nothing over the trials. */
 const HEAT_DB = 0.3;
 
@@ -99,7 +101,7 @@ async function anneal(start: Judged, judge: (reused: readonly boolean[]) => Prom
     const heat = HEAT_DB * (1 - trial / trials);
     const gain = judged.quality - current.quality;
     if (gain > 0 || random.uniformDouble() < Math.exp(gain / Math.max(heat, 1e-9))) current = judged;
-    const better = judged.quality > best.quality && judged.halves.every((h, i) => h >= best.halves[i]! - 0.1);
+    const better = judged.quality > best.quality && judged.halves.every((h, i) => h >= best.halves[i]! - HALF_SLACK_DB);
     if (better) best = judged;
   }
   return best;
