@@ -18,3 +18,10 @@ export function numberBetween(least: number, most = Number.POSITIVE_INFINITY): (
     throw new InvalidArgumentError(`It must be a number, ${range}.`);
   };
 }
+
+/** A height and a width such as `480x832`. */
+export function pixelSize(text: string): { height: number; width: number } {
+  const [, height, width] = /^([1-9]\d{0,4})x([1-9]\d{0,4})$/i.exec(text) ?? [];
+  if (height && width) return { height: Number(height), width: Number(width) };
+  throw new InvalidArgumentError('It must be a height and a width in pixels, such as 480x832.');
+}

@@ -1,8 +1,17 @@
+import { existsSync } from 'node:fs';
 import { Command } from 'commander';
+import { UsageError } from '../../errors';
+import { preset, presetNames } from '../../models/presets';
+import { modelClassNames } from '../../models/registry';
+import { type Requirements, requirements } from '../../models/requirements';
+import type { Demand, Size } from '../../models/workload';
 import { type ComponentDescription, describeModel, type ModelDescription } from '../../weights/describe';
+import type { ModelComponent } from '../../weights/model-folder';
 import { modelWithKnownNames } from '../../weights/names/known-names';
-import { openModel } from '../../weights/open-model';
+import { type OpenModel, openModel } from '../../weights/open-model';
+import { pixelSize, wholeNumber } from '../parse';
 import { knownTables } from './known-tables';
+import { requirementLines } from './requirement-lines';
 import { bytesText, countText } from './units';
 
 interface Options {
@@ -11,30 +20,73 @@ interface Options {
   config?: string;
   values?: boolean;
   unchecked: boolean;
+  size?: Pick<Size, 'height' | 'width'>;
+  frames?: number;
 }
 
-/** `ertacache info`: what a model on disk holds, and whether it is whole. */
+/** `ertacache info`: what a model on disk or a published model is, and whether this machine can run it. */
 export function infoCommand(): Command {
   return new Command('info')
-    .description('check a model on disk and say what it holds')
-    .argument('<path>', 'a model folder, a pipeline folder, a converted model or a .safetensors file')
+    .description('say what a model is and what it needs, and check that one on disk is whole')
+    .argument('<model>', `a folder, a converted model, a .safetensors file, or one of ${presetNames().join(', ')}`)
     .option('--json', 'print JSON', false)
+    .option('--size <HxW>', 'reckon with pictures of this size, in pixels', pixelSize)
+    .option('--frames <n>', 'reckon with this many frames', wholeNumber(1))
     .option('--variant <name>', 'take the weight files of this variant, such as fp16')
     .option('--config <file>', 'the config.json of a single .safetensors file')
     .option('--values', 'check every value, also in models over 1 GiB')
     .option('--no-values', 'read headers only')
     .option('--unchecked', 'also take model classes that ertacache does not know', false)
     .exitOverride()
-    .action(async (path: string, { json, variant, config, values, unchecked }: Options) => {
-      const opened = await openModel(path, { variant, config });
-      try {
-        const model = modelWithKnownNames(opened, knownTables);
-        const description = await describeModel(model, { tableOf: knownTables, values, unchecked });
-        console.log(json ? JSON.stringify(description, null, 2) : text(description));
-      } finally {
-        await opened.close();
-      }
+    .action(async (name: string, options: Options) => {
+      const isPreset = presetNames().includes(name) && !existsSync(name);
+      const lines = isPreset ? describePreset(name, options) : await describeFiles(name, options);
+      console.log(lines);
     });
+}
+
+const demandOf = ({ size, frames }: Options): Demand => ({ ...size, frames });
+
+function describePreset(name: string, options: Options): string {
+  const { title, transformer } = preset(name);
+  const needs = requirements(transformer._class_name, transformer, demandOf(options));
+  if (options.json) return JSON.stringify({ preset: name, title, ...needs }, null, 2);
+  const heading = `${name} (${title}): ${needs.className}, ${countText(needs.parameters, 'parameter')}`;
+  return [heading, ...requirementLines(needs)].join('\n');
+}
+
+async function describeFiles(path: string, options: Options): Promise<string> {
+  const { json, variant, config, values, unchecked } = options;
+  const opened = await openModel(path, { variant, config });
+  try {
+    const model = modelWithKnownNames(opened, knownTables);
+    const description = await describeModel(model, { tableOf: knownTables, values, unchecked });
+    const transformer = [...model.components.values()].find(({ className }) => modelClassNames().includes(className));
+    // Small models paint pixels themselves: sizes of the large ones do not apply to them.
+    const reckoned = transformer && isLatentModel(model) ? transformer : undefined;
+    const needs = reckoned && needsOf(reckoned, options);
+    if (json) return JSON.stringify({ ...description, ...(needs && { needs }) }, null, 2);
+    return [text(description), ...(needs ? [`to run the ${needs.className}:`, ...requirementLines(needs)] : [])].join(
+      '\n',
+    );
+  } finally {
+    await opened.close();
+  }
+}
+
+/** Unless a size was asked for, a model that cannot draw the usual one is described without. */
+function needsOf({ className, config }: ModelComponent, options: Options): Requirements | undefined {
+  try {
+    return requirements(className, config, demandOf(options));
+  } catch (error) {
+    if (error instanceof UsageError && !options.size && options.frames === undefined) return undefined;
+    throw error;
+  }
+}
+
+/** A `pipeline.json` is that of a model of this project's own, which has its own geometry. */
+function isLatentModel(model: OpenModel): boolean {
+  return !model.files.includes('pipeline.json');
 }
 
 const KINDS: Record<ModelDescription['kind'], string> = {

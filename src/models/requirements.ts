@@ -1,0 +1,78 @@
+import { availableMemory, totalMemory } from '../engine/memory';
+import { parameterCount } from '../weights/parameters';
+import { countFlops, type Flops } from './flops';
+import { modelClass, parseConfig } from './registry';
+import { type Demand, type Size, workload } from './workload';
+
+/** Room that a way of running needs, and whether this machine has it. */
+export interface Need {
+  readonly bytes: number;
+  readonly fits: boolean;
+}
+
+/** What a transformer asks of a machine, told from its configuration alone. */
+export interface Requirements {
+  readonly className: string;
+  readonly parameters: number;
+  /** The weights alone. */
+  readonly bytes: { readonly float32: number; readonly bfloat16: number; readonly float16: number };
+  readonly size: Size;
+  readonly tokens: number;
+  readonly textTokens: number;
+  readonly flops: Flops;
+  readonly memory: {
+    readonly total: number;
+    readonly available: number;
+    /** Estimate of what a forward pass needs beside the weights. */
+    readonly activations: number;
+    /** All weights in memory as float32. */
+    readonly resident: Need;
+    /** One block in memory as float32, two as they are stored (two bytes a value). */
+    readonly offload: Need;
+  };
+}
+
+/** The process itself with TensorFlow's library, and what a load holds for a moment. */
+const BASE = 0.6e9;
+/** Tokens × channels that exist at one time inside a block, counted in tensors of that size. */
+const LIVE_TENSORS = 12;
+/** Tiles of attention scores that exist at one time: scores, their exponentials, their shares. */
+const SCORE_BYTES = 3 * 4 * 32 * 1024 * 1024;
+
+/** @throws UsageError when the model cannot draw the size, ConfigError when the configuration is none of the class's */
+export function requirements(className: string, config: unknown, demand: Demand = {}): Requirements {
+  const known = modelClass(className);
+  const parsed = parseConfig(known.schema, config, `The configuration of ${className}`);
+  const table = known.parameters(parsed);
+  const blocks = known.blockNames(parsed);
+  const work = workload(className, parsed, demand);
+
+  const parameters = parameterCount(table);
+  const inBlock = blocks.map(block => parameterCount(table.filter(({ name }) => name.startsWith(`${block}.`))));
+  const outside = parameters - inBlock.reduce((a, b) => a + b, 0);
+  const largest = Math.max(0, ...inBlock);
+  const sequence = work.tokens + work.textTokens;
+  const activations = 4 * LIVE_TENSORS * sequence * work.width + Math.min(SCORE_BYTES, 12 * sequence * sequence);
+
+  const [total, available] = [totalMemory(), availableMemory()];
+  const need = (weights: number): Need => {
+    const bytes = BASE + activations + weights;
+    return { bytes, fits: bytes <= total };
+  };
+  return {
+    className,
+    parameters,
+    bytes: { float32: 4 * parameters, bfloat16: 2 * parameters, float16: 2 * parameters },
+    size: work.size,
+    tokens: work.tokens,
+    textTokens: work.textTokens,
+    flops: countFlops(table, work, blocks),
+    memory: {
+      total,
+      available,
+      activations,
+      resident: need(4 * parameters),
+      offload: need(4 * outside + 4 * largest + 2 * 2 * largest),
+    },
+  };
+}
