@@ -11,6 +11,7 @@ import { runTextCleaning } from './text-cleaning';
 import { runTextEncoder } from './text-encoders';
 import { runTokenizer } from './tokenizers';
 import { runTransformer } from './transformers';
+import { runAutoencoder } from './vaes';
 
 /** One output compared with the reference. */
 export interface Comparison {
@@ -38,6 +39,7 @@ export interface CaseReport {
 const runners: Readonly<Record<string, CaseRunner>> = {
   transformers: runTransformer,
   schedulers: runScheduler,
+  vaes: runAutoencoder,
   caches: runCache,
   checkpoints: runCheckpoint,
   metrics: runMetrics,
