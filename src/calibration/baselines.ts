@@ -1,11 +1,11 @@
 import type { ModelFacts } from '../cache/registry';
 import type { Job, Pipeline } from '../pipelines/pipeline';
 import type { LoopOptions } from '../pipelines/sample-loop';
+import { inTurn } from './in-turn';
 import { ratioRecord } from './magcache-ratios';
 import { observeRuns, pairsOf, together } from './observe';
 import type { Pair } from './policy-data';
 import { changeRecord, fitPolynomial, type PolynomialFit } from './teacache-fit';
-import { inTurn } from './walk';
 
 /** What the baselines need to know of a model, and how well the polynomial fits. */
 export interface BaselineFacts extends ModelFacts {

@@ -10,6 +10,7 @@ import {
   type RectifyForm,
 } from '../cache/rectify';
 import type { Site } from '../cache/sites';
+import { inTurn } from './in-turn';
 import { affineFit, normalEquations } from './least-squares';
 import { type Reference, referenceAt } from './reference';
 import {
@@ -23,7 +24,6 @@ import {
   rowNorms,
   type Want,
 } from './rehearsal';
-import { inTurn } from './walk';
 
 export interface FitOptions {
   readonly site: Site;
@@ -32,6 +32,7 @@ export interface FitOptions {
   /** Noise levels to follow; the base schedule unless given. */
   readonly sigmas?: readonly number[];
   readonly signal?: AbortSignal;
+  /** Called after every step that cost a forward pass. */
   readonly onStep?: () => void | Promise<void>;
 }
 
@@ -63,7 +64,8 @@ async function follow(
       } finally {
         looks.forEach(releaseLook);
       }
-      await options.onStep?.();
+      // Forward passes are what is counted, and a step that was only guessed cost none.
+      if (looks[0]?.truth) await options.onStep?.();
     }
     return (await inTurn(runs, (run, r) => rowErrors(run.sample(), references[r]!.samples.at(-1)!))).flat();
   } finally {

@@ -3,8 +3,8 @@ import { reuseLast } from '../cache/predictor';
 import type { Site } from '../cache/sites';
 import { NumericError } from '../errors';
 import type { Job } from '../pipelines/pipeline';
+import { inTurn } from './in-turn';
 import { rehearse, releaseLook, rowNorms } from './rehearsal';
-import { inTurn } from './walk';
 
 /** The uncached run of one job: the trajectory that caching should keep to. */
 export interface Reference {

@@ -1,6 +1,7 @@
 import type { Predictor } from '../cache/predictor';
 import type { Site } from '../cache/sites';
 import { PolicyError } from '../errors';
+import { inTurn } from './in-turn';
 import type { Reference } from './reference';
 import { type Look, lookAll, mean, rehearse, releaseLook, rowDistances } from './rehearsal';
 
@@ -105,11 +106,4 @@ function filledUp(schedule: Schedule, computed: number): Schedule {
   const worstFirst = reused.flatMap((r, i) => (r ? [i] : [])).sort((a, b) => schedule.errors[b]! - schedule.errors[a]!);
   for (const i of worstFirst.slice(0, computed - computedSteps(reused))) reused[i] = false;
   return { ...schedule, reused };
-}
-
-/** One after the other: jobs share one backend, and their memory should not pile up. */
-export async function inTurn<T, R>(items: readonly T[], work: (item: T, index: number) => Promise<R>): Promise<R[]> {
-  const results: R[] = [];
-  for (const [i, item] of items.entries()) results.push(await work(item, i));
-  return results;
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { describeChoice, selectBackend } from '../engine/select';
 import type { BackendRequest, EngineChoice } from '../engine/types';
-import type { GlobalOptions } from './program';
+import type { GlobalOptions } from './global-options';
 
 /** Starts the backend that the command line asks for and says on stderr which it is. */
 export async function startBackend(command: Command): Promise<EngineChoice> {

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import { Command, CommanderError, Option } from 'commander';
 import { ErtaError } from '../errors';
+import { benchCommand } from './commands/bench';
 import { calibrateCommand } from './commands/calibrate';
 import { convertCommand } from './commands/convert';
 import { demoCommand } from './commands/demo';
@@ -11,12 +12,6 @@ import { inspectCommand } from './commands/inspect';
 import { metricsCommand } from './commands/metrics';
 import { sampleCommand } from './commands/sample';
 import { verifyCommand } from './commands/verify';
-
-/** Options that every command takes; read them with `command.optsWithGlobals<GlobalOptions>()`. */
-export interface GlobalOptions {
-  backend: string;
-  verbose: boolean;
-}
 
 function program(): Command {
   return new Command('ertacache')
@@ -32,6 +27,7 @@ function program(): Command {
     .addCommand(sampleCommand())
     .addCommand(calibrateCommand())
     .addCommand(demoCommand())
+    .addCommand(benchCommand())
     .addCommand(convertCommand())
     .addCommand(doctorCommand())
     .addCommand(engineCommand())

@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { type BackendReport, type DoctorReport, examineMachine } from '../../engine/doctor';
 import { formatBytes } from '../../engine/memory';
 import type { BackendRequest } from '../../engine/types';
-import type { GlobalOptions } from '../program';
+import type { GlobalOptions } from '../global-options';
 
 function backendLine({ kind, source, usable, version, gflops, reason }: BackendReport, chosen: boolean): string {
   const state = usable ? `${version ?? ''}`.padEnd(10) : 'no';

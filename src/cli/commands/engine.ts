@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { linkEngine, unlinkEngine } from '../../engine/link/link';
-import type { GlobalOptions } from '../program';
+import type { GlobalOptions } from '../global-options';
 
 function linkCommand(): Command {
   return new Command('link')
