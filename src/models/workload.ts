@@ -36,8 +36,9 @@ export interface Workload {
   /** Image or video tokens, and text tokens. */
   readonly tokens: number;
   readonly textTokens: number;
-  /** Channels of a token. */
+  /** Channels of a token, and the heads that they are parted into. */
   readonly width: number;
+  readonly heads: number;
   /** How many rows meet the weight matrix of this name. */
   rows(parameter: string): number;
   /** What the block of this name attends to. */
@@ -105,6 +106,7 @@ function flux(c: FluxConfig, size: Size, textTokens = TEXT_TOKENS): Workload {
     tokens,
     textTokens,
     width,
+    heads: c.num_attention_heads,
     rows: byName(
       [
         [/^time_text_embed\.|\.norm1?(_context)?\.linear\.|^norm_out\./, 1],
@@ -131,6 +133,7 @@ function wan(c: WanConfig, size: Size, textTokens = TEXT_TOKENS): Workload {
     tokens,
     textTokens,
     width,
+    heads: c.num_attention_heads,
     rows: byName(
       [
         [/\.time_embedder\.|\.time_proj\./, 1],
@@ -159,6 +162,7 @@ function cogVideoX(c: CogVideoXConfig, size: Size, textTokens = c.max_text_seq_l
     tokens,
     textTokens,
     width,
+    heads: c.num_attention_heads,
     rows: byName(
       [
         [/^time_embedding\.|\.norm[12]\.linear\.|^norm_out\./, 1],
@@ -173,6 +177,9 @@ function cogVideoX(c: CogVideoXConfig, size: Size, textTokens = c.max_text_seq_l
 
 function openSora(c: OpenSoraConfig, size: Size, textTokens = c.model_max_length): Workload {
   requireMultiple(size, [LATENT_PIXELS, LATENT_PIXELS], 'Open-Sora');
+  if (size.frames !== 1 && size.frames < 17) {
+    throw new UsageError(`Open-Sora draws 1 frame, or at least 17; ${size.frames} were asked for.`);
+  }
   // Its autoencoder takes 17 frames at a time and makes 5 of them.
   const frames = size.frames === 1 ? 1 : Math.floor(size.frames / 17) * 5 + Math.ceil((size.frames % 17) / 4);
   const latent = [frames, size.height / LATENT_PIXELS, size.width / LATENT_PIXELS];
@@ -191,6 +198,7 @@ function openSora(c: OpenSoraConfig, size: Size, textTokens = c.model_max_length
     tokens,
     textTokens,
     width,
+    heads: c.num_heads,
     rows: byName(
       [
         [/^t_embedder\.|^fps_embedder\.|^t_block\./, 1],

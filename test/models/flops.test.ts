@@ -153,6 +153,7 @@ test.each([
   ['wan2.1-t2v-1.3b', { frames: 82 }, '81 frames'],
   ['cogvideox-2b', { width: 8 }, '480x16'],
   ['opensora-1.2', { width: 427 }, '480x424'],
+  ['opensora-1.2', { frames: 16 }, undefined],
 ])('%s cannot draw %j', (name, demand, hint) => {
   const { transformer } = preset(name);
   const failing = (): unknown => workload(transformer._class_name, transformer, demand);

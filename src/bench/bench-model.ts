@@ -1,0 +1,255 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { none } from '../cache/none';
+import { uniform } from '../cache/uniform';
+import { peakMemory } from '../engine/memory';
+import type { Denoiser } from '../models/denoiser';
+import { attentionFlops, countFlops } from '../models/flops';
+import type { LoadedDenoiser } from '../models/load-denoiser';
+import { modelClass, parseConfig } from '../models/registry';
+import { forward } from '../models/run';
+import { type Demand, type Size, type Workload, workload } from '../models/workload';
+import { attention } from '../nn/attention';
+import { release } from '../nn/scope';
+import type { Job } from '../pipelines/pipeline';
+import { scheduleText } from '../pipelines/sample';
+import { sampleLoop } from '../pipelines/sample-loop';
+import { syntheticStore } from '../weights/memory-store';
+import { parameterCount } from '../weights/parameters';
+import { syntheticCondition, syntheticJob, syntheticLatents } from './synthetic-job';
+import { matMulRate, median, settle, timed } from './timing';
+
+/** A transformer's class and configuration. */
+export interface Described {
+  readonly className: string;
+  readonly config: unknown;
+}
+
+/** Time, work and speed of one thing that was run several times. */
+export interface Rate {
+  readonly seconds: number;
+  readonly flops: number;
+  readonly flopsPerSecond: number;
+  /** Of what the backend's plain matrix product reaches in the same process. */
+  readonly shareOfMatMul: number;
+}
+
+/** A cached run beside an uncached one. */
+export interface RunComparison {
+  readonly steps: number;
+  readonly computed: number;
+  /** `#` computed, `.` reused. */
+  readonly schedule: string;
+  readonly seconds: { readonly uncached: number; readonly cached: number };
+  readonly speedup: number;
+  /** Medians of single steps. */
+  readonly stepSeconds: { readonly uncached: number; readonly computed: number; readonly reused: number };
+  /** What caching adds to a step that is computed. */
+  readonly overheadSeconds: number;
+  readonly cacheBytes: number;
+}
+
+export interface BenchReport {
+  readonly className: string;
+  readonly parameters: number;
+  readonly weightBytes: number;
+  readonly loadSeconds: number;
+  /** Blocks that were there, and those of the published model. */
+  readonly blocks: number;
+  readonly allBlocks: number;
+  readonly size: Size;
+  readonly tokens: number;
+  readonly textTokens: number;
+  readonly runs: number;
+  readonly matMulFlopsPerSecond: number;
+  readonly attention: Rate;
+  readonly block: Rate;
+  readonly forward: Rate;
+  readonly comparison?: RunComparison;
+  /** Largest resident size of the process after loading, and in all. */
+  readonly peakBytes: { readonly loaded: number; readonly all: number };
+}
+
+export interface BenchOptions {
+  readonly demand?: Demand;
+  /** How often things are timed; the median counts. */
+  readonly runs?: number;
+  /** Also compares whole runs: a uniform schedule that reuses this share of the steps, and an uncached one. */
+  readonly comparison?: { readonly steps: number; readonly share: number; readonly scheduler: Scheduler };
+  /** Told what is being done. */
+  readonly onProgress?: (what: string) => void;
+}
+
+type Scheduler = { readonly _class_name: string };
+
+/** How deep a class's models are, by the names in their configurations. */
+const DEPTHS = ['num_layers', 'num_single_layers', 'depth'] as const;
+
+/** The same model with at most `blocks` blocks of every kind. */
+export function shortened({ className, config }: Described, blocks: number): Described {
+  const parsed = parseConfig(modelClass(className).schema, config, className) as Record<string, unknown>;
+  const depths = DEPTHS.filter(key => typeof parsed[key] === 'number');
+  return {
+    className,
+    config: { ...parsed, ...Object.fromEntries(depths.map(key => [key, Math.min(blocks, parsed[key] as number)])) },
+  };
+}
+
+/** A transformer of this configuration with made-up weights. */
+export function syntheticDenoiser({ className, config }: Described, seed = 1): LoadedDenoiser {
+  const known = modelClass(className);
+  const parsed = parseConfig(known.schema, config, className);
+  const table = known.parameters(parsed);
+  const store = syntheticStore(table, seed, known.blockNames(parsed));
+  const denoiser = known.create(parsed, store);
+  return { denoiser, parameters: parameterCount(table), bytes: store.bytes, className, config: parsed };
+}
+
+/**
+ * Times a transformer on the active backend: its forward pass, one block and the attention of it, and, where it is
+ * asked for, a cached run beside an uncached one. The model stays the caller's.
+ * @param load makes or loads the model
+ * @param published the configuration before it was shortened
+ */
+export async function benchModel(
+  load: () => Promise<LoadedDenoiser>,
+  published: Described,
+  { demand = {}, runs = 3, comparison, onProgress = () => {} }: BenchOptions = {},
+): Promise<BenchReport> {
+  onProgress('matrix product');
+  const rate = matMulRate();
+  onProgress('loading');
+  const started = performance.now();
+  const loaded = await load();
+  const loadSeconds = (performance.now() - started) / 1000;
+  const peakLoaded = peakMemory();
+  const { denoiser, className, config } = loaded;
+  try {
+    const known = modelClass(className);
+    const work = workload(className, config, demand);
+    const names = known.blockNames(config);
+    const flops = countFlops(known.parameters(config), work, names);
+    const rated = (seconds: number, count: number): Rate => ({
+      seconds,
+      flops: count,
+      flopsPerSecond: count / seconds,
+      shareOfMatMul: count / seconds / rate,
+    });
+
+    onProgress('attention');
+    const first = names[0] as string;
+    const attended = rated(attentionSeconds(work, first, runs), attentionFlops(work, first));
+    onProgress('forward pass');
+    const times = await forwardTimes(denoiser, { className, config, work }, runs);
+    const compared = comparison && (await compareRuns(denoiser, { className, config }, work, comparison, onProgress));
+    return {
+      className,
+      parameters: loaded.parameters,
+      weightBytes: loaded.bytes,
+      loadSeconds,
+      blocks: names.length,
+      allBlocks: known.blockNames(parseConfig(known.schema, published.config, className)).length,
+      size: work.size,
+      tokens: work.tokens,
+      textTokens: work.textTokens,
+      runs,
+      matMulFlopsPerSecond: rate,
+      attention: attended,
+      block: rated(times.block, flops.blocks / names.length),
+      forward: rated(times.forward, flops.forward),
+      ...(compared && { comparison: compared }),
+      peakBytes: { loaded: peakLoaded, all: peakMemory() },
+    };
+  } finally {
+    denoiser.weights.dispose();
+  }
+}
+
+/** Seconds of all attention of one block, on random queries, keys and values. */
+function attentionSeconds(work: Workload, block: string, runs: number): number {
+  return work.attention(block).reduce((sum, { count, queries, keys }) => {
+    const made = (tokens: number): tf.Tensor => tf.randomNormal([count, tokens, work.heads, work.width / work.heads]);
+    const [q, k, v] = [made(queries), made(keys), made(keys)];
+    const seconds = median(timed(runs, () => attention(q, k, v)));
+    tf.dispose([q, k, v]);
+    return sum + seconds;
+  }, 0);
+}
+
+/** Median seconds of a forward pass and of one of its blocks. One pass more than `runs` is made, which does not count. */
+async function forwardTimes(
+  model: Denoiser,
+  inputs: { className: string; config: unknown; work: Workload },
+  runs: number,
+): Promise<{ forward: number; block: number }> {
+  const condition = syntheticCondition(inputs, [1]);
+  const latent = syntheticLatents(inputs, [1]);
+  const context = model.prepare(condition, latent.shape);
+  release(condition);
+  const [passes, blocks]: [number[], number[]] = [[], []];
+  try {
+    for (let run = runs > 1 ? -1 : 0; run < runs; run++) {
+      const started = performance.now();
+      let last: number | undefined;
+      const output = await forward(model, latent, 500, context, {
+        onBlock(_, tokens) {
+          settle(tokens.hidden);
+          const now = performance.now();
+          // The first block's time would hold the embedding too.
+          if (run >= 0 && (last !== undefined || model.blocks.length === 1))
+            blocks.push((now - (last ?? started)) / 1000);
+          last = now;
+        },
+      });
+      settle(output);
+      output.dispose();
+      if (run >= 0) passes.push((performance.now() - started) / 1000);
+    }
+  } finally {
+    release([latent, context]);
+  }
+  return { forward: median(passes), block: median(blocks) };
+}
+
+async function compareRuns(
+  model: Denoiser,
+  { className, config }: Described,
+  work: Workload,
+  { steps, share, scheduler }: NonNullable<BenchOptions['comparison']>,
+  onProgress: (what: string) => void,
+): Promise<RunComparison> {
+  const computed = Math.max(1, Math.round(steps * (1 - share)));
+  const job = syntheticJob({ className, config, work, model, scheduler, steps, guidance: 1, seeds: [1] });
+  try {
+    onProgress('uncached run');
+    const uncached = await timedRun(job, none());
+    onProgress('cached run');
+    const cached = await timedRun(job, uniform(steps, computed));
+    const of = (decision: string): number[] =>
+      cached.steps.filter(step => step.decisions.every(d => d === decision)).map(step => step.seconds);
+    const stepSeconds = {
+      uncached: median(uncached.steps.map(step => step.seconds)),
+      computed: median(of('compute')),
+      reused: median(of('reuse')),
+    };
+    return {
+      steps,
+      computed,
+      schedule: scheduleText(cached.steps),
+      seconds: { uncached: uncached.seconds, cached: cached.seconds },
+      speedup: uncached.seconds / cached.seconds,
+      stepSeconds,
+      overheadSeconds: stepSeconds.computed - stepSeconds.uncached,
+      cacheBytes: Math.max(...cached.steps.map(step => step.cacheBytes)),
+    };
+  } finally {
+    job.release();
+  }
+}
+
+async function timedRun(job: Job, policy: ReturnType<typeof none>) {
+  const started = performance.now();
+  const { latents, steps } = await sampleLoop({ ...job, solver: job.solver() }, policy);
+  settle(latents);
+  latents.dispose();
+  return { steps, seconds: (performance.now() - started) / 1000 };
+}

@@ -1,0 +1,141 @@
+import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs-core';
+import { benchModel, shortened, syntheticDenoiser } from '../../src/bench/bench-model';
+import { syntheticJob } from '../../src/bench/synthetic-job';
+import { median } from '../../src/bench/timing';
+import { uniform } from '../../src/cache/uniform';
+import { preset, presetNames } from '../../src/models/presets';
+import { modelClass } from '../../src/models/registry';
+import { workload } from '../../src/models/workload';
+import { sampleLoop } from '../../src/pipelines/sample-loop';
+import { describeOnBackends } from '../support/backends';
+import { command } from '../weights/command';
+
+/** A published model with one block of every kind and as narrow as its class allows. */
+const narrow: Record<string, Record<string, unknown>> = {
+  FluxTransformer2DModel: {
+    num_layers: 1,
+    num_single_layers: 1,
+    num_attention_heads: 1,
+    joint_attention_dim: 8,
+    pooled_projection_dim: 8,
+  },
+  WanTransformer3DModel: { num_layers: 1, num_attention_heads: 1, ffn_dim: 16, text_dim: 8 },
+  CogVideoXTransformer3DModel: { num_layers: 1, num_attention_heads: 1, text_embed_dim: 8, max_text_seq_length: 6 },
+  STDiT3: { depth: 1, num_heads: 2, hidden_size: 32, caption_channels: 8, model_max_length: 6 },
+};
+
+function small(name: string) {
+  const { transformer, scheduler } = preset(name);
+  const className = transformer._class_name;
+  return { className, config: { ...transformer, ...narrow[className] }, scheduler };
+}
+/** As few as make a video. */
+const frames = (name: string): number => (name.startsWith('flux') ? 1 : name.startsWith('opensora') ? 17 : 5);
+const demand = { height: 32, width: 48, textTokens: 6 };
+
+test('the median of odd and even numbers of times', () => {
+  expect(median([3, 1, 2])).toBe(2);
+  expect(median([4, 1, 2, 3])).toBe(2.5);
+});
+
+test('a shortened model keeps its width', () => {
+  const { transformer } = preset('flux-dev');
+  const { className, config } = shortened({ className: transformer._class_name, config: transformer }, 2);
+  const known = modelClass(className);
+  expect(known.blockNames(known.schema.parse(config))).toHaveLength(4);
+  expect(config).toMatchObject({ num_attention_heads: 24, num_layers: 2, num_single_layers: 2 });
+});
+
+describeOnBackends('bench', () => {
+  test.each(['flux-dev', 'wan2.1-t2v-1.3b', 'cogvideox-2b', 'cogvideox-5b', 'opensora-1.2'])(
+    '%s: times, and runs with and without a cache',
+    async name => {
+      const { className, config, scheduler } = small(name);
+      const described = { className, config };
+      const before = tf.memory().numTensors;
+      const report = await benchModel(async () => syntheticDenoiser(described), described, {
+        demand: { ...demand, frames: frames(name) },
+        runs: 2,
+        comparison: { steps: 6, share: 0.5, scheduler },
+      });
+      expect(tf.memory().numTensors).toBe(before);
+      expect(report.blocks).toBe(report.allBlocks);
+      for (const { seconds, flopsPerSecond, flops, shareOfMatMul } of [
+        report.attention,
+        report.block,
+        report.forward,
+      ]) {
+        expect(seconds).toBeGreaterThan(0);
+        expect(flopsPerSecond).toBeCloseTo(flops / seconds);
+        expect(shareOfMatMul).toBeCloseTo(flopsPerSecond / report.matMulFlopsPerSecond);
+      }
+      expect(report.comparison).toMatchObject({ steps: 6, computed: 3, schedule: '#.#.#.' });
+      expect(report.comparison!.cacheBytes).toBeGreaterThan(0);
+      expect(report.peakBytes.all).toBeGreaterThanOrEqual(report.peakBytes.loaded);
+    },
+  );
+
+  test.each(presetNames())('%s: guided runs of two rows keep the latent in shape', async name => {
+    const { className, config, scheduler } = small(name);
+    const before = tf.memory().numTensors;
+    const { denoiser: model, config: parsed } = syntheticDenoiser({ className, config });
+    const work = workload(className, parsed, { ...demand, frames: frames(name) });
+    const run = { className, config: parsed, work, model, scheduler, steps: 4, guidance: 3, seeds: [1, 2] };
+    const job = syntheticJob(run);
+    const { latents, steps } = await sampleLoop({ ...job, solver: job.solver() }, uniform(4, 2));
+    expect(latents.shape).toEqual([2, ...work.latent.slice(1)]);
+    expect(latents.dataSync().every(Number.isFinite)).toBe(true);
+    expect(steps.reduce((sum, step) => sum + step.forwards, 0)).toBe(2);
+    latents.dispose();
+    job.release();
+    model.weights.dispose();
+    expect(tf.memory().numTensors).toBe(before);
+  });
+}, ['native', 'wasm']);
+
+describe('ertacache bench', () => {
+  const folder = join(__dirname, '../fixtures/checkpoints/bf16/transformer');
+  const size = ['--size', '32x48', '--frames', '5', '--text-tokens', '5'];
+
+  test('a folder, its blocks in memory or on disk', async () => {
+    for (const extra of [[], ['--offload']]) {
+      const done = await command(
+        'bench',
+        '--model',
+        folder,
+        ...size,
+        '--runs',
+        '1',
+        '--steps',
+        '4',
+        '--json',
+        ...extra,
+      );
+      expect(done.code).toBe(0);
+      expect(JSON.parse(done.stdout)).toMatchObject({
+        className: 'WanTransformer3DModel',
+        parameters: 21_000,
+        tokens: 12,
+        comparison: { schedule: '#.#.' },
+      });
+    }
+  });
+
+  test('for people', async () => {
+    const { stdout } = await command('bench', '--model', folder, ...size, '--steps', '4');
+    expect(stdout).toContain('32x48, 5 frames: 12 tokens and 5 of text, all 2 blocks');
+    expect(stdout).toMatch(/attention .*s .*FLOP\/s, \d+ % of that/);
+    expect(stdout).toMatch(/4 steps, 2 computed \(#\.#\.\): .* times as fast/);
+  });
+
+  test.each([
+    [['--model', 'flux-dev'], '--synthetic'],
+    [['--model', 'flux-dev', '--synthetic', '--offload'], '--offload'],
+    [['--model', folder, '--blocks', '2'], '--blocks'],
+    [[], '--model'],
+    [['--model', 'flux-dev', '--synthetic', '--policy-share', '1'], 'from 0.01'],
+  ])('%j makes no sense', async (args, mention) => {
+    expect(await command('bench', ...args)).toMatchObject({ code: 2, stderr: expect.stringContaining(mention) });
+  });
+});
