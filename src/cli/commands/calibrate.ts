@@ -24,12 +24,14 @@ import type { Pipeline } from '../../pipelines/pipeline';
 import { runRequest } from '../../pipelines/sample';
 import { readText } from '../../weights/node-file';
 import { startBackend } from '../backend';
+import { type BaselineMethod, calibrateBaseline } from '../baseline-facts';
 import { interruptible } from '../interrupt';
 import { numberBetween, wholeNumber } from '../parse';
 import { progressLine } from '../progress';
 
 interface Options {
   readonly model: string;
+  readonly method: 'ertacache' | BaselineMethod;
   readonly steps?: number;
   readonly guidance?: number;
   readonly lambda?: number;
@@ -56,6 +58,11 @@ export function calibrateCommand(): Command {
   return new Command('calibrate')
     .description('find out which steps a model can reuse, and how to correct them')
     .option('--model <folder>', 'a model folder, or the name of one that ships with ertacache', DEFAULT_MODEL)
+    .addOption(
+      new Option('--method <name>', 'ertacache makes a policy; the others measure what they need of a model')
+        .choices(['ertacache', 'teacache', 'magcache'])
+        .default('ertacache'),
+    )
     .option('--steps <n>', "denoising steps (default: the model's)", wholeNumber(1))
     .option('--guidance <g>', "classifier-free guidance (default: the model's)", numberBetween(0))
     .addOption(
@@ -126,6 +133,10 @@ async function calibrateAndWrite(pipeline: Pipeline, options: Options, signal: A
   const guidance = options.guidance ?? info.defaults.guidance;
   const prompts = options.prompts ? await promptLines(options.prompts) : info.prompts;
   const { calibration, evaluation } = splitPairs(prompts, options.pairs, options.heldOut);
+  if (options.method !== 'ertacache') {
+    const run = { pairs: calibration, steps, guidance, batch: options.batch, signal };
+    return calibrateBaseline(pipeline, options.method, run, options.out);
+  }
   const { name, site, taylor, timestep, rectify, granularity, batch, search, trials } = options;
   const request = {
     name,

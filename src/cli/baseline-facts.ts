@@ -1,0 +1,52 @@
+import { measureRatios } from '../calibration/magcache-ratios';
+import { inBatches } from '../calibration/measure';
+import { observeRuns, pairsOf } from '../calibration/observe';
+import type { Pair } from '../calibration/policy-data';
+import { changeRecord, fitPolynomial } from '../calibration/teacache-fit';
+import { writeFileAtomic } from '../media/atomic';
+import type { Pipeline } from '../pipelines/pipeline';
+
+/** Methods besides ERTACache that need to know something of a model. */
+export type BaselineMethod = 'teacache' | 'magcache';
+
+export interface BaselineRun {
+  readonly pairs: readonly Pair[];
+  readonly steps: number;
+  readonly guidance: number;
+  readonly batch: number;
+  readonly signal: AbortSignal;
+}
+
+/** Measures what a baseline needs, prints it with the quality of the fit, and writes it where a file was named. */
+export async function calibrateBaseline(
+  pipeline: Pipeline,
+  method: BaselineMethod,
+  run: BaselineRun,
+  out: string | undefined,
+): Promise<void> {
+  const { steps, guidance, signal } = run;
+  const { id, hash } = pipeline.info;
+  const facts = method === 'teacache' ? await polynomialOf(pipeline, run) : await ratiosOf(pipeline, run);
+  for (const [name, value] of Object.entries(facts)) console.log(`${name.padEnd(13)}${JSON.stringify(value)}`);
+  if (!out || signal.aborted) return;
+  await writeFileAtomic(
+    out,
+    `${JSON.stringify({ method, model: { id, hash }, steps, guidance, ...facts }, null, 2)}\n`,
+  );
+  console.log(`wrote ${out}`);
+}
+
+async function polynomialOf(pipeline: Pipeline, run: BaselineRun) {
+  const changes = changeRecord();
+  await inBatches(pipeline, run.pairs, run, job =>
+    observeRuns([job], j => changes.observer(pairsOf(j)), { signal: run.signal }),
+  );
+  const { coefficients, r2, points } = fitPolynomial(changes.points());
+  return { coefficients, r2, points };
+}
+
+async function ratiosOf(pipeline: Pipeline, run: BaselineRun) {
+  const batches = await inBatches(pipeline, run.pairs, run, job => measureRatios([job], { signal: run.signal }));
+  const ratios = batches[0]!.map((_, step) => batches.reduce((sum, r) => sum + r[step]!, 0) / batches.length);
+  return { ratios };
+}
