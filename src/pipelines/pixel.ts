@@ -4,7 +4,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { ShapeError } from '../errors';
 import type { Denoiser } from '../models/denoiser';
-import { release } from '../nn/scope';
+import { release, tidy } from '../nn/scope';
 import { torchGenerator } from '../random/torch-generator';
 import {
   createFlowMatchEuler,
@@ -58,12 +58,11 @@ export function createPixelPipeline(parts: PixelParts): Pipeline {
         ...(scheduler.use_dynamic_shifting && { mu: dynamicShift(scheduler, format.tokens) }),
       });
       const shape = [...format.latentShape];
-      const text = condition(request, guide);
-      const context = model.prepare(text, [guide ? 2 * batch : batch, ...shape]);
-      release(text);
-      const latents = tf.tidy(() =>
-        tf.stack(request.seeds.map(seed => tf.tensor(torchGenerator(seed).normal(shape), shape))),
-      );
+      const { latents, context } = tidy(() => {
+        const noise = request.seeds.map(seed => tf.tensor(torchGenerator(seed).normal(shape), shape));
+        const rows = guide ? 2 * batch : batch;
+        return { latents: tf.stack(noise), context: model.prepare(condition(request, guide), [rows, ...shape]) };
+      });
       return {
         branches: [{ name: guide ? 'guided' : 'conditional', model, context, expand: guide ? doubled : single }],
         guide: guide ? batchedGuidance(request.guidance) : unguided,
