@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
@@ -8,11 +7,13 @@ import { modelClass, parseConfig } from '../models/registry';
 import { packageRoot } from '../package-root';
 import { flowMatchEulerConfig } from '../schedulers/flow-match-euler';
 import { createWordTable, wordTableConfig } from '../text/word-table';
-import { contentHash } from '../weights/content-hash';
 import { loadStore } from '../weights/load';
 import type { ModelComponent } from '../weights/model-folder';
 import { componentOf, type OpenModel, openModel, readModelJson } from '../weights/open-model';
 import { parameterCount } from '../weights/parameters';
+import { isHubPipeline, loadHubPipeline } from './hub/load';
+import type { HubOptions } from './hub/parts';
+import { combinedHash } from './identity';
 import type { Pipeline } from './pipeline';
 import { createPixelPipeline } from './pixel';
 import { pixelFormat } from './pixel-formats';
@@ -33,12 +34,14 @@ export function locateModel(nameOrPath: string): string {
 /**
  * Loads a model folder (converted, or as on the hub) into the active backend.
  * @param nameOrPath a folder, or the name of a model that ships with the package
+ * @param options for folders in the hub's layout
  * @returns the pipeline; dispose it when done
  */
-export async function loadModel(nameOrPath: string = DEFAULT_MODEL): Promise<Pipeline> {
+export async function loadModel(nameOrPath: string = DEFAULT_MODEL, options: HubOptions = {}): Promise<Pipeline> {
   const folder = locateModel(nameOrPath);
   const files = await openModel(folder);
   try {
+    if (isHubPipeline(files)) return await loadHubPipeline(files, options);
     if (!files.files.includes('pipeline.json')) {
       throw new UnsupportedError(`${folder} is not a whole pipeline that ertacache can sample from.`, {
         hint: 'Look at it with `ertacache info`; the embedded model is called fluent-emoji.',
@@ -109,13 +112,6 @@ async function loadDenoiser({ className, config, source, where }: ModelComponent
 async function loadTable({ source }: ModelComponent): Promise<tf.Tensor2D> {
   const name = 'embeddings.weight';
   return tf.tensor2d(await source.read(name), source.entry(name).shape as [number, number]);
-}
-
-/** Identifies weights and schedule together: what a policy is calibrated for. */
-async function combinedHash(components: readonly ModelComponent[], scheduler: object): Promise<string> {
-  const hash = createHash('sha256');
-  for (const component of components) hash.update(`${await contentHash(component)}\n`);
-  return hash.update(JSON.stringify(scheduler)).digest('hex');
 }
 
 async function listedPrompts(files: OpenModel): Promise<string[]> {

@@ -3,9 +3,18 @@ import type { Clip, Image } from '../media/pixels';
 import type { Solver } from '../schedulers/solver';
 import type { Branch, Guide } from './guidance';
 
+/** Size of a picture or clip in pixels; a picture has one frame. */
+export interface PictureSize {
+  readonly width: number;
+  readonly height: number;
+  readonly frames: number;
+}
+
 /** What is to be drawn: one row for every prompt, each with its own seed. */
 export interface Request {
   readonly prompts: readonly string[];
+  /** FLUX: what the second text encoder reads, a text for every prompt; the prompts unless given. */
+  readonly prompts2?: readonly string[];
   /** One seed a prompt. */
   readonly seeds: readonly number[];
   /** What to steer away from; the model's null prompt unless given. */
@@ -13,6 +22,14 @@ export interface Request {
   /** Strength of classifier-free guidance; 1 turns it off and halves the work. */
   readonly guidance: number;
   readonly steps: number;
+  /** The model's usual size unless given. Models that paint pixels directly have one size only. */
+  readonly size?: Partial<PictureSize>;
+  /** Tokens that prompts are cut or padded to; the model's usual number unless given. */
+  readonly maxSequenceLength?: number;
+  /** CogVideoX: guidance that grows over the run. */
+  readonly dynamicGuidance?: boolean;
+  /** Frames a second that the clip is meant for, in models that are told (Open-Sora). */
+  readonly fps?: number;
 }
 
 /** A request made ready: text encoded, noise drawn, times laid out. */
@@ -21,7 +38,12 @@ export interface Job {
   readonly guide: Guide;
   /** Starting noise `[B, …]`. */
   readonly latents: Tensor;
-  /** Noise levels of the base schedule, length `steps + 1`. */
+  /** Size of what the latents decode to, where a latent alone does not say. */
+  readonly size?: PictureSize;
+  /**
+   * Noise levels of the base schedule, length `steps + 1`. Samplers of discrete times give those of their times,
+   * `√(1 - ᾱ)`: they fall and tell one schedule from another, but a run cannot be moved to others.
+   */
   readonly sigmas: readonly number[];
   /**
    * A fresh solver over the base schedule or over other falling noise levels.
@@ -56,7 +78,10 @@ export interface Pipeline {
   /** The words of a prompt that the text encoder does not know. */
   unknownWords(prompt: string): string[];
   prepare(request: Request): Promise<Job>;
-  /** Pixels of every row of a final latent, which stays the caller's. */
-  decode(latents: Tensor): Promise<(Image | Clip)[]>;
+  /**
+   * Pixels of every row of a final latent, which stays the caller's.
+   * @param size that of the job, where a latent alone does not say
+   */
+  decode(latents: Tensor, size?: PictureSize): Promise<(Image | Clip)[]>;
   dispose(): void;
 }

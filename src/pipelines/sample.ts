@@ -37,7 +37,7 @@ export async function runJob(
     await requireFinite(latents, 'The final latent');
     const seconds = (performance.now() - started) / 1000;
     const forwards = steps.reduce((sum, s) => sum + s.forwards, 0);
-    return { media: await pipeline.decode(latents), steps, seconds, forwards, schedule: scheduleText(steps) };
+    return { media: await pipeline.decode(latents, job.size), steps, seconds, forwards, schedule: scheduleText(steps) };
   } finally {
     latents.dispose();
   }

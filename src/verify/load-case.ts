@@ -35,6 +35,8 @@ interface CaseFile {
   readonly cls?: string;
   readonly family?: string;
   readonly call?: Record<string, unknown>;
+  /** Several runs of one pipeline, each with a file of its own. */
+  readonly runs?: readonly { readonly file: string }[];
   readonly suggested_max_abs?: number | Record<string, number>;
   readonly tolerance?: number | Record<string, number | string>;
 }
@@ -53,7 +55,7 @@ export async function loadCase(folder: string): Promise<GoldenCase> {
   const file = await readJsonFile<CaseFile>(join(folder, 'case.json'));
   const configPath = join(folder, 'config.json');
   const config = (await isFile(configPath)) ? await readJsonFile<Record<string, unknown>>(configPath) : {};
-  const tensors = await readTensors(join(folder, 'io.safetensors'));
+  const tensors = file.runs ? await readRuns(folder, file.runs) : await readTensors(join(folder, 'io.safetensors'));
   const group = file.group ?? basename(dirname(resolve(folder)));
   const expected = (await expectedOfPrompts(group, folder)) ?? withPrefix(tensors, 'out.');
   return {
@@ -67,6 +69,24 @@ export async function loadCase(folder: string): Promise<GoldenCase> {
     expected,
     tolerance: name => toleranceOf(file, name, expected.get(name)),
   };
+}
+
+/** Inputs that the pipeline makes itself, and that therefore are checked as well. */
+const TOKENS = /^in\.(\w+_)?(input_ids|attention_mask)$/;
+
+/** The tensors of every run of a pipeline: `in.latents` of the first is `in.run0.latents`. */
+async function readRuns(
+  folder: string,
+  runs: readonly { readonly file: string }[],
+): Promise<Map<string, GoldenTensor>> {
+  const all = new Map<string, GoldenTensor>();
+  for (const [i, { file }] of runs.entries()) {
+    for (const [name, tensor] of await readTensors(join(folder, file))) {
+      all.set(name.replace(/^(in|out)\./, `$1.run${i}.`), tensor);
+      if (TOKENS.test(name)) all.set(name.replace(/^in\./, `out.run${i}.`), tensor);
+    }
+  }
+  return all;
 }
 
 async function readTensors(path: string): Promise<Map<string, GoldenTensor>> {
@@ -118,6 +138,8 @@ const FAMILIES: readonly (readonly [RegExp, string])[] = [
 ];
 
 function namedTolerance(tolerances: Readonly<Record<string, number>>, name: string): number {
+  const [, inRun] = /^run\d+\.(.*)$/.exec(name) ?? [];
+  if (inRun !== undefined) return pipelineTolerance(tolerances, inRun);
   const own = tolerances[name];
   if (own !== undefined) return own;
   const family = FAMILIES.find(([pattern, key]) => pattern.test(name) && tolerances[key] !== undefined);
@@ -125,4 +147,13 @@ function namedTolerance(tolerances: Readonly<Record<string, number>>, name: stri
   // A whole number is right or wrong; anything else may be off by the smallest tolerance given.
   const least = Object.values(tolerances).filter(t => t > 0);
   return /_per_step$/.test(name) || least.length === 0 ? 0 : Math.min(...least);
+}
+
+/** Outputs of a pipeline's run: tokens are right or wrong, all else is bounded by what it is made of. */
+function pipelineTolerance(tolerances: Readonly<Record<string, number>>, name: string): number {
+  const { prompt_embeds = 0, step_latents = 0, decoded = 0 } = tolerances;
+  if (/input_ids$|attention_mask$/.test(name)) return 0;
+  if (/^(decoded|image|video)$/.test(name)) return decoded;
+  if (/^(noise_pred|model_output|step_latents|latents|vae_input|temporal_raw)/.test(name)) return step_latents;
+  return prompt_embeds;
 }

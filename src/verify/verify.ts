@@ -5,6 +5,7 @@ import { runCheckpoint } from './checkpoints';
 import type { CaseRunner, GoldenCase, Produce } from './golden-case';
 import { loadCase } from './load-case';
 import { runMetrics } from './metrics';
+import { runPipeline } from './pipelines';
 import { runRandom } from './random';
 import { runScheduler } from './schedulers';
 import { runTextCleaning } from './text-cleaning';
@@ -40,6 +41,7 @@ const runners: Readonly<Record<string, CaseRunner>> = {
   transformers: runTransformer,
   schedulers: runScheduler,
   vaes: runAutoencoder,
+  pipelines: runPipeline,
   caches: runCache,
   checkpoints: runCheckpoint,
   metrics: runMetrics,

@@ -1,0 +1,105 @@
+/**
+ * Open-Sora 1.2 (Zheng et al., 2024): cleaned prompts, T5's states with a mask, a learned null prompt, classifier-free
+ * guidance from one call on [prompt, null], the velocity in the first half of the output's channels.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import { type Denoiser, untapped } from '../../models/denoiser';
+import { nullCaptions, type OpenSoraCondition, openSoraConfig } from '../../models/open-sora';
+import { parseConfig } from '../../models/registry';
+import { release } from '../../nn/scope';
+import { rflowConfig } from '../../schedulers/rflow';
+import { cleanOpenSoraPrompt } from '../../text/cleaning';
+import { batchedGuidance, doubled, single, unguided } from '../guidance';
+import type { Job, Pipeline } from '../pipeline';
+import type { HubParts } from './parts';
+import { decodeLatents } from './pixels';
+import { checkRows, noiseSource, requestedSize, usualSize } from './request';
+
+const FPS = 24;
+/** What the model is told of a picture, which has no frame rate. */
+const IMAGE_FPS = 120;
+const PUBLISHED = { width: 848, height: 480, frames: 51 };
+const TRIAL = { width: 96, height: 64, frames: 17 };
+
+/** The model without its predicted variance: an output of the latent's own channels, which caches can work with. */
+function velocityOf(model: Denoiser, channels: number): Denoiser {
+  return {
+    ...model,
+    head: (stream, tap = untapped) =>
+      tf.tidy(() => {
+        const output = tap('model_output', () => model.head(stream, tap));
+        return tf.slice(output, [0, 0, 0, 0, 0], [-1, channels, -1, -1, -1]);
+      }),
+  };
+}
+
+/** Open-Sora 1.2 from its parts, which the pipeline disposes. */
+export function openSoraPipeline(parts: HubParts): Pipeline {
+  const { geometry, scheduler, watch } = parts;
+  const config = parseConfig(openSoraConfig, parts.config('transformer'), 'transformer/config.json');
+  const sampler = parseConfig(rflowConfig, scheduler.config, 'scheduler_config.json');
+  const usual = usualSize(parts.info.parameters, PUBLISHED, TRIAL);
+
+  return {
+    info: {
+      ...parts.info,
+      kind: 'clip',
+      fps: FPS,
+      defaults: { steps: sampler.num_sampling_steps, guidance: sampler.cfg_scale },
+    },
+    unknownWords: () => [],
+
+    async prepare(request): Promise<Job> {
+      checkRows(request);
+      // What does not fill a patch is padded, so any multiple of the autoencoder's will do.
+      const size = requestedSize(request, usual, geometry.compression.space);
+      const shape = geometry.latentShape(size);
+      const rows = request.prompts.length;
+      const guided = request.guidance !== 1;
+
+      const { ids, mask, states } = await parts.encode({
+        encoder: 'text_encoder',
+        tokenizer: 'tokenizer',
+        texts: request.prompts.map(prompt => cleanOpenSoraPrompt(prompt)),
+        length: config.model_max_length,
+        masked: true,
+      });
+      watch('input_ids', ids.flat());
+      watch('attention_mask', mask.flat());
+      watch('prompt_embeds', states);
+
+      const model = velocityOf(await parts.transformer(), config.in_channels);
+      const none = nullCaptions(model.weights, rows);
+      const condition: OpenSoraCondition = {
+        captions: guided ? tf.concat([states, none]) : states.clone(),
+        // Repeated over the null rows, which so attend to as many tokens as the prompts have.
+        mask,
+        fps: request.fps ?? (size.frames === 1 ? IMAGE_FPS : FPS),
+        height: size.height,
+        width: size.width,
+      };
+      const context = model.prepare(condition, [guided ? 2 * rows : rows, ...shape]);
+      release([states, none, condition.captions]);
+      const schedule = scheduler.schedule({ steps: request.steps, ...size });
+      const latents = noiseSource(request.seeds, shape)();
+      return {
+        branches: [{ name: guided ? 'guided' : 'conditional', model, context, expand: guided ? doubled : single }],
+        guide: guided ? batchedGuidance(request.guidance) : unguided,
+        latents,
+        size,
+        sigmas: schedule.sigmas,
+        solver: schedule.solver,
+        channelAxis: 1,
+        release: () => release([context, latents]),
+      };
+    },
+
+    decode(latents, size) {
+      const latentFrames = latents.shape[2] as number;
+      // One latent frame may be up to four frames of a clip; without a word on it, it is a picture.
+      const frames = size?.frames ?? (latentFrames === 1 ? 1 : geometry.clipFrames(latentFrames));
+      return decodeLatents(parts, latents, frames);
+    },
+    dispose: () => parts.dispose(),
+  };
+}

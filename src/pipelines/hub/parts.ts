@@ -1,0 +1,132 @@
+import { basename, join } from 'node:path';
+import type * as tf from '@tensorflow/tfjs-core';
+import type { Denoiser } from '../../models/denoiser';
+import { loadDenoiser } from '../../models/load-denoiser';
+import { modelClass, parseConfig } from '../../models/registry';
+import type { Autoencoder, CodeOptions } from '../../models/vae/autoencoder';
+import { autoencoderClass, encoderOnly } from '../../models/vae/registry';
+import { loadStore } from '../../weights/load';
+import type { ModelComponent } from '../../weights/model-folder';
+import { componentOf, type OpenModel, openModel, readModelJson } from '../../weights/open-model';
+import { parameterCount, type WeightStore } from '../../weights/parameters';
+import { residentStore } from '../../weights/store';
+import { combinedHash } from '../identity';
+import type { PipelineInfo } from '../pipeline';
+import { type HubScheduler, hubScheduler } from './schedule';
+import { type EncodedTexts, encodeTexts, remembering, type TextRequest } from './text';
+
+export interface HubOptions {
+  /** Takes the place of the folder's `scheduler_config.json`. */
+  readonly scheduler?: unknown;
+  /** Leaves the transformer's blocks on disk and brings in one at a time, for models larger than memory. */
+  readonly offload?: boolean;
+  /** Sees what goes from part to part (`prompt_embeds`, `vae_input`, …), for comparison with a reference. */
+  readonly watch?: (name: string, value: tf.Tensor | readonly number[]) => void;
+  /** Sees what goes on inside the decoder. */
+  readonly watchDecoder?: CodeOptions['watch'];
+}
+
+/** The parts of a published pipeline, each loaded when it is first needed. */
+export interface HubParts extends Required<Pick<HubOptions, 'watch'>>, Pick<HubOptions, 'watchDecoder'> {
+  readonly info: Pick<PipelineInfo, 'id' | 'hash' | 'modelClass' | 'schedulerClass' | 'parameters' | 'prompts'>;
+  /** The `config.json` of a part, for the schema of its class. */
+  config(part: string): unknown;
+  readonly scheduler: HubScheduler;
+  /** The autoencoder's sizes. It has no weights; `autoencoder` has. */
+  readonly geometry: Autoencoder;
+  /** Runs a text encoder, which is gone from memory afterwards. The result is the caller's. */
+  encode(request: TextRequest): Promise<EncodedTexts>;
+  /** Stays loaded until `dispose`. Encode the prompts first, so that encoder and transformer are not held at once. */
+  transformer(): Promise<Denoiser>;
+  /** Stays loaded until `dispose`; decodes only. */
+  autoencoder(): Promise<Autoencoder>;
+  dispose(): void;
+}
+
+const SCHEDULER = 'scheduler/scheduler_config.json';
+
+/** @param model an opened pipeline folder; it is opened again for every part, so the caller may close it */
+export async function hubParts(model: OpenModel, options: HubOptions = {}): Promise<HubParts> {
+  const transformer = componentOf(model, 'transformer');
+  const vae = componentOf(model, 'vae');
+  const configs = new Map([...model.components].map(([name, { config }]) => [name, config]));
+  const scheduler = hubScheduler(
+    options.scheduler ?? (await readModelJson(model, SCHEDULER)),
+    join(model.path, SCHEDULER),
+  );
+  const known = modelClass(transformer.className);
+  const stores: WeightStore[] = [];
+  const keep = (store: WeightStore): void => {
+    stores.push(store);
+  };
+  return {
+    info: {
+      id: basename(model.path),
+      hash: await combinedHash([transformer], scheduler.config),
+      modelClass: transformer.className,
+      schedulerClass: scheduler.className,
+      parameters: parameterCount(known.parameters(parseConfig(known.schema, transformer.config, transformer.where))),
+      prompts: [],
+    },
+    config: part => configs.get(part),
+    scheduler,
+    geometry: sizesOf(vae),
+    encode: remembering(request => opened(model.path, again => encodeTexts(again, request))),
+    transformer: once(() => loadTransformer(model.path, options.offload ?? false, keep)),
+    autoencoder: once(() => opened(model.path, again => loadDecoder(componentOf(again, 'vae'), keep))),
+    watch: options.watch ?? (() => {}),
+    ...(options.watchDecoder && { watchDecoder: options.watchDecoder }),
+    dispose() {
+      for (const store of stores.splice(0)) store.dispose();
+    },
+  };
+}
+
+async function opened<T>(path: string, work: (model: OpenModel) => Promise<T>): Promise<T> {
+  const model = await openModel(path);
+  try {
+    return await work(model);
+  } finally {
+    await model.close();
+  }
+}
+
+/** What `load` gave the first time. A failure is not remembered. */
+function once<T>(load: () => Promise<T>): () => Promise<T> {
+  let loaded: Promise<T> | undefined;
+  return () => {
+    loaded ??= load().catch(error => {
+      loaded = undefined;
+      throw error;
+    });
+    return loaded;
+  };
+}
+
+async function loadTransformer(path: string, offload: boolean, keep: (s: WeightStore) => void): Promise<Denoiser> {
+  const model = await openModel(path);
+  try {
+    const { denoiser } = await loadDenoiser(componentOf(model, 'transformer'), { offload });
+    keep(denoiser.weights);
+    return denoiser;
+  } finally {
+    // Blocks that are left on disk are read from the transformer's files, which the store closes.
+    const done = [...model.components].filter(([name]) => !(offload && name === 'transformer'));
+    await Promise.all(done.map(([, { source }]) => source.close()));
+  }
+}
+
+function sizesOf({ className, config, where }: ModelComponent): Autoencoder {
+  const known = autoencoderClass(className);
+  return known.create(parseConfig(known.schema, config, join(where, 'config.json')), residentStore(new Map()));
+}
+
+async function loadDecoder(component: ModelComponent, keep: (s: WeightStore) => void): Promise<Autoencoder> {
+  const { className, config, source, where } = component;
+  const known = autoencoderClass(className);
+  const parsed = parseConfig(known.schema, config, join(where, 'config.json'));
+  const table = known.parameters(parsed).filter(({ name }) => !encoderOnly.test(name));
+  const store = await loadStore(source, table, { where, ignore: [encoderOnly] });
+  keep(store);
+  return known.create(parsed, store);
+}

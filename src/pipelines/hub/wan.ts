@@ -1,0 +1,87 @@
+/**
+ * Wan2.1 text to video (Wan Team, 2025; diffusers `WanPipeline`): cleaned prompts, UMT5's states with zeros for padding,
+ * classifier-free guidance from two calls.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import { parseConfig } from '../../models/registry';
+import { wanConfig } from '../../models/wan';
+import { release } from '../../nn/scope';
+import { cleanWanPrompt } from '../../text/cleaning';
+import { type Branch, separateGuidance, single, unguided } from '../guidance';
+import type { Job, Pipeline } from '../pipeline';
+import type { HubParts } from './parts';
+import { decodeLatents } from './pixels';
+import { checkRows, noiseSource, requestedSize, usualSize } from './request';
+
+const TEXT_TOKENS = 512;
+const FPS = 16;
+const PUBLISHED = { width: 832, height: 480, frames: 81 };
+const TRIAL = { width: 96, height: 64, frames: 9 };
+
+/** Wan2.1 from its parts, which the pipeline disposes. */
+export function wanPipeline(parts: HubParts): Pipeline {
+  const { geometry, scheduler, watch } = parts;
+  const config = parseConfig(wanConfig, parts.config('transformer'), 'transformer/config.json');
+  const usual = usualSize(parts.info.parameters, PUBLISHED, TRIAL);
+
+  /** UMT5's states `[B, N, D]`, zeros where a text has ended. */
+  async function encode(texts: readonly string[], length: number, name: string): Promise<tf.Tensor> {
+    const encoded = await parts.encode({
+      encoder: 'text_encoder',
+      tokenizer: 'tokenizer',
+      texts: texts.map(text => cleanWanPrompt(text)),
+      length,
+      masked: true,
+    });
+    const states = tf.tidy(() => tf.mul(encoded.states, tf.expandDims(tf.tensor2d(encoded.mask as number[][]), -1)));
+    release(encoded);
+    watch(`${name}input_ids`, encoded.ids.flat());
+    watch(`${name}attention_mask`, encoded.mask.flat());
+    watch(`${name}prompt_embeds`, states);
+    return states;
+  }
+
+  return {
+    info: { ...parts.info, kind: 'clip', fps: FPS, defaults: { steps: 50, guidance: 5 } },
+    unknownWords: () => [],
+
+    async prepare(request): Promise<Job> {
+      checkRows(request);
+      const size = requestedSize(request, usual, geometry.compression.space * config.patch_size[1]);
+      const shape = geometry.latentShape(size);
+      const guided = request.guidance > 1;
+      const length = request.maxSequenceLength ?? TEXT_TOKENS;
+      const texts = [await encode(request.prompts, length, '')];
+      if (guided) {
+        const negative = request.prompts.map(() => request.negativePrompt ?? '');
+        texts.push(await encode(negative, length, 'negative_'));
+      }
+
+      const model = await parts.transformer();
+      const branches = texts.map(
+        (encoderHiddenStates, i): Branch => ({
+          name: i === 0 ? 'conditional' : 'unconditional',
+          model,
+          context: model.prepare({ encoderHiddenStates }, [request.prompts.length, ...shape]),
+          expand: single,
+        }),
+      );
+      release(texts);
+      const schedule = scheduler.schedule({ steps: request.steps });
+      const latents = noiseSource(request.seeds, shape)();
+      return {
+        branches,
+        guide: guided ? separateGuidance(request.guidance) : unguided,
+        latents,
+        size,
+        sigmas: schedule.sigmas,
+        solver: schedule.solver,
+        channelAxis: 1,
+        release: () => release([branches.map(b => b.context), latents]),
+      };
+    },
+
+    decode: latents => decodeLatents(parts, latents),
+    dispose: () => parts.dispose(),
+  };
+}
