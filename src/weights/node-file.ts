@@ -2,6 +2,7 @@ import { closeSync, constants, openSync, read } from 'node:fs';
 import { open, readFile, stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { IoError } from '../errors';
+import { systemCode } from '../media/system-error';
 import { allDone, type ByteFile, outside } from './byte-file';
 
 /**
@@ -97,7 +98,7 @@ export async function isFolder(path: string): Promise<boolean> {
 
 /** An IoError for a failed system call. */
 export function ioError(path: string, error: unknown): IoError {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const code = systemCode(error) ?? '';
   const known: Record<string, string> = {
     ENOENT: `${path} does not exist.`,
     EACCES: `${path} may not be read or written by this user.`,

@@ -20,14 +20,14 @@ import { stepLine } from '../progress';
  * What is drawn of the models that ship with ertacache. None of it is in the sets that their policies were calibrated
  * on; a test watches over that.
  */
-export const DEMO_PROMPTS: Readonly<Record<string, readonly string[]>> = {
+const DEMO_PROMPTS: Readonly<Record<string, readonly string[]>> = {
   'fluent-emoji': ['rocket', 'frowning face', 'guitar', 'zebra', 'soft ice cream', 'automobile', 'key', 'cookie'],
 };
 const OTHER_PROMPTS = 6;
 const DEMO_SEED = 100;
 
-/** Of a model that has no list: prompts of the part that calibration never sees. */
-function demoPrompts({ id, prompts }: Pipeline['info']): readonly string[] {
+/** What the demo draws of a model; where it has no list, prompts of the part that calibration never sees. */
+export function demoPrompts({ id, prompts }: Pick<Pipeline['info'], 'id' | 'prompts'>): readonly string[] {
   return DEMO_PROMPTS[id] ?? splitPairs(prompts, 1, OTHER_PROMPTS).evaluation.map(p => p.prompt);
 }
 
