@@ -11,6 +11,9 @@ export const receiptSchema = z.object({
   seed: z.int().nonnegative(),
   steps: z.int().positive(),
   guidance: z.number(),
+  /** What was asked for where it was not the model's own. */
+  size: z.object({ width: z.int(), height: z.int(), frames: z.int() }).partial().optional(),
+  maxSequenceLength: z.int().optional(),
   scale: z.int().positive(),
   backend: z.string(),
   /** The policy that was used, or null where every step was computed. */

@@ -18,9 +18,10 @@ import { isFile } from '../../weights/node-file';
 import { startBackend } from '../backend';
 import { interruptible } from '../interrupt';
 import { numberBetween, wholeNumber } from '../parse';
+import { addPictureOptions, type PictureOptions, pictureRequest } from '../picture-options';
 import { stepLine } from '../progress';
 
-interface SampleOptions {
+interface SampleOptions extends PictureOptions {
   readonly model?: string;
   readonly policy: string;
   readonly steps?: number;
@@ -37,12 +38,13 @@ interface SampleOptions {
 interface Task {
   readonly prompt: string;
   readonly seed: number;
-  readonly out: string;
+  /** Named after prompt and seed unless given. */
+  readonly out?: string;
 }
 
 /** `ertacache sample`: a prompt to a picture. */
 export function sampleCommand(): Command {
-  return new Command('sample')
+  const command = new Command('sample')
     .description('draw a picture from a prompt')
     .argument('[prompt...]', 'what to draw; several prompts give several pictures')
     .option(
@@ -61,25 +63,25 @@ export function sampleCommand(): Command {
     .option('--negative <prompt>', 'what to steer away from')
     .option('--out <file>', 'file to write (default: named after prompt and seed)')
     .option('--scale <n>', 'enlarge the file this many times, pixel by pixel', wholeNumber(1), 1)
-    .option('--from <file>', 'repeat the run that made this picture')
-    .action(async (words: string[], options: SampleOptions, command: Command) => {
-      const receipt = options.from ? parseReceipt(await readReceipt(options.from), options.from) : undefined;
-      const settings = receipt ? settingsOf(receipt, options) : options;
-      const tasks = receipt ? [taskOf(receipt, words, options)] : tasksOf(words, options);
-      for (const task of tasks) mediaFormat(task.out);
-      const { kind } = await startBackend(command);
-      if (receipt && receipt.backend !== kind) {
-        process.stderr.write(`Made on ${receipt.backend}, repeated on ${kind}: the last digits may differ.\n`);
+    .option('--from <file>', 'repeat the run that made this picture');
+  return addPictureOptions(command).action(async (words: string[], options: SampleOptions, command: Command) => {
+    const receipt = options.from ? parseReceipt(await readReceipt(options.from), options.from) : undefined;
+    const settings = receipt ? settingsOf(receipt, options) : options;
+    const tasks = receipt ? [taskOf(receipt, words, options)] : tasksOf(words, options);
+    for (const { out } of tasks) if (out) mediaFormat(out);
+    const { kind } = await startBackend(command);
+    if (receipt && receipt.backend !== kind) {
+      process.stderr.write(`Made on ${receipt.backend}, repeated on ${kind}: the last digits may differ.\n`);
+    }
+    await interruptible(async signal => {
+      const pipeline = await loadModel(settings.model, { offload: settings.offload ?? false });
+      try {
+        for (const task of tasks) await makePicture(pipeline, task, settings, kind, signal, receipt);
+      } finally {
+        pipeline.dispose();
       }
-      await interruptible(async signal => {
-        const pipeline = await loadModel(settings.model);
-        try {
-          for (const task of tasks) await makePicture(pipeline, task, settings, kind, signal, receipt);
-        } finally {
-          pipeline.dispose();
-        }
-      });
     });
+  });
 }
 
 function tasksOf(prompts: readonly string[], { seed, numImages, out }: SampleOptions): Task[] {
@@ -92,7 +94,7 @@ function tasksOf(prompts: readonly string[], { seed, numImages, out }: SampleOpt
       hint: 'Leave --out away: every picture is named after its prompt and seed.',
     });
   }
-  return tasks.map(task => ({ ...task, out: out ?? `${slug(task.prompt)}-${task.seed}.png` }));
+  return tasks.map(task => ({ ...task, ...(out && { out }) }));
 }
 
 /** A prompt as a file name. */
@@ -118,6 +120,8 @@ function settingsOf(receipt: Receipt, options: SampleOptions): SampleOptions {
     steps: receipt.steps,
     guidance: receipt.guidance,
     scale: receipt.scale,
+    ...receipt.size,
+    ...(receipt.maxSequenceLength !== undefined && { maxSequenceLength: receipt.maxSequenceLength }),
     ...(receipt.negativePrompt !== undefined && { negative: receipt.negativePrompt }),
   };
 }
@@ -131,6 +135,7 @@ async function makePicture(
   repeats?: Receipt,
 ): Promise<void> {
   const { info } = pipeline;
+  const out = task.out ?? `${slug(task.prompt)}-${task.seed}.${info.kind === 'clip' ? 'webp' : 'png'}`;
   if (repeats && repeats.model.hash !== info.hash) {
     throw new UsageError(`${options.from} was made with another version of the model "${repeats.model.id}".`, {
       hint: 'Give the model it was made with as --model.',
@@ -143,6 +148,7 @@ async function makePicture(
     steps: options.steps ?? info.defaults.steps,
     guidance: options.guidance ?? info.defaults.guidance,
     ...(options.negative !== undefined && { negativePrompt: options.negative }),
+    ...pictureRequest(options),
   };
   const job = await pipeline.prepare(request);
   const line = stepLine(task.prompt, request.steps);
@@ -166,6 +172,7 @@ async function makePicture(
       seed: task.seed,
       steps: request.steps,
       guidance: request.guidance,
+      ...pictureRequest(options),
       scale: options.scale,
       backend,
       policy: chosen
@@ -174,12 +181,12 @@ async function makePicture(
       schedule: result.schedule,
       forwards: result.forwards,
     };
-    await writeMedia(task.out, enlarged(result.media[0]!, options.scale), {
+    await writeMedia(out, enlarged(result.media[0]!, options.scale), {
       receipt,
       ...(info.fps !== undefined && { fps: info.fps }),
     });
     console.log(
-      `${task.out}  ${result.schedule}  ${result.forwards} of ${request.steps} forwards, ${result.seconds.toFixed(2)} s`,
+      `${out}  ${result.schedule}  ${result.forwards} of ${request.steps} forwards, ${result.seconds.toFixed(2)} s`,
     );
   } finally {
     line.stop();

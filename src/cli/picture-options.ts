@@ -1,0 +1,35 @@
+import type { Command } from 'commander';
+import type { Request } from '../pipelines/pipeline';
+import { wholeNumber } from './parse';
+
+/** What published models can be asked for besides steps and guidance. */
+export interface PictureOptions {
+  readonly width?: number;
+  readonly height?: number;
+  readonly frames?: number;
+  readonly maxSequenceLength?: number;
+  readonly offload?: boolean;
+}
+
+export function addPictureOptions(command: Command): Command {
+  return command
+    .option('--width <pixels>', "width of the picture (default: the model's)", wholeNumber(1))
+    .option('--height <pixels>', "height of the picture (default: the model's)", wholeNumber(1))
+    .option('--frames <n>', "frames of a clip (default: the model's)", wholeNumber(1))
+    .option('--max-sequence-length <n>', "tokens that a prompt may have (default: the model's)", wholeNumber(2))
+    .option('--offload', 'leave the transformer on disk and read it block by block, for models larger than memory');
+}
+
+/** The part of a request that the options make. */
+export function pictureRequest(options: PictureOptions): Pick<Request, 'size' | 'maxSequenceLength'> {
+  const { width, height, frames, maxSequenceLength } = options;
+  const size = {
+    ...(width !== undefined && { width }),
+    ...(height !== undefined && { height }),
+    ...(frames !== undefined && { frames }),
+  };
+  return {
+    ...(Object.keys(size).length > 0 && { size }),
+    ...(maxSequenceLength !== undefined && { maxSequenceLength }),
+  };
+}
