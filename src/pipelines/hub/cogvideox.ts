@@ -5,13 +5,13 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { cogVideoXConfig } from '../../models/cogvideox';
 import { parseConfig } from '../../models/registry';
-import { release } from '../../nn/scope';
+import { release, tidy } from '../../nn/scope';
 import type { Solver } from '../../schedulers/solver';
 import { doubled, type Guide, guided, single, unguided } from '../guidance';
 import type { Job, Pipeline } from '../pipeline';
 import type { HubParts } from './parts';
 import { decodeLatents } from './pixels';
-import { checkRows, noiseSource, requestedSize } from './request';
+import { checkRows, noiseSource, releasing, requestedSize } from './request';
 
 const FPS = 8;
 const GUIDANCE_POWER = 5;
@@ -55,57 +55,60 @@ export function cogVideoXPipeline(parts: HubParts): Pipeline {
     info: { ...parts.info, kind: 'clip', fps: FPS, defaults: { steps: 50, guidance: 6 } },
     unknownWords: () => [],
 
-    async prepare(request): Promise<Job> {
-      checkRows(request);
-      const size = requestedSize(request, usual, space * config.patch_size);
-      const latentFrames = Math.floor((size.frames - 1) / time) + 1;
-      const shape = [latentFrames, geometry.latentChannels, size.height / space, size.width / space];
-      const rows = request.prompts.length;
-      const guide = request.guidance > 1;
+    prepare: request =>
+      releasing(async (own): Promise<Job> => {
+        checkRows(request);
+        const size = requestedSize(request, usual, space * config.patch_size);
+        const latentFrames = Math.floor((size.frames - 1) / time) + 1;
+        const shape = [latentFrames, geometry.latentChannels, size.height / space, size.width / space];
+        const rows = request.prompts.length;
+        const guide = request.guidance > 1;
 
-      const encode = async (texts: readonly string[], name: string): Promise<tf.Tensor> => {
-        const { ids, states } = await parts.encode({
-          encoder: 'text_encoder',
-          tokenizer: 'tokenizer',
-          texts,
-          length: request.maxSequenceLength ?? config.max_text_seq_length,
-        });
-        watch(`${name}input_ids`, ids.flat());
-        watch(`${name}prompt_embeds`, states);
-        return states;
-      };
-      const texts = [await encode(request.prompts, '')];
-      if (guide) {
-        const negative = request.prompts.map(() => request.negativePrompt ?? '');
-        texts.unshift(await encode(negative, 'negative_'));
-      }
+        const encode = async (texts: readonly string[], name: string): Promise<tf.Tensor> => {
+          const { ids, states } = own(
+            await parts.encode({
+              encoder: 'text_encoder',
+              tokenizer: 'tokenizer',
+              texts,
+              length: request.maxSequenceLength ?? config.max_text_seq_length,
+            }),
+          );
+          watch(`${name}input_ids`, ids.flat());
+          watch(`${name}prompt_embeds`, states);
+          return states;
+        };
+        const texts = [await encode(request.prompts, '')];
+        if (guide) {
+          const negative = request.prompts.map(() => request.negativePrompt ?? '');
+          texts.unshift(await encode(negative, 'negative_'));
+        }
 
-      const model = await parts.transformer();
-      const encoderHiddenStates = tf.concat(texts);
-      const context = model.prepare({ encoderHiddenStates }, [texts.length * rows, ...shape]);
-      release([texts, encoderHiddenStates]);
-      const schedule = scheduler.schedule({ steps: request.steps });
-      const { guidance, dynamicGuidance = false } = request;
-      const scales = dynamicGuidance
-        ? dynamicScales(guidance, schedule.timesteps)
-        : schedule.timesteps.map(() => guidance);
-      const latents = noiseSource(request.seeds, shape)();
-      return {
-        branches: [{ name: guide ? 'guided' : 'conditional', model, context, expand: guide ? doubled : single }],
-        guide: guide ? negativeFirst(scales) : unguided,
-        latents,
-        size: { ...size, frames: geometry.clipFrames(latentFrames) },
-        sigmas: schedule.sigmas,
-        solver(sigmas) {
-          const draw = noiseSource(request.seeds, shape);
-          // The first draw of a seed was the start; the sampler's own noise comes after it.
-          draw().dispose();
-          return withNoise(schedule.solver(sigmas), draw);
-        },
-        channelAxis: 2,
-        release: () => release([context, latents]),
-      };
-    },
+        const model = await parts.transformer();
+        const schedule = scheduler.schedule({ steps: request.steps });
+        const { guidance, dynamicGuidance = false } = request;
+        const scales = dynamicGuidance
+          ? dynamicScales(guidance, schedule.timesteps)
+          : schedule.timesteps.map(() => guidance);
+        const { latents, context } = tidy(() => ({
+          latents: noiseSource(request.seeds, shape)(),
+          context: model.prepare({ encoderHiddenStates: tf.concat(texts) }, [texts.length * rows, ...shape]),
+        }));
+        return {
+          branches: [{ name: guide ? 'guided' : 'conditional', model, context, expand: guide ? doubled : single }],
+          guide: guide ? negativeFirst(scales) : unguided,
+          latents,
+          size: { ...size, frames: geometry.clipFrames(latentFrames) },
+          sigmas: schedule.sigmas,
+          solver(sigmas) {
+            const draw = noiseSource(request.seeds, shape);
+            // The first draw of a seed was the start; the sampler's own noise comes after it.
+            draw().dispose();
+            return withNoise(schedule.solver(sigmas), draw);
+          },
+          channelAxis: 2,
+          release: () => release([context, latents]),
+        };
+      }),
 
     async decode(latents) {
       const channelsFirst = tf.transpose(latents, [0, 2, 1, 3, 4]);

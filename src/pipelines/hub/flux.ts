@@ -15,7 +15,7 @@ import { single, unguided } from '../guidance';
 import type { Job, Pipeline } from '../pipeline';
 import type { HubParts } from './parts';
 import { decodeLatents } from './pixels';
-import { checkRows, noiseSource, requestedSize } from './request';
+import { checkRows, noiseSource, releasing, requestedSize } from './request';
 
 /** A token stands for this many rows and columns of the latent. */
 const PATCH = 2;
@@ -76,64 +76,70 @@ export function fluxPipeline(parts: HubParts): Pipeline {
     },
     unknownWords: () => [],
 
-    async prepare(request): Promise<Job> {
-      checkRows(request);
-      if (request.negativePrompt) {
-        throw new UnsupportedError('FLUX is told its guidance and has no use for a negative prompt.', {
-          hint: 'Leave the negative prompt out.',
+    prepare: request =>
+      releasing(async (own): Promise<Job> => {
+        checkRows(request);
+        if (request.negativePrompt) {
+          throw new UnsupportedError('FLUX is told its guidance and has no use for a negative prompt.', {
+            hint: 'Leave the negative prompt out.',
+          });
+        }
+        const size = requestedSize(
+          { ...request, size: { ...request.size, frames: 1 } },
+          usual,
+          PATCH * geometry.compression.space,
+        );
+        const [channels, , height, width] = geometry.latentShape(size);
+        const [rows, columns] = [height / PATCH, width / PATCH];
+
+        const clip = own(
+          await parts.encode({ encoder: 'text_encoder', tokenizer: 'tokenizer', texts: request.prompts }),
+        );
+        const t5 = own(
+          await parts.encode({
+            encoder: 'text_encoder_2',
+            tokenizer: 'tokenizer_2',
+            texts: request.prompts2 ?? request.prompts,
+            length: request.maxSequenceLength ?? TEXT_TOKENS[config.guidance_embeds ? 'guided' : 'distilled'],
+          }),
+        );
+        const condition: FluxCondition = {
+          encoderHiddenStates: t5.states,
+          pooledProjections: clip.pooled as tf.Tensor,
+          guidance: request.prompts.map(() => request.guidance),
+          imgIds: range(rows).flatMap(y => range(columns).map(x => [0, y, x])),
+        };
+        watch('clip_input_ids', clip.ids.flat());
+        watch('t5_input_ids', t5.ids.flat());
+        watch('prompt_embeds', condition.encoderHiddenStates);
+        watch('pooled_prompt_embeds', condition.pooledProjections);
+        watch('img_ids', condition.imgIds.flat());
+        watch(
+          'txt_ids',
+          (t5.ids[0] ?? []).flatMap(() => [0, 0, 0]),
+        );
+
+        const model = onLatents(await parts.transformer(), height, width);
+        const schedule = scheduler.schedule({
+          steps: request.steps,
+          sigmas: linspace(1, 1 / request.steps, request.steps),
+          mu: dynamicShift(scheduler.config as FlowMatchEulerConfig, rows * columns),
         });
-      }
-      const size = requestedSize(
-        { ...request, size: { ...request.size, frames: 1 } },
-        usual,
-        PATCH * geometry.compression.space,
-      );
-      const [channels, , height, width] = geometry.latentShape(size);
-      const [rows, columns] = [height / PATCH, width / PATCH];
-
-      const clip = await parts.encode({ encoder: 'text_encoder', tokenizer: 'tokenizer', texts: request.prompts });
-      const t5 = await parts.encode({
-        encoder: 'text_encoder_2',
-        tokenizer: 'tokenizer_2',
-        texts: request.prompts2 ?? request.prompts,
-        length: request.maxSequenceLength ?? TEXT_TOKENS[config.guidance_embeds ? 'guided' : 'distilled'],
-      });
-      const condition: FluxCondition = {
-        encoderHiddenStates: t5.states,
-        pooledProjections: clip.pooled as tf.Tensor,
-        guidance: request.prompts.map(() => request.guidance),
-        imgIds: range(rows).flatMap(y => range(columns).map(x => [0, y, x])),
-      };
-      watch('clip_input_ids', clip.ids.flat());
-      watch('t5_input_ids', t5.ids.flat());
-      watch('prompt_embeds', condition.encoderHiddenStates);
-      watch('pooled_prompt_embeds', condition.pooledProjections);
-      watch('img_ids', condition.imgIds.flat());
-      watch(
-        'txt_ids',
-        (t5.ids[0] ?? []).flatMap(() => [0, 0, 0]),
-      );
-
-      const model = onLatents(await parts.transformer(), height, width);
-      const context = model.prepare(condition, [request.prompts.length, channels, height, width]);
-      release([clip, t5]);
-      const schedule = scheduler.schedule({
-        steps: request.steps,
-        sigmas: linspace(1, 1 / request.steps, request.steps),
-        mu: dynamicShift(scheduler.config as FlowMatchEulerConfig, rows * columns),
-      });
-      const latents = noiseSource(request.seeds, [channels, height, width])();
-      return {
-        branches: [{ name: 'conditional', model, context, expand: single }],
-        guide: unguided,
-        latents,
-        size,
-        sigmas: schedule.sigmas,
-        solver: schedule.solver,
-        channelAxis: 1,
-        release: () => release([context, latents]),
-      };
-    },
+        const { latents, context } = tidy(() => ({
+          latents: noiseSource(request.seeds, [channels, height, width])(),
+          context: model.prepare(condition, [request.prompts.length, channels, height, width]),
+        }));
+        return {
+          branches: [{ name: 'conditional', model, context, expand: single }],
+          guide: unguided,
+          latents,
+          size,
+          sigmas: schedule.sigmas,
+          solver: schedule.solver,
+          channelAxis: 1,
+          release: () => release([context, latents]),
+        };
+      }),
 
     decode: latents => decodeLatents(parts, latents),
     dispose: () => parts.dispose(),

@@ -6,14 +6,14 @@ import * as tf from '@tensorflow/tfjs-core';
 import { type Denoiser, untapped } from '../../models/denoiser';
 import { nullCaptions, type OpenSoraCondition, openSoraConfig } from '../../models/open-sora';
 import { parseConfig } from '../../models/registry';
-import { release } from '../../nn/scope';
+import { release, tidy } from '../../nn/scope';
 import { rflowConfig } from '../../schedulers/rflow';
 import { cleanOpenSoraPrompt } from '../../text/cleaning';
 import { batchedGuidance, doubled, single, unguided } from '../guidance';
 import type { Job, Pipeline } from '../pipeline';
 import type { HubParts } from './parts';
 import { decodeLatents } from './pixels';
-import { checkRows, noiseSource, requestedSize, usualSize } from './request';
+import { checkRows, noiseSource, releasing, requestedSize, usualSize } from './request';
 
 const FPS = 24;
 /** What the model is told of a picture, which has no frame rate. */
@@ -49,50 +49,53 @@ export function openSoraPipeline(parts: HubParts): Pipeline {
     },
     unknownWords: () => [],
 
-    async prepare(request): Promise<Job> {
-      checkRows(request);
-      // What does not fill a patch is padded, so any multiple of the autoencoder's will do.
-      const size = requestedSize(request, usual, geometry.compression.space);
-      const shape = geometry.latentShape(size);
-      const rows = request.prompts.length;
-      const guided = request.guidance !== 1;
+    prepare: request =>
+      releasing(async (own): Promise<Job> => {
+        checkRows(request);
+        // What does not fill a patch is padded, so any multiple of the autoencoder's will do.
+        const size = requestedSize(request, usual, geometry.compression.space);
+        const shape = geometry.latentShape(size);
+        const rows = request.prompts.length;
+        const guided = request.guidance !== 1;
 
-      const { ids, mask, states } = await parts.encode({
-        encoder: 'text_encoder',
-        tokenizer: 'tokenizer',
-        texts: request.prompts.map(prompt => cleanOpenSoraPrompt(prompt)),
-        length: config.model_max_length,
-        masked: true,
-      });
-      watch('input_ids', ids.flat());
-      watch('attention_mask', mask.flat());
-      watch('prompt_embeds', states);
+        const { ids, mask, states } = own(
+          await parts.encode({
+            encoder: 'text_encoder',
+            tokenizer: 'tokenizer',
+            texts: request.prompts.map(prompt => cleanOpenSoraPrompt(prompt)),
+            length: config.model_max_length,
+            masked: true,
+          }),
+        );
+        watch('input_ids', ids.flat());
+        watch('attention_mask', mask.flat());
+        watch('prompt_embeds', states);
 
-      const model = velocityOf(await parts.transformer(), config.in_channels);
-      const none = nullCaptions(model.weights, rows);
-      const condition: OpenSoraCondition = {
-        captions: guided ? tf.concat([states, none]) : states.clone(),
-        // Repeated over the null rows, which so attend to as many tokens as the prompts have.
-        mask,
-        fps: request.fps ?? (size.frames === 1 ? IMAGE_FPS : FPS),
-        height: size.height,
-        width: size.width,
-      };
-      const context = model.prepare(condition, [guided ? 2 * rows : rows, ...shape]);
-      release([states, none, condition.captions]);
-      const schedule = scheduler.schedule({ steps: request.steps, ...size });
-      const latents = noiseSource(request.seeds, shape)();
-      return {
-        branches: [{ name: guided ? 'guided' : 'conditional', model, context, expand: guided ? doubled : single }],
-        guide: guided ? batchedGuidance(request.guidance) : unguided,
-        latents,
-        size,
-        sigmas: schedule.sigmas,
-        solver: schedule.solver,
-        channelAxis: 1,
-        release: () => release([context, latents]),
-      };
-    },
+        const model = velocityOf(await parts.transformer(), config.in_channels);
+        const condition = (): OpenSoraCondition => ({
+          captions: guided ? tf.concat([states, nullCaptions(model.weights, rows)]) : states,
+          // Repeated over the null rows, which so attend to as many tokens as the prompts have.
+          mask,
+          fps: request.fps ?? (size.frames === 1 ? IMAGE_FPS : FPS),
+          height: size.height,
+          width: size.width,
+        });
+        const schedule = scheduler.schedule({ steps: request.steps, ...size });
+        const { latents, context } = tidy(() => ({
+          latents: noiseSource(request.seeds, shape)(),
+          context: model.prepare(condition(), [guided ? 2 * rows : rows, ...shape]),
+        }));
+        return {
+          branches: [{ name: guided ? 'guided' : 'conditional', model, context, expand: guided ? doubled : single }],
+          guide: guided ? batchedGuidance(request.guidance) : unguided,
+          latents,
+          size,
+          sigmas: schedule.sigmas,
+          solver: schedule.solver,
+          channelAxis: 1,
+          release: () => release([context, latents]),
+        };
+      }),
 
     decode(latents, size) {
       const latentFrames = latents.shape[2] as number;

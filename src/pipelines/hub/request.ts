@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { ShapeError } from '../../errors';
+import { release } from '../../nn/scope';
 import { torchGenerator } from '../../random/torch-generator';
 import type { PictureSize, Request } from '../pipeline';
 
@@ -43,4 +44,17 @@ export function checkRows({ prompts, seeds }: Request): void {
 export function noiseSource(seeds: readonly number[], shape: readonly number[]): () => tf.Tensor {
   const generators = seeds.map(seed => torchGenerator(seed));
   return () => tf.tidy(() => tf.stack(generators.map(g => tf.tensor(g.normal(shape), [...shape]))));
+}
+
+/** Runs `work`; whatever it hands to `own` is released afterwards, also when it fails. */
+export async function releasing<T>(work: (own: <R>(tensors: R) => R) => Promise<T>): Promise<T> {
+  const owned: unknown[] = [];
+  try {
+    return await work(tensors => {
+      owned.push(tensors);
+      return tensors;
+    });
+  } finally {
+    release(owned);
+  }
 }

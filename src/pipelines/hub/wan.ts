@@ -5,14 +5,15 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { parseConfig } from '../../models/registry';
 import { wanConfig } from '../../models/wan';
-import { release } from '../../nn/scope';
+import { release, tidy } from '../../nn/scope';
 import { cleanWanPrompt } from '../../text/cleaning';
-import { type Branch, separateGuidance, single, unguided } from '../guidance';
+import { separateGuidance, single, unguided } from '../guidance';
 import type { Job, Pipeline } from '../pipeline';
 import type { HubParts } from './parts';
 import { decodeLatents } from './pixels';
-import { checkRows, noiseSource, requestedSize, usualSize } from './request';
+import { checkRows, noiseSource, releasing, requestedSize, usualSize } from './request';
 
+const BRANCHES = ['conditional', 'unconditional'] as const;
 const TEXT_TOKENS = 512;
 const FPS = 16;
 const PUBLISHED = { width: 832, height: 480, frames: 81 };
@@ -45,41 +46,38 @@ export function wanPipeline(parts: HubParts): Pipeline {
     info: { ...parts.info, kind: 'clip', fps: FPS, defaults: { steps: 50, guidance: 5 } },
     unknownWords: () => [],
 
-    async prepare(request): Promise<Job> {
-      checkRows(request);
-      const size = requestedSize(request, usual, geometry.compression.space * config.patch_size[1]);
-      const shape = geometry.latentShape(size);
-      const guided = request.guidance > 1;
-      const length = request.maxSequenceLength ?? TEXT_TOKENS;
-      const texts = [await encode(request.prompts, length, '')];
-      if (guided) {
-        const negative = request.prompts.map(() => request.negativePrompt ?? '');
-        texts.push(await encode(negative, length, 'negative_'));
-      }
+    prepare: request =>
+      releasing(async (own): Promise<Job> => {
+        checkRows(request);
+        const size = requestedSize(request, usual, geometry.compression.space * config.patch_size[1]);
+        const shape = geometry.latentShape(size);
+        const guided = request.guidance > 1;
+        const length = request.maxSequenceLength ?? TEXT_TOKENS;
+        const texts = [own(await encode(request.prompts, length, ''))];
+        if (guided) {
+          const negative = request.prompts.map(() => request.negativePrompt ?? '');
+          texts.push(own(await encode(negative, length, 'negative_')));
+        }
 
-      const model = await parts.transformer();
-      const branches = texts.map(
-        (encoderHiddenStates, i): Branch => ({
-          name: i === 0 ? 'conditional' : 'unconditional',
-          model,
-          context: model.prepare({ encoderHiddenStates }, [request.prompts.length, ...shape]),
-          expand: single,
-        }),
-      );
-      release(texts);
-      const schedule = scheduler.schedule({ steps: request.steps });
-      const latents = noiseSource(request.seeds, shape)();
-      return {
-        branches,
-        guide: guided ? separateGuidance(request.guidance) : unguided,
-        latents,
-        size,
-        sigmas: schedule.sigmas,
-        solver: schedule.solver,
-        channelAxis: 1,
-        release: () => release([branches.map(b => b.context), latents]),
-      };
-    },
+        const model = await parts.transformer();
+        const schedule = scheduler.schedule({ steps: request.steps });
+        const { latents, contexts } = tidy(() => ({
+          latents: noiseSource(request.seeds, shape)(),
+          contexts: texts.map(encoderHiddenStates =>
+            model.prepare({ encoderHiddenStates }, [request.prompts.length, ...shape]),
+          ),
+        }));
+        return {
+          branches: contexts.map((context, i) => ({ name: BRANCHES[i] as string, model, context, expand: single })),
+          guide: guided ? separateGuidance(request.guidance) : unguided,
+          latents,
+          size,
+          sigmas: schedule.sigmas,
+          solver: schedule.solver,
+          channelAxis: 1,
+          release: () => release([contexts, latents]),
+        };
+      }),
 
     decode: latents => decodeLatents(parts, latents),
     dispose: () => parts.dispose(),
