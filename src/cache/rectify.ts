@@ -77,9 +77,11 @@ export function combine(weights: Combination, terms: Readonly<Record<string, tf.
   return tf.tidy(() => {
     const products = Object.entries(weights).flatMap(([name, weight]) => {
       const term = terms[name];
-      return weight && term ? [tf.mul(term, weight)] : [];
+      // Zero is left out; NaN is not, so that a broken weight shows.
+      return weight !== 0 && term ? [tf.mul(term, weight)] : [];
     });
     const sum = products.length > 0 ? tf.addN(products) : tf.zerosLike(terms.sample as tf.Tensor);
-    return weights.one ? tf.add(sum, weights.one) : sum;
+    const { one = 0 } = weights;
+    return one === 0 ? sum : tf.add(sum, one);
   });
 }

@@ -75,7 +75,11 @@ async function loadPixelPipeline(files: OpenModel, id: string): Promise<Pipeline
     await readModelJson(files, 'text/vocab.json'),
     'vocab.json',
   );
-  const embeddings = await loadTable(componentOf(files, 'text'));
+  const text = componentOf(files, 'text');
+  const hash = await combinedHash([transformer, text], scheduler);
+  const prompts = await listedPrompts(files);
+  // Weights last: whatever else is wrong with the folder is told before any tensor is made.
+  const embeddings = await loadTable(text);
   const { model, parameters } = await loadDenoiser(transformer).catch(error => {
     embeddings.dispose();
     throw error;
@@ -89,14 +93,14 @@ async function loadPixelPipeline(files: OpenModel, id: string): Promise<Pipeline
     words: createWordTable(tokenizer, vocabulary),
     info: {
       id,
-      hash: await combinedHash([transformer, componentOf(files, 'text')], scheduler),
+      hash,
       modelClass: transformer.className,
       schedulerClass: scheduler._class_name,
       parameters,
       kind: format.kind,
       ...(format.fps !== undefined && { fps: format.fps }),
       defaults: { steps: defaults.default_steps, guidance: defaults.default_guidance },
-      prompts: await listedPrompts(files),
+      prompts,
     },
   });
 }
