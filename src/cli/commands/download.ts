@@ -1,0 +1,48 @@
+import { Command } from 'commander';
+import { InterruptedError } from '../../errors';
+import { download, planDownload } from '../../weights/download/download';
+import { hubSettings } from '../../weights/download/repository';
+import { interruptible } from '../interrupt';
+import { progressLine } from '../progress';
+import { bytesText, countText } from './units';
+
+interface Options {
+  readonly revision: string;
+  readonly out?: string;
+}
+
+/** `ertacache download`: a model from the hub into a folder. */
+export function downloadCommand(): Command {
+  return new Command('download')
+    .description('download a model from the hub; run again, it goes on where it ended')
+    .argument('<repository>', 'owner and name, such as Wan-AI/Wan2.1-T2V-1.3B-Diffusers')
+    .option('--revision <name>', 'branch, tag or commit', 'main')
+    .option('--out <folder>', "folder to write (default: the repository's name)")
+    .addHelpText('after', '\nHF_ENDPOINT names a mirror, HF_TOKEN an access token for models that ask for one.')
+    .action((repository: string, { revision, out = repository.split('/').at(-1) as string }: Options) =>
+      interruptible(async signal => {
+        const settings = { ...hubSettings(), signal };
+        try {
+          const plan = await planDownload(repository, revision, settings);
+          const amount = `${countText(plan.files.length, 'file')}, ${bytesText(plan.bytes)}`;
+          console.log(`${repository} at ${plan.commit.slice(0, 10)}: ${amount}, to ${out}`);
+          const line = progressLine(repository, plan.bytes);
+          let done = 0;
+          try {
+            await download(plan, out, {
+              ...settings,
+              onBytes(count) {
+                done += count;
+                line.update(done, `${bytesText(done)} of ${bytesText(plan.bytes)}`);
+              },
+            });
+          } finally {
+            line.stop();
+          }
+          console.log(`wrote ${out}`);
+        } catch (error) {
+          throw signal.aborted ? new InterruptedError() : error;
+        }
+      }),
+    );
+}

@@ -1,0 +1,134 @@
+import { createHash, type Hash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { IoError } from '../../errors';
+import { ioError, isFile } from '../node-file';
+import { type HubFile, type HubOptions, hubHeaders, requireFound } from './repository';
+
+export interface FetchOptions extends HubOptions {
+  /** Bytes that have come since it was last called; those that a former run left count too. */
+  readonly onBytes?: (count: number) => void;
+  /** Connections in a row that bring nothing before it is given up. */
+  readonly attempts?: number;
+  /** Pause after a cut connection, doubled each time that nothing came. */
+  readonly pauseMs?: number;
+}
+
+const ATTEMPTS = 6;
+const PAUSE_MS = 500;
+
+/** What a file that is on its way is called. */
+export const partialPath = (path: string): string => `${path}.partial`;
+
+/**
+ * Fetches one file. It is written as `….partial` and gets its name when it is whole and its checksum right, so that a
+ * full disk, a cut connection or Ctrl-C leave no half file under that name; the next run goes on where this one ended.
+ * A file that is already there and right is left alone.
+ * @throws IoError when the hub does not answer, the checksum is wrong, or the disk is full
+ */
+export async function fetchFile(url: string, file: HubFile, path: string, options: FetchOptions = {}): Promise<void> {
+  if ((await isFile(path)) && (await sizeOf(path)) === file.size && (await digestOf(path, file)) === file.digest.hex) {
+    options.onBytes?.(file.size);
+    return;
+  }
+  const partial = partialPath(path);
+  await mkdir(dirname(path), { recursive: true }).catch(error => Promise.reject(ioError(path, error)));
+  const left = await sizeOf(partial);
+  if (left > file.size) await rm(partial);
+  await fetchRest(url, file, partial, options);
+  if ((await digestOf(partial, file)) !== file.digest.hex) {
+    await rm(partial);
+    options.onBytes?.(-file.size);
+    // What a former run left may belong to another version of the file: once more, from the start.
+    if (left > 0) return fetchFile(url, file, path, options);
+    throw new IoError(`${file.path} came with a wrong checksum, and was thrown away.`, {
+      hint: 'Try again; if it happens again, the mirror or a proxy on the way changes files.',
+    });
+  }
+  await rename(partial, path).catch(error => Promise.reject(ioError(path, error)));
+}
+
+/** Connects as often as it takes to bring `partial` to its full size. */
+async function fetchRest(url: string, file: HubFile, partial: string, options: FetchOptions): Promise<void> {
+  const { attempts = ATTEMPTS, pauseMs = PAUSE_MS, signal } = options;
+  let have = await sizeOf(partial);
+  if (have > 0) options.onBytes?.(have);
+  let idle = 0;
+  while (have < file.size || have === 0) {
+    signal?.throwIfAborted();
+    const cut = await fetchOnce(url, have, partial, options);
+    const now = await sizeOf(partial);
+    if (cut === undefined && now >= file.size) return;
+    idle = now > have ? 0 : idle + 1;
+    have = now;
+    if (idle >= attempts) {
+      throw new IoError(`${file.path} stopped at ${have} of ${file.size} bytes.`, {
+        hint: 'Check the network and run the same command again: it goes on where it ended.',
+        cause: cut,
+      });
+    }
+    if (have < file.size) await wait(pauseMs * 2 ** idle, undefined, { ...(signal && { signal }) });
+  }
+}
+
+/**
+ * One connection, from byte `have` on.
+ * @returns why it was cut, or undefined when the answer was whole
+ */
+async function fetchOnce(url: string, have: number, partial: string, options: FetchOptions): Promise<unknown> {
+  const { signal, onBytes } = options;
+  const headers = { ...hubHeaders(options), ...(have > 0 && { range: `bytes=${have}-` }) };
+  let response: Response;
+  try {
+    response = await fetch(url, { headers, ...(signal && { signal }) });
+  } catch (error) {
+    signal?.throwIfAborted();
+    return error;
+  }
+  if (response.status >= 500 || response.status === 429) {
+    await response.body?.cancel();
+    return new IoError(`${url} was answered with ${response.status}.`);
+  }
+  requireFound(response, url);
+  const resumed = have > 0 && response.status === 206;
+  // A server that cannot resume sends the file from its start.
+  if (have > 0 && !resumed) onBytes?.(-have);
+  const handle = await open(partial, resumed ? 'a' : 'w').catch(error => Promise.reject(ioError(partial, error)));
+  try {
+    const reader = response.body?.getReader();
+    while (reader) {
+      let next: { done: boolean; value?: Uint8Array };
+      try {
+        next = await reader.read();
+      } catch (error) {
+        signal?.throwIfAborted();
+        return error;
+      }
+      if (next.done || !next.value) break;
+      await handle.writeFile(next.value).catch(async error => {
+        await reader.cancel().catch(() => {});
+        throw ioError(partial, error);
+      });
+      onBytes?.(next.value.length);
+    }
+    await handle.sync().catch(() => {});
+    return undefined;
+  } finally {
+    await handle.close();
+  }
+}
+
+async function sizeOf(path: string): Promise<number> {
+  const info = await stat(path).catch(() => undefined);
+  return info?.size ?? 0;
+}
+
+/** The digest of a file on disk, of the kind that the hub states. */
+async function digestOf(path: string, { digest, size }: HubFile): Promise<string> {
+  const hash: Hash = createHash(digest.kind === 'sha256' ? 'sha256' : 'sha1');
+  if (digest.kind === 'git') hash.update(`blob ${size}\0`);
+  for await (const piece of createReadStream(path)) hash.update(piece as Buffer);
+  return hash.digest('hex');
+}
