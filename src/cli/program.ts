@@ -6,6 +6,7 @@ import { calibrateCommand } from './commands/calibrate';
 import { convertCommand } from './commands/convert';
 import { demoCommand } from './commands/demo';
 import { doctorCommand } from './commands/doctor';
+import { downloadCommand } from './commands/download';
 import { engineCommand } from './commands/engine';
 import { infoCommand } from './commands/info';
 import { inspectCommand } from './commands/inspect';
@@ -30,6 +31,7 @@ function program(): Command {
     .addCommand(benchCommand())
     .addCommand(convertCommand())
     .addCommand(doctorCommand())
+    .addCommand(downloadCommand())
     .addCommand(engineCommand())
     .addCommand(infoCommand())
     .addCommand(inspectCommand())
