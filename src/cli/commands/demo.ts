@@ -9,6 +9,7 @@ import { PolicyError } from '../../errors';
 import { frames, type Image, joinFrames } from '../../media/pixels';
 import { renderSheet } from '../../media/sheet';
 import { mediaFormat, writeMedia } from '../../media/write';
+import { psnr } from '../../metrics/psnr';
 import { DEFAULT_MODEL, loadModel } from '../../pipelines/load';
 import type { Pipeline } from '../../pipelines/pipeline';
 import { type RunResult, runRequest } from '../../pipelines/sample';
@@ -21,6 +22,7 @@ import { stepLine } from '../progress';
  * on; a test watches over that.
  */
 const DEMO_PROMPTS: Readonly<Record<string, readonly string[]>> = {
+  'fluent-emoji-video': ['ghost', 'butterfly', 'lion', 'helicopter', 'rainbow', 'sailboat', 'blue heart', 'crab'],
   'fluent-emoji': ['rocket', 'frowning face', 'guitar', 'zebra', 'soft ice cream', 'automobile', 'key', 'cookie'],
 };
 const OTHER_PROMPTS = 6;
@@ -106,6 +108,11 @@ async function drawSheet(pipeline: Pipeline, out: string, engine: string, signal
     `time       ${plainSeconds.toFixed(2)} s -> ${cachedSeconds.toFixed(2)} s  (${(plainSeconds / cachedSeconds).toFixed(2)}× faster)`,
   );
   console.log(`PSNR       mean ${likeness.psnr.mean.toFixed(1)} dB, worst ${likeness.psnr.min.toFixed(1)} dB`);
+  const perFrame = rows.map(r => frames(r.plain.media[0]!).map((f, i) => psnr(f, frames(r.cached.media[0]!)[i]!)));
+  if (count > 1) {
+    const at = (i: number): string => (sum(perFrame.map(p => p[i]!)) / perFrame.length).toFixed(1);
+    console.log(`frames     PSNR of the first ${at(0)} dB, of the last ${at(count - 1)} dB`);
+  }
   console.log(`SSIM       mean ${likeness.ssim.mean.toFixed(4)}, worst ${likeness.ssim.min.toFixed(4)}`);
   console.log(`wrote      ${out}`);
 
