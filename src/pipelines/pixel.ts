@@ -2,7 +2,7 @@
  * The pipeline of small models that paint pixels directly: words to a table's rows, noise to pixels, no autoencoder.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { ShapeError } from '../errors';
+import { ShapeError, UnsupportedError } from '../errors';
 import type { Denoiser } from '../models/denoiser';
 import { release, tidy } from '../nn/scope';
 import { torchGenerator } from '../random/torch-generator';
@@ -49,6 +49,11 @@ export function createPixelPipeline(parts: PixelParts): Pipeline {
       if (request.seeds.length !== batch || batch === 0) {
         throw new ShapeError(`${batch} prompts were given ${request.seeds.length} seeds.`, {
           hint: 'Give every prompt one seed.',
+        });
+      }
+      if (request.size || request.maxSequenceLength !== undefined) {
+        throw new UnsupportedError(`${info.id} draws pictures of one size, from prompts of any length.`, {
+          hint: 'Leave the size and the length of the prompt out.',
         });
       }
       const guide = request.guidance !== 1;
