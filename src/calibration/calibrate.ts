@@ -94,7 +94,7 @@ export async function calibrate(pipeline: Pipeline, options: CalibrateOptions): 
     const { sigmas } = jobs[0] as Job;
     const following = { ...walking, reused: schedule.reused };
     const form = options.timestep ?? 'off';
-    const phi = form === 'off' ? [] : await fitTrust(references, following);
+    const phi = form === 'off' ? [] : stable(await fitTrust(references, following), jobs[0] as Job);
     const adjusted = adjustGrid(sigmas, schedule.reused, phi, form);
     const rectify = await rectification(references, options, { ...following, sigmas: adjusted });
     return {
@@ -121,6 +121,19 @@ export async function calibrate(pipeline: Pipeline, options: CalibrateOptions): 
     for (const reference of references) reference.dispose();
     for (const job of jobs) job.release();
   }
+}
+
+/**
+ * Least trust in a step of a multistep sampler. Its update divides by the distance to former steps: next to a step of
+ * almost no length the difference of two outputs is blown up until the run diverges.
+ */
+const LEAST_MULTISTEP_TRUST = 0.2;
+
+function stable(phi: readonly number[], job: Job): number[] {
+  const solver = job.solver();
+  const least = solver.aim ? 0 : LEAST_MULTISTEP_TRUST;
+  solver.dispose();
+  return phi.map(trust => Math.max(trust, least));
 }
 
 async function rectification(

@@ -1,0 +1,103 @@
+/**
+ * One forward pass of FLUX.1-dev at its full size, made-up weights, blocks left on disk: memory and read rate.
+ * Writes 23.8 GB, and deletes them afterwards.
+ *
+ *   node bench/run.cjs bench/flux-offload.ts [--folder DIR] [--size 256x256] [--text-tokens 64] [--keep]
+ */
+import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { syntheticCondition, syntheticLatents } from '../src/bench/synthetic-job';
+import { formatBytes, peakMemory } from '../src/engine/memory';
+import { selectBackend } from '../src/engine/select';
+import { loadDenoiser } from '../src/models/load-denoiser';
+import { preset } from '../src/models/presets';
+import { forward } from '../src/models/run';
+import { workload } from '../src/models/workload';
+import { openModelFolder } from '../src/weights/model-folder';
+import { directRate, forgetCached, parallelRate, watchReads } from './disk';
+import { writeCheckpoint } from './synthetic-checkpoint';
+
+const { values: given } = parseArgs({
+  options: {
+    folder: { type: 'string', default: join(tmpdir(), 'ertacache-flux-dev') },
+    size: { type: 'string', default: '256x256' },
+    'text-tokens': { type: 'string', default: '64' },
+    keep: { type: 'boolean', default: false },
+  },
+});
+
+/** How much is read to learn what the disk gives, of a file several times as long. */
+const PROBE = 2 ** 31;
+
+const rate = (bytesPerSecond: number): string => `${(bytesPerSecond / 1e9).toFixed(2)} GB/s`;
+const seconds = (since: number): number => (performance.now() - since) / 1000;
+
+/** What the disk gives: the better of one direct reader and of parallel reads of a part that nothing has in memory. */
+async function diskRate(path: string, begin: number): Promise<number> {
+  forgetCached(path);
+  const [direct, parallel] = [directRate(path, PROBE), await parallelRate(path, begin, PROBE)];
+  console.log(`the disk gives ${rate(direct)} to one direct reader, ${rate(parallel)} to parallel reads`);
+  forgetCached(path);
+  return Math.max(direct, parallel);
+}
+
+async function main(): Promise<void> {
+  const { transformer } = preset('flux-dev');
+  const folder = given.folder as string;
+  const isNew = !existsSync(join(folder, 'config.json'));
+  try {
+    if (isNew) {
+      mkdirSync(folder, { recursive: true });
+      const started = performance.now();
+      const { bytes } = writeCheckpoint(folder, transformer);
+      console.log(`wrote ${formatBytes(bytes)} in ${seconds(started).toFixed(0)} s`);
+    }
+    const path = join(folder, 'diffusion_pytorch_model.safetensors');
+    const size = statSync(path).size;
+    const before = await diskRate(path, Math.floor(size / 2));
+
+    console.log((await selectBackend('native')).label);
+    const component = await openModelFolder(folder);
+    const loadStarted = performance.now();
+    const { denoiser, className, config, parameters, bytes } = await loadDenoiser(component, { offload: true });
+    console.log(
+      `${parameters.toLocaleString('en-US')} parameters; what stays in memory was loaded in ${seconds(loadStarted).toFixed(1)} s; ` +
+        `weights and buffers take ${formatBytes(bytes)}`,
+    );
+
+    const [height, width] = (given.size as string).split('x').map(Number);
+    const work = workload(className, config, { height, width, textTokens: Number(given['text-tokens']) });
+    const inputs = { className, config, work };
+    const [condition, latent] = [syntheticCondition(inputs, [1]), syntheticLatents(inputs, [1])];
+    const context = denoiser.prepare(condition, latent.shape);
+
+    const endWatch = watchReads();
+    const started = performance.now();
+    const output = await forward(denoiser, latent, 500, context);
+    const values = await output.data<'float32'>();
+    const took = seconds(started);
+    const { bytes: read, activeSeconds } = await endWatch();
+    if (!values.every(Number.isFinite)) throw new Error('the output is not finite');
+    denoiser.weights.dispose();
+
+    const after = await diskRate(path, Math.floor(size / 4));
+    const disk = (before + after) / 2;
+    const [overall, active] = [read / took, read / activeSeconds];
+    const share = (bytesPerSecond: number): string => `${Math.round((100 * bytesPerSecond) / disk)} %`;
+    console.log(`one forward pass of ${work.tokens} image and ${work.textTokens} text tokens: ${took.toFixed(1)} s`);
+    console.log(
+      `read ${formatBytes(read)}: ${rate(overall)} over the whole pass, ${share(overall)} of what the disk gives`,
+    );
+    console.log(`  ${rate(active)} while reading (${activeSeconds.toFixed(1)} s), ${share(active)}`);
+    console.log(`most memory in use: ${formatBytes(peakMemory())}`);
+  } finally {
+    if (isNew && !given.keep) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+main().catch(error => {
+  console.error(error);
+  process.exitCode = 1;
+});
