@@ -3,6 +3,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { ErtaError } from '../errors';
 import { benchCommand } from './commands/bench';
 import { calibrateCommand } from './commands/calibrate';
+import { compareCommand } from './commands/compare';
 import { convertCommand } from './commands/convert';
 import { demoCommand } from './commands/demo';
 import { doctorCommand } from './commands/doctor';
@@ -11,6 +12,7 @@ import { engineCommand } from './commands/engine';
 import { infoCommand } from './commands/info';
 import { inspectCommand } from './commands/inspect';
 import { metricsCommand } from './commands/metrics';
+import { policyCommand } from './commands/policy';
 import { sampleCommand } from './commands/sample';
 import { verifyCommand } from './commands/verify';
 
@@ -27,6 +29,7 @@ function program(): Command {
     .showHelpAfterError('(add --help for the options)')
     .addCommand(sampleCommand())
     .addCommand(calibrateCommand())
+    .addCommand(compareCommand())
     .addCommand(demoCommand())
     .addCommand(benchCommand())
     .addCommand(convertCommand())
@@ -36,6 +39,7 @@ function program(): Command {
     .addCommand(infoCommand())
     .addCommand(inspectCommand())
     .addCommand(metricsCommand())
+    .addCommand(policyCommand())
     .addCommand(verifyCommand());
 }
 

@@ -1,0 +1,235 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Command, InvalidArgumentError } from 'commander';
+import { DEFAULT_METHOD } from '../../calibration/find-policy';
+import { splitPairs } from '../../calibration/pairs';
+import { DEFAULT_TRIALS } from '../../calibration/search';
+import type { EngineChoice } from '../../engine/types';
+import { ErtaError, InterruptedError } from '../../errors';
+import { createLpips, type Lpips } from '../../metrics/lpips';
+import { readLpipsWeights } from '../../metrics/lpips-weights';
+import { DEFAULT_MODEL, loadModel } from '../../pipelines/load';
+import type { Pipeline } from '../../pipelines/pipeline';
+import { ABLATION_BASE, ablationRows } from '../../report/ablation';
+import { runArena } from '../../report/arena';
+import { beginComparison } from '../../report/begin';
+import type { Contender } from '../../report/contender';
+import { contenderCalled, contenders } from '../../report/contenders';
+import { durationText, estimateSeconds } from '../../report/estimate';
+import { readGiven } from '../../report/given';
+import { type Plan, passesOf } from '../../report/plan';
+import { COMPARISON_FILE, openStore, type Store } from '../../report/store';
+import { comparisonText } from '../../report/table';
+import { decibels, listText, passes } from '../../report/text';
+import { startBackend } from '../backend';
+import { interruptible } from '../interrupt';
+import { numberBetween, wholeNumber } from '../parse';
+import { progressLine } from '../progress';
+import { promptLines } from '../prompts';
+
+interface Options {
+  readonly model: string;
+  readonly methods?: readonly string[];
+  readonly budgets?: readonly number[];
+  readonly pairs: number;
+  readonly calibrationPairs: number;
+  readonly steps?: number;
+  readonly guidance?: number;
+  readonly against?: string;
+  readonly policy: readonly string[];
+  readonly prompts?: string;
+  readonly batch: number;
+  readonly trials: number;
+  readonly timedPairs: number;
+  readonly lpips?: string;
+  readonly ablation: boolean;
+  readonly out?: string;
+  readonly force: boolean;
+  readonly json: boolean;
+  readonly markdown: boolean;
+}
+
+/** `ertacache compare`: caching methods side by side, as one JSON, a table and a page. */
+export function compareCommand(): Command {
+  return new Command('compare')
+    .description('compare caching methods at the same number of computed steps, and write a report')
+    .option('--model <folder>', 'a model folder, or the name of one that ships with ertacache', DEFAULT_MODEL)
+    .option('--methods <a,b,…>', `methods to compare (default: ${contenders.map(c => c.name).join(',')})`, names)
+    .option('--budgets <a,b,…>', 'computed steps, or a range such as 4-15 (default: 1/2, 1/3, 1/5)', budgets)
+    .option('--pairs <n>', 'prompt and seed pairs to compare on', wholeNumber(1), 32)
+    .option('--calibration-pairs <n>', 'other pairs, to calibrate on', wholeNumber(1), 16)
+    .option('--steps <n>', "denoising steps (default: the model's)", wholeNumber(1))
+    .option('--guidance <g>', "classifier-free guidance (default: the model's)", numberBetween(0))
+    .option('--against <method>', `what the others are compared with, pair by pair (default: ${DEFAULT_METHOD})`)
+    .option('--policy <file...>', 'calibrated policies to compare as they are, by their name and budget', [])
+    .option('--prompts <file>', 'one prompt a line (default: those that the model lists)')
+    .option('--batch <n>', 'pairs to run at a time', wholeNumber(1), 8)
+    .option('--trials <n>', 'schedules that a search may try', wholeNumber(), DEFAULT_TRIALS)
+    .option('--timed-pairs <n>', 'pairs to measure time on, one by one', wholeNumber(), 3)
+    .option('--lpips <weights>', 'compute LPIPS (AlexNet) with the weights in this .safetensors file')
+    .option('--ablation', 'compare the parts of the method instead: policy, timestep, rectification, sites', false)
+    .option('--out <folder>', 'where to write (default: samples/compare, or samples/ablation)')
+    .option('--force', 'begin anew, whatever the folder holds', false)
+    .option('--json', 'print the JSON instead of a table', false)
+    .option('--markdown', 'print the table as Markdown', false)
+    .addHelpText('after', '\nA run that was cut continues with the same command.')
+    .action(async (options: Options, command: Command) => {
+      const chosen = chooseContenders(options);
+      const engine = await startBackend(command);
+      await interruptible(async signal => {
+        const pipeline = await loadModel(options.model);
+        try {
+          await compare(pipeline, engine, chosen, options, signal);
+        } finally {
+          pipeline.dispose();
+        }
+      });
+    });
+}
+
+function names(text: string): string[] {
+  return text.split(',').flatMap(name => name.trim() || []);
+}
+
+function budgets(text: string): number[] {
+  const range = /^(\d+)-(\d+)$/.exec(text.trim());
+  const [least, most] = range ? [Number(range[1]), Number(range[2])] : [0, -1];
+  const values = range ? Array.from({ length: most - least + 1 }, (_, i) => most - i) : text.split(',').map(Number);
+  if (values.length > 0 && values.every(v => Number.isInteger(v) && v > 0)) return [...new Set(values)];
+  throw new InvalidArgumentError('Give whole numbers such as 15,10,6, or a range such as 4-15.');
+}
+
+function chooseContenders({ methods, ablation }: Options): readonly Contender[] {
+  const all = ablation ? ablationRows : contenders;
+  return methods ? [...new Set(methods)].map(name => contenderCalled(name, all)) : all;
+}
+
+/** The method that the others are compared with: the one asked for, the usual one, or the last. */
+function rivalOf({ against, ablation }: Options, chosen: readonly Contender[]): string {
+  if (against !== undefined) return contenderCalled(against, chosen).name;
+  const usual = ablation ? ABLATION_BASE : DEFAULT_METHOD;
+  return chosen.some(c => c.name === usual) ? usual : (chosen.at(-1) as Contender).name;
+}
+
+async function compare(
+  pipeline: Pipeline,
+  engine: EngineChoice,
+  chosen: readonly Contender[],
+  options: Options,
+  signal: AbortSignal,
+): Promise<void> {
+  const { info } = pipeline;
+  const { batch, trials, ablation } = options;
+  const steps = options.steps ?? info.defaults.steps;
+  const guidance = options.guidance ?? info.defaults.guidance;
+  const prompts = options.prompts ? await promptLines(options.prompts) : info.prompts;
+  const { calibration, evaluation } = splitPairs(prompts, options.calibrationPairs, options.pairs);
+  const use = {
+    model: info,
+    scheduler: info.schedulerClass,
+    guidance,
+    sigmas: await sigmasOf(pipeline, steps, guidance),
+  };
+  const given = await readGiven(options.policy, use, chosen, evaluation);
+  const fresh = await beginComparison(
+    info,
+    engine,
+    chosen,
+    {
+      steps,
+      guidance,
+      kind: ablation ? 'ablation' : 'methods',
+      budgets: [...(options.budgets ?? [2, 3, 5].map(share => Math.round(steps / share)))],
+      against: rivalOf(options, chosen),
+      calibration: [...calibration],
+      evaluation: [...evaluation],
+      batch,
+      trials,
+      timed: Math.min(options.timedPairs, evaluation.length),
+      lpips: options.lpips ? await fileHash(options.lpips) : null,
+      policies: given.listed,
+    },
+    commandLine(),
+  );
+  const folder = options.out ?? join('samples', ablation ? 'ablation' : 'compare');
+  const store = await openStore(folder, fresh, { force: options.force });
+  const lpips = options.lpips ? createLpips(await readLpipsWeights(options.lpips)) : undefined;
+  try {
+    await fight(pipeline, store, chosen, { given: given.byCell, lpips, signal });
+  } finally {
+    lpips?.dispose();
+  }
+  const { comparison } = store;
+  if (options.json) console.log(JSON.stringify(comparison, null, 2));
+  else console.log(`\n${comparisonText(comparison, options.markdown ? 'markdown' : 'terminal')}`);
+  process.stderr.write(`\nwrote ${join(folder, COMPARISON_FILE)} and ${await page(store)}\n`);
+}
+
+/** Runs the arena with a progress line, and leaves a page of what is done also when it is interrupted. */
+async function fight(
+  pipeline: Pipeline,
+  store: Store,
+  chosen: readonly Contender[],
+  arena: { given: Parameters<typeof runArena>[2]['given']; lpips?: Lpips; signal: AbortSignal },
+): Promise<void> {
+  const { steps, guidance, budgets, evaluation, calibration, batch } = store.comparison.request;
+  let line: ReturnType<typeof progressLine> | undefined;
+  try {
+    await runArena(pipeline, store, {
+      contenders: chosen,
+      ...arena,
+      async onPlan(plan: Plan) {
+        const most = passesOf(plan.total);
+        if (most === 0) return;
+        const seconds = await estimateSeconds(pipeline, calibration, plan.total, { batch, guidance });
+        process.stderr.write(
+          `${store.continued ? 'Continuing' : 'Comparing'} ${chosen.length} methods at ${listText(budgets)} of ${steps} ` +
+            `steps on ${evaluation.length} pairs, calibrated on ${calibration.length} others:\n` +
+            `at most ${most.toLocaleString('en-US')} forward passes, ${durationText(seconds)}. ` +
+            'Ctrl-C keeps what is done, and the same command continues.\n',
+        );
+        line = progressLine('comparing', most);
+      },
+      onProgress: (done, note) => line?.update(done, note),
+      onCell(cell) {
+        if (process.stderr.isTTY) return;
+        const mean = cell.pairs.reduce((sum, p) => sum + p.psnr, 0) / cell.pairs.length;
+        process.stderr.write(`done: ${cell.method}, ${passes(cell.budget)} steps, PSNR ${decibels(mean)} dB\n`);
+      },
+    });
+  } catch (error) {
+    if (!ErtaError.isInstance(error) || error.code !== 'interrupted') throw error;
+    line?.stop();
+    if (store.comparison.cells.length > 0) process.stderr.write(`wrote ${await page(store)} of what is done\n`);
+    throw new InterruptedError(`Interrupted: what is done is in ${store.path()}, and the same command continues.`);
+  } finally {
+    line?.stop();
+  }
+}
+
+/** Writes the page. It draws charts with a large library, which no other command needs to wait for. */
+async function page(store: Store): Promise<string> {
+  const { writePage } = await import('../../report/page/write-page');
+  return writePage(store);
+}
+
+async function sigmasOf(pipeline: Pipeline, steps: number, guidance: number): Promise<readonly number[]> {
+  const job = await pipeline.prepare({ prompts: [''], seeds: [0], steps, guidance });
+  job.release();
+  return job.sigmas;
+}
+
+async function fileHash(path: string): Promise<string> {
+  return createHash('sha256')
+    .update(await readFile(path))
+    .digest('hex');
+}
+
+/** The command as it was typed, quoted where a shell needs it. */
+function commandLine(): string {
+  const words = process.argv
+    .slice(2)
+    .map(word => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`));
+  return ['ertacache', ...words].join(' ');
+}

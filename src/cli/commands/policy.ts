@@ -1,0 +1,100 @@
+import { Command, Option } from 'commander';
+import { exportMask, type MaskFormat, maskAdvice, maskFormats } from '../../calibration/export-mask';
+import type { Policy } from '../../calibration/policy-data';
+import { readPolicy, requirePolicyName, writePolicy } from '../../calibration/policy-file';
+import { resamplePolicy, resampleSigmas } from '../../calibration/resample';
+import { PolicyError } from '../../errors';
+import { loadModel } from '../../pipelines/load';
+import { policyText } from '../../report/policy-text';
+import { startBackend } from '../backend';
+import { wholeNumber } from '../parse';
+
+/** `ertacache policy`: look at a calibrated policy, hand its schedule to other programs, fit it to other steps. */
+export function policyCommand(): Command {
+  return new Command('policy')
+    .description('look at calibrated policies, export and resample them')
+    .addCommand(showCommand())
+    .addCommand(exportCommand())
+    .addCommand(resampleCommand());
+}
+
+function showCommand(): Command {
+  return new Command('show')
+    .description('draw a policy: its schedule over the noise level, its corrections, what it was measured at')
+    .argument('<file>', 'the .json of a policy')
+    .action(async (file: string) => console.log(policyText(await readPolicy(file))));
+}
+
+function exportCommand(): Command {
+  return new Command('export')
+    .description("print a policy's schedule as other programs take it")
+    .argument('<file>', 'the .json of a policy')
+    .addOption(
+      new Option('--format <program>', 'cache-dit: steps_computation_mask; sd.cpp: options of stable-diffusion.cpp')
+        .choices(maskFormats)
+        .makeOptionMandatory(),
+    )
+    .action(async (file: string, { format }: { format: MaskFormat }) => {
+      const policy = await readPolicy(file);
+      console.log(exportMask(policy, format));
+      process.stderr.write(`${maskAdvice(policy, format)}\n`);
+    });
+}
+
+interface ResampleOptions {
+  readonly steps: number;
+  readonly out: string;
+  readonly model?: string;
+}
+
+function resampleCommand(): Command {
+  return new Command('resample')
+    .description('make a policy for another number of steps; its rectification is not carried over')
+    .argument('<file>', 'the .json of a policy')
+    .requiredOption('--steps <n>', 'steps of the new policy', wholeNumber(1))
+    .requiredOption('--out <file>', 'the .json to write')
+    .option('--model <folder>', 'take the noise levels from this model, where they do not follow from the policy')
+    .action(async (file: string, options: ResampleOptions, command: Command) => {
+      requirePolicyName(options.out);
+      const policy = await readPolicy(file);
+      const sigmas = options.model
+        ? await sigmasOfModel(options.model, policy, options.steps, command)
+        : sigmasOfPolicy(file, policy, options.steps);
+      const resampled = resamplePolicy(policy, sigmas);
+      await writePolicy(options.out, resampled);
+      console.log(`${policy.data.schedule}\n${resampled.data.schedule}\nwrote ${options.out}`);
+      if (policy.data.rectify.form !== 'off') {
+        process.stderr.write(
+          `The rectification (${policy.data.rectify.form}) belongs to the steps it was fitted on and is not carried over; ` +
+            `calibrate at ${options.steps} steps to have one.\n`,
+        );
+      }
+    });
+}
+
+function sigmasOfPolicy(file: string, { data }: Policy, steps: number): number[] {
+  const sigmas = resampleSigmas(data.sigmas, steps);
+  if (sigmas) return sigmas;
+  throw new PolicyError(`The noise schedule of ${file} is not one whose other step counts follow from it.`, {
+    hint: 'Give the model with --model.',
+  });
+}
+
+async function sigmasOfModel(model: string, { data }: Policy, steps: number, command: Command): Promise<number[]> {
+  await startBackend(command);
+  const pipeline = await loadModel(model);
+  try {
+    const { info } = pipeline;
+    if (info.hash !== data.model.hash) {
+      throw new PolicyError(
+        `The policy was calibrated for the model "${data.model.id}" (${data.model.hash.slice(0, 12)}), not for "${info.id}" (${info.hash.slice(0, 12)}).`,
+        { hint: 'Give the model that it was calibrated for.' },
+      );
+    }
+    const job = await pipeline.prepare({ prompts: [''], seeds: [0], steps, guidance: data.guidance });
+    job.release();
+    return [...job.sigmas];
+  } finally {
+    pipeline.dispose();
+  }
+}

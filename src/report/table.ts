@@ -1,0 +1,104 @@
+import { type Fewest, fewestForwards, reversed, type Summary, summarise, USUAL_DEMAND } from './aggregate';
+import { type Comparison, titleOf } from './comparison';
+import {
+  decibels,
+  differenceText,
+  fewestText,
+  likeness,
+  listText,
+  lpipsText,
+  passes,
+  reach,
+  seconds,
+  signed,
+  times,
+} from './text';
+
+type Row = readonly string[];
+
+/** Rows in columns, the first one to the left and numbers to the right. */
+export function aligned(rows: readonly Row[]): string {
+  const widths = (rows[0] ?? []).map((_, c) => Math.max(...rows.map(row => (row[c] ?? '').length)));
+  return rows
+    .map(row =>
+      row
+        .map((cell, c) => (c === 0 ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!)))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+/** The same as a Markdown table. */
+export function markdown(rows: readonly Row[]): string {
+  const line = (row: Row): string => `| ${row.map(cell => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  const [head = [], ...body] = rows;
+  return [line(head), line(head.map((_, c) => (c === 0 ? '---' : '---:'))), ...body.map(line)].join('\n');
+}
+
+/** A comparison for the terminal or, as Markdown, for a document. */
+export function comparisonText(comparison: Comparison, form: 'terminal' | 'markdown'): string {
+  const summaries = summarise(comparison);
+  const { budgets, steps, evaluation, kind } = comparison.request;
+  const draw = form === 'markdown' ? markdown : aligned;
+  const tables = budgets.map(budget => {
+    const own = summaries.filter(s => s.budget === budget);
+    const rows = kind === 'ablation' ? ablationTable(own) : methodTable(comparison, own);
+    const refused = comparison.refused.filter(r => r.budget === budget);
+    return [
+      `${form === 'markdown' ? '**' : ''}${budget} of ${steps} steps computed${form === 'markdown' ? '**' : ''}`,
+      ...(form === 'markdown' ? [''] : []),
+      draw(rows),
+      ...refused.map(r => `${titleOf(comparison, r.method)}: ${r.reason}`),
+    ].join('\n');
+  });
+  const few = kind === 'methods' ? [fewestTable(comparison, draw)] : [];
+  const state = comparison.state === 'complete' ? '' : ' Not complete.';
+  const note =
+    `PSNR, SSIM and LPIPS of the final picture against the uncached run of the same prompt and seed, ` +
+    `${evaluation.length} pairs; ± and [ ] are 95 % intervals over pairs.${state}`;
+  return [...tables, ...few, note].join('\n\n');
+}
+
+function methodTable(comparison: Comparison, summaries: readonly Summary[]): Row[] {
+  const rival = titleOf(comparison, comparison.request.against);
+  const compared = summaries.some(s => s.behind);
+  const head = ['method', 'forwards', 'PSNR dB', '±', 'worst', 'SSIM', 'LPIPS', 'seconds', 'speed-up'];
+  const rows = summaries.map(s => [
+    s.title,
+    passes(s.forwards),
+    decibels(s.psnr.mean),
+    reach(s.psnr),
+    decibels(s.psnr.worst),
+    likeness(s.ssim.mean),
+    lpipsText(s.lpips),
+    s.seconds === undefined ? '–' : seconds(s.seconds),
+    s.speedup === undefined ? '–' : times(s.speedup),
+    ...(compared ? [s.behind ? `${differenceText(s.behind)}, ${s.losses}/${s.behind.count}` : ''] : []),
+  ]);
+  return [[...head, ...(compared ? [`${rival} is ahead by, on`] : [])], ...rows];
+}
+
+function ablationTable(summaries: readonly Summary[]): Row[] {
+  const rows = summaries.map(s => {
+    return [
+      s.title,
+      `${decibels(s.psnr.mean)} ± ${s.psnr.std.toFixed(2)}`,
+      decibels(s.psnr.worst),
+      likeness(s.ssim.mean),
+      s.behind ? differenceText(reversed(s.behind)) : signed(0),
+    ];
+  });
+  return [['site: recipe', 'PSNR dB ± std', 'worst', 'SSIM', 'gain over uniform reuse [95 %]'], ...rows];
+}
+
+function fewestTable(comparison: Comparison, draw: (rows: readonly Row[]) => string): string {
+  const { mean, worst } = USUAL_DEMAND;
+  const rows = fewestForwards(comparison).map((few: Fewest) => [few.title, fewestText(few)]);
+  const { budgets } = comparison.request;
+  return [
+    `Fewest forward passes with mean PSNR ≥ ${mean} dB and worst ≥ ${worst} dB, of ${listText(budgets)} computed steps`,
+    ...(draw === markdown ? [''] : []),
+    draw([['method', 'forwards'], ...rows]),
+  ].join('\n');
+}
