@@ -1,0 +1,157 @@
+import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs-core';
+import { none } from '../../src/cache/none';
+import { calibrate } from '../../src/calibration/calibrate';
+import { selectBackend } from '../../src/engine/select';
+import { dense, type Media } from '../../src/media/pixels';
+import { psnr } from '../../src/metrics/psnr';
+import { forward } from '../../src/models/run';
+import { packageRoot } from '../../src/package-root';
+import { loadModel } from '../../src/pipelines/load';
+import type { Pipeline } from '../../src/pipelines/pipeline';
+import { runRequest } from '../../src/pipelines/sample';
+import { sampleLoop } from '../../src/pipelines/sample-loop';
+import { sample } from '../../src/pipelines/sample-one';
+import { createWordTable, embedWords, wordTableConfig } from '../../src/text/word-table';
+import { componentOf, openModel, readModelJson } from '../../src/weights/open-model';
+import { describeOnBackends, usableBackends } from '../support/backends';
+import { maxAbsDifference, readGoldenTensors } from '../support/golden';
+
+// Recorded with the original float32 weights, two pictures of 30 steps at guidance 3. What ships is float16, so every
+// tolerance here is about the rounding of weights; with the float32 weights velocities agree to 2e-5 and the final
+// latents to 2e-6 on either backend.
+const golden = readGoldenTensors(join(__dirname, '../fixtures/fluent-emoji/reference.safetensors'));
+const recorded = (name: string): Float32Array => golden.get(name)!.data as Float32Array;
+const SHAPE = [2, 64, 48];
+const PROMPTS = ['lion', 'red heart'];
+
+/** Half a float16 step, of table rows below 4. */
+const TEXT = 2 ** -11 * 4;
+/** Velocities up to 4.5 through six blocks of rounded weights: 1.5e-3 to 2e-3 measured. */
+const VELOCITY = 4e-3;
+/** The last step: nearly no noise is left to see, and the model amplifies; 1.45e-2 measured. */
+const LAST_VELOCITY = 3e-2;
+/** Errors of the steps weighed with their lengths of 1/30; 9e-4 measured, PSNR 80 dB. */
+const FINAL = 2e-3;
+
+const pixels = (media: Media): number[] => [...dense(media)];
+
+describeOnBackends('the embedded model', () => {
+  let pipeline: Pipeline;
+  beforeAll(async () => {
+    pipeline = await loadModel('fluent-emoji');
+  });
+  afterAll(() => pipeline.dispose());
+
+  test('encodes the prompts of the golden run to its tokens and text states', async () => {
+    const files = await openModel(join(packageRoot(), 'converted-models/fluent-emoji'));
+    const tokenizer = wordTableConfig.parse(await readModelJson(files, 'text/tokenizer_config.json'));
+    const words = createWordTable(tokenizer, (await readModelJson(files, 'text/vocab.json')) as Record<string, number>);
+    const ids = PROMPTS.map(p => words.encode(p).ids);
+    expect(ids.flat()).toEqual([...golden.get('tokens')!.data]);
+
+    const { source } = componentOf(files, 'text');
+    const rows = source.entry('embeddings.weight').shape as [number, number];
+    const table = tf.tensor2d(await source.read('embeddings.weight'), rows);
+    await files.close();
+    const { states, pooled } = embedWords(table, ids, tokenizer.pad_id);
+    expect(maxAbsDifference(states.dataSync(), recorded('encoder_hidden_states'))).toBeLessThan(TEXT);
+    expect(maxAbsDifference(pooled.dataSync(), recorded('pooled'))).toBeLessThan(TEXT);
+    tf.dispose([table, states, pooled]);
+  });
+
+  test('names the words that it does not know', () => {
+    expect(PROMPTS.map(p => pipeline.unknownWords(p))).toEqual([[], []]);
+    expect(pipeline.unknownWords('red zyxw heart')).toEqual(['zyxw']);
+  });
+
+  test('predicts the recorded velocities, with and without the prompt, at the recorded latents', async () => {
+    const before = tf.memory().numTensors;
+    const job = await pipeline.prepare({ prompts: PROMPTS, seeds: [0, 1], steps: 30, guidance: 3 });
+    const { model, context } = job.branches[0]!;
+    for (const index of [0, 1, 15, 29]) {
+      const step = String(index).padStart(2, '0');
+      const x = tf.tidy(() => {
+        const latent = tf.tensor(recorded(`x_${step}`), SHAPE);
+        return tf.concat([latent, latent]);
+      });
+      const output = await forward(model, x, job.solver().timesteps[index]!, context);
+      const values = output.dataSync<'float32'>();
+      const tolerance = index === 29 ? LAST_VELOCITY : VELOCITY;
+      const half = values.length / 2;
+      expect(maxAbsDifference(values.subarray(0, half), recorded(`vcond_${step}`))).toBeLessThan(tolerance);
+      expect(maxAbsDifference(values.subarray(half), recorded(`vuncond_${step}`))).toBeLessThan(tolerance);
+      tf.dispose([x, output]);
+    }
+    job.release();
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  test('samples the recorded pictures from the recorded noise', async () => {
+    const job = await pipeline.prepare({ prompts: PROMPTS, seeds: [0, 1], steps: 30, guidance: 3 });
+    const noise = tf.tensor(recorded('noise'), SHAPE);
+    const { latents } = await sampleLoop({ ...job, latents: noise, solver: job.solver() }, none());
+    expect(maxAbsDifference(latents.dataSync(), recorded('final'))).toBeLessThan(FINAL);
+    tf.dispose([latents, noise]);
+    job.release();
+  });
+
+  test('gives the same picture for the same seed, and another one for another', async () => {
+    const draw = async (seed: number) =>
+      pixels((await sample(pipeline, 'lion', { seed, steps: 3, policy: 'none' })).media);
+    const first = await draw(7);
+    expect(await draw(7)).toEqual(first);
+    expect(await draw(8)).not.toEqual(first);
+  });
+
+  test('draws two pictures in one batch as it draws them one by one', async () => {
+    const request = { steps: 3, guidance: 3 };
+    const both = await runRequest(pipeline, { ...request, prompts: PROMPTS, seeds: [4, 5] }, none());
+    for (const [row, prompt] of PROMPTS.entries()) {
+      const alone = await runRequest(pipeline, { ...request, prompts: [prompt], seeds: [4 + row] }, none());
+      // Products of other shapes sum in another order: float32 rounding through three steps, pixels in [0, 1].
+      expect(maxAbsDifference(pixels(both.media[row]!), pixels(alone.media[0]!))).toBeLessThan(1e-4);
+    }
+  });
+
+  test('leaves no tensor behind, however often it is calibrated and sampled', async () => {
+    const before = tf.memory().numTensors;
+    for (let i = 0; i < 2; i++) {
+      const policy = await calibrate(pipeline, {
+        pairs: [{ prompt: 'lion', seed: i }],
+        steps: 4,
+        guidance: 3,
+        schedule: { reused: [false, true, false, true] },
+        rectify: 'lsq',
+      });
+      expect(tf.memory().numTensors).toBe(before);
+      const { schedule } = await sample(pipeline, 'lion', { steps: 4, guidance: 3, policy });
+      expect(schedule).toBe('#.#.');
+      expect(tf.memory().numTensors).toBe(before);
+    }
+  });
+
+  test('is gone without a trace when it is disposed', async () => {
+    const before = tf.memory().numTensors;
+    (await loadModel('fluent-emoji')).dispose();
+    expect(tf.memory().numTensors).toBe(before);
+  });
+});
+
+const both = usableBackends().includes('native') && usableBackends().includes('wasm');
+(both ? describe : describe.skip)('the embedded model on native and on wasm', () => {
+  // With every step computed the golden run holds both to the same latents; here the caches have to agree as well.
+  test('draws the same picture to 50 dB, with the policy that ships', async () => {
+    const draw = async (backend: 'native' | 'wasm') => {
+      await selectBackend(backend);
+      const pipeline = await loadModel('fluent-emoji');
+      const { media, schedule } = await sample(pipeline, 'rocket', { seed: 3 });
+      pipeline.dispose();
+      return { media, schedule };
+    };
+    const [native, wasm] = [await draw('native'), await draw('wasm')];
+    expect(native.schedule).toContain('.');
+    expect(wasm.schedule).toBe(native.schedule);
+    expect(psnr(native.media, wasm.media)).toBeGreaterThan(50);
+  });
+});
