@@ -170,7 +170,8 @@ describe('download', () => {
     const had = readFileSync(`${at(LARGE)}.partial`).length;
     hub.asked.length = 0;
     await download(await plan(), folder, options());
-    expect(hub.asked).toEqual([`${LARGE} ${had}`]);
+    // The cut may have come before the first byte: then there is nothing to go on from.
+    expect(hub.asked).toEqual([`${LARGE} ${had === 0 ? 'all' : had}`]);
     expect(readFileSync(at(LARGE)).equals(contents[LARGE]!)).toBe(true);
     expect(existsSync(`${at(LARGE)}.partial`)).toBe(false);
   });
