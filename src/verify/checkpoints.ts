@@ -2,13 +2,21 @@ import { join } from 'node:path';
 import { modelClass, parseConfig } from '../models/registry';
 import { loadStore } from '../weights/load';
 import { openModelFolder } from '../weights/model-folder';
-import type { CaseRunner } from './golden-case';
+import { isFile } from '../weights/node-file';
+import type { TensorSource } from '../weights/source';
+import { openSafetensors } from '../weights/weight-files';
+import type { CaseRunner, GoldenCase, Produce } from './golden-case';
 import { produceForward } from './transformers';
 
 const WEIGHT = 'weight/';
 
-/** Runs a case of the group `checkpoints`: a model folder is read, widened to float32 and run once. */
+/**
+ * Runs a case of the group `checkpoints`: a model folder is read, widened to float32 and run once; or a file of one
+ * tensor for every element type is read, as bit patterns and as float32.
+ */
 export const runCheckpoint: CaseRunner = async (golden, produce) => {
+  const values = join(golden.folder, 'values.safetensors');
+  if (await isFile(values)) return readTypes(await openSafetensors(values), golden, produce);
   const { className, config, source, where } = await openModelFolder(join(golden.folder, 'transformer'));
   try {
     for (const name of golden.expected.keys()) {
@@ -27,3 +35,18 @@ export const runCheckpoint: CaseRunner = async (golden, produce) => {
     await source.close();
   }
 };
+
+/** Hands over `name.f32` and `name.bits` of every tensor that is expected. */
+async function readTypes(source: TensorSource, golden: GoldenCase, produce: Produce): Promise<void> {
+  try {
+    for (const expected of golden.expected.keys()) {
+      const [, name, form] = /^(.*)\.(f32|bits)$/.exec(expected) ?? [];
+      if (name === undefined || !source.has(name)) continue;
+      if (form === 'f32') produce(expected, await source.read(name));
+      // Those of float16 and bfloat16.
+      else produce(expected, Int32Array.from(new Uint16Array((await source.readRaw(name)).buffer)));
+    }
+  } finally {
+    await source.close();
+  }
+}

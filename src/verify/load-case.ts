@@ -57,7 +57,9 @@ export async function loadCase(folder: string): Promise<GoldenCase> {
   const config = (await isFile(configPath)) ? await readJsonFile<Record<string, unknown>>(configPath) : {};
   const tensors = file.runs ? await readRuns(folder, file.runs) : await readTensors(join(folder, 'io.safetensors'));
   const group = file.group ?? basename(dirname(resolve(folder)));
-  const expected = (await expectedOfPrompts(group, folder)) ?? withPrefix(tensors, 'out.');
+  const apart = join(folder, 'expected.safetensors');
+  const own = (await isFile(apart)) ? await readTensors(apart) : withPrefix(tensors, 'out.');
+  const expected = (await expectedOfPrompts(group, folder)) ?? own;
   return {
     folder: resolve(folder),
     name: basename(folder),
