@@ -4,9 +4,16 @@
  */
 export { type ErtaSettings, ertacache } from './cache/ertacache';
 export type { Evaluation, ModelParts } from './cache/evaluation';
+export { fewerSteps } from './cache/fewer-steps';
+export { type FirstBlockOptions, firstBlock } from './cache/first-block';
+export { type MagCacheOptions, magcache } from './cache/magcache';
 export { none } from './cache/none';
 export type { BranchCache, CachePolicy, CacheRun, Decision, Evaluated, RunInfo, StepInfo } from './cache/policy';
+export { type Method, methodCalled, methods } from './cache/registry';
 export type { SiteName } from './cache/sites';
+export { type TaylorSeerOptions, taylorseer } from './cache/taylorseer';
+export { type TeaCacheOptions, teacache } from './cache/teacache';
+export { publishedPolynomial } from './cache/teacache-polynomials';
 export { adjustGrid, type TimestepForm } from './cache/time-grid';
 export { uniform } from './cache/uniform';
 export { type CalibrateOptions, calibrate } from './calibration/calibrate';
