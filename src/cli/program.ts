@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import { Command, CommanderError, Option } from 'commander';
 import { ErtaError } from '../errors';
+import { packageVersion } from '../package-root';
 import { benchCommand } from './commands/bench';
 import { calibrateCommand } from './commands/calibrate';
 import { compareCommand } from './commands/compare';
@@ -26,6 +27,7 @@ function program(): Command {
         .env('ERTACACHE_BACKEND'),
     )
     .option('--verbose', 'say more, and show stack traces', false)
+    .version(packageVersion(), '--version', 'print the version')
     .showHelpAfterError('(add --help for the options)')
     .addCommand(sampleCommand())
     .addCommand(calibrateCommand())

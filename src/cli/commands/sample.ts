@@ -38,7 +38,8 @@ interface SampleOptions extends PictureOptions {
 interface Task {
   readonly prompt: string;
   readonly seed: number;
-  /** Named after prompt and seed unless given. */
+  /** Prompt and seed as a file name without its extension, which depends on the model. */
+  readonly name: string;
   readonly out?: string;
 }
 
@@ -88,7 +89,10 @@ function tasksOf(prompts: readonly string[], { seed, numImages, out }: SampleOpt
   if (prompts.length === 0) {
     throw new UsageError('There is no prompt.', { hint: 'Say what to draw: ertacache sample "red heart".' });
   }
-  const tasks = prompts.flatMap(prompt => Array.from({ length: numImages }, (_, i) => ({ prompt, seed: seed + i })));
+  const names = uniqueNames(prompts.map(slug));
+  const tasks = prompts.flatMap((prompt, p) =>
+    Array.from({ length: numImages }, (_, i) => ({ prompt, seed: seed + i, name: `${names[p]}-${seed + i}` })),
+  );
   if (out && tasks.length > 1) {
     throw new UsageError(`--out names one file and ${tasks.length} pictures were asked for.`, {
       hint: 'Leave --out away: every picture is named after its prompt and seed.',
@@ -103,13 +107,25 @@ function slug(prompt: string): string {
   return words.join('-').slice(0, 60);
 }
 
+/** Names of which a later equal one is told apart by its number. */
+function uniqueNames(names: readonly string[]): string[] {
+  const taken = new Set<string>();
+  return names.map(name => {
+    let unique = name;
+    for (let n = 2; taken.has(unique); n++) unique = `${name}-${n}`;
+    taken.add(unique);
+    return unique;
+  });
+}
+
 function taskOf(receipt: Receipt, prompts: readonly string[], { out, from }: SampleOptions): Task {
   if (prompts.length > 0) {
     throw new UsageError(`--from repeats the run of ${from}, which has its own prompt.`, {
       hint: 'Leave the prompt away, or leave --from away.',
     });
   }
-  return { prompt: receipt.prompt, seed: receipt.seed, out: out ?? (from as string).replace(/(\.\w+)$/, '-again$1') };
+  const { prompt, seed } = receipt;
+  return { prompt, seed, name: slug(prompt), out: out ?? (from as string).replace(/(\.\w+)$/, '-again$1') };
 }
 
 function settingsOf(receipt: Receipt, options: SampleOptions): SampleOptions {
@@ -135,7 +151,7 @@ async function makePicture(
   repeats?: Receipt,
 ): Promise<void> {
   const { info } = pipeline;
-  const out = task.out ?? `${slug(task.prompt)}-${task.seed}.${info.kind === 'clip' ? 'webp' : 'png'}`;
+  const out = task.out ?? `${task.name}.${info.kind === 'clip' ? 'webp' : 'png'}`;
   if (repeats && repeats.model.hash !== info.hash) {
     throw new UsageError(`${options.from} was made with another version of the model "${repeats.model.id}".`, {
       hint: 'Give the model it was made with as --model.',
