@@ -11,6 +11,8 @@ module.exports = {
       { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } },
     ],
   },
+  // jest cannot load these as the modules they are; each brings a bundle of itself that it can.
+  moduleNameMapper: { '^(vega|vega-lite)$': '<rootDir>/node_modules/$1/build/$1.min.js' },
   testTimeout: 60_000,
   maxWorkers: 2,
 };

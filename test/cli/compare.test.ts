@@ -1,0 +1,64 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { compareCommand } from '../../src/cli/commands/compare';
+import type { Comparison } from '../../src/report/comparison';
+import { scratchFolder } from '../media/pictures';
+import { usableBackends } from '../support/backends';
+
+jest.setTimeout(240_000);
+const scratch = scratchFolder();
+
+/** What the command prints on stdout and on stderr. */
+async function compared(...argv: string[]): Promise<{ out: string; err: string }> {
+  const lines: string[] = [];
+  const messages: string[] = [];
+  const spies = [
+    jest.spyOn(console, 'log').mockImplementation(line => void lines.push(String(line))),
+    jest.spyOn(process.stderr, 'write').mockImplementation(text => messages.push(String(text)) > 0),
+  ];
+  const command = compareCommand()
+    .exitOverride()
+    .configureOutput({ writeErr: text => messages.push(text) });
+  const root = new Command().option('--backend <name>', '', usableBackends()[0]).exitOverride().addCommand(command);
+  await root.parseAsync(['compare', ...argv], { from: 'user' }).finally(() => {
+    for (const spy of spies) spy.mockRestore();
+  });
+  return { out: lines.join('\n'), err: messages.join('') };
+}
+
+const SMALL = ['--pairs', '2', '--calibration-pairs', '2', '--steps', '6', '--budgets', '3', '--timed-pairs', '0'];
+
+test('compares the embedded model: plan, table, JSON and page', async () => {
+  const folder = scratch.path('out');
+  const argv = [...SMALL, '--methods', 'fewer-steps,uniform', '--out', folder];
+  const { out, err } = await compared(...argv);
+  expect(err).toMatch(
+    /Comparing 2 methods at 3 of 6 steps on 2 pairs, calibrated on 2 others:\nat most 24 forward passes/,
+  );
+  expect(out).toMatch(/3 of 6 steps computed\nmethod .*Uniform reuse is ahead by, on\nFewer steps +3 /);
+  const comparison: Comparison = JSON.parse(readFileSync(`${folder}/comparison.json`, 'utf8'));
+  expect(comparison).toMatchObject({ state: 'complete', request: { steps: 6, budgets: [3], against: 'uniform' } });
+  expect(comparison.cells.map(c => c.pairs.length)).toEqual([2, 2]);
+  expect(readFileSync(`${folder}/index.html`, 'utf8')).toContain('How many of 6 steps does fluent-emoji need?');
+
+  // Repeated, it runs nothing and prints the same; as JSON too.
+  const again = await compared(...argv, '--json');
+  expect(again.err).not.toContain('forward passes');
+  expect(JSON.parse(again.out).cells).toEqual(comparison.cells);
+  await expect(compared(...argv, '--guidance', '1')).rejects.toThrow('holds a comparison with another guidance.');
+});
+
+test('the ablation has its own rows', async () => {
+  const rows = 'hidden-uniform,output-policy,output-policy-cycle-linear';
+  const { out } = await compared(...SMALL, '--ablation', '--markdown', '--methods', rows, '--out', scratch.path('out'));
+  expect(out).toContain('| hidden: uniform |');
+  expect(out).toMatch(/\| output: policy \+ timestep \(cycle\) \+ rectification \(linear\) \| [\d.]+ ± [\d.]+ \|/);
+  expect(existsSync(scratch.path('out', 'policies', 'output-policy-3.json'))).toBe(true);
+});
+
+test('what cannot be compared is refused before anything runs', async () => {
+  await expect(compared('--methods', 'uniform,magic')).rejects.toThrow('"magic" is no method that can be compared.');
+  await expect(compared('--methods', 'uniform', '--against', 'teacache')).rejects.toThrow('"teacache" is no method');
+  await expect(compared('--budgets', '10,x')).rejects.toThrow(/Give whole numbers such as 15,10,6/);
+  await expect(compared('--budgets', '30', '--out', scratch.path('out'))).rejects.toThrow('30 of 30 steps cannot');
+});

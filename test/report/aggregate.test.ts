@@ -1,0 +1,95 @@
+import { meanInterval, pairedDifference } from '../../src/metrics/statistics';
+import { fewestForwards, median, reversed, summarise } from '../../src/report/aggregate';
+import { parseComparison } from '../../src/report/comparison';
+import { comparisonText } from '../../src/report/table';
+import { verdict } from '../../src/report/text';
+import { madeUp } from './toy';
+
+const ours = [50, 44, 62, 48];
+const theirs = [41, 45, 40, 39];
+
+test('a summary has mean, spread, worst and interval of every metric', () => {
+  const [first] = summarise(madeUp({ ours, theirs }));
+  expect(first).toMatchObject({ method: 'ours', title: 'OURS', budget: 4, computed: 4, forwards: 4, flops: 4e9 });
+  expect(first!.psnr).toMatchObject({ ...meanInterval(ours), worst: 44 });
+  expect(first!.psnr.std).toBeCloseTo(7.746, 3);
+  expect(first!.ssim.worst).toBeCloseTo(0.44);
+  expect([first!.behind, first!.lpips]).toEqual([undefined, undefined]);
+});
+
+test('methods are compared pair by pair with the one of interest', () => {
+  const [, second] = summarise(madeUp({ ours, theirs }));
+  expect(second!.behind).toEqual(pairedDifference(ours, theirs));
+  expect(second!.losses).toBe(3);
+  const { low, high, mean } = reversed(second!.behind!);
+  expect([low, mean, high]).toEqual([-second!.behind!.high, -second!.behind!.mean, -second!.behind!.low]);
+});
+
+test('time is the median of runs, speed-up of the ratios of runs side by side', () => {
+  expect([median([3, 1, 2]), median([4, 1, 2, 3])]).toEqual([2, 2.5]);
+  const [first] = summarise(madeUp({ ours }));
+  expect([first!.seconds, first!.speedup]).toEqual([1, 2.2]);
+});
+
+test('fewest forwards is the smallest setting that keeps both mean and worst', () => {
+  const comparison = madeUp({ ours, theirs: [60, 29, 60, 60] }, [6, 4]);
+  const own = comparison.cells.find(c => c.method === 'ours' && c.budget === 4)!;
+  own.pairs = own.pairs.map(p => ({ ...p, forwards: 4.5 }));
+  const [first, second] = fewestForwards(comparison);
+  expect(first!.met).toMatchObject({ budget: 4, forwards: 4.5 });
+  expect(second!.met).toBeUndefined();
+});
+
+test('a single pair has no interval, and nothing is made of that', () => {
+  const comparison = madeUp({ ours: [50], theirs: [40] });
+  const [first, second] = summarise(comparison);
+  expect([first!.psnr.mean, first!.psnr.worst, Number.isFinite(first!.psnr.high)]).toEqual([50, 50, false]);
+  expect(second!.behind!.mean).toBe(10);
+  expect(comparisonText(comparison, 'terminal')).not.toMatch(/NaN|Infinity/);
+});
+
+test('the table is aligned, and the same as Markdown', () => {
+  const comparison = madeUp({ ours, theirs });
+  comparison.refused.push({ method: 'third', budget: 4, reason: 'It cannot.' });
+  const lines = comparisonText(comparison, 'terminal').split('\n');
+  expect(lines[0]).toBe('4 of 8 steps computed');
+  expect(lines[1]).toMatch(
+    /^method +forwards +PSNR dB +± +worst +SSIM +LPIPS +seconds +speed-up +OURS is ahead by, on$/,
+  );
+  expect(lines[2]).toMatch(/^OURS +4 +51\.00 +±12\.33 +44\.00 +0\.5100 +no weights +1\.00 +2\.20×$/);
+  expect(lines[3]).toMatch(/\+9\.75 \[−5\.25, \+24\.75\], 3\/4$/);
+  expect(lines[4]).toBe('third: It cannot.');
+  const ends = [1, 3].map(i => lines[i]!.indexOf(i === 1 ? 'worst' : '39.00') + 5);
+  expect(ends[0]).toBe(ends[1]);
+
+  const table = comparisonText(comparison, 'markdown').split('\n');
+  expect(table[3]).toBe(`| --- |${' ---: |'.repeat(9)}`);
+  expect(table[4]).toMatch(/^\| OURS \| 4 \| 51\.00 \|/);
+});
+
+test('the ablation is told as gains over its base', () => {
+  const comparison = madeUp({ base: theirs, part: ours });
+  comparison.request.kind = 'ablation';
+  const text = comparisonText(comparison, 'markdown');
+  expect(text).toContain('| PART | 51.00 ± 7.75 | 44.00 | 0.5100 | +9.75 [−5.25, +24.75] |');
+  expect(text).not.toContain('Fewest');
+});
+
+test('the verdict names who leads, also when it is not the method of interest', () => {
+  const told = (comparison: ReturnType<typeof madeUp>) => verdict(comparison, summarise(comparison), 4);
+  expect(told(madeUp({ ours, theirs }))).toBe(
+    'With 4 of 8 steps computed, OURS keeps 51.00 dB on average, 44.00 dB at worst: +9.75 [−5.25, +24.75] dB against ' +
+      'THEIRS, the next best, and nearer on 3 of 4 pairs.',
+  );
+  expect(told(madeUp({ ours: theirs, theirs: ours }))).toContain(
+    'and THEIRS is ahead of it by +9.75 [−5.25, +24.75] dB.',
+  );
+});
+
+test('a comparison is read back as it was, and a foreign file is refused by field', () => {
+  const comparison = madeUp({ ours, theirs });
+  expect(parseComparison(JSON.parse(JSON.stringify(comparison)), 'file')).toEqual(comparison);
+  expect(() => parseComparison({ ...comparison, cells: [{ method: 'a' }] }, 'x.json')).toThrow(
+    /^x\.json is not a comparison of ertacache: cells\.0\.budget/,
+  );
+});
