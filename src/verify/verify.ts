@@ -57,7 +57,7 @@ const runners: Readonly<Record<string, CaseRunner>> = {
  */
 export async function verifyCase(folder: string): Promise<CaseReport> {
   const golden = await loadCase(folder);
-  const runner = runners[golden.group];
+  const runner = Object.hasOwn(runners, golden.group) ? runners[golden.group] : undefined;
   if (!runner) {
     throw new UnsupportedError(`${folder}: cases of the kind "${golden.group}" cannot be run.`, {
       hint: `Known kinds: ${Object.keys(runners).join(', ')}.`,

@@ -40,7 +40,8 @@ async function verifyOrFail(folder: string): Promise<CaseReport | Failure> {
     return await verifyCase(folder);
   } catch (error) {
     if (ErtaError.isInstance(error)) return { folder, failure: error.message };
-    throw error;
+    // A case that nobody foresaw must not keep the others from being run.
+    return { folder, failure: `unexpected failure: ${error instanceof Error ? error.message : String(error)}` };
   }
 }
 

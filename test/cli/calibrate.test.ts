@@ -1,0 +1,111 @@
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { parsePolicy } from '../../src/calibration/policy-data';
+import { policyHash, readPolicy } from '../../src/calibration/policy-file';
+import { readReceipt } from '../../src/media/receipt';
+import type { Receipt } from '../../src/pipelines/receipt';
+import { scratchFolder } from '../media/pictures';
+import { command } from '../weights/command';
+
+const scratch = scratchFolder();
+const calibrate = (...args: string[]) => command('--backend', 'wasm', 'calibrate', ...args);
+const files = (): string[] => readdirSync(scratch.path()).sort();
+
+/** The smallest calibration that there is. */
+const QUICK = ['--steps', '4', '--pairs', '1', '--held-out', '1', '--search', 'walk'];
+
+test('writes a policy whole, measured on other prompts, that sample takes', async () => {
+  const out = scratch.path('p.json');
+  const { code, stdout } = await calibrate(...QUICK, '--guidance', '2', '--rectify', 'lsq', '--out', out);
+  expect(code).toBe(0);
+  expect(files()).toEqual(['p.json', 'p.safetensors']);
+  expect(stdout).toMatch(/^Calibrating fluent-emoji on 1 pairs, 4 steps, guidance 2: at most \d+ forward passes/);
+  expect(stdout).toMatch(/^schedule +#[#.]{3} {2}\(2 of 4 computed, 2\.00×\)$/m);
+  expect(stdout).toMatch(/^held out +PSNR [\d.]+ dB \(worst [\d.]+\), SSIM [\d.]+, 1 pairs$/m);
+  expect(stdout).toContain(`wrote ${out}\n`);
+
+  const policy = await readPolicy(out);
+  const { data } = policy;
+  expect(data).toMatchObject({ guidance: 2, rectify: { form: 'lsq' }, calibration: { pairs: [{ seed: 9000 }] } });
+  expect([data.measured.calibration?.pairs, data.measured.heldOut?.pairs]).toEqual([1, 1]);
+
+  const run = ['--policy', out, '--steps', '4', '--guidance', '2', '--out', scratch.path('a.png')];
+  const sampled = await command('--backend', 'wasm', 'sample', 'lion', ...run);
+  expect(sampled.code).toBe(0);
+  const receipt = (await readReceipt(scratch.path('a.png'))) as Receipt;
+  expect(receipt).toMatchObject({ schedule: data.schedule, forwards: 2, policy: { name: 'ertacache', path: out } });
+  expect(receipt.policy?.hash).toBe(policyHash(policy));
+});
+
+test('takes prompts from a file, one a line, and leaves its comments out', async () => {
+  writeFileSync(scratch.path('prompts.txt'), '# two animals\r\nlion\r\n\r\n  zebra  \n');
+  const out = scratch.path('p.json');
+  const own = ['--prompts', scratch.path('prompts.txt'), '--rectify', 'off', '--name', 'mine', '--out', out];
+  const { code } = await calibrate(...QUICK, ...own);
+  expect(code).toBe(0);
+  const data = parsePolicy(JSON.parse(readFileSync(out, 'utf8')), out);
+  expect(['lion', 'zebra']).toContain(data.calibration.pairs[0]!.prompt);
+  expect(data.name).toBe('mine');
+  expect(files()).toEqual(['p.json', 'prompts.txt']);
+});
+
+describe('writes nothing', () => {
+  const out = (): string[] => ['--out', scratch.path('p.json')];
+
+  test.each<[string, string[], number, string]>([
+    ['where λ reuses nothing', ['--lambda', '0.0001'], 1, 'λ = 0.0001 reuses no step: every step changes by more.'],
+    ['where λ reuses everything', ['--lambda', '1000'], 1, 'λ = 1000 reuses every step but the first.'],
+    ['for fewer than four steps', ['--steps', '3'], 2, 'Calibration needs at least 4 steps; 3 were asked for.'],
+    ['for a speed-up beyond the steps', ['--target-speedup', '50'], 2, 'A speed-up of 50 leaves 0 of 4 steps'],
+    ['for no speed-up', ['--target-speedup', '1'], 2, 'A speed-up of 1 leaves 4 of 4 steps'],
+    ['for a model that is not there', ['--model', 'no-such-model'], 1, 'There is no model "no-such-model".'],
+    ['for prompts that are not there', ['--prompts', '/nowhere.txt'], 1, '/nowhere.txt does not exist.'],
+  ])('%s', async (_, args, exit, message) => {
+    const { code, stderr } = await calibrate(...QUICK, ...args, ...out());
+    expect(code).toBe(exit);
+    expect(stderr).toContain(`ertacache: ${message}`);
+    expect(stderr).not.toMatch(/\n +at /);
+    expect(files()).toEqual([]);
+  });
+
+  test('for a file without prompts, or with one alone', async () => {
+    writeFileSync(scratch.path('none.txt'), '# nothing\n');
+    writeFileSync(scratch.path('one.txt'), 'lion\nlion\n');
+    const none = await calibrate(...QUICK, '--prompts', scratch.path('none.txt'), ...out());
+    const one = await calibrate(...QUICK, '--prompts', scratch.path('one.txt'), ...out());
+    expect([none.code, one.code]).toEqual([2, 2]);
+    expect(none.stderr).toContain('none.txt holds no prompts.');
+    expect(one.stderr).toContain('no prompts left for calibration');
+    expect(files()).toEqual(['none.txt', 'one.txt']);
+  });
+
+  test('under a name that is no .json, and says so before it computes', async () => {
+    const { code, stdout, stderr } = await calibrate(...QUICK, '--out', scratch.path('policy'));
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toContain('does not end with .json.');
+    expect(stderr).not.toContain('backend:');
+  });
+
+  test('halfway: where the name is taken by a folder, nothing half-written stays', async () => {
+    mkdirSync(scratch.path('p.json'));
+    const { code, stderr } = await calibrate(...QUICK, '--rectify', 'off', ...out());
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/ertacache: Cannot write .*p\.json: a folder has that name\./);
+    expect(files()).toEqual(['p.json']);
+  });
+
+  test.each([
+    [['--lambda', '0.1', '--target-speedup', '2'], 'cannot be used with'],
+    [['--site', 'attention'], 'Allowed choices are hidden, output, velocity'],
+    [['--timestep', 'on'], 'Allowed choices are off, global, cycle'],
+    [['--rectify', 'cubic'], 'Allowed choices are off, linear, sigmoid, lsq'],
+    [['--taylor', '2'], 'from 0 to 1'],
+    [['--pairs', '0'], 'at least 1'],
+    [['--batch', '0'], 'at least 1'],
+    [['--lambda', '-1'], 'must be a number'],
+  ])('for %j', async (args, message) => {
+    const { code, stderr } = await calibrate(...QUICK, ...args, ...out());
+    expect(code).toBe(2);
+    expect(stderr).toContain(message);
+    expect(files()).toEqual([]);
+  });
+});
