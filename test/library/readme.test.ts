@@ -1,77 +1,153 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { readImage } from '../../src/media/read';
-import { readReceipt } from '../../src/media/receipt';
+import { packageRoot, packageVersion } from '../../src/package-root';
+import { scratchFolder } from '../media/pictures';
+import { project, requireBuilt, runNode, typeErrors } from './built-package';
 
-const root = resolve(__dirname, '../..');
-let folder: string;
+const scratch = scratchFolder();
+const root = packageRoot();
 
-/** The first TypeScript block under "Use it as a library". */
+/** The first TypeScript example in the README's section about the library. */
 function readmeExample(): string {
-  const section = readFileSync(join(root, 'README.md'), 'utf8').split('## Use it as a library')[1]!;
-  return /```ts\n([\s\S]*?)```/.exec(section)![1]!;
+  const readme = readFileSync(join(root, 'README.md'), 'utf8');
+  const found = /^## Use it as a library\n[^#]*?^```ts\n(.*?)^```$/ms.exec(readme);
+  if (!found) throw new Error('The README has no TypeScript example under "Use it as a library".');
+  return found[1]!;
 }
 
-/** Runs a file with Node in a folder where the package is installed, on the backend that every machine has. */
-function run(file: string): string {
-  const env = { ...process.env, ERTACACHE_BACKEND: 'wasm' };
-  return execFileSync(process.execPath, [file], {
-    cwd: folder,
-    env,
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+/** The example taken apart: what it imports from where, and what it does then. */
+function parts(example: string): { names: string; from: string; body: string } {
+  const found = /^import (\{.*\}) from ('\w+');\n(.*)$/s.exec(example);
+  if (!found) throw new Error('The example does not begin with its one import.');
+  const [, names, from, body] = found as unknown as [string, string, string, string];
+  return { names, from, body };
 }
 
-beforeAll(() => {
-  if (!existsSync(join(root, 'dist/index.mjs'))) execFileSync('npx', ['tsdown'], { cwd: root, stdio: 'ignore' });
-  folder = mkdtempSync(join(tmpdir(), 'ertacache-readme-'));
-  mkdirSync(join(folder, 'node_modules'));
-  symlinkSync(root, join(folder, 'node_modules/ertacache'), 'dir');
-});
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+/** The example for programs that are no modules: `require` in place of `import`, and a function to await in. */
+function withRequire(example: string): string {
+  const { names, from, body } = parts(example);
+  const fail = 'error => {\n  console.error(error);\n  process.exitCode = 1;\n}';
+  return `const ${names} = require(${from});\n(async () => {\n${body}})().catch(${fail});\n`;
+}
 
-describe("the README's library example", () => {
-  test('is no longer than it promises to be', () => {
+/** The same in TypeScript. */
+function withTypedRequire(example: string): string {
+  const { names, from, body } = parts(example);
+  return `import e = require(${from});\nconst ${names} = e;\nexport const done = (async () => {\n${body}})();\n`;
+}
+
+beforeAll(requireBuilt);
+
+describe('the example of the README', () => {
+  test('is short', () => {
     expect(readmeExample().trim().split('\n').length).toBeLessThanOrEqual(10);
   });
 
-  test('runs as an ES module and writes the picture', async () => {
-    writeFileSync(join(folder, 'example.mjs'), readmeExample());
-    expect(run('example.mjs')).toMatch(/^#[#.]{29} 15$/m);
-    expect((await readImage(join(folder, 'red-heart.png'))).shape).toEqual([32, 32, 3]);
-    await expect(readReceipt(join(folder, 'red-heart.png'))).rejects.toThrow();
+  test('draws its picture, as a module and with require', async () => {
+    project(scratch.path(), { 'esm.mjs': readmeExample(), 'cjs.cjs': withRequire(readmeExample()) });
+    const pictures: Buffer[] = [];
+    for (const file of ['esm.mjs', 'cjs.cjs']) {
+      const printed = await runNode(scratch.path(), file);
+      expect(printed).toMatch(/^#[#.]{29} 15\n$/);
+      expect((await readImage(scratch.path('red-heart.png'))).shape).toEqual([32, 32, 3]);
+      pictures.push(readFileSync(scratch.path('red-heart.png')));
+    }
+    expect(pictures[1]).toEqual(pictures[0]);
   });
 
-  test('runs with require', () => {
-    const body = readmeExample().replace(/import (\{[^}]*\}) from '([^']+)';/, "const $1 = require('$2');");
-    expect(body).toContain("require('ertacache')");
-    writeFileSync(join(folder, 'example.cjs'), `(async () => {\n${body}\n})();`);
-    expect(run('example.cjs')).toMatch(/^#[#.]{29} 15$/m);
-  });
-
-  test.each(['mts', 'cts'])('type-checks under strict as .%s', extension => {
-    const body = readmeExample();
-    const [first, ...rest] = body.split('\n');
-    // Top-level await is not for CommonJS.
-    const text = extension === 'mts' ? body : `${first}\nexport const done = (async () => {\n${rest.join('\n')}\n})();`;
-    writeFileSync(join(folder, `types.${extension}`), text);
-    const options = ['--noEmit', '--strict', '--skipLibCheck', '--module', 'nodenext', '--target', 'es2022'];
-    // `console` comes with the DOM's types where Node's are not installed.
-    options.push('--lib', 'es2022,dom');
-    const tsc = join(root, 'node_modules/typescript/bin/tsc');
-    execFileSync(process.execPath, [tsc, ...options, `types.${extension}`], { cwd: folder, encoding: 'utf8' });
+  test('is well typed under strict, as a module and with require', async () => {
+    // What must be an error is expected to be one: types that were `any` would let it pass.
+    const wrong = [
+      '// @ts-expect-error a seed is a number',
+      "await sample(model, 'red heart', { seed: 'one' });",
+      '// @ts-expect-error there is no such member of a picture',
+      'media.nothing;',
+      'const width: number = media.shape[1]!;',
+      '// @ts-expect-error pixels are numbers',
+      'const pixel: string = media.get(0, 0, 0);',
+      'export { pixel, width };',
+    ].join('\n');
+    const files = { 'esm.mts': `${readmeExample()}${wrong}\n`, 'cjs.cts': withTypedRequire(readmeExample()) };
+    project(scratch.path(), files);
+    expect(await typeErrors(scratch.path(), Object.keys(files))).toBe('');
   });
 });
 
-test('importing the package loads no backend', () => {
-  const script = "import { torchGenerator } from 'ertacache'; import { engine } from '@tensorflow/tfjs-core';";
-  writeFileSync(
-    join(folder, 'quiet.mjs'),
-    `${script}\nconsole.log(torchGenerator(0).normal(1).length, engine().backendNames?.().length ?? 0);`,
-  );
-  symlinkSync(join(root, 'node_modules/@tensorflow'), join(folder, 'node_modules/@tensorflow'), 'dir');
-  expect(run('quiet.mjs').trim()).toBe('1 0');
+describe('the built package', () => {
+  test('has every file that its manifest promises', () => {
+    const { main, module, types, bin, exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+      main: string;
+      module: string;
+      types: string;
+      bin: Record<string, string>;
+      exports: { '.': Record<string, Record<string, string>> };
+    };
+    const entries = Object.values(exports['.']).flatMap(conditions => Object.values(conditions));
+    for (const path of [main, module, types, ...Object.values(bin), ...entries]) {
+      expect(readFileSync(join(root, path)).length).toBeGreaterThan(0);
+    }
+    expect(readFileSync(join(root, bin.ertacache!), 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/);
+  });
+
+  test('exports the same names to import and to require, and starts no backend when it is loaded', async () => {
+    project(scratch.path(), {
+      'names.mjs': [
+        "import * as tf from '@tensorflow/tfjs-core';",
+        "import * as imported from 'ertacache';",
+        "import { createRequire } from 'node:module';",
+        "const required = createRequire(import.meta.url)('ertacache');",
+        'const names = o => Object.keys(o).filter(k => k !== "default").sort();',
+        'console.log(JSON.stringify([names(imported), names(required), Object.keys(tf.engine().registryFactory)]));',
+      ].join('\n'),
+    });
+    const [imported, required, backends] = JSON.parse(await runNode(scratch.path(), 'names.mjs')) as string[][];
+    expect(required).toEqual(imported);
+    expect(imported).toEqual(
+      expect.arrayContaining(['calibrate', 'loadModel', 'sample', 'selectBackend', 'writeMedia']),
+    );
+    expect(backends).toEqual([]);
+  });
+
+  test('shares one TensorFlow.js with programs that import it and programs that require it', async () => {
+    project(scratch.path(), {
+      'tensors.mjs': [
+        "import * as tf from '@tensorflow/tfjs-core';",
+        "import { none, sampleLoop, selectBackend } from 'ertacache';",
+        "import { createRequire } from 'node:module';",
+        'const require = createRequire(import.meta.url);',
+        "const [tfRequired, required] = [require('@tensorflow/tfjs-core'), require('ertacache')];",
+        'console.log(tfRequired.engine() === tf.engine(), tfRequired.Tensor === tf.Tensor);',
+        "await selectBackend('wasm');",
+        'console.log(tf.getBackend(), tfRequired.getBackend());',
+        // Tensors that one side made are tensors to the other.
+        'const solver = { sigmas: [1, 0], timesteps: [1000], dispose() {},',
+        '  step: (_, output, sample) => tf.add(output, sample) };',
+        'const policy = { ...none(), begin: () => ({ dispose() {}, branch: () => ({ bytes: () => 0, dispose() {},',
+        "  evaluate: async () => ({ output: tfRequired.ones([2]), decision: 'compute' }) }) }) };",
+        'const guide = { parts: ["output"], split: ([o]) => [o.clone()], combine: ([o]) => o.clone() };',
+        'const branch = { name: "b", model: { blocks: [] }, context: {}, expand: x => x.clone() };',
+        'for (const loop of [sampleLoop, required.sampleLoop]) {',
+        '  const run = { branches: [branch], guide, solver, latents: tf.fill([2], 2) };',
+        '  const { latents } = await loop(run, policy);',
+        '  console.log(latents instanceof tf.Tensor, [...latents.dataSync()].join());',
+        '}',
+        // Errors are known by their kind, whichever copy of the package threw them.
+        "const error = await required.readPolicy('none.json').catch(e => e);",
+        "console.log((await import('ertacache')).ErtaError.isInstance(error), error.code);",
+      ].join('\n'),
+    });
+    expect((await runNode(scratch.path(), 'tensors.mjs')).split('\n')).toEqual([
+      'true true',
+      'wasm wasm',
+      'true 3,3',
+      'true 3,3',
+      'true io',
+      '',
+    ]);
+  });
+
+  test('brings a command, of the same version', async () => {
+    expect(await runNode(root, join(root, 'dist/cli.mjs'), '--version')).toBe(`${packageVersion()}\n`);
+  });
 });
