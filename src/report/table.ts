@@ -1,11 +1,11 @@
 import { type Fewest, fewestForwards, reversed, type Summary, summarise, USUAL_DEMAND } from './aggregate';
 import { type Comparison, titleOf } from './comparison';
 import {
+  budgetsText,
   decibels,
   differenceText,
   fewestText,
   likeness,
-  listText,
   lpipsText,
   passes,
   reach,
@@ -97,7 +97,7 @@ function fewestTable(comparison: Comparison, draw: (rows: readonly Row[]) => str
   const rows = fewestForwards(comparison).map((few: Fewest) => [few.title, fewestText(few)]);
   const { budgets } = comparison.request;
   return [
-    `Fewest forward passes with mean PSNR ≥ ${mean} dB and worst ≥ ${worst} dB, of ${listText(budgets)} computed steps`,
+    `Fewest forward passes with mean PSNR ≥ ${mean} dB and worst ≥ ${worst} dB, of ${budgetsText(budgets)} computed steps`,
     ...(draw === markdown ? [''] : []),
     draw([['method', 'forwards'], ...rows]),
   ].join('\n');

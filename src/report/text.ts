@@ -25,12 +25,6 @@ export function differenceText({ mean, low, high }: Interval): string {
   return Number.isFinite(low) ? `${signed(mean)} [${signed(low)}, ${signed(high)}]` : signed(mean);
 }
 
-/** Floating-point operations as people say them: `12.3 GFLOP`. */
-export function flopsText(flops: number): string {
-  const [unit, prefix] = flops >= 1e12 ? [1e12, 'T'] : flops >= 1e9 ? [1e9, 'G'] : [1e6, 'M'];
-  return `${(flops / unit).toPrecision(3)} ${prefix}FLOP`;
-}
-
 /** LPIPS, or why there is none. */
 export function lpipsText(lpips: Spread | undefined): string {
   return lpips ? lpips.mean.toFixed(4) : 'no weights';
@@ -47,24 +41,50 @@ export function listText(items: readonly (string | number)[]): string {
   return `${items.slice(0, -1).join(', ')} and ${items.at(-1)}`;
 }
 
-/** Who leads at a budget, by how much, and on how many pairs. */
-export function verdict(comparison: Comparison, summaries: readonly Summary[], budget: number): string {
-  const { steps, against } = comparison.request;
-  const at = summaries.filter(s => s.budget === budget).sort((a, b) => b.psnr.mean - a.psnr.mean);
-  const [first, second] = at;
-  const own = at.find(s => s.method === against);
-  const place = `With ${budget} of ${steps} steps computed, `;
-  if (!first) return `${place}nothing has been measured yet.`;
-  const worstOf = (s: Summary): string =>
-    `${decibels(s.psnr.mean)} dB on average, ${decibels(s.psnr.worst)} dB at worst`;
-  if (!own || !second) return `${place}${first.title} keeps ${worstOf(first)}.`;
-  if (own.method !== first.method) {
-    const gap = differenceText(reversed(first.behind as Interval));
-    return `${place}${own.title} keeps ${worstOf(own)}, and ${first.title} is ahead of it by ${gap} dB.`;
+/** Budgets in words: each, or from the least to the most where they are many. */
+export function budgetsText(budgets: readonly number[]): string {
+  return budgets.length <= 4 ? listText(budgets) : `${Math.min(...budgets)} to ${Math.max(...budgets)}`;
+}
+
+/** How the method of interest does at a budget, or the best one where that was not measured. */
+export interface Verdict {
+  readonly shown: Summary;
+  /** Its worst picture, and who is next or ahead, by how much, on how many pairs. */
+  readonly text: string;
+}
+
+export function verdict(comparison: Comparison, summaries: readonly Summary[], budget: number): Verdict | undefined {
+  const { against } = comparison.request;
+  const [first, second] = ranked(summaries, budget);
+  if (!first) return undefined;
+  const shown = ranked(summaries, budget).find(s => s.method === against) ?? first;
+  const worst = `On its worst picture it keeps ${shown.psnr.worst.toFixed(1)} dB.`;
+  if (shown.method !== against || !second) return { shown, text: worst };
+  if (shown !== first) {
+    const { count } = first.behind as Interval;
+    const nearer = count - (first.losses as number);
+    return {
+      shown,
+      text: `${worst} ${first.title} is ahead of it by ${plainGap(reversed(first.behind as Interval))}, and nearer on ${nearer} of ${count} pictures.`,
+    };
   }
   const gap = second.behind as Interval;
-  return (
-    `${place}${own.title} keeps ${worstOf(own)}: ${differenceText(gap)} dB against ${second.title}, the next best, ` +
-    `and nearer on ${second.losses} of ${gap.count} pairs.`
-  );
+  return {
+    shown,
+    text: `${worst} It is ahead of the next best, ${second.title}, by ${plainGap(gap)}, and nearer on ${second.losses} of ${gap.count} pictures.`,
+  };
 }
+
+/** The methods of a budget, the best mean first. */
+function ranked(summaries: readonly Summary[], budget: number): Summary[] {
+  return summaries.filter(s => s.budget === budget).sort((a, b) => b.psnr.mean - a.psnr.mean);
+}
+
+/** `9.1 dB (6.1 to 12.1 at 95 % confidence)`, and a word of caution where the sign is not sure. */
+function plainGap({ mean, low, high }: Interval): string {
+  if (!Number.isFinite(low)) return `${plain(mean)} dB`;
+  const chance = low < 0 && high > 0 ? ', so it may be chance' : '';
+  return `${plain(mean)} dB (${plain(low)} to ${plain(high)} at 95 % confidence${chance})`;
+}
+
+const plain = (value: number): string => `${value < 0 ? '−' : ''}${Math.abs(value).toFixed(1)}`;

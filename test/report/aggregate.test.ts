@@ -1,8 +1,9 @@
 import { meanInterval, pairedDifference } from '../../src/metrics/statistics';
 import { fewestForwards, median, reversed, summarise } from '../../src/report/aggregate';
 import { parseComparison } from '../../src/report/comparison';
+import { fewBudgets } from '../../src/report/page/few-budgets';
 import { comparisonText } from '../../src/report/table';
-import { verdict } from '../../src/report/text';
+import { budgetsText, verdict } from '../../src/report/text';
 import { madeUp } from './toy';
 
 const ours = [50, 44, 62, 48];
@@ -76,14 +77,27 @@ test('the ablation is told as gains over its base', () => {
 });
 
 test('the verdict names who leads, also when it is not the method of interest', () => {
-  const told = (comparison: ReturnType<typeof madeUp>) => verdict(comparison, summarise(comparison), 4);
-  expect(told(madeUp({ ours, theirs }))).toBe(
-    'With 4 of 8 steps computed, OURS keeps 51.00 dB on average, 44.00 dB at worst: +9.75 [−5.25, +24.75] dB against ' +
-      'THEIRS, the next best, and nearer on 3 of 4 pairs.',
-  );
-  expect(told(madeUp({ ours: theirs, theirs: ours }))).toContain(
-    'and THEIRS is ahead of it by +9.75 [−5.25, +24.75] dB.',
-  );
+  const told = (comparison: ReturnType<typeof madeUp>) => verdict(comparison, summarise(comparison), 4)!;
+  const leading = told(madeUp({ ours, theirs }));
+  expect([leading.shown.method, leading.text]).toEqual([
+    'ours',
+    'On its worst picture it keeps 44.0 dB. It is ahead of the next best, THEIRS, by 9.8 dB (−5.3 to 24.8 at 95 % ' +
+      'confidence, so it may be chance), and nearer on 3 of 4 pictures.',
+  ]);
+  const behind = told(madeUp({ ours: theirs, theirs: [51, 45, 50, 50] }));
+  expect([behind.shown.method, behind.text]).toEqual([
+    'ours',
+    'On its worst picture it keeps 39.0 dB. THEIRS is ahead of it by 7.8 dB (0.4 to 15.1 at 95 % confidence), and ' +
+      'nearer on 3 of 4 pictures.',
+  ]);
+});
+
+test('many budgets are told by their ends and shown by four', () => {
+  expect([budgetsText([15, 10, 6]), budgetsText([9, 8, 7, 6, 5])]).toEqual(['15, 10 and 6', '5 to 9']);
+  expect([fewBudgets([15, 10, 6]), fewBudgets([15, 14, 13, 12, 11, 10, 9])]).toEqual([
+    [15, 10, 6],
+    [15, 13, 11, 9],
+  ]);
 });
 
 test('a comparison is read back as it was, and a foreign file is refused by field', () => {

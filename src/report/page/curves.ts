@@ -2,27 +2,32 @@ import type { Spread, Summary } from '../aggregate';
 import type { Comparison } from '../comparison';
 import { listText } from '../text';
 import { type ChartSpec, drawChart } from './chart';
-import { html, type Markup, raw } from './html';
+import { html, type Markup } from './html';
+import { legend } from './legend';
 import { type Look, lookOf } from './palette';
 
 /** A metric as a function of forward passes. */
 interface Axis {
   readonly title: string;
   readonly of: (summary: Summary) => Spread;
-  /** The metric cannot be larger. */
-  readonly most: number;
-  /** A level worth a line, and what it means. */
-  readonly mark?: { readonly level: number; readonly text: string };
+  /** Where a value is drawn, and what is written there. */
+  readonly place: (value: number) => number;
+  readonly labels: { readonly labelExpr?: string; readonly tickMinStep?: number };
+  /** A level worth a line. */
+  readonly mark?: number;
 }
 
+/** SSIM is told apart by its nines; a mean this near to 1 is drawn as if it were no nearer. */
+const NEAREST = 1e-6;
+
 const axes: readonly Axis[] = [
+  { title: 'PSNR, dB', of: s => s.psnr, place: value => Math.min(value, 100), labels: {}, mark: 40 },
   {
-    title: 'PSNR, dB (higher is nearer)',
-    of: s => s.psnr,
-    most: 100,
-    mark: { level: 40, text: 'hardly visible' },
+    title: 'SSIM (1 is the same picture)',
+    of: s => s.ssim,
+    place: value => -Math.log10(Math.max(1 - value, NEAREST)),
+    labels: { labelExpr: "format(1 - pow(10, -datum.value), '.6~f')", tickMinStep: 1 },
   },
-  { title: 'SSIM (1 is the same picture)', of: s => s.ssim, most: 1 },
 ];
 
 /** Fidelity against forward passes, one line a method, with 95 % bands. */
@@ -35,7 +40,8 @@ export async function curvesSection(comparison: Comparison, summaries: readonly 
   return html`<section id="curves">
 <h2>Fidelity against forward passes</h2>
 <p>Each line is a method, each mark a setting. Higher is nearer to the uncached picture, further left is less work. The
-band is the 95 % interval of the mean over the pairs: where bands overlap, do not read too much into the order.</p>
+band is the 95 % interval of the mean over the pairs: where bands overlap, do not read too much into the order. The dotted
+line is at 40 dB, where differences can hardly be seen.</p>
 ${legend(methods, names, looks)}
 <div class="pair">${charts.map(chart => html`<figure>${chart}</figure>`)}</div>
 </section>`;
@@ -48,15 +54,18 @@ function drawCurves(axis: Axis, summaries: readonly Summary[], looks: ReadonlyMa
     return {
       method: s.method,
       forwards: s.forwards,
-      mean,
-      low: known ? low : mean,
-      high: known ? Math.min(high, axis.most) : mean,
+      mean: axis.place(mean),
+      low: axis.place(known ? low : mean),
+      high: axis.place(known ? high : mean),
       strong: looks.get(s.method)?.strong ?? false,
     };
   });
+  // Bands may reach far beyond the means; the picture is about the means.
+  const means = rows.map(r => r.mean);
+  const margin = 0.12 * (Math.max(...means) - Math.min(...means)) || 1;
+  const domain = [Math.min(...means) - margin, Math.max(...means) + margin];
   const methods = [...looks.keys()];
-  const range = <K extends keyof Look>(key: K): Look[K][] => [...looks.values()].map(l => l[key]);
-  const colour = { field: 'method', type: 'nominal', legend: null, scale: { domain: methods, range: range('colour') } };
+  const range = (key: keyof Look): unknown[] => [...looks.values()].map(l => l[key]);
   const x = {
     field: 'forwards',
     type: 'quantitative',
@@ -64,54 +73,41 @@ function drawCurves(axis: Axis, summaries: readonly Summary[], looks: ReadonlyMa
     scale: { zero: false, nice: true, padding: 8 },
     axis: { grid: false, tickMinStep: 1 },
   };
-  const y = { field: 'mean', type: 'quantitative', title: axis.title, scale: { zero: false }, axis: { tickCount: 6 } };
-  const weight = (strong: number, other: number) => ({
+  const y = {
+    field: 'mean',
+    type: 'quantitative',
+    title: axis.title,
+    scale: { domain, nice: false },
+    axis: { tickCount: 6, minExtent: 44, ...axis.labels },
+  };
+  const byMethod = (key: keyof Look) => ({
+    field: 'method',
+    type: 'nominal',
+    legend: null,
+    scale: { domain: methods, range: range(key) },
+  });
+  const heavier = (strong: number, other: number) => ({
     condition: { test: 'datum.strong', value: strong },
     value: other,
   });
-  const mark = axis.mark;
+  const color = byMethod('colour');
   const spec = {
-    width: 400,
-    height: 290,
+    width: 420,
+    height: 340,
     data: { values: rows },
     layer: [
-      ...(mark
-        ? [
-            {
-              data: { values: [{ level: mark.level }] },
-              mark: { type: 'rule', stroke: 'var(--quiet)', strokeDash: [2, 4] },
-              encoding: { y: { field: 'level', type: 'quantitative' } },
-            },
-          ]
-        : []),
+      ...levelLine(axis.mark, y),
       {
-        mark: { type: 'area', opacity: 0.13, line: false },
-        encoding: { x, y: { ...y, field: 'low' }, y2: { field: 'high' }, color: colour },
+        mark: { type: 'area', clip: true },
+        encoding: { x, y: { ...y, field: 'low' }, y2: { field: 'high' }, color, fillOpacity: heavier(0.17, 0.04) },
       },
       {
-        mark: { type: 'line' },
-        encoding: {
-          x,
-          y,
-          color: colour,
-          strokeWidth: weight(3, 1.6),
-          strokeDash: {
-            field: 'method',
-            type: 'nominal',
-            legend: null,
-            scale: { domain: methods, range: range('dash') },
-          },
-        },
+        mark: { type: 'line', clip: true },
+        encoding: { x, y, color, strokeWidth: heavier(3.2, 1.7), strokeDash: byMethod('dash') },
       },
       {
         mark: { type: 'point', filled: true, opacity: 1 },
-        encoding: {
-          x,
-          y,
-          color: colour,
-          size: weight(95, 55),
-          shape: { field: 'method', type: 'nominal', legend: null, scale: { domain: methods, range: range('mark') } },
-        },
+        encoding: { x, y, color, size: heavier(105, 60), shape: byMethod('mark') },
       },
     ],
   };
@@ -125,30 +121,9 @@ function drawCurves(axis: Axis, summaries: readonly Summary[], looks: ReadonlyMa
   );
 }
 
-/** Names beside how they are drawn; a list of text, so that it wraps and can be searched. */
-function legend(methods: readonly string[], names: readonly string[], looks: ReadonlyMap<string, Look>): Markup {
-  const items = methods.map((method, i) => {
-    const look = looks.get(method) as Look;
-    return html`<li${raw(look.strong ? ' class="strong"' : '')}>${sample(look)}${names[i]}</li>`;
-  });
-  return html`<ul class="legend">${items}</ul>`;
-}
-
-const MARKS: Readonly<Record<Look['mark'], string>> = {
-  circle: 'M17,2.6a4.4,4.4 0 1 0 .01,0Z',
-  square: 'M13,3h8v8h-8Z',
-  diamond: 'M17,1.5l5.2,5.5l-5.2,5.5l-5.2,-5.5Z',
-  'triangle-up': 'M17,2l5,9h-10Z',
-  'triangle-down': 'M17,12l5,-9h-10Z',
-  cross: 'M15.4,2.4h3.2v3h3v3.2h-3v3h-3.2v-3h-3v-3.2h3Z',
-};
-
-/** A short piece of a method's line with its mark. */
-function sample(look: Look): Markup {
-  const dash = look.dash.length > 0 ? ` stroke-dasharray="${look.dash.join(' ')}"` : '';
-  return raw(
-    `<svg class="sample" viewBox="0 0 34 14" aria-hidden="true" style="color:${look.colour}">` +
-      `<path d="M0,7H34" stroke="currentColor" stroke-width="${look.strong ? 3 : 1.8}"${dash}/>` +
-      `<path d="${MARKS[look.mark]}" fill="currentColor"/></svg>`,
-  );
+/** A dotted line at a level that means something. */
+function levelLine(level: number | undefined, y: object): object[] {
+  if (level === undefined) return [];
+  const mark = { type: 'rule', stroke: 'var(--quiet)', strokeDash: [2, 4], clip: true };
+  return [{ data: { values: [{ mean: level }] }, mark, encoding: { y } }];
 }

@@ -1,6 +1,6 @@
 import { fewestForwards, USUAL_DEMAND } from '../aggregate';
 import type { Comparison } from '../comparison';
-import { decibels, listText, passes } from '../text';
+import { budgetsText, decibels, passes } from '../text';
 import { html, type Markup, raw } from './html';
 import { lookOf } from './palette';
 
@@ -8,24 +8,23 @@ import { lookOf } from './palette';
 export function fewestSection(comparison: Comparison): Markup {
   const { steps, budgets, methods } = comparison.request;
   const { mean, worst } = USUAL_DEMAND;
-  const least = Math.min(
-    ...fewestForwards(comparison).flatMap(({ met }) => met?.forwards ?? []),
-    Number.POSITIVE_INFINITY,
-  );
-  const rows = fewestForwards(comparison).map(({ method, title, met }) => {
+  const never = Number.POSITIVE_INFINITY;
+  const found = fewestForwards(comparison).sort((a, b) => (a.met?.forwards ?? never) - (b.met?.forwards ?? never));
+  const least = found[0]?.met?.forwards;
+  const rows = found.map(({ method, title, met }) => {
     const look = lookOf(method, methods.indexOf(method));
     const share = met ? (100 * met.forwards) / steps : 0;
     const count = met
       ? html`<b>${passes(met.forwards)}</b> <small>${decibels(met.psnr.mean)} dB, worst ${decibels(met.psnr.worst)}</small>`
       : html`<em>more than measured here</em>`;
-    return html`<div class="bar${raw(met?.forwards === least ? ' strong' : '')}"><span class="name">${title}</span>
+    return html`<div class="bar${raw(met && met.forwards === least ? ' strong' : '')}"><span class="name">${title}</span>
 <span class="track"><i style="width:${share.toFixed(1)}%;background:${raw(look.colour)}"></i></span>
 <span class="count">${count}</span></div>`;
   });
   return html`<section id="fewest">
 <h2>How few forward passes</h2>
 <p>The smallest setting with which a method keeps at least ${mean} dB on average and ${worst} dB on its worst picture, of
-those measured (${listText(budgets)} of ${steps} steps computed). The track is the whole uncached run.</p>
+those measured (${budgetsText(budgets)} of ${steps} steps computed). The track is the whole uncached run.</p>
 <div class="bars">${rows}</div>
 </section>`;
 }

@@ -1,6 +1,6 @@
 import type { Spread, Summary } from '../aggregate';
 import { type Comparison, titleOf } from '../comparison';
-import { decibels, differenceText, flopsText, likeness, passes, reach, seconds, times } from '../text';
+import { decibels, differenceText, likeness, passes, reach, seconds, times } from '../text';
 import { html, type Markup, raw } from './html';
 import { lookOf } from './palette';
 
@@ -9,19 +9,7 @@ export function tableSection(comparison: Comparison, summaries: readonly Summary
   const { budgets, steps, against, evaluation } = comparison.request;
   const rival = titleOf(comparison, against);
   const compared = summaries.some(s => s.behind);
-  const heads = [
-    'method',
-    'forwards',
-    'PSNR, dB',
-    'std',
-    'worst',
-    'SSIM',
-    'worst',
-    'LPIPS',
-    'FLOPs',
-    'seconds',
-    'speed-up',
-  ];
+  const heads = ['method', 'passes', 'PSNR, dB', 'std', 'worst', 'SSIM', 'worst', 'LPIPS', 'GFLOP', 's', 'speed-up'];
   const width = heads.length + (compared ? 2 : 0);
   const bodies = budgets.map(budget => {
     const own = summaries.filter(s => s.budget === budget);
@@ -53,8 +41,8 @@ function summaryRow(s: Summary, best: boolean, compared: boolean): Markup {
 <td>${passes(s.forwards)}</td>${best ? html`<td class="best">${decibels(s.psnr.mean)}<small>${reach(s.psnr)}</small></td>` : plusMinus(s.psnr, decibels)}
 <td>${Number.isFinite(s.psnr.std) ? s.psnr.std.toFixed(2) : '–'}</td><td>${decibels(s.psnr.worst)}</td>
 <td>${likeness(s.ssim.mean)}</td><td>${likeness(s.ssim.worst)}</td>
-<td>${s.lpips ? s.lpips.mean.toFixed(4) : html`<em>no weights</em>`}</td>
-<td>${s.flops === undefined ? '–' : flopsText(s.flops)}</td>
+<td>${s.lpips ? s.lpips.mean.toFixed(4) : html`<small>no weights</small>`}</td>
+<td>${s.flops === undefined ? '–' : (s.flops / 1e9).toPrecision(3)}</td>
 <td>${s.seconds === undefined ? '–' : seconds(s.seconds)}</td><td>${s.speedup === undefined ? '–' : times(s.speedup)}</td>${
     compared
       ? html`<td>${s.behind ? differenceText(s.behind) : ''}</td><td>${s.behind ? `${s.losses} of ${s.behind.count}` : ''}</td>`

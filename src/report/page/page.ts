@@ -1,8 +1,9 @@
 import { type Summary, summarise } from '../aggregate';
 import type { Comparison } from '../comparison';
-import { decibels, listText, verdict } from '../text';
+import { budgetsText, verdict } from '../text';
 import { aboutSection, methodsSection } from './about';
 import { curvesSection } from './curves';
+import { fewBudgets } from './few-budgets';
 import { fewestSection } from './fewest';
 import { tableSection } from './full-table';
 import { gainsSection } from './gains';
@@ -75,20 +76,21 @@ function headerOf(comparison: Comparison, summaries: readonly Summary[], title: 
 <h1>${title}</h1>
 <p class="lede">A diffusion model paints a picture in ${steps} small steps from noise, and every step runs a whole neural
 network. Neighbouring steps do nearly the same work, so a cache may run the network at some of them only and rebuild the
-others from what it has kept. This page compares ways to do that when ${listText(budgets)} of ${steps} steps are computed:
+others from what it has kept. This page compares ways to do that when ${budgetsText(budgets)} of ${steps} steps are computed:
 how near does each come to the picture that all ${steps} steps would have painted, over ${evaluation.length} prompts?</p>
+<p>Nearness is given as PSNR in decibels. At 40 dB a difference can hardly be seen, beyond 50 dB it cannot, and every 6 dB
+halve it.</p>
 ${state === 'complete' ? undefined : html`<p class="notice">The comparison is not complete: this page shows what has been measured so far.</p>`}
-${kind === 'ablation' ? undefined : html`<ul class="tiles">${budgets.map(b => tile(comparison, summaries, b))}</ul>`}
+${kind === 'ablation' ? undefined : html`<ul class="tiles">${fewBudgets(budgets).map(b => tile(comparison, summaries, b))}</ul>`}
 <nav aria-label="Sections">${shown.map(([id, text]) => html`<a href="#${id}">${text}</a>`)}</nav>
 </header>`;
 }
 
-/** One budget in a nutshell: the method of interest where it was measured, or the best one. */
+/** One budget in a nutshell. */
 function tile(comparison: Comparison, summaries: readonly Summary[], budget: number): Markup | undefined {
-  const { steps, against } = comparison.request;
-  const at = summaries.filter(s => s.budget === budget).sort((a, b) => b.psnr.mean - a.psnr.mean);
-  const shown = at.find(s => s.method === against) ?? at[0];
-  if (!shown) return undefined;
-  return html`<li><span class="what">${shown.title}, ${budget} of ${steps} steps</span>
-<b>${decibels(shown.psnr.mean)} <small>dB</small></b><p>${verdict(comparison, summaries, budget)}</p></li>`;
+  const found = verdict(comparison, summaries, budget);
+  if (!found) return undefined;
+  const { shown, text } = found;
+  return html`<li><span class="what">${shown.title}, ${budget} of ${comparison.request.steps} steps</span>
+<b>${shown.psnr.mean.toFixed(1)} <small>dB</small></b><p>${text}</p></li>`;
 }

@@ -3,6 +3,7 @@ import { type Cell, type Comparison, cellOf } from '../comparison';
 import { cellName, differenceName, pictureName } from '../names';
 import { decibels } from '../text';
 import { type Embedded, embedHeat, embedPicture, HEAT } from './embed';
+import { fewBudgets } from './few-budgets';
 import { html, type Markup, raw } from './html';
 
 /** Rows of pictures that a budget shows. */
@@ -14,11 +15,15 @@ export async function picturesSection(
   summaries: readonly Summary[],
   pathOf: (name: string) => string,
 ): Promise<Markup> {
-  const { budgets, steps, against } = comparison.request;
+  const { steps, against } = comparison.request;
+  const budgets = fewBudgets(comparison.request.budgets);
   const judge = comparison.methods.find(m => m.name === against)?.title ?? against;
   const tables = [];
   for (const budget of budgets) {
-    const own = summaries.filter(s => s.budget === budget);
+    const own = judgeFirst(
+      comparison,
+      summaries.filter(s => s.budget === budget),
+    );
     if (own.length === 0) continue;
     const worst = worstPairs(comparison, own, budget).slice(0, ROWS);
     const rows = [];
@@ -35,10 +40,15 @@ export async function picturesSection(
 <h2>Pictures, worst first</h2>
 <p>The prompts on which ${judge} strays furthest come first. Under each picture is where it differs from the uncached one
 (the same prompt, the same seed), and its PSNR in dB.</p>
-<div class="heat-legend"><span>no difference</span><i style="background:linear-gradient(90deg, ${raw(stops)})"></i>
-<span>1/1000, 1/100, 1/10, all of the range</span></div>
+<div class="heat-legend">difference, as a part of the whole range of a colour
+<span><i style="background:linear-gradient(90deg, ${raw(stops)})"></i><b>1/1000</b><b>1/100</b><b>1/10</b><b>all</b></span></div>
 ${tables}
 </section>`;
+}
+
+/** The method of interest beside the uncached picture, then the others. */
+function judgeFirst({ request }: Comparison, own: readonly Summary[]): Summary[] {
+  return [...own].sort((a, b) => Number(b.method === request.against) - Number(a.method === request.against));
 }
 
 /** Pairs by how far the method that others are compared with strays, or all methods where it is absent. */

@@ -24,9 +24,13 @@ export function profileOf(changes: readonly (readonly (number | null)[])[]): Pro
   });
 }
 
+/** Shares worth a line, as far as they are reached. */
+const TICKS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
+
 /** The per-step change of the uncached output with its spread over prompts. */
 export async function profileSection({ reference, request }: Comparison): Promise<Markup> {
   const profile = profileOf(reference.changes);
+  const [least, most] = [Math.min(...profile.map(p => p.least)), Math.max(...profile.map(p => p.most))];
   const x = {
     field: 'step',
     type: 'quantitative',
@@ -37,9 +41,9 @@ export async function profileSection({ reference, request }: Comparison): Promis
   const y = {
     field: 'mean',
     type: 'quantitative',
-    title: 'relative change of the output',
-    scale: { type: 'log', nice: false },
-    axis: { format: '~p', tickCount: 5 },
+    title: 'relative change',
+    scale: { type: 'log', nice: false, domain: [least, most] },
+    axis: { format: '~p', values: TICKS.filter(t => t >= least && t <= most) },
   };
   const band = (low: string, high: string, opacity: number) => ({
     mark: { type: 'area', color: 'var(--vermilion)', opacity },

@@ -1,6 +1,7 @@
 import type { Summary } from '../aggregate';
 import { type Cell, type Comparison, cellOf } from '../comparison';
 import { passes } from '../text';
+import { fewBudgets } from './few-budgets';
 import { html, type Markup, raw } from './html';
 import { lookOf } from './palette';
 
@@ -18,12 +19,13 @@ export function stripsSection(comparison: Comparison, summaries: readonly Summar
 <p>Every strip is one run from pure noise (left) to the finished picture (right). A filled box is a step at which the
 model ran; between them a method rebuilds, predicts or takes one long step. Methods that decide anew for every picture
 are drawn paler where only some pictures ran the step.</p>
-${budgets.map(budget => {
+${fewBudgets(budgets).map(budget => {
   const own = summaries.filter(s => s.budget === budget);
   if (own.length === 0) return undefined;
   return html`<h3>${budget} of ${steps} steps computed</h3>
-<div class="strips">${own.map(s => stripRow(comparison, s))}
-<div class="scale" aria-hidden="true"><span>noise</span><span>picture</span></div></div>`;
+<div class="strips"><div class="strip head" aria-hidden="true"><span class="name"></span>
+<span class="scale"><span>noise</span><span>picture</span></span><span class="count">passes</span></div>
+${own.map(s => stripRow(comparison, s))}</div>`;
 })}
 </section>`;
 }

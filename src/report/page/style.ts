@@ -49,7 +49,8 @@ figure{margin:0;background:var(--sheet);border:1px solid var(--line);border-radi
 .strip svg{display:block;width:100%;height:16px;fill:currentColor;border-radius:3px}
 .strip .ground{fill:var(--ground)}
 .strip .count{text-align:right}
-.scale{display:flex;justify-content:space-between;margin:4px 80px 0 206px;color:var(--quiet);font-size:12.5px}
+.head{color:var(--quiet);font-size:12.5px}
+.scale{display:flex;justify-content:space-between}
 .bar{grid-template-columns:190px 1fr 210px}
 .track{display:block;height:14px;border-radius:3px;background:var(--ground);overflow:hidden}
 .track i{display:block;height:100%;border-radius:3px}
@@ -63,14 +64,18 @@ th{font-weight:500;text-align:left}
 .pictures{margin:0 auto 0 0}
 .pictures thead th{padding:12px 6px 8px;font-size:12.5px;line-height:1.25;color:var(--quiet);text-align:center;vertical-align:bottom;width:88px;min-width:88px}
 .pictures th:first-child{position:sticky;left:0;z-index:1;background:var(--sheet);padding:8px 12px 8px 18px;text-align:left;width:120px;min-width:110px}
+.pictures tbody th{vertical-align:top;padding-top:34px}
 .pictures tbody th small{display:block}
 .pictures td{padding:6px;text-align:center;vertical-align:top}
 .pictures img{display:block;width:84px;height:auto;margin:0 auto 3px;border-radius:4px;image-rendering:pixelated;background:var(--ground)}
-.heat-legend{display:flex;flex-wrap:wrap;align-items:center;gap:4px 10px;font-size:13px;color:var(--quiet)}
-.heat-legend i{display:block;width:150px;height:10px;border-radius:3px}
+.heat-legend{display:flex;flex-wrap:wrap;align-items:start;gap:4px 14px;font-size:13px;line-height:1.3;color:var(--quiet)}
+.heat-legend span{display:grid;grid-template-columns:repeat(4,60px);justify-items:center}
+.heat-legend i{grid-column:1/-1;justify-self:stretch;margin:3px 30px 4px;height:10px;border-radius:3px}
+.heat-legend b{font-weight:400;font-size:12px}
+@media (min-width:1140px){#numbers .scroll{width:min(1320px,100vw - 60px);position:relative;left:50%;transform:translateX(-50%)}}
 .numbers{width:100%;background:var(--sheet)}
 #numbers .scroll{border:1px solid var(--line);border-radius:12px;background:var(--sheet)}
-.numbers th,.numbers td{padding:7px 10px;white-space:nowrap;border-top:1px solid var(--line);vertical-align:baseline}
+.numbers th,.numbers td{padding:7px 9px;white-space:nowrap;border-top:1px solid var(--line);vertical-align:baseline}
 .numbers thead th{border:0;color:var(--quiet);font-size:12.5px;text-align:right;white-space:normal;vertical-align:bottom}
 .numbers th:first-child{text-align:left;position:sticky;left:0;background:var(--sheet);padding-left:18px}
 .numbers tbody th small{display:block;font-weight:400}
@@ -94,7 +99,8 @@ main,header,footer{padding-left:16px;padding-right:16px}
 header{padding-top:32px}
 .strip,.bar{grid-template-columns:1fr auto;padding:6px 0}
 .strip svg,.track{grid-column:1/-1;grid-row:2}
-.scale{margin:4px 0 0}
+.head .scale{grid-column:1;grid-row:1}
+.head .name{display:none}
 figure{padding:10px 4px 4px}
 dl,.facts{grid-template-columns:1fr;gap:0}
 dd{margin-bottom:10px}
@@ -104,20 +110,24 @@ dd{margin-bottom:10px}
 @media print{
 :root{color-scheme:light;${LIGHT};--paper:#fff}
 body{font-size:11pt}
-main,header,footer{max-width:none;padding-left:0;padding-right:0}
+main,header,footer{max-width:none;padding-left:1px;padding-right:1px}
 header{padding-top:0}
 nav{display:none}
 section{padding-top:22pt;break-inside:auto}
 h2,h3{break-after:avoid}
+.pair{grid-template-columns:1fr 1fr}
 figure,.strips,.bars,.tiles li,tr,details{break-inside:avoid}
-.scroll{overflow:visible}
+.scroll,#numbers .scroll{overflow:visible;width:auto;left:0;transform:none}
 .pictures img{width:46px}
 .pictures thead th{width:50px;min-width:0;font-size:7pt}
 .pictures th:first-child,.numbers th:first-child{position:static}
 .pictures td{padding:2px;font-size:7.5pt}
-table{font-size:7.5pt}
-.numbers th,.numbers td{padding:3px 4px}
-.numbers td small{margin-left:2px;font-size:6.5pt}
+table{font-size:7pt}
+.numbers th,.numbers td{padding:2px 3px}
+.numbers th:first-child{padding-left:6px}
+.numbers thead th{font-size:6.5pt}
+.numbers td small,.numbers tbody th small,.pictures th small{margin-left:2px;font-size:6pt}
+.numbers tbody th small{margin-left:0}
 *{-webkit-print-color-adjust:exact;print-color-adjust:exact}
 }
 `;
