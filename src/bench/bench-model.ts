@@ -175,7 +175,7 @@ function attentionSeconds(work: Workload, block: string, runs: number): number {
   }, 0);
 }
 
-/** Median seconds of a forward pass and of one of its blocks. One pass more than `runs` is made, which does not count. */
+/** Median seconds of a forward pass and of one of its blocks. Before several passes comes one that does not count. */
 async function forwardTimes(
   model: Denoiser,
   inputs: { className: string; config: unknown; work: Workload },

@@ -12,7 +12,7 @@ export function settle(tensor: tf.Tensor): void {
   tf.tidy(() => tf.slice(tf.reshape(tensor, [-1]), 0, 1).dataSync());
 }
 
-/** Seconds that `work` takes each time, after one time that does not count. */
+/** Seconds that `work` takes each time. Before several times comes one that does not count. */
 export function timed(runs: number, work: () => tf.Tensor): number[] {
   const once = (): number => {
     const started = performance.now();
@@ -22,7 +22,7 @@ export function timed(runs: number, work: () => tf.Tensor): number[] {
     result.dispose();
     return seconds;
   };
-  once();
+  if (runs > 1) once();
   return Array.from({ length: runs }, once);
 }
 
