@@ -2,21 +2,58 @@ import { closeSync, fsyncSync, openSync, statfsSync, writeFileSync, writeSync } 
 import { dirname, join } from 'node:path';
 import { modelClass } from '../src/models/registry';
 import { elements } from '../src/weights/dtype';
+import type { ParameterTable } from '../src/weights/parameters';
 
 /** Values that are written at a time. */
 const CHUNK = 2 ** 23;
 
-/**
- * Writes a model folder of made-up float16 weights, at the speed of the disk: numbers between 2⁻⁸ and 2⁻⁵ of both
- * signs, of which each chunk takes another stretch of a long random row.
- * @returns the path and size of the weight file
- */
+/** A transformer of made-up weights, for {@link writeModel}. */
 export function writeCheckpoint(
   folder: string,
   config: { readonly _class_name: string },
 ): { path: string; bytes: number } {
   const known = modelClass(config._class_name);
-  const table = known.parameters(known.schema.parse(config));
+  const { paths, bytes } = writeModel(folder, config, known.parameters(known.schema.parse(config)));
+  return { path: paths[0] as string, bytes };
+}
+
+/**
+ * Writes a model folder of made-up float16 weights, at the speed of the disk: numbers between 2⁻⁸ and 2⁻⁵ of both
+ * signs, of which each chunk takes another stretch of a long random row.
+ * @param stem name of the weight files without their ending
+ * @param shards files that the weights are spread over, with an index where there are several
+ * @returns paths and size of the weight files
+ */
+export function writeModel(
+  folder: string,
+  config: object,
+  table: ParameterTable,
+  { stem = 'diffusion_pytorch_model', shards = 1 } = {},
+): { paths: string[]; bytes: number } {
+  const bytes = table.reduce((sum, { shape }) => sum + 2 * elements(shape), 0);
+  const { bavail, bsize } = statfsSync(folder);
+  if (bavail * bsize < 1.05 * bytes) {
+    throw new Error(`${dirname(folder)} has ${bavail * bsize} bytes left; the checkpoint takes ${bytes}`);
+  }
+  writeFileSync(join(folder, 'config.json'), JSON.stringify(config, null, 2));
+  const row = randomHalves(2 * CHUNK);
+  const weightMap: Record<string, string> = {};
+  const paths = Array.from({ length: shards }, (_, i) => {
+    const part = table.slice(Math.ceil((i * table.length) / shards), Math.ceil(((i + 1) * table.length) / shards));
+    const number = (n: number): string => String(n).padStart(5, '0');
+    const name = shards === 1 ? `${stem}.safetensors` : `${stem}-${number(i + 1)}-of-${number(shards)}.safetensors`;
+    for (const parameter of part) weightMap[parameter.name] = name;
+    writeFile(join(folder, name), part, row);
+    return join(folder, name);
+  });
+  if (shards > 1) {
+    const index = { metadata: { total_size: bytes }, weight_map: weightMap };
+    writeFileSync(join(folder, `${stem}.safetensors.index.json`), JSON.stringify(index));
+  }
+  return { paths, bytes };
+}
+
+function writeFile(path: string, table: ParameterTable, row: Uint16Array): void {
   const header: Record<string, unknown> = {};
   let offset = 0;
   for (const { name, shape } of [...table].sort((a, b) => (a.name < b.name ? -1 : 1))) {
@@ -24,21 +61,14 @@ export function writeCheckpoint(
     header[name] = { dtype: 'F16', shape, data_offsets: [offset, end] };
     offset = end;
   }
-  const { bavail, bsize } = statfsSync(folder);
-  if (bavail * bsize < 1.05 * offset) {
-    throw new Error(`${dirname(folder)} has ${bavail * bsize} bytes left; the checkpoint takes ${offset}`);
-  }
   const json = Buffer.from(JSON.stringify(header));
   const padded = Buffer.alloc(8 + Math.ceil(json.length / 8) * 8, ' ');
   padded.writeBigUInt64LE(BigInt(padded.length - 8));
   json.copy(padded, 8);
 
-  writeFileSync(join(folder, 'config.json'), JSON.stringify(config, null, 2));
-  const path = join(folder, 'diffusion_pytorch_model.safetensors');
   const file = openSync(path, 'w');
   try {
     writeSync(file, padded);
-    const row = randomHalves(2 * CHUNK);
     for (let done = 0, turn = 0; done < offset; turn++) {
       const start = (turn * 1_299_709) % CHUNK;
       const bytes = Math.min(2 * CHUNK, offset - done);
@@ -48,7 +78,6 @@ export function writeCheckpoint(
   } finally {
     closeSync(file);
   }
-  return { path, bytes: padded.length + offset };
 }
 
 function randomHalves(count: number): Uint16Array {

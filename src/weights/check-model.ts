@@ -15,8 +15,9 @@ export interface CheckOptions {
 
 /** Checks the names and shapes of every component against its class. @throws CheckpointError */
 export function checkModel(model: OpenModel, { tableOf, unchecked = false }: CheckOptions): void {
-  for (const { className, config, source, where } of model.components.values()) {
-    const table = unchecked ? tableOf(className, config) : requireTable(tableOf, className, config, where);
+  for (const component of model.components.values()) {
+    const { className, config, source, where } = component;
+    const table = unchecked ? tableOf(className, config, source) : requireTable(tableOf, component);
     if (table) checkTable(source, table, { where });
   }
 }

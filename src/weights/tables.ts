@@ -1,12 +1,15 @@
 import { CheckpointError } from '../errors';
+import type { Listing } from './check-table';
+import type { ModelComponent } from './model-folder';
 import type { ParameterTable } from './parameters';
 import { linear, plain } from './parameters';
 
 /**
  * The parameters of a model class with this configuration; undefined when the class is not known.
  * Commands and loaders are handed one, so that this folder needs to know no model.
+ * @param listing the checkpoint, for classes whose files may name a parameter in more than one way or hold it twice
  */
-export type TableOf = (className: string, config: unknown) => ParameterTable | undefined;
+export type TableOf = (className: string, config: unknown, listing?: Listing) => ParameterTable | undefined;
 
 /** Classes that belong to no model: the word table of the embedded models, and a test module. */
 export const ownTables: TableOf = (className, config) => {
@@ -18,9 +21,12 @@ export const ownTables: TableOf = (className, config) => {
   return undefined;
 };
 
-/** @throws CheckpointError `config_class` when the class is not known */
-export function requireTable(tableOf: TableOf, className: string, config: unknown, where: string): ParameterTable {
-  const table = tableOf(className, config);
+/** @throws CheckpointError `config_class` when the class of a component is not known */
+export function requireTable(
+  tableOf: TableOf,
+  { className, config, source, where }: Pick<ModelComponent, 'className' | 'config' | 'source' | 'where'>,
+): ParameterTable {
+  const table = tableOf(className, config, source);
   if (table) return table;
   throw new CheckpointError('config_class', `${where} names the class ${className}, which ertacache does not know.`, {
     hint: 'Pass --unchecked to take its tensors as they are, without a check of their names and shapes.',

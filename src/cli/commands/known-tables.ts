@@ -1,9 +1,30 @@
 import { modelClass, modelClassNames, parseConfig } from '../../models/registry';
+import { textEncoderClass, textEncoderNames } from '../../models/text/registry';
+import { autoencoderClass, autoencoderClassNames } from '../../models/vae/registry';
+import { plain } from '../../weights/parameters';
 import { ownTables, type TableOf } from '../../weights/tables';
 
-/** Parameter tables of every model class that ertacache runs. */
-export const knownTables: TableOf = (className, config) => {
-  if (!modelClassNames().includes(className)) return ownTables(className, config);
-  const model = modelClass(className);
-  return model.parameters(parseConfig(model.schema, config, `The configuration of ${className}`));
+/** Parameter tables of every class that ertacache runs: transformers, text encoders and autoencoders. */
+export const knownTables: TableOf = (className, config, listing) => {
+  const parsed = <Config>(schema: Parameters<typeof parseConfig<Config>>[0]): Config =>
+    parseConfig(schema, config, `The configuration of ${className}`);
+  if (modelClassNames().includes(className)) {
+    const model = modelClass(className);
+    return model.parameters(parsed(model.schema));
+  }
+  if (autoencoderClassNames().includes(className)) {
+    const autoencoder = autoencoderClass(className);
+    return autoencoder.parameters(parsed(autoencoder.schema));
+  }
+  if (textEncoderNames().includes(className)) {
+    const encoder = textEncoderClass(className);
+    const table = encoder.parameters(parsed(encoder.schema), listing);
+    const listed = new Set(table.map(parameter => parameter.name));
+    // A second copy, or numbers that follow from the shape: some files hold them, and nothing is lost of them.
+    const beside = (listing?.names ?? []).filter(
+      name => !listed.has(name) && encoder.ignore.some(pattern => pattern.test(name)),
+    );
+    return [...table, ...beside.map(name => plain(name, [...(listing?.entry(name).shape ?? [])]))];
+  }
+  return ownTables(className, config);
 };
