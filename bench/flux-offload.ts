@@ -13,9 +13,11 @@ import { formatBytes, peakMemory } from '../src/engine/memory';
 import { selectBackend } from '../src/engine/select';
 import { loadDenoiser } from '../src/models/load-denoiser';
 import { preset } from '../src/models/presets';
+import { modelClass } from '../src/models/registry';
 import { forward } from '../src/models/run';
 import { workload } from '../src/models/workload';
 import { openModelFolder } from '../src/weights/model-folder';
+import type { WeightStore } from '../src/weights/parameters';
 import { directRate, forgetCached, parallelRate, watchReads } from './disk';
 import { writeCheckpoint } from './synthetic-checkpoint';
 
@@ -41,6 +43,16 @@ async function diskRate(path: string, begin: number): Promise<number> {
   console.log(`the disk gives ${rate(direct)} to one direct reader, ${rate(parallel)} to parallel reads`);
   forgetCached(path);
   return Math.max(direct, parallel);
+}
+
+/** Brings in every block, once, as a forward pass does, and computes nothing with it: the rate of the store itself. */
+async function streamBlocks(store: WeightStore, blocks: readonly string[]) {
+  const endWatch = watchReads();
+  const started = performance.now();
+  for (const [i, block] of blocks.entries()) await store.use(block, () => undefined, blocks[i + 1]);
+  const took = seconds(started);
+  const { bytes } = await endWatch();
+  return { bytes, seconds: took, rate: bytes / took };
 }
 
 async function main(): Promise<void> {
@@ -80,6 +92,8 @@ async function main(): Promise<void> {
     const took = seconds(started);
     const { bytes: read, activeSeconds } = await endWatch();
     if (!values.every(Number.isFinite)) throw new Error('the output is not finite');
+    forgetCached(path);
+    const streamed = await streamBlocks(denoiser.weights, modelClass(className).blockNames(config));
     denoiser.weights.dispose();
 
     const after = await diskRate(path, Math.floor(size / 4));
@@ -89,6 +103,10 @@ async function main(): Promise<void> {
     console.log(`one forward pass of ${work.tokens} image and ${work.textTokens} text tokens: ${took.toFixed(1)} s`);
     console.log(
       `read ${formatBytes(read)}: ${rate(overall)} over the whole pass, ${share(overall)} of what the disk gives`,
+    );
+    console.log(
+      `blocks alone, nothing computed: ${formatBytes(streamed.bytes)} in ${streamed.seconds.toFixed(1)} s, ` +
+        `${rate(streamed.rate)}, ${share(streamed.rate)} of what the disk gives`,
     );
     console.log(`  ${rate(active)} while reading (${activeSeconds.toFixed(1)} s), ${share(active)}`);
     console.log(`most memory in use: ${formatBytes(peakMemory())}`);
