@@ -1,5 +1,7 @@
 import { dirname, sep } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
+import { allowFused } from '../nn/fused';
+import { usableFused } from './fused';
 import type { Candidate, Location } from './locate';
 import { requirePath } from './resolve';
 
@@ -20,14 +22,24 @@ function importTensorFlow({ module, link }: Location, verbose: boolean): void {
   if (link) (exports as LinkLoader)(tf, { quiet: !verbose });
 }
 
-function loadTensorFlow({ kind, source, locate }: Candidate, env: NodeJS.ProcessEnv, verbose: boolean): string {
-  if (!tf.findBackendFactory('tensorflow')) {
-    importTensorFlow(locate(env), verbose);
+async function loadTensorFlow(
+  { kind, source, locate }: Candidate,
+  env: NodeJS.ProcessEnv,
+  verbose: boolean,
+): Promise<string> {
+  const isNew = !tf.findBackendFactory('tensorflow');
+  const location = isNew ? locate(env) : undefined;
+  if (location) {
+    importTensorFlow(location, verbose);
     broughtBy = source;
   }
   const backend = tf.findBackend('tensorflow') as TensorFlowBackend | null;
   if (kind === 'gpu' && !backend?.isUsingGpuDevice)
     throw new Error(`TensorFlow (${broughtBy}) finds no GPU it can use`);
+  // oneDNN's operations are the processor's.
+  if (location && backend && !backend.isUsingGpuDevice) {
+    allowFused(backend, await usableFused(location, backend.binding?.TF_Version ?? 'unknown', env));
+  }
   return `${kind} (TensorFlow ${backend?.binding?.TF_Version ?? 'of unknown version'}, ${broughtBy})`;
 }
 

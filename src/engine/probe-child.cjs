@@ -4,8 +4,10 @@
  *
  * node probe-child.cjs '{"core": …, "backend": "tensorflow"|"wasm"|"cpu", "module": …, "link": bool, "measure": bool}'
  * Prints one line of JSON as its last line: {"version", "gpu", "gflops"} or {"error"}.
+ * With "trials", runs those in place of the check, and prints a line `trial …` for each.
  * Plain JavaScript because it also runs from the source tree, where nothing translates TypeScript for a child.
  */
+const { writeSync } = require('node:fs');
 const { dirname, sep } = require('node:path');
 
 /** Loads the backend and makes it the current one. */
@@ -52,9 +54,43 @@ function measure(tf, backend) {
   return (2 * size ** 3) / best / 1e9;
 }
 
+/** Runs operations of TensorFlow's own on made-up numbers, and prints every `stride`th of each result. */
+function runTrials(tf, { trials, stride }) {
+  for (const { shapes, steps } of trials) {
+    let line;
+    try {
+      const values = shapes.map((shape, k) => {
+        const count = shape.reduce((a, b) => a * b, 1);
+        return tf.tensor(
+          Float32Array.from({ length: count }, (_, i) => 2 * Math.sin(0.7 * i + k)),
+          shape,
+        );
+      });
+      for (const { op, attributes, inputs } of steps) {
+        values.push(
+          tf.backend().executeSingleOutput(
+            op,
+            attributes,
+            inputs.map(i => values[i]),
+          ),
+        );
+      }
+      line = JSON.stringify(Array.from(values.at(-1).dataSync()).filter((_, i) => i % stride === 0));
+    } catch {
+      line = 'null';
+    }
+    // At once: the next one may end the process.
+    writeSync(1, `\ntrial ${line}\n`);
+  }
+}
+
 async function main(request) {
   const tf = require(request.core);
   const about = await open(tf, request);
+  if (request.trials) {
+    runTrials(tf, request);
+    return about;
+  }
   check(tf);
   return { ...about, ...(request.measure && { gflops: measure(tf, request.backend) }) };
 }

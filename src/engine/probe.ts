@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import type { Trial } from './fused-trials';
 import type { Location } from './locate';
-import { lastLines, run } from './run';
+import { lastLines, type RunResult, run } from './run';
 
 /** What to try in a child process. */
 export interface ProbeRequest extends Location {
@@ -20,15 +21,37 @@ export interface ProbeResult {
 
 /** Loads a backend in a child process, checks a few operations against known numbers, and measures it if asked to. */
 export async function probe(request: ProbeRequest, timeout = 60_000): Promise<ProbeResult> {
-  const core = createRequire(__filename).resolve('@tensorflow/tfjs-core');
-  const script = join(__dirname, 'probe-child.cjs');
-  if (!existsSync(script)) return { error: `the probe is missing (${script})` };
-  const env = { TF_CPP_MIN_LOG_LEVEL: '3', TF_FORCE_GPU_ALLOW_GROWTH: 'true', ...process.env };
-  const result = await run(process.execPath, [script, JSON.stringify({ core, ...request })], { env, timeout });
+  const result = await runChild(request, timeout);
+  if (result === undefined) return { error: `the probe is missing (${SCRIPT})` };
   try {
     return JSON.parse(lastLines(result.stdout, 1)) as ProbeResult;
   } catch {
     const how = result.signal ? `was stopped by ${result.signal}` : `ended with code ${result.code}`;
     return { error: [`its process ${how}`, lastLines(result.stderr, 1)].filter(Boolean).join(': ') };
   }
+}
+
+/**
+ * Runs trials of TensorFlow's own operations in a child process, until one of them ends it.
+ * @returns every `stride`th value of the results; null where TensorFlow refused one
+ */
+export async function tryOps(
+  location: Location,
+  trials: readonly Trial[],
+  stride: number,
+  timeout = 60_000,
+): Promise<(number[] | null)[]> {
+  const result = await runChild({ ...location, trials, stride }, timeout);
+  const marked = result?.stdout.split('\n').filter(line => line.startsWith(TRIAL)) ?? [];
+  return marked.map(line => JSON.parse(line.slice(TRIAL.length)));
+}
+
+const SCRIPT = join(__dirname, 'probe-child.cjs');
+const TRIAL = 'trial ';
+
+async function runChild(request: object, timeout: number): Promise<RunResult | undefined> {
+  if (!existsSync(SCRIPT)) return undefined;
+  const core = createRequire(__filename).resolve('@tensorflow/tfjs-core');
+  const env = { TF_CPP_MIN_LOG_LEVEL: '3', TF_FORCE_GPU_ALLOW_GROWTH: 'true', ...process.env };
+  return run(process.execPath, [SCRIPT, JSON.stringify({ core, ...request })], { env, timeout });
 }

@@ -13,7 +13,7 @@ import { attention } from '../nn/attention';
 import { siluMlp, sinusoidal } from '../nn/embeddings';
 import { feedForward } from '../nn/feed-forward';
 import { linear } from '../nn/linear';
-import { affineLayerNorm, chunks, modulate } from '../nn/norm';
+import { affineLayerNorm, chunks, modulatedLayerNorm } from '../nn/norm';
 import { patchEmbed, unpatchify } from '../nn/patchify';
 import { gridPositions, range, sincosTable } from '../nn/positions';
 import { applyRope, type Rope, ropeTables } from '../nn/rope';
@@ -155,7 +155,7 @@ function normZero(p: Params, hidden: tf.Tensor, context: tf.Tensor, temb: tf.Ten
   const modulation = chunks(linear(p.at('linear'), temb), 6) as Six;
   const [shift, scale, gate, textShift, textScale, textGate] = modulation;
   const norm = (x: tf.Tensor, by: tf.Tensor, times: tf.Tensor): tf.Tensor =>
-    tidy(() => modulate(affineLayerNorm(p.at('norm'), x, eps), by, times));
+    tidy(() => modulatedLayerNorm(x, by, times, eps, p.at('norm')));
   return {
     hidden: () => norm(hidden, shift, scale),
     context: () => norm(context, textShift, textScale),
@@ -323,7 +323,7 @@ export function createCogVideoX(
         const final = tap('norm_final', () => affineLayerNorm(p.at('norm_final'), tokens.hidden, config.norm_eps));
         const [shift, scale] = chunks(linear(p.at('norm_out.linear'), shared.temb), 2) as [tf.Tensor, tf.Tensor];
         const normed = tap('norm_out', () =>
-          modulate(affineLayerNorm(p.at('norm_out.norm'), final, config.norm_eps), shift, scale),
+          modulatedLayerNorm(final, shift, scale, config.norm_eps, p.at('norm_out.norm')),
         );
         const patches = tap('proj_out', () => linear(p.at('proj_out'), normed));
         const [batch, frames, , height, columns] = shared.shape;

@@ -5,7 +5,11 @@ import type { Params, WeightStore } from '../weights/parameters';
  * Lets a caller see, or replace, a named sub-result of a model. `compute` must be called at most once.
  * Golden-case verification records through it, TaylorSeer predicts attention outputs through it.
  */
-export type Tap = <T extends Tensor | readonly Tensor[]>(name: string, compute: () => T) => T;
+export interface Tap {
+  <T extends Tensor | readonly Tensor[]>(name: string, compute: () => T): T;
+  /** Wants to see also what the model itself has no need of, because it does two things in one. */
+  aside?(name: string, compute: () => Tensor): void;
+}
 
 /** The tap that does nothing. */
 export const untapped: Tap = (_name, compute) => compute();

@@ -11,7 +11,7 @@ import { geluTanh, silu } from '../nn/activation';
 import { attention } from '../nn/attention';
 import { siluMlp, sinusoidal } from '../nn/embeddings';
 import { linear } from '../nn/linear';
-import { chunks, layerNorm, modulate, rmsNorm } from '../nn/norm';
+import { chunks, modulatedLayerNorm, rmsNorm } from '../nn/norm';
 import { applyRope, type Rope, ropeTables } from '../nn/rope';
 import { share, tidy } from '../nn/scope';
 import {
@@ -151,10 +151,10 @@ function doubleBlock(index: number, headCount: number): Block<FluxShared> {
       ) as Six;
       tap(`${name}.gate_msa`, () => tf.squeeze(gate, [1]));
 
-      const normed = tap(`${name}.norm1`, () => modulate(layerNorm(image, EPS), shift, scale));
+      const normed = tap(`${name}.norm1`, () => modulatedLayerNorm(image, shift, scale, EPS));
       const [imageOut, textOut] = tap(`${name}.attention`, () => {
         const i = heads(p.at('attn'), normed, headCount, IMAGE_HEADS);
-        const t = heads(p.at('attn'), modulate(layerNorm(text, EPS), cShift, cScale), headCount, TEXT_HEADS);
+        const t = heads(p.at('attn'), modulatedLayerNorm(text, cShift, cScale, EPS), headCount, TEXT_HEADS);
         const q = applyRope(tf.concat([t.q, i.q], 1), { cos, sin });
         const k = applyRope(tf.concat([t.k, i.k], 1), { cos, sin });
         const joint = attention(q, k, tf.concat([t.v, i.v], 1));
@@ -169,9 +169,9 @@ function doubleBlock(index: number, headCount: number): Block<FluxShared> {
 
       const image1 = tf.add(image, tf.mul(gate, imageOut));
       const text1 = tf.add(text, tf.mul(cGate, textOut));
-      const ff = tap(`${name}.ff`, () => feedForward(p.at('ff'), modulate(layerNorm(image1, EPS), mlpShift, mlpScale)));
+      const ff = tap(`${name}.ff`, () => feedForward(p.at('ff'), modulatedLayerNorm(image1, mlpShift, mlpScale, EPS)));
       const ffContext = tap(`${name}.ff_context`, () =>
-        feedForward(p.at('ff_context'), modulate(layerNorm(text1, EPS), cMlpShift, cMlpScale)),
+        feedForward(p.at('ff_context'), modulatedLayerNorm(text1, cMlpShift, cMlpScale, EPS)),
       );
       return {
         hidden: tf.add(image1, tf.mul(mlpGate, ff)),
@@ -195,7 +195,7 @@ function singleBlock(index: number, headCount: number): Block<FluxShared> {
       const [shift, scale, gate] = chunks(linear(p.at('norm.linear'), temb), 3) as [tf.Tensor, tf.Tensor, tf.Tensor];
       tap(`${name}.gate`, () => tf.squeeze(gate, [1]));
 
-      const normed = tap(`${name}.norm`, () => modulate(layerNorm(joint, EPS), shift, scale));
+      const normed = tap(`${name}.norm`, () => modulatedLayerNorm(joint, shift, scale, EPS));
       const mlp = tap(`${name}.mlp`, () => geluTanh(linear(p.at('proj_mlp'), normed)));
       const attended = tap(`${name}.attention`, () => {
         const { q, k, v } = heads(p.at('attn'), normed, headCount, IMAGE_HEADS);
@@ -263,7 +263,7 @@ export function createFlux(config: FluxConfig, weights: WeightStore): Denoiser<F
     head({ tokens, shared }, tap: Tap = untapped): tf.Tensor {
       return tidy(() => {
         const [scale, shift] = chunks(linear(p.at('norm_out.linear'), shared.temb), 2) as [tf.Tensor, tf.Tensor];
-        const normed = tap('norm_out', () => modulate(layerNorm(tokens.hidden, EPS), shift, scale));
+        const normed = tap('norm_out', () => modulatedLayerNorm(tokens.hidden, shift, scale, EPS));
         return tap('proj_out', () => linear(p.at('proj_out'), normed));
       });
     },
@@ -272,7 +272,7 @@ export function createFlux(config: FluxConfig, weights: WeightStore): Denoiser<F
       return weights.use('transformer_blocks.0', first =>
         tidy(() => {
           const [shift, scale] = chunks(linear(first.at('norm1.linear'), shared.temb), 6) as Six;
-          return modulate(layerNorm(tokens.hidden, EPS), shift, scale);
+          return modulatedLayerNorm(tokens.hidden, shift, scale, EPS);
         }),
       );
     },

@@ -13,7 +13,7 @@ import { attention } from '../nn/attention';
 import { sinusoidal } from '../nn/embeddings';
 import { feedForward } from '../nn/feed-forward';
 import { linear } from '../nn/linear';
-import { layerNorm, modulate, rmsNorm } from '../nn/norm';
+import { layerNorm, modulatedLayerNorm, rmsNorm } from '../nn/norm';
 import { cropVideo, padVideo, patchEmbed, unpatchify, type VideoShape } from '../nn/patchify';
 import { range } from '../nn/positions';
 import { applyRope, type Rope } from '../nn/rope';
@@ -154,8 +154,8 @@ function framed(x: tf.Tensor, factor: tf.Tensor): tf.Tensor {
   return tf.reshape(x, [batch, times, tokens / times, d]);
 }
 
-const modulated = (x: tf.Tensor, shift: tf.Tensor, scale: tf.Tensor): tf.Tensor =>
-  tf.reshape(modulate(framed(x, shift), shift, scale), x.shape);
+const normed = (x: tf.Tensor, shift: tf.Tensor, scale: tf.Tensor): tf.Tensor =>
+  tf.reshape(modulatedLayerNorm(framed(x, shift), shift, scale, EPS), x.shape);
 const gated = (x: tf.Tensor, gate: tf.Tensor): tf.Tensor => tf.reshape(tf.mul(framed(x, gate), gate), x.shape);
 
 /** `[B, M, kD]` plus a table `[k, D]`, as k factors `[B, M, 1, D]`. */
@@ -229,17 +229,14 @@ function block(kind: 'spatial' | 'temporal', index: number, c: OpenSoraConfig): 
       const [shift, scale, gate, mlpShift, mlpScale, mlpGate] = modulation;
 
       const attended = tidy(() => {
-        const normed = modulated(
-          tap(`${name}.norm1`, () => layerNorm(hidden, EPS)),
-          shift,
-          scale,
-        );
+        tap.aside?.(`${name}.norm1`, () => layerNorm(hidden, EPS));
+        const rowsIn = normed(hidden, shift, scale);
         const swapped = (x: tf.Tensor, outer: number, inner: number): tf.Tensor =>
           tf.transpose(tf.reshape(x, [batch, outer, inner, d]), [0, 2, 1, 3]);
         const rows =
           kind === 'spatial'
-            ? tf.reshape(normed, [batch * frames, places, d])
-            : tf.reshape(swapped(normed, frames, places), [batch * places, frames, d]);
+            ? tf.reshape(rowsIn, [batch * frames, places, d])
+            : tf.reshape(swapped(rowsIn, frames, places), [batch * places, frames, d]);
         const rope = kind === 'temporal' ? shared : undefined;
         const out = tap(`${name}.attention`, () => selfAttention(p.at('attn'), rows, c, rope));
         tap(`${name}.attn`, () => out);
@@ -256,8 +253,8 @@ function block(kind: 'spatial' | 'temporal', index: number, c: OpenSoraConfig): 
       const read = tf.add(seen, crossed);
 
       const fed = tidy(() => {
-        const normed = modulated(layerNorm(read, EPS), mlpShift, mlpScale);
-        return tap(`${name}.mlp`, () => feedForward(p.at('mlp.fc1'), p.at('mlp.fc2'), normed));
+        const adapted = normed(read, mlpShift, mlpScale);
+        return tap(`${name}.mlp`, () => feedForward(p.at('mlp.fc1'), p.at('mlp.fc2'), adapted));
       });
       return { hidden: tf.add(read, gated(fed, mlpGate)) };
     },
@@ -346,7 +343,7 @@ export function createOpenSora(
         const table = p.tensor('final_layer.scale_shift_table');
         const adapt = (x: tf.Tensor, time: tf.Tensor): tf.Tensor => {
           const [shift, scale] = factors(tf.tile(tf.expandDims(time, 1), [1, 1, 2]), table) as [tf.Tensor, tf.Tensor];
-          return modulated(layerNorm(x, EPS), shift, scale);
+          return normed(x, shift, scale);
         };
         const current = adapt(tokens.hidden, shared.time);
         // Clean frames are adapted on top of that, not instead: the model was trained with it.
@@ -365,7 +362,7 @@ export function createOpenSora(
           // Every frame at the current time, whichever are clean: that is what TeaCache compares.
           const current = tf.expandDims(project(shared.time), 1);
           const [shift, scale] = factors(current, first.tensor('scale_shift_table')) as Six;
-          return modulated(layerNorm(tokens.hidden, EPS), shift, scale);
+          return normed(tokens.hidden, shift, scale);
         }),
       );
     },

@@ -12,7 +12,7 @@ import { attention } from '../nn/attention';
 import { siluMlp, sinusoidal } from '../nn/embeddings';
 import { feedForward } from '../nn/feed-forward';
 import { linear } from '../nn/linear';
-import { affineLayerNorm, layerNorm, modulate, rmsNorm } from '../nn/norm';
+import { affineLayerNorm, layerNorm, modulatedLayerNorm, rmsNorm } from '../nn/norm';
 import { type Patch, patchEmbed, unpatchify, type VideoShape } from '../nn/patchify';
 import { gridPositions, range } from '../nn/positions';
 import { applyRope, type Rope, ropeTables } from '../nn/rope';
@@ -140,11 +140,8 @@ function block(index: number, c: WanConfig): Block<WanShared> {
       const [shift, scale, gate, ffnShift, ffnScale, ffnGate] = modulation;
 
       const attended = tidy(() => {
-        const normed = modulate(
-          tap(`${name}.norm1`, () => layerNorm(hidden, c.eps)),
-          shift,
-          scale,
-        );
+        tap.aside?.(`${name}.norm1`, () => layerNorm(hidden, c.eps));
+        const normed = modulatedLayerNorm(hidden, shift, scale, c.eps);
         return tap(`${name}.attention`, () => attend(p.at('attn1'), normed, normed, c, { cos, sin }));
       });
       tap(`${name}.attn1`, () => attended);
@@ -159,7 +156,7 @@ function block(index: number, c: WanConfig): Block<WanShared> {
       const read = tf.add(looked, crossed);
 
       const fed = tidy(() => {
-        const normed = modulate(layerNorm(read, c.eps), ffnShift, ffnScale);
+        const normed = modulatedLayerNorm(read, ffnShift, ffnScale, c.eps);
         return tap(`${name}.ffn`, () => feedForward(p.at('ffn.net.0.proj'), p.at('ffn.net.2'), normed));
       });
       return { hidden: tf.add(read, tf.mul(fed, ffnGate)) };
@@ -235,8 +232,9 @@ export function createWan(config: WanConfig, weights: WeightStore): Denoiser<Wan
       return tidy(() => {
         const table = tf.add(p.tensor('scale_shift_table'), tf.expandDims(shared.temb, 1));
         const [shift, scale] = tf.split(table, 2, 1) as [tf.Tensor, tf.Tensor];
-        const normed = tap('norm_out', () => layerNorm(tokens.hidden, config.eps));
-        const patches = tap('proj_out', () => linear(p.at('proj_out'), modulate(normed, shift, scale)));
+        tap.aside?.('norm_out', () => layerNorm(tokens.hidden, config.eps));
+        const normed = modulatedLayerNorm(tokens.hidden, shift, scale, config.eps);
+        const patches = tap('proj_out', () => linear(p.at('proj_out'), normed));
         const [batch, , ...axes] = shared.shape;
         return unpatchify(patches, [batch, outChannels(config), ...axes], patch);
       });

@@ -1,9 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { softmax } from './fused';
 import { lane } from './lane';
 
 /** Scores held at one time unless told; the tile of query rows is chosen so that no more exist. */
 const MAX_SCORES = 32 * 1024 * 1024;
 const MIN_TILE = 32;
+const WIDE_TILE = 256;
 /** On wasm, fewer operations than these in a head cost less than calling its products one by one. */
 const SMALL_HEAD = 300_000;
 
@@ -35,8 +37,11 @@ export function attention(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, options: Att
   return (byHead ? perHead : batched)(scaled, k, v, maxScores, bias);
 }
 
+/** Whole multiples of what matrix products work in; other sizes cost a tenth. */
 function tileRows(rows: number, scoresPerRow: number, maxScores: number): number {
-  return Math.min(rows, Math.max(MIN_TILE, Math.floor(maxScores / scoresPerRow)));
+  const most = Math.floor(maxScores / scoresPerRow);
+  const step = most >= WIDE_TILE ? WIDE_TILE : MIN_TILE;
+  return Math.min(rows, Math.max(MIN_TILE, Math.floor(most / step) * step));
 }
 
 /** `work(start, count)` for every tile of `rows`, joined along `axis`. */
@@ -58,12 +63,12 @@ function batched(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, maxScores: number, bi
   const [batch, queries, heads] = q.shape as [number, number, number, number];
   const keys = k.shape[1] as number;
   const byHead = (t: tf.Tensor): tf.Tensor => tf.transpose(t, [0, 2, 1, 3]);
-  const [qh, kh, vh] = [byHead(q), byHead(k), byHead(v)];
+  const [qh, kt, vh] = [byHead(q), tf.transpose(k, [0, 2, 3, 1]), byHead(v)];
   const out = tiled(queries, tileRows(queries, batch * heads * keys, maxScores), 2, (start, count) => {
     const rows = count === queries ? qh : tf.slice(qh, [0, 0, start, 0], [-1, -1, count, -1]);
-    const scores = tf.matMul(rows, kh, false, true);
+    const scores = tf.matMul(rows, kt);
     const biased = bias ? tf.add(scores, biasRows(bias, start, count)) : scores;
-    return tf.matMul(tf.softmax(biased), vh);
+    return tf.matMul(softmax(biased), vh);
   });
   return tf.reshape(byHead(out), [batch, queries, heads * (v.shape[3] as number)]);
 }

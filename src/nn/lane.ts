@@ -6,8 +6,11 @@ import * as tf from '@tensorflow/tfjs-core';
  */
 export type Lane = 'native' | 'wasm' | 'portable';
 
-/** The lane of the backend that is active now. */
+let forced: Lane | undefined;
+
+/** The lane of the backend that is active now, or the one that was forced. */
 export function lane(): Lane {
+  if (forced) return forced;
   switch (tf.getBackend()) {
     case 'tensorflow':
       return 'native';
@@ -16,4 +19,16 @@ export function lane(): Lane {
     default:
       return 'portable';
   }
+}
+
+/**
+ * Makes every layer take this lane until the returned function is called, whatever the backend is: `portable` uses
+ * nothing but tfjs's own kernels, which is what a recording of a model needs.
+ */
+export function forceLane(name: Lane): () => void {
+  const before = forced;
+  forced = name;
+  return () => {
+    forced = before;
+  };
 }

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { hasFused, turnPairs } from './fused';
 
 /** Rotary tables: cosine and sine of every token's angles, each angle standing twice. Shapes `[N, d]`. */
 export interface Rope {
@@ -43,12 +44,18 @@ function quarterTurn(width: number): tf.Tensor2D {
 /**
  * Rotates adjacent channel pairs of every head by its token's angles.
  *
- * The turn is a product with a fixed permutation matrix: exact, and the one form that is fast on every backend
- * (strided slices and rank-5 transposes are not).
+ * A pair is a complex number, and the turn a complex product. Where there are none, the turn is a product with a
+ * fixed permutation matrix: exact, and the one form that is fast on every backend (strided slices and rank-5
+ * transposes are not).
  * @param x `[B, N, H, d]`
  */
 export function applyRope(x: tf.Tensor, rope: Rope): tf.Tensor {
   const [, tokens, , width] = x.shape as [number, number, number, number];
+  if (hasFused('complexTurn')) {
+    const firsts = (t: tf.Tensor): tf.Tensor =>
+      tf.reshape(tf.slice(tf.reshape(t, [-1, 2]), [0, 0], [-1, 1]), [1, tokens, 1, width / 2]);
+    return turnPairs(x, firsts(rope.cos), firsts(rope.sin));
+  }
   const rows = tf.reshape(x, [-1, width]) as tf.Tensor2D;
   const turned = tf.reshape(tf.matMul(rows, quarterTurn(width)), x.shape);
   const table = (t: tf.Tensor): tf.Tensor => tf.reshape(t, [1, tokens, 1, width]);

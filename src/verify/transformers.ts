@@ -116,7 +116,7 @@ function inputsOf(golden: GoldenCase, made: tf.Tensor[]): Inputs {
 
 /** Hands over every named sub-result, under its own name and as a detail. */
 function recording(produce: Produce): Tap {
-  return (name, compute) => {
+  const record = <T extends tf.Tensor | readonly tf.Tensor[]>(name: string, compute: () => T): T => {
     const value = compute();
     if (value instanceof tf.Tensor) {
       produce(name, value);
@@ -124,6 +124,7 @@ function recording(produce: Produce): Tap {
     }
     return value;
   };
+  return Object.assign(record, { aside: record });
 }
 
 /** The forward pass of a transformer on a case's inputs, with everything named along the way handed over. */

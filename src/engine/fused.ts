@@ -1,0 +1,69 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { type FusedName, fusedNames } from '../nn/fused';
+import { type Trial, trialInput, trials } from './fused-trials';
+import { linksFolder } from './link/record';
+import type { Location } from './locate';
+import { tryOps } from './probe';
+
+/** How far a result may lie from double arithmetic, by its largest value. */
+const TOLERANCE = 1e-5;
+/** Of a long result every so many values are compared. */
+const STRIDE = 7;
+
+/**
+ * The operations of TensorFlow's own that give the right numbers here: each is run in a child process, which may die
+ * of it. What was found is kept for this version of TensorFlow and this processor. `ERTACACHE_FUSED=0` allows none.
+ */
+export async function usableFused(location: Location, version: string, env: NodeJS.ProcessEnv): Promise<FusedName[]> {
+  if (env.ERTACACHE_FUSED === '0') return [];
+  const key = createHash('sha256')
+    .update(JSON.stringify([version, location.module, cpus()[0]?.model, trials]))
+    .digest('hex')
+    .slice(0, 16);
+  const file = join(linksFolder(env), `fused-${key}.json`);
+  const known = readKnown(file);
+  if (known) return known;
+  const found = await tryAll(location);
+  try {
+    mkdirSync(linksFolder(env), { recursive: true });
+    writeFileSync(`${file}.${process.pid}`, JSON.stringify({ tensorflow: version, usable: found }));
+    renameSync(`${file}.${process.pid}`, file);
+  } catch {
+    // A folder that cannot be written costs a second at every start, no more.
+  }
+  return found;
+}
+
+function readKnown(file: string): FusedName[] | undefined {
+  try {
+    const { usable } = JSON.parse(readFileSync(file, 'utf8')) as { usable: unknown };
+    return Array.isArray(usable) ? fusedNames.filter(name => usable.includes(name)) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Goes on in a new child after every trial that ended one. */
+async function tryAll(location: Location): Promise<FusedName[]> {
+  const failed = new Set<FusedName>();
+  let rest = trials.filter(() => true);
+  while (rest.length > 0) {
+    const results = await tryOps(location, rest, STRIDE);
+    rest.forEach((trial, i) => {
+      const values = results[i];
+      if (i <= results.length && !(values && isRight(trial, values))) failed.add(trial.name);
+    });
+    // The one after the last result is what ended the child.
+    rest = rest.slice(results.length + 1);
+  }
+  return fusedNames.filter(name => !failed.has(name));
+}
+
+function isRight(trial: Trial, values: readonly number[]): boolean {
+  const expected = trial.expected(trial.shapes.map(trialInput), trial.shapes).filter((_, i) => i % STRIDE === 0);
+  const most = expected.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+  return values.length === expected.length && values.every((v, i) => Math.abs(v - expected[i]!) <= TOLERANCE * most);
+}

@@ -1,0 +1,35 @@
+import * as tf from '@tensorflow/tfjs-core';
+
+/** TensorFlow's numbers of its types and of the kinds of attributes, as its C API fixes them. */
+export const TYPE = { float32: 1, complex64: 8, bfloat16: 14 } as const;
+const KIND = { string: 0, float: 2, bool: 3, type: 4 } as const;
+
+/** An attribute as tfjs-node's binding takes it. */
+export interface RawAttribute {
+  readonly name: string;
+  readonly type: number;
+  readonly value: number | boolean | string;
+}
+
+/** An operation of TensorFlow itself: its name and attributes. */
+export interface RawOp {
+  readonly op: string;
+  readonly attributes: readonly RawAttribute[];
+}
+
+type Kind = keyof typeof KIND;
+
+/** An operation with the attributes given as `[kind, value]`. */
+export function rawOp(op: string, attributes: Readonly<Record<string, readonly [Kind, RawAttribute['value']]>>): RawOp {
+  const list = Object.entries(attributes).map(([name, [kind, value]]) => ({ name, type: KIND[kind], value }));
+  return { op, attributes: list };
+}
+
+interface NodeBackend {
+  executeSingleOutput(name: string, attributes: readonly RawAttribute[], inputs: readonly tf.Tensor[]): tf.Tensor;
+}
+
+/** Runs an operation on the active backend, which must be TensorFlow's. */
+export function runRaw({ op, attributes }: RawOp, ...inputs: tf.Tensor[]): tf.Tensor {
+  return (tf.backend() as unknown as NodeBackend).executeSingleOutput(op, attributes, inputs);
+}
