@@ -49,15 +49,16 @@ function readKnown(file: string): FusedName[] | undefined {
 /** Goes on in a new child after every trial that ended one. */
 async function tryAll(location: Location): Promise<FusedName[]> {
   const failed = new Set<FusedName>();
-  let rest = trials.filter(() => true);
+  let rest = [...trials];
   while (rest.length > 0) {
     const results = await tryOps(location, rest, STRIDE);
+    if (!results) return [];
     rest.forEach((trial, i) => {
       const values = results[i];
       if (i <= results.length && !(values && isRight(trial, values))) failed.add(trial.name);
     });
     // The one after the last result is what ended the child.
-    rest = rest.slice(results.length + 1);
+    rest = rest.slice(results.length + 1).filter(({ name }) => !failed.has(name));
   }
   return fusedNames.filter(name => !failed.has(name));
 }

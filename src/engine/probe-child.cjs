@@ -4,7 +4,7 @@
  *
  * node probe-child.cjs '{"core": …, "backend": "tensorflow"|"wasm"|"cpu", "module": …, "link": bool, "measure": bool}'
  * Prints one line of JSON as its last line: {"version", "gpu", "gflops"} or {"error"}.
- * With "trials", runs those in place of the check, and prints a line `trial …` for each.
+ * With "trials", runs those in place of the check, and prints a line `trial …` at the start and for each.
  * Plain JavaScript because it also runs from the source tree, where nothing translates TypeScript for a child.
  */
 const { writeSync } = require('node:fs');
@@ -56,6 +56,7 @@ function measure(tf, backend) {
 
 /** Runs operations of TensorFlow's own on made-up numbers, and prints every `stride`th of each result. */
 function runTrials(tf, { trials, stride }) {
+  writeSync(1, '\ntrial true\n');
   for (const { shapes, steps } of trials) {
     let line;
     try {

@@ -33,17 +33,19 @@ export async function probe(request: ProbeRequest, timeout = 60_000): Promise<Pr
 
 /**
  * Runs trials of TensorFlow's own operations in a child process, until one of them ends it.
- * @returns every `stride`th value of the results; null where TensorFlow refused one
+ * @returns every `stride`th value of the results, null where TensorFlow refused one; undefined when the backend could
+ * not even be opened
  */
 export async function tryOps(
   location: Location,
   trials: readonly Trial[],
   stride: number,
   timeout = 60_000,
-): Promise<(number[] | null)[]> {
+): Promise<(number[] | null)[] | undefined> {
   const result = await runChild({ ...location, trials, stride }, timeout);
   const marked = result?.stdout.split('\n').filter(line => line.startsWith(TRIAL)) ?? [];
-  return marked.map(line => JSON.parse(line.slice(TRIAL.length)));
+  const [begun, ...results] = marked.map(line => JSON.parse(line.slice(TRIAL.length)));
+  return begun === undefined ? undefined : results;
 }
 
 const SCRIPT = join(__dirname, 'probe-child.cjs');

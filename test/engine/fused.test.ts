@@ -12,15 +12,15 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** A backend whose operations do what `body` says: JavaScript inside `executeSingleOutput(op, attributes, inputs)`. */
+const CPU = JSON.stringify(require.resolve('@tensorflow/tfjs-backend-cpu'));
+
+/** A backend whose operations do what `body` says, in JavaScript. */
 function fake(body: string): Location {
   const module = join(folder, 'load.cjs');
   writeFileSync(
     module,
     `module.exports = tf => {
-      const cpu = require(${JSON.stringify(require.resolve('@tensorflow/tfjs-backend-cpu'))});
-      const { MathBackendCPU } = cpu.shared ? require(${JSON.stringify(require.resolve('@tensorflow/tfjs-backend-cpu/dist/base'))}) : cpu;
-      const backend = new MathBackendCPU();
+      const backend = new (require(${CPU}).MathBackendCPU)();
       backend.binding = { TF_Version: '0' };
       backend.executeSingleOutput = (op, attributes, inputs) => { ${body} };
       tf.registerBackend('tensorflow', () => backend);
@@ -28,6 +28,8 @@ function fake(body: string): Location {
   );
   return { backend: 'tensorflow', module, link: true };
 }
+const SWISH =
+  "if (op === '_MklSwish') return tf.tensor(inputs[0].dataSync().map(v => v / (1 + Math.exp(-v))), inputs[0].shape);";
 
 test('ERTACACHE_FUSED=0 allows none, without a trial', async () => {
   const nowhere: Location = { backend: 'tensorflow', module: '/nowhere' };
@@ -35,19 +37,25 @@ test('ERTACACHE_FUSED=0 allows none, without a trial', async () => {
   expect(readdirSync(folder)).toEqual([]);
 });
 
-test('an operation that ends its process, is refused or gives wrong numbers is not used', async () => {
-  const location = fake("if (op === '_MklSwish') process.abort(); throw new Error('unknown');");
-  expect(await usableFused(location, '0', { ERTACACHE_CACHE: folder })).toEqual([]);
+test('an operation that ends its process, is refused or gives wrong numbers is not used, the others are', async () => {
+  const others = "if (op === '_MklMatMul') process.abort(); if (op === '_MklSoftmax') throw new Error('unknown');";
+  const location = fake(`${SWISH} ${others} return inputs[0];`);
+  expect(await usableFused(location, '0', { ERTACACHE_CACHE: folder })).toEqual(['swish']);
 });
 
 test('what was found is kept, and asked again for another version', async () => {
   const env = { ERTACACHE_CACHE: folder };
-  const location = fake("throw new Error('unknown');");
-  expect(await usableFused(location, '1', env)).toEqual([]);
+  const location = fake(`${SWISH} throw new Error('unknown');`);
+  expect(await usableFused(location, '1', env)).toEqual(['swish']);
   const [file] = readdirSync(linksFolder(env));
   const path = join(linksFolder(env), file!);
-  expect(JSON.parse(readFileSync(path, 'utf8'))).toEqual({ tensorflow: '1', usable: [] });
+  expect(JSON.parse(readFileSync(path, 'utf8'))).toEqual({ tensorflow: '1', usable: ['swish'] });
   writeFileSync(path, JSON.stringify({ tensorflow: '1', usable: [...fusedNames, 'unheard of'] }));
   expect(await usableFused(location, '1', env)).toEqual([...fusedNames]);
-  expect(await usableFused(location, '2', env)).toEqual([]);
+  expect(await usableFused(location, '2', env)).toEqual(['swish']);
+});
+
+test('a backend that cannot be opened has none', async () => {
+  const nowhere: Location = { backend: 'tensorflow', module: join(folder, 'nowhere.cjs') };
+  expect(await usableFused(nowhere, '0', { ERTACACHE_CACHE: folder })).toEqual([]);
 });
