@@ -8,7 +8,15 @@ import { velocityOnly } from '../models/velocity';
 import type { WanConfig } from '../models/wan';
 import type { Workload } from '../models/workload';
 import { release } from '../nn/scope';
-import { batchedGuidance, doubled, type Guide, separateGuidance, single, unguided } from '../pipelines/guidance';
+import {
+  batchedGuidance,
+  denoiserBranch,
+  doubled,
+  type Guide,
+  separateGuidance,
+  single,
+  unguided,
+} from '../pipelines/guidance';
 import type { Job } from '../pipelines/pipeline';
 import { torchGenerator } from '../random/torch-generator';
 import { dynamicShift, flowMatchEulerConfig, linspace } from '../schedulers/flow-match-euler';
@@ -99,19 +107,21 @@ export function syntheticJob(run: SyntheticRun): Job {
   const against = seeds.map(seed => seed + 1_000_000);
   const isGuided = run.guidance !== 1 && classes[run.className]!.guidance !== 'embedded';
   const guidance = isGuided ? classes[run.className]!.guidance : 'embedded';
+  const contexts: unknown[] = [];
   const contextOf = (rows: readonly number[]): unknown => {
     const condition = syntheticCondition(run, rows);
     const context = model.prepare(condition, [rows.length, ...work.latent.slice(1)]);
     release(condition);
+    contexts.push(context);
     return context;
   };
   const branches =
     guidance === 'batched'
-      ? [{ name: 'guided', model, context: contextOf([...seeds, ...against]), expand: doubled }]
+      ? [denoiserBranch({ name: 'guided', model, context: contextOf([...seeds, ...against]), expand: doubled })]
       : [
-          { name: 'conditional', model, context: contextOf(seeds), expand: single },
+          denoiserBranch({ name: 'conditional', model, context: contextOf(seeds), expand: single }),
           ...(guidance === 'separate'
-            ? [{ name: 'unconditional', model, context: contextOf(against), expand: single }]
+            ? [denoiserBranch({ name: 'unconditional', model, context: contextOf(against), expand: single })]
             : []),
         ];
   const guides: Record<typeof guidance, Guide> = {
@@ -128,7 +138,7 @@ export function syntheticJob(run: SyntheticRun): Job {
     channelAxis: work.channelAxis,
     solver: sigmas => known.create(config, sigmas ? gridFor(sigmas) : grid),
     release() {
-      for (const { context } of branches) release(context);
+      release(contexts);
       latents.dispose();
     },
   };

@@ -1,14 +1,44 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { type Evaluation, evaluateDenoiser } from '../cache/evaluation';
 import type { Denoiser } from '../models/denoiser';
 
-/** One call of the model at every step. */
+/** One call of a model at every step. */
 export interface Branch {
+  readonly name: string;
+  /**
+   * The model at one latent and time, of which nothing is computed yet; its caller releases it.
+   * @param sample the run's latent, which stays the caller's and must outlive the evaluation
+   * @param timestep in the solver's units
+   */
+  evaluate(sample: tf.Tensor, timestep: number): Evaluation;
+}
+
+/** What a branch of a denoiser is made of. */
+export interface DenoiserBranch {
   readonly name: string;
   readonly model: Denoiser;
   /** What `Denoiser.prepare` made for this branch. */
   readonly context: unknown;
   /** The latent as this branch's model takes it; a new tensor. */
   readonly expand: (sample: tf.Tensor) => tf.Tensor;
+}
+
+/** A branch that calls a denoiser. */
+export function denoiserBranch({ name, model, context, expand }: DenoiserBranch): Branch {
+  return {
+    name,
+    evaluate(sample, timestep) {
+      const expanded = expand(sample);
+      const evaluation = evaluateDenoiser(model, expanded, timestep, context);
+      return {
+        ...evaluation,
+        release() {
+          evaluation.release();
+          expanded.dispose();
+        },
+      };
+    },
+  };
 }
 
 /**

@@ -14,7 +14,7 @@ import {
   linspace,
 } from '../schedulers/flow-match-euler';
 import { embedWords, type WordTable } from '../text/word-table';
-import { batchedGuidance, doubled, single, unguided } from './guidance';
+import { batchedGuidance, denoiserBranch, doubled, single, unguided } from './guidance';
 import type { Job, Pipeline, PipelineInfo, Request } from './pipeline';
 import type { PixelFormat } from './pixel-formats';
 
@@ -69,7 +69,9 @@ export function createPixelPipeline(parts: PixelParts): Pipeline {
         return { latents: tf.stack(noise), context: model.prepare(condition(request, guide), [rows, ...shape]) };
       });
       return {
-        branches: [{ name: guide ? 'guided' : 'conditional', model, context, expand: guide ? doubled : single }],
+        branches: [
+          denoiserBranch({ name: guide ? 'guided' : 'conditional', model, context, expand: guide ? doubled : single }),
+        ],
         guide: guide ? batchedGuidance(request.guidance) : unguided,
         latents,
         sigmas: grid.sigmas,

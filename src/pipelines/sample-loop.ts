@@ -1,9 +1,8 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { type Evaluation, evaluateDenoiser } from '../cache/evaluation';
-import type { BranchCache, CachePolicy, CacheRun, Decision, GuidedOutput, StepInfo } from '../cache/policy';
+import type { CachePolicy, Decision, StepInfo } from '../cache/policy';
 import { InterruptedError, NumericError } from '../errors';
-import { release } from '../nn/scope';
 import type { Solver } from '../schedulers/solver';
+import { beginRun } from './cached-run';
 import type { Branch, Guide } from './guidance';
 
 /** What happened at one step. */
@@ -44,10 +43,9 @@ export async function sampleLoop(
   policy: CachePolicy,
   options: LoopOptions = {},
 ): Promise<{ latents: Tensor; steps: StepRecord[] }> {
-  const { solver, branches } = run;
+  const { solver } = run;
   const steps = solver.timesteps.length;
-  const cache = policy.begin({ steps, sigmas: solver.sigmas });
-  const caches = branches.map(() => cache.branch());
+  const cached = beginRun(run, policy, { steps, sigmas: solver.sigmas });
   const records: StepRecord[] = [];
   let sample = run.latents.clone();
   try {
@@ -60,7 +58,8 @@ export async function sampleLoop(
         sigma: solver.sigmas[index] as number,
         sigmaNext: solver.sigmas[index + 1] as number,
       };
-      const { output, decisions, forwards } = await evaluateStep(run, cache, caches, info, sample);
+      const timestep = solver.timesteps[index] as number;
+      const { output, decisions, forwards } = await cached.evaluate(info, sample, timestep);
       try {
         const next = solver.step(index, output, sample, run.noise);
         sample.dispose();
@@ -73,7 +72,7 @@ export async function sampleLoop(
         decisions,
         forwards,
         seconds: (performance.now() - started) / 1000,
-        cacheBytes: caches.reduce((sum, c) => sum + c.bytes(), cache.bytes?.() ?? 0),
+        cacheBytes: cached.bytes(),
       };
       records.push(record);
       await options.onStep?.(record, sample);
@@ -83,68 +82,8 @@ export async function sampleLoop(
     sample.dispose();
     throw error;
   } finally {
-    for (const c of caches) c.dispose();
-    cache.dispose();
+    cached.dispose();
     solver.dispose();
-  }
-}
-
-/** The guided, corrected prediction of one step; the caller's. */
-async function evaluateStep(
-  run: Run,
-  cache: CacheRun,
-  caches: readonly BranchCache[],
-  step: StepInfo,
-  sample: Tensor,
-): Promise<{ output: Tensor; decisions: Decision[]; forwards: number }> {
-  const timestep = run.solver.timesteps[step.index] as number;
-  const outputs: Tensor[] = [];
-  const decisions: Decision[] = [];
-  let forwards = 0;
-  try {
-    for (const [i, branch] of run.branches.entries()) {
-      const { output, decision, spent } = await inEvaluation(branch, sample, timestep, async evaluation => ({
-        ...(await (caches[i] as BranchCache).evaluate(step, evaluation)),
-        spent: evaluation.spent(),
-      }));
-      outputs.push(output);
-      decisions.push(decision);
-      forwards += spent / run.branches.length;
-    }
-    const guided = guideOutputs(run.guide, outputs, step.index);
-    const all = decisions.every(d => d === 'compute') ? 'compute' : 'reuse';
-    try {
-      const output = cache.correct?.(step, sample, guided, all) ?? guided.value.clone();
-      return { output, decisions, forwards };
-    } finally {
-      release(guided);
-    }
-  } finally {
-    for (const output of outputs) output.dispose();
-  }
-}
-
-/** The prediction of a step with its parts; release it with `release`. */
-export function guideOutputs(guide: Guide, outputs: readonly Tensor[], stepIndex: number): GuidedOutput {
-  const parts = guide.split(outputs);
-  const value = guide.combine(parts, stepIndex);
-  return { value, parts: Object.fromEntries(guide.parts.map((name, i) => [name, parts[i] as Tensor])) };
-}
-
-/** Evaluates one branch; what the evaluation holds is released whatever happens. */
-export async function inEvaluation<T>(
-  branch: Branch,
-  sample: Tensor,
-  timestep: number,
-  work: (evaluation: Evaluation) => Promise<T>,
-): Promise<T> {
-  const expanded = branch.expand(sample);
-  const evaluation = evaluateDenoiser(branch.model, expanded, timestep, branch.context);
-  try {
-    return await work(evaluation);
-  } finally {
-    evaluation.release();
-    expanded.dispose();
   }
 }
 

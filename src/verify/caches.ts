@@ -14,7 +14,7 @@ import { CheckpointError } from '../errors';
 import type { FluxCondition } from '../models/flux';
 import { modelClass, parseConfig } from '../models/registry';
 import { release } from '../nn/scope';
-import { single, unguided } from '../pipelines/guidance';
+import { denoiserBranch, single, unguided } from '../pipelines/guidance';
 import { sampleLoop } from '../pipelines/sample-loop';
 import {
   createFlowMatchEuler,
@@ -125,7 +125,7 @@ export const runCache: CaseRunner = async (golden, produce) => {
     context = model.prepare(condition, latents.shape);
     const final = await sampleLoop(
       {
-        branches: [{ name: 'only', model, context, expand: single }],
+        branches: [denoiserBranch({ name: 'only', model, context, expand: single })],
         guide: {
           ...unguided,
           combine(parts, step) {

@@ -1,9 +1,11 @@
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
-import { none } from '../cache/none';
+import { partsOf } from '../cache/evaluation';
+import type { BranchCache, CachePolicy } from '../cache/policy';
 import { CheckpointError } from '../errors';
 import { dense } from '../media/pixels';
+import type { Tap } from '../models/denoiser';
 import { parseConfig } from '../models/registry';
 import { fromFrames } from '../models/vae/frames';
 import { release } from '../nn/scope';
@@ -113,20 +115,13 @@ async function sampleAndDecode(pipeline: Pipeline, family: string, job: Job, inp
     const solver = watched(job.solver(), output => keep(seen.outputs, output));
     produce('timesteps', perRow(solver.timesteps, family === 'opensora' ? (latents.shape[0] as number) : 1));
     produce('sigmas', solver.sigmas);
-    const branches = job.branches.map(branch => ({
-      ...branch,
-      model: {
-        ...branch.model,
-        head: (stream: Parameters<typeof branch.model.head>[0]) =>
-          branch.model.head(stream, (name, compute) => {
-            const made = compute();
-            if (name === 'model_output' && made instanceof tf.Tensor) seen.raw.push(tf.keep(made.clone()));
-            return made;
-          }),
-      },
-    }));
-    const run = { ...job, branches, solver, latents, ...(noise && { noise: () => entry(noise, drawn++) }) };
-    const { latents: final } = await sampleLoop(run, none(), { onStep: (_, sample) => keep(seen.steps, sample) });
+    const policy = tappedHead((name, compute) => {
+      const made = compute();
+      if (name === 'model_output' && made instanceof tf.Tensor) seen.raw.push(tf.keep(made.clone()));
+      return made;
+    });
+    const run = { ...job, solver, latents, ...(noise && { noise: () => entry(noise, drawn++) }) };
+    const { latents: final } = await sampleLoop(run, policy, { onStep: (_, sample) => keep(seen.steps, sample) });
     produceStack(produce, 'noise_pred', seen.outputs);
     produceStack(produce, 'model_output', seen.raw);
     produceStack(produce, 'step_latents', seen.steps);
@@ -142,6 +137,21 @@ async function sampleAndDecode(pipeline: Pipeline, family: string, job: Job, inp
     latents.dispose();
     release([seen.outputs, seen.raw, seen.steps]);
   }
+}
+
+/** Computes every step, the head with `tap`. */
+function tappedHead(tap: Tap): CachePolicy {
+  const evaluate: BranchCache['evaluate'] = async (_step, evaluation) => {
+    const parts = partsOf(evaluation, 'Verification');
+    const tokens = await parts.blocks(parts.embed());
+    const output = parts.head(tokens, tap);
+    release(tokens);
+    return { output, decision: 'compute' };
+  };
+  return {
+    name: 'tapped',
+    begin: () => ({ branch: () => ({ evaluate, bytes: () => 0, dispose() {} }), dispose() {} }),
+  };
 }
 
 function required(input: Input, name: string): GoldenTensor {

@@ -7,6 +7,7 @@ import { release } from '../../src/nn/scope';
 import {
   type Branch,
   batchedGuidance,
+  denoiserBranch,
   doubled,
   separateGuidance,
   single,
@@ -66,12 +67,12 @@ function goldenJob(
         ) as never,
     );
   const empty = seeds.map(() => 1000);
-  const branch = (name: string, of: readonly number[], expand = single): Branch => ({
-    name,
-    model,
-    context: contextOf(of),
-    expand,
-  });
+  const contexts: unknown[] = [];
+  const branch = (name: string, of: readonly number[], expand = single): Branch => {
+    const context = contextOf(of);
+    contexts.push(context);
+    return denoiserBranch({ name, model, context, expand });
+  };
   const branches = {
     none: () => [branch('only', seeds)],
     batched: () => [branch('guided', [...seeds, ...empty], doubled)],
@@ -88,7 +89,7 @@ function goldenJob(
     channelAxis: 2,
     solver: (levels = sigmas) =>
       createFlowMatchEuler(scheduler, { sigmas: levels, timesteps: levels.slice(0, -1).map(s => s * 1000) }),
-    release: () => release([latents, branches.map(b => b.context)]),
+    release: () => release([latents, contexts]),
   };
 }
 

@@ -1,12 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { ertacache } from '../../src/cache/ertacache';
-import { type Evaluation, evaluateDenoiser, evaluateFunction } from '../../src/cache/evaluation';
+import { type Evaluation, evaluateFunction } from '../../src/cache/evaluation';
 import { none } from '../../src/cache/none';
 import type { StepInfo } from '../../src/cache/policy';
 import { residualBranch } from '../../src/cache/residual';
 import { type SiteName, site, siteNames } from '../../src/cache/sites';
 import { UnsupportedError } from '../../src/errors';
-import type { Denoiser } from '../../src/models/denoiser';
 import type { Job, Pipeline } from '../../src/pipelines/pipeline';
 import { sampleLoop } from '../../src/pipelines/sample-loop';
 import { describeOnBackends } from '../support/backends';
@@ -34,8 +33,7 @@ describeOnBackends('sites', () => {
 
   /** What `work` makes of an evaluation at a latent and time; the evaluation is released. */
   async function at<T>(sample: tf.Tensor, time: number, work: (e: Evaluation) => Promise<T> | T): Promise<T> {
-    const { model, context } = job.branches[0]!;
-    const evaluation = evaluateDenoiser(model as Denoiser, sample, time, context);
+    const evaluation = job.branches[0]!.evaluate(sample, time);
     try {
       return await work(evaluation);
     } finally {

@@ -126,7 +126,7 @@ describe('the built package', () => {
         'const policy = { ...none(), begin: () => ({ dispose() {}, branch: () => ({ bytes: () => 0, dispose() {},',
         "  evaluate: async () => ({ output: tfRequired.ones([2]), decision: 'compute' }) }) }) };",
         'const guide = { parts: ["output"], split: ([o]) => [o.clone()], combine: ([o]) => o.clone() };',
-        'const branch = { name: "b", model: { blocks: [] }, context: {}, expand: x => x.clone() };',
+        'const branch = { name: "b", evaluate: sample => ({ sample, spent: () => 1, release() {} }) };',
         'for (const loop of [sampleLoop, required.sampleLoop]) {',
         '  const run = { branches: [branch], guide, solver, latents: tf.fill([2], 2) };',
         '  const { latents } = await loop(run, policy);',

@@ -5,7 +5,6 @@ import { calibrate } from '../../src/calibration/calibrate';
 import { selectBackend } from '../../src/engine/select';
 import { dense, type Media } from '../../src/media/pixels';
 import { psnr } from '../../src/metrics/psnr';
-import { forward } from '../../src/models/run';
 import { packageRoot } from '../../src/package-root';
 import { loadModel } from '../../src/pipelines/load';
 import type { Pipeline } from '../../src/pipelines/pipeline';
@@ -68,14 +67,13 @@ describeOnBackends('the embedded model', () => {
   test('predicts the recorded velocities, with and without the prompt, at the recorded latents', async () => {
     const before = tf.memory().numTensors;
     const job = await pipeline.prepare({ prompts: PROMPTS, seeds: [0, 1], steps: 30, guidance: 3 });
-    const { model, context } = job.branches[0]!;
+    const branch = job.branches[0]!;
     for (const index of [0, 1, 15, 29]) {
       const step = String(index).padStart(2, '0');
-      const x = tf.tidy(() => {
-        const latent = tf.tensor(recorded(`x_${step}`), SHAPE);
-        return tf.concat([latent, latent]);
-      });
-      const output = await forward(model, x, job.solver().timesteps[index]!, context);
+      const x = tf.tensor(recorded(`x_${step}`), SHAPE);
+      const evaluation = branch.evaluate(x, job.solver().timesteps[index]!);
+      const output = await evaluation.compute();
+      evaluation.release();
       const values = output.dataSync<'float32'>();
       const tolerance = index === 29 ? LAST_VELOCITY : VELOCITY;
       const half = values.length / 2;

@@ -5,7 +5,7 @@ import type { CachePolicy, CacheRun } from '../../src/cache/policy';
 import { uniform } from '../../src/cache/uniform';
 import { InterruptedError, NumericError, ShapeError, UsageError } from '../../src/errors';
 import { dense } from '../../src/media/pixels';
-import { separateGuidance, single } from '../../src/pipelines/guidance';
+import { separateGuidance } from '../../src/pipelines/guidance';
 import type { Job, Pipeline, Request } from '../../src/pipelines/pipeline';
 import { runJob, runRequest } from '../../src/pipelines/sample';
 import { type Run, type StepRecord, sampleLoop } from '../../src/pipelines/sample-loop';
@@ -88,7 +88,7 @@ describeOnBackends('sampling', () => {
       ['conditional', 'unconditional'].map(async name => {
         const prompts = name === 'conditional' ? request.prompts : ['', ''];
         const own = await pipeline.prepare({ ...request, prompts, guidance: 1 });
-        return { own, branch: { ...own.branches[0]!, name, expand: single } };
+        return { own, branch: { ...own.branches[0]!, name } };
       }),
     );
     const apart = valuesOf(
@@ -109,11 +109,9 @@ describeOnBackends('sampling', () => {
 
   test('without guidance takes one row a prompt, and a prompt of unknown words is the null prompt', async () => {
     const own = await pipeline.prepare({ ...request, guidance: 1 });
-    const { model, context, expand } = own.branches[0]!;
-    const rows = expand(own.latents);
-    expect(rows.shape[0]).toBe(2);
-    expect([model, context].every(Boolean)).toBe(true);
-    rows.dispose();
+    const evaluation = own.branches[0]!.evaluate(own.latents, 500);
+    expect(evaluation.sample.shape[0]).toBe(2);
+    evaluation.release();
     own.release();
     const draw = async (prompt: string) => [
       ...dense((await sample(pipeline, prompt, { seed: 1, steps: 2, policy: 'none' })).media),

@@ -7,7 +7,7 @@ import { cogVideoXConfig } from '../../models/cogvideox';
 import { parseConfig } from '../../models/registry';
 import { release, tidy } from '../../nn/scope';
 import type { Solver } from '../../schedulers/solver';
-import { doubled, type Guide, guided, single, unguided } from '../guidance';
+import { denoiserBranch, doubled, type Guide, guided, single, unguided } from '../guidance';
 import type { Job, Pipeline } from '../pipeline';
 import type { HubParts } from './parts';
 import { decodeLatents } from './pixels';
@@ -94,7 +94,14 @@ export function cogVideoXPipeline(parts: HubParts): Pipeline {
           context: model.prepare({ encoderHiddenStates: tf.concat(texts) }, [texts.length * rows, ...shape]),
         }));
         return {
-          branches: [{ name: guide ? 'guided' : 'conditional', model, context, expand: guide ? doubled : single }],
+          branches: [
+            denoiserBranch({
+              name: guide ? 'guided' : 'conditional',
+              model,
+              context,
+              expand: guide ? doubled : single,
+            }),
+          ],
           guide: guide ? negativeFirst(scales) : unguided,
           latents,
           size: { ...size, frames: geometry.clipFrames(latentFrames) },

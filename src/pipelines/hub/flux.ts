@@ -11,7 +11,7 @@ import { klConfig } from '../../models/vae/kl';
 import { range } from '../../nn/positions';
 import { release, tidy } from '../../nn/scope';
 import { dynamicShift, type FlowMatchEulerConfig, linspace } from '../../schedulers/flow-match-euler';
-import { single, unguided } from '../guidance';
+import { denoiserBranch, single, unguided } from '../guidance';
 import type { Job, Pipeline } from '../pipeline';
 import type { HubParts } from './parts';
 import { decodeLatents } from './pixels';
@@ -130,7 +130,7 @@ export function fluxPipeline(parts: HubParts): Pipeline {
           context: model.prepare(condition, [request.prompts.length, channels, height, width]),
         }));
         return {
-          branches: [{ name: 'conditional', model, context, expand: single }],
+          branches: [denoiserBranch({ name: 'conditional', model, context, expand: single })],
           guide: unguided,
           latents,
           size,

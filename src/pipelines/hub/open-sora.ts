@@ -9,7 +9,7 @@ import { parseConfig } from '../../models/registry';
 import { release, tidy } from '../../nn/scope';
 import { rflowConfig } from '../../schedulers/rflow';
 import { cleanOpenSoraPrompt } from '../../text/cleaning';
-import { batchedGuidance, doubled, single, unguided } from '../guidance';
+import { batchedGuidance, denoiserBranch, doubled, single, unguided } from '../guidance';
 import type { Job, Pipeline } from '../pipeline';
 import type { HubParts } from './parts';
 import { decodeLatents } from './pixels';
@@ -86,7 +86,14 @@ export function openSoraPipeline(parts: HubParts): Pipeline {
           context: model.prepare(condition(), [guided ? 2 * rows : rows, ...shape]),
         }));
         return {
-          branches: [{ name: guided ? 'guided' : 'conditional', model, context, expand: guided ? doubled : single }],
+          branches: [
+            denoiserBranch({
+              name: guided ? 'guided' : 'conditional',
+              model,
+              context,
+              expand: guided ? doubled : single,
+            }),
+          ],
           guide: guided ? batchedGuidance(request.guidance) : unguided,
           latents,
           size,

@@ -7,7 +7,7 @@ import { parseConfig } from '../../models/registry';
 import { wanConfig } from '../../models/wan';
 import { release, tidy } from '../../nn/scope';
 import { cleanWanPrompt } from '../../text/cleaning';
-import { separateGuidance, single, unguided } from '../guidance';
+import { denoiserBranch, separateGuidance, single, unguided } from '../guidance';
 import type { Job, Pipeline } from '../pipeline';
 import type { HubParts } from './parts';
 import { decodeLatents } from './pixels';
@@ -68,7 +68,9 @@ export function wanPipeline(parts: HubParts): Pipeline {
           ),
         }));
         return {
-          branches: contexts.map((context, i) => ({ name: BRANCHES[i] as string, model, context, expand: single })),
+          branches: contexts.map((context, i) =>
+            denoiserBranch({ name: BRANCHES[i] as string, model, context, expand: single }),
+          ),
           guide: guided ? separateGuidance(request.guidance) : unguided,
           latents,
           size,

@@ -1,0 +1,92 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+import type { Evaluation } from '../cache/evaluation';
+import type { BranchCache, CachePolicy, Decision, GuidedOutput, RunInfo, StepInfo } from '../cache/policy';
+import { release } from '../nn/scope';
+import type { Branch, Guide } from './guidance';
+
+/** What one step came to. */
+export interface StepOutput {
+  /** The guided, corrected prediction; the caller's. */
+  readonly output: Tensor;
+  /** Decision of every branch. */
+  readonly decisions: readonly Decision[];
+  /** Forward passes that it cost: 1 when every branch ran every block. */
+  readonly forwards: number;
+}
+
+/** One run of a model behind a cache, asked step by step by whatever loop there is. */
+export interface CachedRun {
+  /** The prediction at a latent, which stays the caller's. Steps must come in order. */
+  evaluate(step: StepInfo, sample: Tensor, timestep: number): Promise<StepOutput>;
+  /** Bytes that the caches hold now. */
+  bytes(): number;
+  dispose(): void;
+}
+
+/** Begins a run: fresh caches for every branch. */
+export function beginRun(
+  { branches, guide }: { readonly branches: readonly Branch[]; readonly guide: Guide },
+  policy: CachePolicy,
+  info: RunInfo,
+): CachedRun {
+  const run = policy.begin(info);
+  const caches = branches.map(() => run.branch());
+  return {
+    async evaluate(step, sample, timestep) {
+      const outputs: Tensor[] = [];
+      const decisions: Decision[] = [];
+      let forwards = 0;
+      try {
+        for (const [i, branch] of branches.entries()) {
+          const { output, decision, spent } = await inEvaluation(branch, sample, timestep, async evaluation => ({
+            ...(await (caches[i] as BranchCache).evaluate(step, evaluation)),
+            spent: evaluation.spent(),
+          }));
+          outputs.push(output);
+          decisions.push(decision);
+          forwards += spent / branches.length;
+        }
+        const guided = guideOutputs(guide, outputs, step.index);
+        const all = decisions.every(d => d === 'compute') ? 'compute' : 'reuse';
+        try {
+          return {
+            output: run.correct?.(step, sample, guided, all) ?? guided.value.clone(),
+            decisions,
+            forwards,
+          };
+        } finally {
+          release(guided);
+        }
+      } finally {
+        for (const output of outputs) output.dispose();
+      }
+    },
+    bytes: () => caches.reduce((sum, c) => sum + c.bytes(), run.bytes?.() ?? 0),
+    dispose() {
+      for (const c of caches) c.dispose();
+      run.dispose();
+    },
+  };
+}
+
+/** The prediction of a step with its parts; release it with `release`. */
+export function guideOutputs(guide: Guide, outputs: readonly Tensor[], stepIndex: number): GuidedOutput {
+  const parts = guide.split(outputs);
+  const value = guide.combine(parts, stepIndex);
+  return { value, parts: Object.fromEntries(guide.parts.map((name, i) => [name, parts[i] as Tensor])) };
+}
+
+/** Evaluates one branch; what the evaluation holds is released whatever happens. */
+export async function inEvaluation<T>(
+  branch: Branch,
+  sample: Tensor,
+  timestep: number,
+  work: (evaluation: Evaluation) => Promise<T>,
+): Promise<T> {
+  const evaluation = branch.evaluate(sample, timestep);
+  try {
+    return await work(evaluation);
+  } finally {
+    evaluation.release();
+  }
+}
