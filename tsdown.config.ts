@@ -1,7 +1,14 @@
 import { defineConfig } from 'tsdown';
 
 export default defineConfig([
-  { entry: ['src/index.ts'], format: ['esm', 'cjs'], dts: true, shims: true, platform: 'node', target: 'node20' },
+  {
+    entry: ['src/index.ts', 'src/core.ts'],
+    format: ['esm', 'cjs'],
+    dts: true,
+    shims: true,
+    platform: 'node',
+    target: 'node20',
+  },
   {
     entry: ['src/cli.ts'],
     format: ['esm'],

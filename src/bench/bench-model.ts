@@ -11,8 +11,8 @@ import { type Demand, type Size, type Workload, workload } from '../models/workl
 import { attention } from '../nn/attention';
 import { release } from '../nn/scope';
 import type { Job } from '../pipelines/pipeline';
-import { scheduleText } from '../pipelines/sample';
 import { sampleLoop } from '../pipelines/sample-loop';
+import { scheduleText } from '../pipelines/schedule-text';
 import { syntheticStore } from '../weights/memory-store';
 import { parameterCount } from '../weights/parameters';
 import { syntheticCondition, syntheticJob, syntheticLatents } from './synthetic-job';

@@ -1,8 +1,9 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { UnsupportedError } from '../errors';
+import { ShapeError, UnsupportedError } from '../errors';
 import { type Denoiser, type Stream, type Tap, type Tokens, untapped } from '../models/denoiser';
 import { runBlocks } from '../models/run';
 import { release } from '../nn/scope';
+import { callOwned } from './owned';
 
 /** The three parts of a model at one point, for caches that reach inside. */
 export interface ModelParts {
@@ -113,14 +114,23 @@ export function attentionShare(results: readonly Tensor[]): number {
   return (3 * width + 2 * keys) / (12 * width + 2 * keys);
 }
 
-/** An evaluation of any function of a latent. */
+/**
+ * An evaluation of any function of a latent. The tensors that the function did not make stay its owner's.
+ * @throws ShapeError (from `compute`) when the output has not the latent's shape
+ */
 export function evaluateFunction(sample: Tensor, velocity: (sample: Tensor) => Promise<Tensor> | Tensor): Evaluation {
   let calls = 0;
   return {
     sample,
     async compute() {
       calls++;
-      return velocity(sample);
+      const output = await callOwned(sample, velocity);
+      if (output.shape.join() === sample.shape.join()) return output;
+      output.dispose();
+      throw new ShapeError(
+        `A velocity function returned shape [${output.shape}] for a latent of shape [${sample.shape}].`,
+        { hint: 'Return what the latent changes by, element by element.' },
+      );
     },
     spent: () => calls,
     release() {},

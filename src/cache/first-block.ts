@@ -6,6 +6,7 @@ import { partsOf } from './evaluation';
 import { type BranchCache, type CachePolicy, type StepInfo, tensorBytes } from './policy';
 import { requireThreshold } from './threshold';
 
+/** Settings of the first-block cache. */
 export interface FirstBlockOptions {
   /** Reuse while the first block's residual has changed by no more than this since the last computed step. */
   readonly threshold: number;

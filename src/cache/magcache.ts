@@ -13,6 +13,7 @@ export interface MagCacheSignal {
   readonly skipped: number;
 }
 
+/** Settings of MagCache. */
 export interface MagCacheOptions {
   /** Reuse while the accumulated error is no more than this. */
   readonly threshold: number;

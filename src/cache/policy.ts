@@ -20,6 +20,7 @@ export interface RunInfo {
   readonly sigmas: readonly number[];
 }
 
+/** What a branch answered at one step. */
 export interface Evaluated {
   /** The model's output, computed or rebuilt; the caller owns it. */
   readonly output: Tensor;

@@ -30,6 +30,7 @@ export type Rectification =
     }
   | { readonly form: 'lsq'; readonly steps: readonly (Combination | null)[] };
 
+/** How rebuilt outputs are corrected: not at all, by the paper's K and B (two forms), or by least squares. */
 export type RectifyForm = Rectification['form'];
 
 /** How many past computed outputs the least-squares form may look at. */

@@ -23,7 +23,8 @@ export interface ModelFacts {
   readonly ratios: readonly number[];
 }
 
-interface Described {
+/** What every method says of itself. */
+export interface Described {
   /** What it is called on the command line and in files. */
   readonly name: string;
   readonly title: string;
@@ -59,6 +60,7 @@ export interface CalibratedMethod extends Described {
   create(settings: ErtaSettings): CachePolicy;
 }
 
+/** A caching method, by what it needs to be made. */
 export type Method = ScheduledMethod | ThresholdMethod | CalibratedMethod;
 
 /** A range that holds every threshold of a relative change that is of use. */

@@ -4,6 +4,7 @@ import { type BranchCache, type Decision, type StepInfo, tensorBytes } from './p
 import { type History, type Predictor, reuseLast } from './predictor';
 import type { Site } from './sites';
 
+/** What distinguishes one method that keeps residuals from another. */
 export interface ResidualOptions {
   readonly site: Site;
   /** Asked at every step, before anything is computed. Where nothing is kept yet, the step is computed anyway. */

@@ -54,8 +54,10 @@ const hidden: Site = {
 
 const sites: Readonly<Record<SiteName, Site>> = { hidden, output, velocity };
 
+/** Every place where a residual can be taken. */
 export const siteNames = Object.keys(sites) as SiteName[];
 
+/** The site of this name. */
 export function site(name: SiteName): Site {
   return sites[name];
 }

@@ -5,6 +5,7 @@ import { release } from '../nn/scope';
 import { partsOf } from './evaluation';
 import { type BranchCache, type CachePolicy, type Decision, tensorBytes } from './policy';
 
+/** Settings of TaylorSeer. */
 export interface TaylorSeerOptions {
   /** Compute every so many steps; `cache_interval` of the reference, 5 unless given. */
   readonly interval?: number;

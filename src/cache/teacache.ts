@@ -20,6 +20,7 @@ export interface TeaCacheSignal {
   readonly accumulatedAfter: number;
 }
 
+/** Settings of TeaCache. */
 export interface TeaCacheOptions {
   /** Reuse while the accumulated change is below this. */
   readonly threshold: number;

@@ -61,6 +61,7 @@ export async function inBatches<T>(
   return results;
 }
 
+/** How a policy is measured. */
 export interface MeasureOptions {
   /** How many pairs run at a time. */
   readonly batch: number;

@@ -6,6 +6,7 @@ import type { Pair } from './policy-data';
 const CALIBRATION_SEEDS = 9000;
 const EVALUATION_SEEDS = 100;
 
+/** Pairs to calibrate on and pairs to evaluate on, which share nothing. */
 export interface PairSplit {
   readonly calibration: readonly Pair[];
   readonly evaluation: readonly Pair[];

@@ -42,12 +42,20 @@ export const policySchema = z.object({
     sha256: z.string().optional(),
   }),
   search: z.object({ method: z.string(), lambda: z.number().positive().optional(), note: z.string().optional() }),
-  calibration: z.object({ pairs: z.array(pair), forwards: z.int().nonnegative() }),
+  calibration: z.object({
+    pairs: z.array(pair),
+    /** Rows of starting noise, where a function was calibrated, which knows no prompts. */
+    rows: z.int().positive().optional(),
+    forwards: z.int().nonnegative(),
+  }),
   measured: z.object({ calibration: fidelity.optional(), heldOut: fidelity.optional() }),
 });
 
+/** What a policy's JSON holds: everything but the rectification's coefficients. */
 export type PolicyData = z.infer<typeof policySchema>;
+/** Mean, worst and spread of likeness over pairs; PSNR in dB. */
 export type Fidelity = z.infer<typeof fidelity>;
+/** A prompt and a seed: what one picture is made of. */
 export type Pair = z.infer<typeof pair>;
 
 /** A policy whole: its file and its coefficients. */

@@ -17,7 +17,8 @@ import { policyCommand } from './commands/policy';
 import { sampleCommand } from './commands/sample';
 import { verifyCommand } from './commands/verify';
 
-function program(): Command {
+/** The whole command line, with nothing run yet. */
+export function program(): Command {
   return new Command('ertacache')
     .description('Fast diffusion sampling: reuse work between denoising steps, without training.')
     .addOption(

@@ -4,6 +4,7 @@ import { loadBackend } from './load';
 import { type Candidate, candidates } from './locate';
 import type { BackendRequest, EngineChoice, EngineKind, Rejection } from './types';
 
+/** How a backend is chosen. */
 export interface SelectOptions {
   /** Let TensorFlow say on stderr what it likes. */
   verbose?: boolean;

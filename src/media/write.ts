@@ -12,6 +12,7 @@ import { receiptText, sidecarPath } from './receipt';
 /** Forms in which pixels can be written. */
 export type MediaFormat = 'png' | 'webp' | 'gif' | 'mp4' | 'frames';
 
+/** How media is written. */
 export interface WriteOptions {
   /** Frames per second of a clip; 16 unless given. */
   fps?: number;

@@ -2,6 +2,7 @@ import type * as tf from '@tensorflow/tfjs-core';
 import { release, share, tidy } from '../nn/scope';
 import { type Denoiser, type Stream, type Tap, type Tokens, untapped } from './denoiser';
 
+/** Which blocks run, and who looks on. */
 export interface BlockRange {
   /** First block to run; 0 unless told. */
   readonly from?: number;

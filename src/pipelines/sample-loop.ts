@@ -26,6 +26,7 @@ export interface Run {
   readonly noise?: () => Tensor;
 }
 
+/** Who is told of the steps of a run, and who may stop it. */
 export interface LoopOptions {
   /** Called after every step; a promise is awaited, so that a display can be drawn. */
   readonly onStep?: (record: StepRecord, sample: Tensor) => void | Promise<void>;

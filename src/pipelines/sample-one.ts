@@ -2,12 +2,14 @@ import { ertacache } from '../cache/ertacache';
 import { none } from '../cache/none';
 import type { CachePolicy } from '../cache/policy';
 import { defaultPolicy } from '../calibration/find-policy';
-import { type Policy, policySettings, requireFits } from '../calibration/policy-data';
+import { type Policy, policySettings } from '../calibration/policy-data';
+import { usePolicy } from '../calibration/use-policy';
 import type { Media } from '../media/pixels';
 import type { Job, Pipeline, Request } from './pipeline';
 import { type RunResult, runJob } from './sample';
 import type { LoopOptions } from './sample-loop';
 
+/** How `sample` draws. */
 export interface SampleOptions extends LoopOptions {
   readonly seed?: number;
   /** The model's own unless given. */
@@ -22,6 +24,7 @@ export interface SampleOptions extends LoopOptions {
   readonly policy?: Policy | CachePolicy | 'auto' | 'none';
 }
 
+/** What `sample` drew. */
 export interface SampleResult extends Omit<RunResult, 'media'> {
   /** The picture, or the clip. */
   readonly media: Media;
@@ -59,12 +62,8 @@ async function choosePolicy(
   { sigmas }: Job,
 ): Promise<CachePolicy> {
   if (choice === 'none') return none();
-  if (choice !== 'auto' && 'begin' in choice) return choice;
   const use = { model: info, scheduler: info.schedulerClass, guidance, sigmas };
-  if (choice !== 'auto') {
-    requireFits(choice.data, use);
-    return ertacache(policySettings(choice));
-  }
+  if (choice !== 'auto') return usePolicy(choice, use);
   const shipped = await defaultPolicy(use);
   return shipped ? ertacache(policySettings(shipped)) : none();
 }

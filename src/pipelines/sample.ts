@@ -2,6 +2,7 @@ import type { CachePolicy } from '../cache/policy';
 import type { Media } from '../media/pixels';
 import type { Job, Pipeline, Request } from './pipeline';
 import { type LoopOptions, requireFinite, type StepRecord, sampleLoop } from './sample-loop';
+import { scheduleText } from './schedule-text';
 
 /** What came of one run. */
 export interface RunResult {
@@ -14,11 +15,6 @@ export interface RunResult {
   readonly forwards: number;
   /** `#` computed, `.` reused, one character a step. */
   readonly schedule: string;
-}
-
-/** The decisions of a run as text. A step counts as computed when any branch computed it. */
-export function scheduleText(steps: readonly StepRecord[]): string {
-  return steps.map(s => (s.decisions.includes('compute') ? '#' : '.')).join('');
 }
 
 /** Samples with a job that is ready; the job stays the caller's and can be used again. */

@@ -30,7 +30,10 @@ export function policyText({ data, rectify }: Policy): string {
       'found by',
       [search.method, search.lambda && `λ ${search.lambda.toPrecision(3)}`, search.note].filter(Boolean).join(', '),
     ],
-    ['from', `${calibration.pairs.length} pairs, ${calibration.forwards.toLocaleString('en-US')} forward passes`],
+    [
+      'from',
+      `${calibration.rows === undefined ? `${calibration.pairs.length} pairs` : `${calibration.rows} rows of noise`}, ${calibration.forwards.toLocaleString('en-US')} forward passes`,
+    ],
     ['measured', measured.heldOut || measured.calibration ? '' : 'not yet'],
     ...fidelityLines('held out', measured.heldOut),
     ...fidelityLines('calibrated', measured.calibration),

@@ -16,7 +16,8 @@ function requestOf(name: string, recipe: Recipe, { computed }: Budget, bench: Be
   const { search, ...rest } = recipe;
   const schedule =
     typeof search === 'object' ? { reused: search } : { computed, trials: bench.trials, ...(search && { search }) };
-  return { ...benchRequest(bench), ...rest, name, schedule };
+  // A recipe names every part that it adds; `calibrate` alone would correct.
+  return { ...benchRequest(bench), ...rest, rectify: rest.rectify ?? 'off', name, schedule };
 }
 
 /** Forward passes that calibrating by a recipe costs at most. */

@@ -11,6 +11,7 @@ import { residentStore } from './store';
 /** Elements that are read at a time while a kernel is laid out: 8 MB of float32. */
 const SLICE = 2 ** 21;
 
+/** How a checkpoint is read. */
 export interface LoadOptions {
   /** Module prefixes such as `transformer_blocks.3`; their parameters are handed out by `use` only. */
   readonly blocks?: readonly string[];

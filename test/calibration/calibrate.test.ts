@@ -26,6 +26,7 @@ const base: CalibrateOptions = {
   steps: 5,
   guidance: 2,
   schedule: { reused: [false, true, true, false, true] },
+  rectify: 'off',
   batch: 2,
 };
 

@@ -12,8 +12,8 @@ import { loadDenoiser } from '../../src/models/load-denoiser';
 import { preset } from '../../src/models/presets';
 import { type Demand, workload } from '../../src/models/workload';
 import type { Job, Pipeline, Request } from '../../src/pipelines/pipeline';
-import { scheduleText } from '../../src/pipelines/sample';
 import { sampleLoop } from '../../src/pipelines/sample-loop';
+import { scheduleText } from '../../src/pipelines/schedule-text';
 import { openModelFile } from '../../src/weights/model-folder';
 import { describeOnBackends } from '../support/backends';
 

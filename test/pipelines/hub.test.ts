@@ -4,7 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { ertacache } from '../../src/cache/ertacache';
 import { none } from '../../src/cache/none';
 import { uniform } from '../../src/cache/uniform';
-import { calibrate } from '../../src/calibration/calibrate';
+import { type CalibrateOptions, calibrate } from '../../src/calibration/calibrate';
 import { policySettings, requireFits } from '../../src/calibration/policy-data';
 import { dense } from '../../src/media/pixels';
 import { dynamicScales } from '../../src/pipelines/hub/cogvideox';
@@ -119,7 +119,7 @@ describeOnBackends('whole pipelines', () => {
       guidance,
       site: 'velocity',
       schedule: { reused: [false, true, false, true] },
-    } as Parameters<typeof calibrate>[1]);
+    } as CalibrateOptions);
     const request: Request = { prompts: ['a red fox'], seeds: [2], steps: 4, guidance };
     const job = await pipeline.prepare(request);
     const { info } = pipeline;

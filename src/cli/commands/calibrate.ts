@@ -3,13 +3,8 @@ import { none } from '../../cache/none';
 import type { RectifyForm } from '../../cache/rectify';
 import type { SiteName } from '../../cache/sites';
 import type { TimestepForm } from '../../cache/time-grid';
-import {
-  type CalibrateOptions,
-  calibrate,
-  calibrationForwards,
-  DEFAULT_SEARCH,
-  type ScheduleRequest,
-} from '../../calibration/calibrate';
+import { type CalibrateOptions, calibrate, calibrationForwards } from '../../calibration/calibrate';
+import { DEFAULT_SEARCH, type ScheduleRequest } from '../../calibration/decide';
 import type { Granularity } from '../../calibration/fit';
 import { fidelityOf, measurePolicy, scorePolicy } from '../../calibration/measure';
 import { splitPairs } from '../../calibration/pairs';

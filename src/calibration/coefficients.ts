@@ -1,0 +1,93 @@
+import type { Affine, Combination, Rectification } from '../cache/rectify';
+import { PolicyError } from '../errors';
+import { type ByteFile, memoryFile } from '../weights/byte-file';
+import { encodeSafetensors, type TensorToWrite } from '../weights/encode-safetensors';
+import { safetensorsSource } from '../weights/safetensors-source';
+import type { TensorSource } from '../weights/source';
+import { type PolicyData, reusedOf } from './policy-data';
+
+/** What a policy's JSON says of its rectification, whatever file holds the coefficients. */
+export function plainRectify(rectify: Rectification): PolicyData['rectify'] {
+  return {
+    form: rectify.form,
+    ...('channelAxis' in rectify && { channelAxis: rectify.channelAxis }),
+    ...(rectify.form === 'lsq' && { terms: lsqTermNames(rectify.steps) }),
+  };
+}
+
+/** The coefficients as a safetensors file; nothing where nothing is rectified. */
+export function encodeRectification(rectify: Rectification): Uint8Array<ArrayBuffer> | undefined {
+  switch (rectify.form) {
+    case 'off':
+      return undefined;
+    case 'lsq': {
+      const terms = lsqTermNames(rectify.steps);
+      return encodeSafetensors(
+        new Map([['weights', rows(rectify.steps.map(s => s && terms.map(term => s[term] ?? 0)))]]),
+      );
+    }
+    default: {
+      const tensors = new Map([
+        ['K', rows(rectify.steps.map(s => s?.K))],
+        ['B', rows(rectify.steps.map(s => s?.B))],
+      ]);
+      return encodeSafetensors(tensors);
+    }
+  }
+}
+
+/**
+ * The rectification that a policy's JSON and its file of coefficients describe.
+ * @throws PolicyError or CheckpointError naming the file and what is wrong with it
+ */
+export async function decodeRectification(name: string, bytes: Uint8Array, data: PolicyData): Promise<Rectification> {
+  const file: ByteFile = memoryFile(name, bytes);
+  const source = await safetensorsSource(file);
+  const reused = reusedOf(data.schedule);
+  const { form, channelAxis = 0, terms = [] } = data.rectify;
+  if (form === 'lsq') {
+    const weights = await matrix(source, 'weights', [reused.length, terms.length], file.name);
+    return { form, steps: weights.map((w, i) => (reused[i] ? combination(terms, w) : null)) };
+  }
+  const K = await matrix(source, 'K', [reused.length, undefined], file.name);
+  const B = await matrix(source, 'B', [reused.length, K[0]!.length], file.name);
+  const steps = reused.map((r, i): Affine | null => (r ? { K: K[i]!, B: B[i]! } : null));
+  return { form: form as 'linear' | 'sigmoid', channelAxis, steps };
+}
+
+/** Rows of one tensor, one a step; computed steps, which need none, hold zeros. */
+function rows(values: readonly (readonly number[] | null | undefined)[]): TensorToWrite {
+  const width = values.find(v => v)?.length ?? 1;
+  const data = Float32Array.from(values.flatMap(v => v ?? Array<number>(width).fill(0)));
+  return { dtype: 'F32', shape: [values.length, width], data };
+}
+
+/** Every term that any step weighs, in a fixed order: the columns of the file. */
+function lsqTermNames(steps: readonly (Combination | null)[]): string[] {
+  return [...new Set(steps.flatMap(s => Object.keys(s ?? {})))].sort();
+}
+
+function combination(terms: readonly string[], weights: readonly number[]): Combination {
+  return Object.fromEntries(terms.flatMap((term, i) => (weights[i] === 0 ? [] : [[term, weights[i] as number]])));
+}
+
+/** A tensor of coefficients, one row a step. */
+async function matrix(
+  source: TensorSource,
+  name: string,
+  [steps, columns]: readonly [number, number | undefined],
+  path: string,
+): Promise<number[][]> {
+  const hint = 'Calibrate the policy again.';
+  if (!source.has(name)) throw new PolicyError(`${path} holds no coefficients called ${name}.`, { hint });
+  const { shape } = source.entry(name);
+  const [rows, width = 0] = shape;
+  if (shape.length !== 2 || rows !== steps || width !== (columns ?? Math.max(1, width))) {
+    const wanted = columns === undefined ? `${steps} steps` : `[${steps},${columns}]`;
+    throw new PolicyError(`${path}: ${name} has shape [${shape}] where the policy needs ${wanted}.`, { hint });
+  }
+  const values = await source.read(name);
+  if (!values.every(Number.isFinite))
+    throw new PolicyError(`${path}: ${name} has values that are not finite.`, { hint });
+  return Array.from({ length: steps }, (_, i) => [...values.subarray(i * width, (i + 1) * width)]);
+}

@@ -1,0 +1,203 @@
+import { predictorOf } from '../cache/ertacache';
+import type { Rectification, RectifyForm } from '../cache/rectify';
+import { type SiteName, site } from '../cache/sites';
+import { adjustGrid, type TimestepForm } from '../cache/time-grid';
+import { PolicyError, UsageError } from '../errors';
+import type { Job } from '../pipelines/pipeline';
+import { type FitOptions, fitRectification, fitTrust, type Granularity } from './fit';
+import { type PolicyData, scheduleOf } from './policy-data';
+import { type Reference, referenceRun } from './reference';
+import { type SearchMethod, schedulesAtMost, searchSchedule } from './search';
+import { computedSteps, type Schedule, walk, walksAtMost } from './walk';
+
+/** How the schedule is found: by the paper's threshold, for a number of computed steps, or given. */
+export type ScheduleRequest =
+  /** The paper's threshold λ: steps whose relative error is below it are reused. */
+  | { readonly lambda: number }
+  /** This many computed steps, searched by `search` (`anneal` unless given) with at most `trials` tries. */
+  | { readonly computed: number; readonly search?: SearchMethod; readonly trials?: number }
+  /** `true` where a step is reused. */
+  | { readonly reused: readonly boolean[] };
+
+/** What is calibrated, whoever's model it is calibrated for. */
+export interface MethodOptions {
+  /** Name of the method in policies and reports; `ertacache` unless given. */
+  readonly name?: string;
+  /** Which steps are reused, or how that is found. */
+  readonly schedule: ScheduleRequest;
+  /** Where the residual is taken; `velocity` unless given. */
+  readonly site?: SiteName;
+  /** Strength of Taylor extrapolation of the residual, 0 to 1; 0 unless given. */
+  readonly taylor?: number;
+  /** How the step lengths answer to reuse; `off` unless given. */
+  readonly timestep?: TimestepForm;
+  /** How rebuilt outputs are corrected; `lsq`, the least-squares combination, unless given. */
+  readonly rectify?: RectifyForm;
+  /** Coefficients of `linear` and `sigmoid`: one for all, or one a channel; `scalar` unless given. */
+  readonly granularity?: Granularity;
+  /** Forward passes done so far and at most, counted in steps of one row. */
+  readonly onProgress?: (done: number, total: number) => void | Promise<void>;
+  /** Stops the work between two steps, with an InterruptedError. */
+  readonly signal?: AbortSignal;
+}
+
+/** The search that gave the best policies on every model it was tried on. */
+export const DEFAULT_SEARCH: SearchMethod = 'anneal';
+/** The correction that did. */
+export const DEFAULT_RECTIFY: RectifyForm = 'lsq';
+
+/** Fewer steps leave nothing between a first and a last step that must be computed. */
+const LEAST_STEPS = 4;
+
+/** The most forward passes that a calibration on `rows` runs of `steps` steps costs, counted in steps of one row. */
+export function forwardsAtMost(rows: number, steps: number, o: MethodOptions): number {
+  const { rectify = DEFAULT_RECTIFY, timestep = 'off' } = o;
+  const fits = Number(timestep !== 'off') + Number(rectify !== 'off');
+  const whole = rows * steps;
+  if ('reused' in o.schedule) return whole * (1 + fits);
+  if ('lambda' in o.schedule) return whole * (2 + fits);
+  const { computed, search = DEFAULT_SEARCH, trials } = o.schedule;
+  const walks = search === 'dp' ? 0 : walksAtMost;
+  // Judging a schedule costs its computed steps only, unless the correction needs the truth at reused ones.
+  const judged = rectify === 'linear' || rectify === 'sigmoid' ? steps : computed;
+  return whole * (1 + walks + fits) + rows * judged * schedulesAtMost(search, trials);
+}
+
+/** What calibration decides, with nothing said yet of whose model it is. */
+export interface Decided {
+  readonly rectify: Rectification;
+  readonly data: Pick<
+    PolicyData,
+    'name' | 'sigmas' | 'schedule' | 'site' | 'taylor' | 'timestep' | 'rectify' | 'search'
+  >;
+  /** Forward passes that it cost, counted in steps of one row. */
+  readonly forwards: number;
+}
+
+/**
+ * Calibrates ERTACache on jobs of one model, all over the same noise levels (method sections 3 to 5): uncached runs,
+ * schedule, trust, rectification, each on the states that the former decisions lead to. Jobs stay the caller's.
+ */
+export async function decide(jobs: readonly Job[], options: MethodOptions): Promise<Decided> {
+  const { signal } = options;
+  const { sigmas } = jobs[0] as Job;
+  const rows = jobs.reduce((sum, job) => sum + (job.latents.shape[0] as number), 0);
+  const total = forwardsAtMost(rows, sigmas.length - 1, options);
+  let done = 0;
+  const onStep = (): void | Promise<void> => {
+    done += rows;
+    return options.onProgress?.(done, total);
+  };
+  const found = site(options.site ?? 'velocity');
+  const predictor = predictorOf(options.taylor);
+  const references: Reference[] = [];
+  try {
+    for (const [i, job] of jobs.entries()) {
+      // Progress is counted for all jobs together: the last one reports for them.
+      references.push(await referenceRun(job, found, { signal, ...(i === jobs.length - 1 && { onStep }) }));
+    }
+    const walking = { site: found, predictor, signal, onStep };
+    const schedule = await findSchedule(references, options, walking);
+    requireUseful(schedule, options.schedule);
+
+    const following = { ...walking, reused: schedule.reused };
+    const form = options.timestep ?? 'off';
+    const phi = form === 'off' ? [] : stable(await fitTrust(references, following), jobs[0] as Job);
+    const adjusted = adjustGrid(sigmas, schedule.reused, phi, form);
+    const rectify = await rectification(references, options, { ...following, sigmas: adjusted });
+    return {
+      rectify,
+      forwards: done,
+      data: {
+        name: options.name ?? 'ertacache',
+        sigmas: [...sigmas],
+        schedule: scheduleOf(schedule.reused),
+        site: found.name,
+        taylor: options.taylor ?? 0,
+        timestep: { form, phi },
+        rectify: { form: rectify.form },
+        search: provenance(options.schedule, schedule),
+      },
+    };
+  } finally {
+    for (const reference of references) reference.dispose();
+  }
+}
+
+/**
+ * Refuses what no run of `steps` steps can have, before anything is computed.
+ * @throws UsageError
+ */
+export function requirePossible(schedule: ScheduleRequest, steps: number): void {
+  if (steps < LEAST_STEPS) {
+    throw new UsageError(`Calibration needs at least ${LEAST_STEPS} steps; ${steps} were asked for.`);
+  }
+  if ('lambda' in schedule) {
+    if (!(schedule.lambda > 0)) throw new UsageError(`λ must be larger than 0; ${schedule.lambda} was given.`);
+  } else if ('computed' in schedule) {
+    const { computed } = schedule;
+    if (!Number.isInteger(computed) || computed < 1 || computed >= steps) {
+      throw new UsageError(`${computed} of ${steps} steps cannot be the computed ones.`, {
+        hint: `Ask for a whole number from 1 to ${steps - 1}.`,
+      });
+    }
+  } else if (schedule.reused.length !== steps) {
+    throw new UsageError(`The schedule has ${schedule.reused.length} steps, and the run has ${steps}.`);
+  } else if (schedule.reused[0]) {
+    throw new UsageError('The first step of a schedule must be computed: there is nothing to reuse yet.');
+  }
+}
+
+/**
+ * Least trust in a step of a multistep sampler. Its update divides by the distance to former steps: next to a step of
+ * almost no length the difference of two outputs is blown up until the run diverges.
+ */
+const LEAST_MULTISTEP_TRUST = 0.2;
+
+function stable(phi: readonly number[], job: Job): number[] {
+  const solver = job.solver();
+  const least = solver.aim ? 0 : LEAST_MULTISTEP_TRUST;
+  solver.dispose();
+  return phi.map(trust => Math.max(trust, least));
+}
+
+async function rectification(
+  references: readonly Reference[],
+  { rectify: form = DEFAULT_RECTIFY, granularity = 'scalar' }: MethodOptions,
+  following: FitOptions,
+): Promise<Rectification> {
+  if (form === 'off') return { form };
+  return (await fitRectification(references, form, granularity, following)).rectify;
+}
+
+async function findSchedule(
+  references: readonly Reference[],
+  { schedule, rectify = DEFAULT_RECTIFY }: MethodOptions,
+  walking: Parameters<typeof walk>[2],
+): Promise<Schedule> {
+  if ('reused' in schedule) return { reused: schedule.reused, errors: [], lambda: Number.NaN };
+  if ('lambda' in schedule) return walk(references, schedule.lambda, walking);
+  const { computed, search = DEFAULT_SEARCH, trials } = schedule;
+  return searchSchedule(references, search, { ...walking, computed, rectify, ...(trials !== undefined && { trials }) });
+}
+
+/** How a schedule was found, for the policy file. */
+function provenance(request: ScheduleRequest, { lambda }: Schedule): { method: string; lambda?: number } {
+  const method = 'reused' in request ? 'given' : 'lambda' in request ? 'walk' : (request.search ?? DEFAULT_SEARCH);
+  return { method, ...(lambda > 0 && { lambda }) };
+}
+
+function requireUseful({ reused }: Schedule, request: ScheduleRequest): void {
+  if (!('lambda' in request)) return;
+  const computed = computedSteps(reused);
+  if (computed === reused.length) {
+    throw new PolicyError(`λ = ${request.lambda} reuses no step: every step changes by more.`, {
+      hint: 'Give a larger --lambda, or ask with --target-speedup.',
+    });
+  }
+  if (computed === 1) {
+    throw new PolicyError(`λ = ${request.lambda} reuses every step but the first.`, {
+      hint: 'Give a smaller --lambda, or ask with --target-speedup.',
+    });
+  }
+}

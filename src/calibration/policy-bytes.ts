@@ -1,0 +1,79 @@
+import { PolicyError } from '../errors';
+import { sha256 } from '../weights/sha256';
+import { decodeRectification, encodeRectification, plainRectify } from './coefficients';
+import { type Policy, parsePolicy } from './policy-data';
+
+/** A policy as it is stored: two files, of which the second is missing where nothing is rectified. */
+export interface PolicyBytes {
+  /** What goes into `NAME.json`. */
+  readonly json: string;
+  /** What goes into `NAME.safetensors`, which the JSON names and vouches for. */
+  readonly coefficients?: Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * A policy as the bytes of its files, for programs that keep files elsewhere than on a disk.
+ * @param name path of the JSON file, ending in `.json`
+ * @throws PolicyError when the policy contradicts itself, so that nothing is written that cannot be read back
+ */
+export async function serializePolicy(policy: Policy, name = 'policy.json'): Promise<PolicyBytes> {
+  const coefficients = encodeRectification(policy.rectify);
+  const file = (name.split(/[/\\]/).at(-1) as string).replace(/\.json$/, '.safetensors');
+  const data = parsePolicy(
+    {
+      ...policy.data,
+      rectify: {
+        ...plainRectify(policy.rectify),
+        ...(coefficients && { file, sha256: await sha256(coefficients) }),
+      },
+    },
+    name,
+  );
+  return { json: `${JSON.stringify(data, null, 2)}\n`, ...(coefficients && { coefficients }) };
+}
+
+/** The file of coefficients that a policy lies with. */
+export interface CoefficientFile {
+  /** How errors call it. */
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * A policy from its files.
+ * @param json what `NAME.json` holds
+ * @param load fetches the file of coefficients by the name in the JSON; not called where nothing is rectified
+ * @param name how errors call the JSON
+ * @throws PolicyError naming the file and what is wrong with it
+ * @example
+ * const load = async file => ({ name: file, bytes: new Uint8Array(await (await fetch(file)).arrayBuffer()) });
+ * const policy = await deserializePolicy(await (await fetch('policy.json')).text(), load);
+ */
+export async function deserializePolicy(
+  json: string,
+  load: (file: string) => Promise<CoefficientFile>,
+  name = 'policy.json',
+): Promise<Policy> {
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch (cause) {
+    throw new PolicyError(`${name} is not JSON.`, { hint: 'Make a policy with `ertacache calibrate`.', cause });
+  }
+  const data = parsePolicy(value, name);
+  const { form, file, sha256: hash } = data.rectify;
+  if (form === 'off') return { data, rectify: { form } };
+  if (!file || !hash) {
+    throw new PolicyError(`${name} rectifies but does not name its file of coefficients and that file's SHA-256.`, {
+      hint: 'Calibrate it again.',
+    });
+  }
+  const coefficients = await load(file);
+  // Before it is looked into: a cut or foreign file is told as such, not by the first of its faults.
+  if ((await sha256(coefficients.bytes)) !== hash) {
+    throw new PolicyError(`${coefficients.name} is not the file that the policy was written with.`, {
+      hint: 'Copy the .json and the .safetensors of a policy together, or calibrate again.',
+    });
+  }
+  return { data, rectify: await decodeRectification(coefficients.name, coefficients.bytes, data) };
+}

@@ -1,0 +1,110 @@
+/**
+ * The part of ertacache that runs anywhere TensorFlow.js does, browsers included: caching and calibration of any
+ * velocity function, every caching method, policies in memory, schedulers, metrics, and the transformers.
+ * @packageDocumentation
+ */
+export { type ErtaSettings, ertacache } from './cache/ertacache';
+export type { Evaluation, ModelParts } from './cache/evaluation';
+export { fewerSteps } from './cache/fewer-steps';
+export { type FirstBlockOptions, firstBlock } from './cache/first-block';
+export { type MagCacheOptions, type MagCacheSignal, magcache } from './cache/magcache';
+export { none } from './cache/none';
+export type {
+  BranchCache,
+  CachePolicy,
+  CacheRun,
+  Decision,
+  Evaluated,
+  GuidedOutput,
+  RunInfo,
+  StepInfo,
+} from './cache/policy';
+export { type History, type Predictor, reuseLast, taylor } from './cache/predictor';
+export type { Affine, Combination, Parts, Rectification, RectifyForm } from './cache/rectify';
+export {
+  type Budget,
+  type CalibratedMethod,
+  type Described,
+  type Method,
+  type ModelFacts,
+  methodCalled,
+  methods,
+  type ScheduledMethod,
+  type ThresholdMethod,
+} from './cache/registry';
+export { type ResidualOptions, residualBranch } from './cache/residual';
+export { type Site, type SiteName, site } from './cache/sites';
+export { type TaylorSeerOptions, taylorseer } from './cache/taylorseer';
+export { type TeaCacheOptions, type TeaCacheSignal, teacache } from './cache/teacache';
+export { publishedPolynomial } from './cache/teacache-polynomials';
+export { adjustGrid, type TimestepForm } from './cache/time-grid';
+export { uniform } from './cache/uniform';
+export {
+  type CalibrateOptions,
+  type CalibrateVelocityOptions,
+  type CalibrationRun,
+  calibrate,
+  calibrationForwards,
+} from './calibration/calibrate';
+export type { MethodOptions, ScheduleRequest } from './calibration/decide';
+export type { Granularity } from './calibration/fit';
+export { type MeasureOptions, measurePolicy, type Score, score } from './calibration/measure';
+export { type PairSplit, splitPairs } from './calibration/pairs';
+export {
+  type CoefficientFile,
+  deserializePolicy,
+  type PolicyBytes,
+  serializePolicy,
+} from './calibration/policy-bytes';
+export {
+  type Fidelity,
+  type Pair,
+  type Policy,
+  type PolicyData,
+  type PolicyUse,
+  policySettings,
+  requireFits,
+} from './calibration/policy-data';
+export type { SearchMethod } from './calibration/search';
+export * from './errors';
+export type { Clip, Image, Media } from './media/pixels';
+export { psnr } from './metrics/psnr';
+export { ssim } from './metrics/ssim';
+export { type Block, type Denoiser, type Stream, type Tap, type Tokens, untapped } from './models/denoiser';
+export { type ModelClass, modelClass, modelClassNames } from './models/registry';
+export { type BlockRange, forward } from './models/run';
+export type { Branch, Guide } from './pipelines/guidance';
+export type { Job, PictureSize, Pipeline, PipelineInfo, Request } from './pipelines/pipeline';
+export { type RunResult, runJob, runRequest } from './pipelines/sample';
+export { type LoopOptions, type Run, type StepRecord, sampleLoop } from './pipelines/sample-loop';
+export { hashTensors, type ModelIdentity } from './pipelines/velocity/identity';
+export { type SampledLatents, type SampleLatentsOptions, sampleLatents } from './pipelines/velocity/sample-latents';
+export {
+  defineScheduler,
+  eulerScheduler,
+  type NoiseLevels,
+  type Scheduler,
+  type SchedulerDefinition,
+  type StepLevels,
+  type Times,
+} from './pipelines/velocity/scheduler';
+export type {
+  GuidedVelocity,
+  Velocity,
+  VelocityBlock,
+  VelocityParts,
+  VelocitySource,
+} from './pipelines/velocity/velocity';
+export { type CachedVelocity, type WithCacheOptions, withCache } from './pipelines/velocity/with-cache';
+export { type DrawType, type TorchGenerator, torchGenerator } from './random/torch-generator';
+export type { GridOptions } from './schedulers/grid';
+export type { Inspect, StepReport } from './schedulers/inspect';
+export { type SchedulerClass, schedulerClass, schedulerClassNames } from './schedulers/registry';
+export type { Solver, TimeGrid } from './schedulers/solver';
+export { type ByteFile, memoryFile } from './weights/byte-file';
+export type { DType } from './weights/dtype';
+export { type LoadOptions, loadStore } from './weights/load';
+export { memoryStore, type StoredValues } from './weights/memory-store';
+export type { Layout, Parameter, ParameterTable, Params, WeightStore } from './weights/parameters';
+export { safetensorsSource } from './weights/safetensors-source';
+export type { Slice, StoredType, TensorEntry, TensorSource } from './weights/source';

@@ -1,0 +1,63 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { none } from '../../cache/none';
+import type { CachePolicy } from '../../cache/policy';
+import type { Policy } from '../../calibration/policy-data';
+import { usePolicy } from '../../calibration/use-policy';
+import { type LoopOptions, requireFinite, type StepRecord, sampleLoop } from '../sample-loop';
+import { scheduleText } from '../schedule-text';
+import { type ModelIdentity, UNNAMED } from './identity';
+import { velocityJob } from './job';
+import { schedulerOf, type Times } from './scheduler';
+import { guidanceOf, type VelocitySource } from './velocity';
+
+/** How `sampleLatents` runs: times as noise levels or as a scheduler, a policy, a context. */
+export type SampleLatentsOptions<Ctx = unknown> = LoopOptions &
+  Times & {
+    /** A calibrated policy or any caching method; every step is computed unless given. */
+    readonly policy?: Policy | CachePolicy;
+    /** What the function gets as its third argument. */
+    readonly ctx?: Ctx;
+    /** Whose function it is; as it was calibrated. */
+    readonly model?: ModelIdentity;
+    /** Normal noise of the latent's shape, for solvers that ask for it. */
+    readonly noise?: () => Tensor;
+  };
+
+/** What came of a run. */
+export interface SampledLatents {
+  /** The final latent; the caller's. */
+  readonly latents: Tensor;
+  readonly steps: readonly StepRecord[];
+  /** `#` computed, `.` reused, one character a step. */
+  readonly schedule: string;
+  /** Full calls of the function that were made. */
+  readonly forwards: number;
+}
+
+/**
+ * Runs a velocity function through the sampling loop, cached.
+ * @param latents starting noise `[B, …]`; stays the caller's
+ * @throws PolicyError when the policy was calibrated for another run, NumericError when the result is not finite
+ * @example
+ * const { latents, schedule } = await sampleLatents(velocity, noise, { sigmas, policy });
+ */
+export async function sampleLatents<Ctx>(
+  velocity: VelocitySource<Ctx>,
+  latents: Tensor,
+  options: SampleLatentsOptions<Ctx>,
+): Promise<SampledLatents> {
+  const { policy: choice = none(), ctx, model = UNNAMED, noise, onStep, signal } = options;
+  const scheduler = schedulerOf(options);
+  const { sigmas, name } = scheduler;
+  const policy = usePolicy(choice, { model, scheduler: name, guidance: guidanceOf(velocity), sigmas });
+  const job = velocityJob(velocity, scheduler, { latents, ctx });
+  const solver = job.solver(policy.adjust?.(sigmas));
+  const run = { ...job, solver, ...(noise && { noise }) };
+  const { latents: final, steps } = await sampleLoop(run, policy, { onStep, signal });
+  await requireFinite(final, 'The final latent').catch(error => {
+    final.dispose();
+    throw error;
+  });
+  const forwards = steps.reduce((sum, s) => sum + s.forwards, 0);
+  return { latents: final, steps, forwards, schedule: scheduleText(steps) };
+}

@@ -1,0 +1,118 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { UsageError } from '../../errors';
+import type { Solver } from '../../schedulers/solver';
+
+/** Noise levels of a run and how a latent is led over them. */
+export interface Scheduler {
+  /** What policies call it: a policy belongs to one scheduler. */
+  readonly name: string;
+  /** Noise levels, falling; one more than there are steps. */
+  readonly sigmas: readonly number[];
+  /**
+   * A fresh solver, over the scheduler's own noise levels or over others.
+   * @throws UnsupportedError for other levels where the times are discrete
+   */
+  solver(sigmas?: readonly number[]): Solver;
+}
+
+/** Noise levels, and what the function is told at each of them. */
+export interface NoiseLevels {
+  /** Falling; one more than there are steps. */
+  readonly sigmas: readonly number[];
+  /** The time that the function is given at a noise level; the level itself unless given. */
+  readonly timeOf?: (sigma: number) => number;
+}
+
+/** The times of a run: noise levels to take Euler steps over, or a scheduler. */
+export type Times = NoiseLevels | { readonly scheduler: Scheduler };
+
+/** A scheduler of one's own. */
+export interface SchedulerDefinition extends NoiseLevels {
+  /** What policies call it. */
+  readonly name: string;
+  /**
+   * The latent after a step; both tensors stay the loop's, the result is new. Called inside `tf.tidy`.
+   * @param output what the function predicted, after guidance
+   */
+  step(sample: tf.Tensor, output: tf.Tensor, step: StepLevels): tf.Tensor;
+  /**
+   * The output whose step leads from `sample` to `next`, if the step depends on nothing else. With it, corrections are
+   * fitted to lead back to the uncached run; without it, to the outputs that the uncached run had. Inside `tf.tidy`.
+   */
+  aim?(sample: tf.Tensor, next: tf.Tensor, step: StepLevels): tf.Tensor;
+}
+
+/** Which step a solver takes. */
+export interface StepLevels {
+  readonly index: number;
+  readonly sigma: number;
+  readonly sigmaNext: number;
+}
+
+/**
+ * A scheduler from a step function.
+ * @throws UsageError unless the noise levels fall
+ * @example
+ * // A model whose time runs from 0 to 1.
+ * const scheduler = defineScheduler({
+ *   name: 'forward-euler',
+ *   sigmas: [1, 0.75, 0.5, 0.25, 0],
+ *   timeOf: sigma => 1 - sigma,
+ *   step: (x, v, { sigma, sigmaNext }) => tf.add(x, tf.mul(v, sigma - sigmaNext)),
+ * });
+ */
+export function defineScheduler(definition: SchedulerDefinition): Scheduler {
+  const { name, sigmas: base, timeOf = sigma => sigma, step, aim } = definition;
+  requireFalling(base);
+  return {
+    name,
+    sigmas: base,
+    solver(sigmas = base) {
+      const at = (index: number): StepLevels => ({
+        index,
+        sigma: sigmas[index] as number,
+        sigmaNext: sigmas[index + 1] as number,
+      });
+      return {
+        sigmas,
+        timesteps: sigmas.slice(0, -1).map(timeOf),
+        // A copy, so that a step may return what it was given.
+        step: (index, output, sample) => tf.tidy(() => step(sample, output, at(index)).clone()),
+        ...(aim && {
+          aim: (index: number, sample: tf.Tensor, next: tf.Tensor) =>
+            tf.tidy(() => aim(sample, next, at(index)).clone()),
+        }),
+        dispose() {},
+      };
+    },
+  };
+}
+
+/**
+ * Euler steps of a flow: `x += (σ' - σ) · v`.
+ * @throws UsageError unless the noise levels fall
+ */
+export function eulerScheduler(levels: NoiseLevels): Scheduler {
+  return defineScheduler({
+    ...levels,
+    name: EULER,
+    step: (sample, output, { sigma, sigmaNext }) => tf.add(sample, tf.mul(output, sigmaNext - sigma)),
+    aim: (sample, next, { sigma, sigmaNext }) => tf.div(tf.sub(next, sample), sigmaNext - sigma),
+  });
+}
+
+const EULER = 'Euler';
+
+/** The scheduler that options name, or Euler steps over their noise levels. */
+export function schedulerOf(times: Times): Scheduler {
+  if ('scheduler' in times) return times.scheduler;
+  return eulerScheduler(times);
+}
+
+function requireFalling(sigmas: readonly number[]): void {
+  const falls = sigmas.every((s, i) => s >= 0 && (i === 0 || s < (sigmas[i - 1] as number)));
+  if (falls && sigmas.length >= 2) return;
+  throw new UsageError('Noise levels must fall, from the first to the last, and be at least two numbers from 0.', {
+    hint: 'A model whose time rises is told its time by `timeOf`, for example `sigma => 1 - sigma`.',
+  });
+}

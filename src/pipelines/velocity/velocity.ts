@@ -1,0 +1,71 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { evaluateFunction } from '../../cache/evaluation';
+import { type Branch, denoiserBranch, type Guide, separateGuidance, single, unguided } from '../guidance';
+import { denoiserOf } from './parts';
+
+/**
+ * Any function that predicts how a latent changes: a LayersModel, a GraphModel, plain operations.
+ *
+ * `x` is the latent, of any shape whose first axis is the batch; it is lent, as are tensors in `ctx`. `t` is the time
+ * in the function's own units (what the scheduler makes of the noise level). The tensor that it returns, of `x`'s
+ * shape, is taken over. What a synchronous function leaves behind besides is cleared away; a function that returns a
+ * promise disposes its own intermediate tensors.
+ */
+export type Velocity<Ctx = unknown> = (x: Tensor, t: number, ctx: Ctx) => Tensor | Promise<Tensor>;
+
+/**
+ * A model cut in three, `head(blocks(embed(x)))`, so that a cache can keep the residual of the expensive middle (the
+ * site `hidden`) and methods that look inside can decide (TeaCache, first-block cache, MagCache). All parts are
+ * synchronous. Tensors that they make are taken over; tensors that they were given or hold stay theirs.
+ */
+export interface VelocityParts<Ctx = unknown, Shared = unknown> {
+  /**
+   * Cheap: the latent as tokens, `[B, …]`, and whatever the other parts read besides (the time's embedding, say).
+   * Tensors in nested arrays and plain objects of `shared` are found and taken care of.
+   */
+  embed(x: Tensor, t: number, ctx: Ctx): { readonly hidden: Tensor; readonly shared: Shared };
+  /** The expensive middle, one function or one a block: tokens to tokens of the same shape. */
+  readonly blocks: VelocityBlock<Shared> | readonly VelocityBlock<Shared>[];
+  /** Cheap: tokens back to a velocity of the latent's shape. */
+  head(hidden: Tensor, shared: Shared): Tensor;
+  /** What TeaCache compares from step to step; the embedded tokens unless given. */
+  signal?(hidden: Tensor, shared: Shared): Tensor;
+}
+
+/** One block of the middle part. Declared as a method, so that blocks which know what is shared are blocks to all. */
+export type VelocityBlock<Shared = unknown> = { run(hidden: Tensor, shared: Shared): Tensor }['run'];
+
+/** Classifier-free guidance from two predictions, `u + scale · (c - u)`; each is cached on its own. */
+export interface GuidedVelocity<Ctx = unknown> {
+  readonly conditional: Velocity<Ctx> | VelocityParts<Ctx>;
+  readonly unconditional: Velocity<Ctx> | VelocityParts<Ctx>;
+  readonly scale: number;
+}
+
+/** What can be cached and calibrated: a function, its three parts, or a guided pair of either. */
+export type VelocitySource<Ctx = unknown> = Velocity<Ctx> | VelocityParts<Ctx> | GuidedVelocity<Ctx>;
+
+/** The strength of guidance that a policy belongs to; 1 where there is none. */
+export function guidanceOf<Ctx>(source: VelocitySource<Ctx>): number {
+  return 'conditional' in source ? source.scale : 1;
+}
+
+/** The branches of a source and how they are guided. `ctx` is asked at every evaluation. */
+export function branchesOf<Ctx>(
+  source: VelocitySource<Ctx>,
+  ctx: () => Ctx,
+): { readonly branches: readonly Branch[]; readonly guide: Guide } {
+  if (!('conditional' in source)) return { branches: [branchOf('only', source, ctx)], guide: unguided };
+  return {
+    branches: [branchOf('conditional', source.conditional, ctx), branchOf('unconditional', source.unconditional, ctx)],
+    guide: separateGuidance(source.scale),
+  };
+}
+
+function branchOf<Ctx>(name: string, source: Velocity<Ctx> | VelocityParts<Ctx>, ctx: () => Ctx): Branch {
+  if (typeof source === 'function') {
+    return { name, evaluate: (sample, t) => evaluateFunction(sample, x => source(x, t, ctx())) };
+  }
+  const model = denoiserOf(source, ctx);
+  return denoiserBranch({ name, model, context: undefined, expand: single });
+}
