@@ -38,6 +38,31 @@ describeOnBackends('sampling', () => {
 
   const loop = (policy: CachePolicy, options: Parameters<typeof sampleLoop>[2] = {}, run: Partial<Run> = {}) =>
     sampleLoop({ ...job, solver: job.solver(), ...run }, policy, options);
+
+  test.each(['none', 'hidden', 'velocity'] as const)('no tensor is downloaded in the loop (%s)', async site => {
+    const policy =
+      site === 'none'
+        ? none()
+        : ertacache({
+            reused: [false, true, false, true],
+            site,
+            timestep: { form: 'off', phi: [] },
+            rectify: { form: 'off' },
+          });
+    const engine = tf.engine();
+    const spies = [jest.spyOn(engine, 'read'), jest.spyOn(engine, 'readSync')];
+    try {
+      const { latents, steps } = await loop(policy);
+      expect(spies.map(spy => spy.mock.calls.length)).toEqual([0, 0]);
+      // The spies see a download where there is one.
+      await latents.data();
+      expect(spies.reduce((sum, spy) => sum + spy.mock.calls.length, 0)).toBeGreaterThan(0);
+      expect(steps.map(step => step.forwards)).toEqual(site === 'none' ? [1, 1, 1, 1] : [1, 0, 1, 0]);
+      latents.dispose();
+    } finally {
+      for (const spy of spies) spy.mockRestore();
+    }
+  });
   const valuesOf = (latents: tf.Tensor): Float32Array => {
     const values = latents.dataSync<'float32'>();
     latents.dispose();
