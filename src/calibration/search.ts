@@ -4,7 +4,7 @@ import { torchGenerator } from '../random/torch-generator';
 import { type FitOptions, fitRectification } from './fit';
 import type { Reference } from './reference';
 import { mean } from './rehearsal';
-import { pairwiseDistances, reuseCost, shortestSchedule } from './shortest-path';
+import { type CostShape, pairwiseDistances, reuseCost, shortestSchedule } from './shortest-path';
 import { computedSteps, type Schedule, walkToBudget } from './walk';
 
 /** How a schedule of a given number of computed steps is found. */
@@ -18,14 +18,14 @@ export interface SearchOptions extends Omit<FitOptions, 'reused' | 'sigmas'> {
   readonly trials?: number;
 }
 
-export const DEFAULT_TRIALS = 24;
+export const DEFAULT_TRIALS = 12;
 
-/** Tilts of the weight over time that shortest paths are tried with. */
-const TILTS = [0, 0.5, 1, 1.5, 2];
+/** Weights over time and powers that shortest paths are tried with. */
+const SHAPES: readonly CostShape[] = [1, 2].flatMap(power => [0, 0.25, 0.5].map(tilt => ({ tilt, power })));
 
 /** How many schedules are judged at most; for estimates. */
 export function schedulesAtMost(method: SearchMethod, trials = DEFAULT_TRIALS): number {
-  return method === 'walk' ? 0 : method === 'dp' ? TILTS.length : TILTS.length + 1 + trials;
+  return method === 'walk' ? 0 : method === 'dp' ? SHAPES.length : SHAPES.length + trials;
 }
 
 /** A schedule with the quality of the calibration runs that followed it. */
@@ -38,20 +38,21 @@ interface Judged {
 
 /** Beyond this, no difference can be seen, and it should not buy off a pair that is visibly off. */
 const ENOUGH_DB = 80;
-/** Weight of the worst eighth of the rows beside the mean. */
-const WORST_WEIGHT = 0.3;
+/** Weight of the worst eighth of the rows: a mean is soon bought with pairs that were good enough already. */
+const WORST_WEIGHT = 2;
 
-/** How good a set of runs ended, in dB: the mean, and the worst eighth on top. */
+/** How good a set of runs ended, in dB: between the mean and that of the worst eighth. */
 function qualityOf(errors: readonly number[]): number {
   const decibels = errors.map(e => Math.min(ENOUGH_DB, 10 * Math.log10(4 / Math.max(e, 1e-12)))).sort((a, b) => a - b);
-  return mean(decibels) + WORST_WEIGHT * mean(decibels.slice(0, Math.ceil(decibels.length / 8)));
+  const worst = mean(decibels.slice(0, Math.ceil(decibels.length / 8)));
+  return (mean(decibels) + WORST_WEIGHT * worst) / (1 + WORST_WEIGHT);
 }
 
 /**
  * The schedule with exactly `computed` computed steps that serves the calibration pairs best.
  * - `walk`: the paper's threshold walk.
  * - `dp`: shortest paths over the distances between steps, the weight over time chosen by the final error.
- * - `anneal`: the best of both, then local search on the final error. A schedule must be better on two halves of the
+ * - `anneal`: the best of these, then local search on the final error. A schedule must be better on two halves of the
  *   pairs at once: with one set, search overfits within a few dozen trials.
  */
 export async function searchSchedule(
@@ -66,7 +67,6 @@ export async function searchSchedule(
     return { reused, quality: qualityOf(errors), halves: errors.length > 1 ? [half(0), half(1)] : [0, 0] };
   };
   const candidates = await shortestPaths(references, options.computed);
-  if (method === 'anneal') candidates.push((await walkToBudget(references, options.computed, options)).reused);
   let best: Judged | undefined;
   for (const reused of distinct(candidates)) {
     const judged = await judge(reused);
@@ -80,11 +80,11 @@ export async function searchSchedule(
 async function shortestPaths(references: readonly Reference[], computed: number): Promise<(readonly boolean[])[]> {
   const distances = await pairwiseDistances(references);
   const { sigmas } = references[0]!.job;
-  return TILTS.map(tilt => shortestSchedule(sigmas.length - 1, computed, reuseCost(distances, sigmas, tilt)));
+  return SHAPES.map(shape => shortestSchedule(sigmas.length - 1, computed, reuseCost(distances, sigmas, shape)));
 }
 
 /** How much worse one half of the pairs may get where the whole gets better, in dB. */
-const HALF_SLACK_DB = 0.3;
+const HALF_SLACK_DB = 0.5;
 /** Temperature at the start, in dB; it falls to nothing over the trials. */
 const HEAT_DB = 0.3;
 

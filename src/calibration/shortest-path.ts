@@ -16,21 +16,30 @@ export async function pairwiseDistances(references: readonly Reference[]): Promi
   return table;
 }
 
+/** How a schedule's cost weighs what is reused. */
+export interface CostShape {
+  /** Later steps count `σ^-tilt` times as much. */
+  readonly tilt: number;
+  /** Distances are raised to this: squared, one large error costs more than many small ones. */
+  readonly power: number;
+}
+
 /**
  * What reusing step `from` up to (not including) step `to` costs: the outputs' distances, weighted by step length and
- * by `σ^-tilt`. Early errors are contracted away by the model and late ones are final, so a global schedule only works
- * with a weight over time (the idea of GCache).
+ * over time. Early errors are mostly contracted away by the model and late ones are final; but where two pictures are
+ * possible, the early ones decide which of them comes out. So a global schedule needs a weight over time (the idea of
+ * GCache), and which one is best differs from model to model.
  */
 export function reuseCost(
   distances: readonly (readonly number[])[],
   sigmas: readonly number[],
-  tilt: number,
+  { tilt, power }: CostShape,
 ): (from: number, to: number) => number {
   return (from, to) => {
     let cost = 0;
     for (let k = from + 1; k < to; k++) {
       const length = (sigmas[k] as number) - (sigmas[k + 1] as number);
-      cost += (distances[from]![k] as number) * length * (sigmas[k] as number) ** -tilt;
+      cost += (distances[from]![k] as number) ** power * length * (sigmas[k] as number) ** -tilt;
     }
     return cost;
   };

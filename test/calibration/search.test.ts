@@ -49,9 +49,14 @@ describe('the shortest path over steps', () => {
     ];
     const sigmas = [1, 0.8, 0.5, 0];
     // Steps 1 and 2 are reused from step 0: lengths 0.3 and 0.5.
-    expect(reuseCost(distances, sigmas, 0)(0, 3)).toBeCloseTo(1 * 0.3 + 2 * 0.5, 12);
-    expect(reuseCost(distances, sigmas, 2)(0, 3)).toBeCloseTo((1 * 0.3) / 0.8 ** 2 + (2 * 0.5) / 0.5 ** 2, 12);
-    expect(reuseCost(distances, sigmas, 1)(1, 2)).toBe(0);
+    expect(reuseCost(distances, sigmas, { tilt: 0, power: 1 })(0, 3)).toBeCloseTo(1 * 0.3 + 2 * 0.5, 12);
+    expect(reuseCost(distances, sigmas, { tilt: 2, power: 1 })(0, 3)).toBeCloseTo(
+      (1 * 0.3) / 0.8 ** 2 + (2 * 0.5) / 0.5 ** 2,
+      12,
+    );
+    expect(reuseCost(distances, sigmas, { tilt: 1, power: 1 })(1, 2)).toBe(0);
+    // Squared, the larger distance counts four times as much.
+    expect(reuseCost(distances, sigmas, { tilt: 0, power: 2 })(0, 3)).toBeCloseTo(1 * 0.3 + 4 * 0.5, 12);
   });
 });
 
