@@ -14,7 +14,7 @@ import { computedSteps, type Schedule, walk, walksAtMost } from './walk';
 export type ScheduleRequest =
   /** The paper's threshold λ: steps whose relative error is below it are reused. */
   | { readonly lambda: number }
-  /** This many computed steps, searched by `search` (`anneal` unless given) with at most `trials` tries. */
+  /** This many computed steps, searched by `search` (`dp` unless given); `anneal` tries `trials` more schedules. */
   | { readonly computed: number; readonly search?: SearchMethod; readonly trials?: number }
   /** `true` where a step is reused. */
   | { readonly reused: readonly boolean[] };
