@@ -9,6 +9,7 @@ export interface PictureOptions {
   readonly frames?: number;
   readonly maxSequenceLength?: number;
   readonly offload?: boolean;
+  readonly vaeTiling?: boolean;
 }
 
 export function addPictureOptions(command: Command): Command {
@@ -17,6 +18,7 @@ export function addPictureOptions(command: Command): Command {
     .option('--height <pixels>', "height of the picture (default: the model's)", wholeNumber(1))
     .option('--frames <n>', "frames of a clip (default: the model's)", wholeNumber(1))
     .option('--max-sequence-length <n>', "tokens that a prompt may have (default: the model's)", wholeNumber(2))
+    .option('--vae-tiling', 'decode large pictures in overlapping tiles: less memory, at faint seams')
     .option('--offload', 'leave the transformer on disk and read it block by block, for models larger than memory');
 }
 

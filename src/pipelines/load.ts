@@ -47,6 +47,11 @@ export async function loadModel(nameOrPath: string = DEFAULT_MODEL, options: Hub
         hint: 'Look at it with `ertacache info`; the embedded model is called fluent-emoji.',
       });
     }
+    if (options.embeddings) {
+      throw new UnsupportedError(`${basename(folder)} has no text encoder: its words are a table.`, {
+        hint: 'Leave the embeddings out.',
+      });
+    }
     return await loadPixelPipeline(files, basename(folder));
   } finally {
     await files.close();

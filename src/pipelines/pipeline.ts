@@ -2,6 +2,7 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Clip, Image } from '../media/pixels';
 import type { Solver } from '../schedulers/solver';
 import type { Branch, Guide } from './guidance';
+import type { Embeddings } from './hub/embeddings';
 
 /** Size of a picture or clip in pixels; a picture has one frame. */
 export interface PictureSize {
@@ -30,6 +31,16 @@ export interface Request {
   readonly dynamicGuidance?: boolean;
   /** Frames a second that the clip is meant for, in models that are told (Open-Sora). */
   readonly fps?: number;
+  /** What all rows begin with; models of pictures only. */
+  readonly init?: InitialPicture;
+}
+
+/** A picture that a run begins with in place of pure noise. */
+export interface InitialPicture {
+  /** Brought to the size that is drawn. */
+  readonly image: Image;
+  /** Share of the steps that is run, 0 … 1: how much is drawn anew. */
+  readonly strength: number;
 }
 
 /** A request made ready: text encoded, noise drawn, times laid out. */
@@ -45,6 +56,8 @@ export interface Job {
    * `√(1 - ᾱ)`: they fall and tell one schedule from another, but a run cannot be moved to others.
    */
   readonly sigmas: readonly number[];
+  /** Where a run begins with a picture: the whole schedule, of which `skipped` steps are not taken. */
+  readonly base?: { readonly sigmas: readonly number[]; readonly skipped: number };
   /**
    * A fresh solver over the base schedule or over other falling noise levels.
    * @throws UnsupportedError for other levels where the sampler's times are discrete
@@ -72,6 +85,12 @@ export interface PipelineInfo {
   readonly prompts: readonly string[];
 }
 
+export interface DecodeOptions {
+  /** Called after every part; a promise is awaited, so that a display can be drawn. */
+  readonly onProgress?: (done: number, total: number) => void | Promise<void>;
+  readonly signal?: AbortSignal;
+}
+
 /** From prompts to pixels. */
 export interface Pipeline {
   readonly info: PipelineInfo;
@@ -79,9 +98,16 @@ export interface Pipeline {
   unknownWords(prompt: string): string[];
   prepare(request: Request): Promise<Job>;
   /**
+   * Encodes a request's prompts ahead, in pipelines with text encoders: those are then not in memory together with the
+   * transformer. They are remembered, so that `prepare` need not encode them.
+   */
+  encodePrompts?(request: Request): Promise<void>;
+  /** Everything that the text encoders have made so far, for a file. */
+  embeddings?(): Promise<Pick<Embeddings, 'encoders' | 'entries'>>;
+  /**
    * Pixels of every row of a final latent, which stays the caller's.
    * @param size that of the job, where a latent alone does not say
    */
-  decode(latents: Tensor, size?: PictureSize): Promise<(Image | Clip)[]>;
+  decode(latents: Tensor, size?: PictureSize, options?: DecodeOptions): Promise<(Image | Clip)[]>;
   dispose(): void;
 }

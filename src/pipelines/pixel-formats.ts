@@ -1,7 +1,8 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { UnsupportedError } from '../errors';
-import { clip, image, type Media } from '../media/pixels';
+import { clip, dense, type Image, image, type Media } from '../media/pixels';
+import { resized } from '../media/resize';
 import { parseConfig } from '../models/registry';
 
 /** How a small model that paints pixels directly lays them out in its latent. */
@@ -19,6 +20,8 @@ export interface PixelFormat {
   condition(states: Tensor, pooled: Tensor): object;
   /** Pixels of one final latent, row-major. */
   decode(latent: Float32Array): Media;
+  /** The reverse for models of pictures: a picture of any size, brought to the model's, as one latent. */
+  encode?(picture: Image): Promise<Float32Array>;
 }
 
 const COLOURS = 3;
@@ -37,6 +40,9 @@ function tokenImage(json: unknown): PixelFormat {
   const { patch, grid, channels_per_token: channels } = parseConfig(tokenImageConfig, json, 'pipeline.json');
   const [tokens, size] = [grid * grid, grid * patch];
   const imgIds = Array.from({ length: tokens }, (_, n) => [0, Math.floor(n / grid), n % grid]);
+  /** Where the first colour of a pixel lies in a latent. */
+  const place = (x: number, y: number): number =>
+    (Math.floor(y / patch) * grid + Math.floor(x / patch)) * channels + ((y % patch) * patch + (x % patch)) * COLOURS;
   return {
     kind: 'image',
     latentShape: [tokens, channels],
@@ -47,12 +53,22 @@ function tokenImage(json: unknown): PixelFormat {
       const pixels = new Float32Array(size * size * COLOURS);
       for (let y = 0; y < size; y++) {
         for (let x = 0; x < size; x++) {
-          const token = Math.floor(y / patch) * grid + Math.floor(x / patch);
-          const at = token * channels + ((y % patch) * patch + (x % patch)) * COLOURS;
+          const at = place(x, y);
           for (let c = 0; c < COLOURS; c++) pixels[(y * size + x) * COLOURS + c] = toUnit(latent[at + c] as number);
         }
       }
       return image(pixels, size, size);
+    },
+    async encode(picture) {
+      const pixels = dense(await resized(picture, size, size));
+      const latent = new Float32Array(tokens * channels);
+      for (let y = 0; y < size; y++) {
+        for (let x = 0; x < size; x++) {
+          const at = place(x, y);
+          for (let c = 0; c < COLOURS; c++) latent[at + c] = 2 * (pixels[(y * size + x) * COLOURS + c] as number) - 1;
+        }
+      }
+      return latent;
     },
   };
 }

@@ -15,6 +15,7 @@ import {
 } from '../schedulers/flow-match-euler';
 import { embedWords, type WordTable } from '../text/word-table';
 import { batchedGuidance, denoiserBranch, doubled, single, unguided } from './guidance';
+import { firstStep, refusePicture } from './initial-picture';
 import type { Job, Pipeline, PipelineInfo, Request } from './pipeline';
 import type { PixelFormat } from './pixel-formats';
 
@@ -56,17 +57,24 @@ export function createPixelPipeline(parts: PixelParts): Pipeline {
           hint: 'Leave the size and the length of the prompt out.',
         });
       }
+      const { init, steps } = request;
+      const skipped = init ? firstStep(steps, init.strength) : 0;
+      if (!format.encode) refusePicture(request, info.id);
+      const picture = init && (await format.encode?.(init.image));
       const guide = request.guidance !== 1;
-      const grid = flowMatchEulerGrid(scheduler, {
+      const whole = flowMatchEulerGrid(scheduler, {
         steps: request.steps,
         sigmas: linspace(1, 1 / request.steps, request.steps),
         ...(scheduler.use_dynamic_shifting && { mu: dynamicShift(scheduler, format.tokens) }),
       });
+      const sigmas = whole.sigmas.slice(skipped);
       const shape = [...format.latentShape];
       const { latents, context } = tidy(() => {
-        const noise = request.seeds.map(seed => tf.tensor(torchGenerator(seed).normal(shape), shape));
+        const noise = tf.stack(request.seeds.map(seed => tf.tensor(torchGenerator(seed).normal(shape), shape)));
         const rows = guide ? 2 * batch : batch;
-        return { latents: tf.stack(noise), context: model.prepare(condition(request, guide), [rows, ...shape]) };
+        const sigma = sigmas[0] as number;
+        const start = picture ? tf.add(tf.mul(noise, sigma), tf.mul(tf.tensor(picture, shape), 1 - sigma)) : noise;
+        return { latents: start, context: model.prepare(condition(request, guide), [rows, ...shape]) };
       });
       return {
         branches: [
@@ -74,12 +82,13 @@ export function createPixelPipeline(parts: PixelParts): Pipeline {
         ],
         guide: guide ? batchedGuidance(request.guidance) : unguided,
         latents,
-        sigmas: grid.sigmas,
+        sigmas,
+        ...(init && { base: { sigmas: whole.sigmas, skipped } }),
         channelAxis: format.channelAxis,
-        solver: (sigmas = grid.sigmas) =>
+        solver: (levels = sigmas) =>
           createFlowMatchEuler(scheduler, {
-            sigmas,
-            timesteps: sigmas.slice(0, -1).map(s => Math.fround(Math.fround(s) * scheduler.num_train_timesteps)),
+            sigmas: levels,
+            timesteps: levels.slice(0, -1).map(s => Math.fround(Math.fround(s) * scheduler.num_train_timesteps)),
           }),
         release() {
           release(context);

@@ -14,6 +14,12 @@ export const receiptSchema = z.object({
   /** What was asked for where it was not the model's own. */
   size: z.object({ width: z.int(), height: z.int(), frames: z.int() }).partial().optional(),
   maxSequenceLength: z.int().optional(),
+  /** The picture that the run began with. */
+  init: z.object({ path: z.string(), sha256: z.string(), strength: z.number() }).optional(),
+  /** The file that the prompt's embeddings came from. */
+  embeddings: z.object({ path: z.string(), sha256: z.string() }).optional(),
+  /** Whether the picture was decoded in tiles. */
+  vaeTiling: z.boolean().optional(),
   scale: z.int().positive(),
   backend: z.string(),
   /** The policy that was used, or null where every step was computed. */

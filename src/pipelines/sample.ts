@@ -1,6 +1,6 @@
 import type { CachePolicy } from '../cache/policy';
 import type { Media } from '../media/pixels';
-import type { Job, Pipeline, Request } from './pipeline';
+import type { DecodeOptions, Job, Pipeline, Request } from './pipeline';
 import { type LoopOptions, requireFinite, type StepRecord, sampleLoop } from './sample-loop';
 import { scheduleText } from './schedule-text';
 
@@ -22,7 +22,7 @@ export async function runJob(
   pipeline: Pipeline,
   job: Job,
   policy: CachePolicy,
-  options: LoopOptions & { readonly sigmas?: readonly number[] } = {},
+  options: LoopOptions & { readonly sigmas?: readonly number[]; readonly onDecode?: DecodeOptions['onProgress'] } = {},
 ): Promise<RunResult> {
   const base = options.sigmas ?? job.sigmas;
   const solver = job.solver(policy.adjust?.(base) ?? base);
@@ -33,7 +33,11 @@ export async function runJob(
     await requireFinite(latents, 'The final latent');
     const seconds = (performance.now() - started) / 1000;
     const forwards = steps.reduce((sum, s) => sum + s.forwards, 0);
-    return { media: await pipeline.decode(latents, job.size), steps, seconds, forwards, schedule: scheduleText(steps) };
+    const media = await pipeline.decode(latents, job.size, {
+      ...(options.onDecode && { onProgress: options.onDecode }),
+      ...(options.signal && { signal: options.signal }),
+    });
+    return { media, steps, seconds, forwards, schedule: scheduleText(steps) };
   } finally {
     latents.dispose();
   }

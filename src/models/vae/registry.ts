@@ -38,6 +38,9 @@ const classes = new Map<string, AutoencoderClass>([
  */
 export const encoderOnly = /^(spatial_vae\.module\.|temporal_vae\.)?(encoder|quant_conv)\./;
 
+/** Parameters that encoding does not touch. */
+export const decoderOnly = /^(?!(spatial_vae\.module\.|temporal_vae\.)?(encoder|quant_conv)\.)/;
+
 /** Names of the autoencoder classes that can be run. */
 export function autoencoderClassNames(): string[] {
   return [...classes.keys()];

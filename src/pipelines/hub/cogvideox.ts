@@ -8,10 +8,12 @@ import { parseConfig } from '../../models/registry';
 import { release, tidy } from '../../nn/scope';
 import type { Solver } from '../../schedulers/solver';
 import { denoiserBranch, doubled, type Guide, guided, single, unguided } from '../guidance';
-import type { Job, Pipeline } from '../pipeline';
+import { refusePicture } from '../initial-picture';
+import type { Job, PictureSize, Pipeline, Request } from '../pipeline';
 import type { HubParts } from './parts';
 import { decodeLatents } from './pixels';
 import { checkRows, noiseSource, releasing, requestedSize } from './request';
+import type { TextRequest } from './text';
 
 const FPS = 8;
 const GUIDANCE_POWER = 5;
@@ -51,36 +53,45 @@ export function cogVideoXPipeline(parts: HubParts): Pipeline {
     frames: config.sample_frames,
   };
 
+  /** The size that is asked for; refuses what cannot be drawn, before anything is loaded. */
+  function sizeOf(request: Request): PictureSize {
+    checkRows(request);
+    refusePicture(request, parts.info.id);
+    return requestedSize(request, usual, space * config.patch_size);
+  }
+
+  const isGuided = (request: Request): boolean => request.guidance > 1;
+
+  /** The prompts and, where they guide, those steered away from. */
+  const textsOf = (request: Request): TextRequest[] =>
+    [request.prompts, ...(isGuided(request) ? [request.prompts.map(() => request.negativePrompt ?? '')] : [])].map(
+      texts => ({
+        encoder: 'text_encoder',
+        tokenizer: 'tokenizer',
+        texts,
+        length: request.maxSequenceLength ?? config.max_text_seq_length,
+      }),
+    );
+
   return {
     info: { ...parts.info, kind: 'clip', fps: FPS, defaults: { steps: 50, guidance: 6 } },
     unknownWords: () => [],
 
     prepare: request =>
       releasing(async (own): Promise<Job> => {
-        checkRows(request);
-        const size = requestedSize(request, usual, space * config.patch_size);
+        const size = sizeOf(request);
         const latentFrames = Math.floor((size.frames - 1) / time) + 1;
         const shape = [latentFrames, geometry.latentChannels, size.height / space, size.width / space];
         const rows = request.prompts.length;
-        const guide = request.guidance > 1;
+        const guide = isGuided(request);
 
-        const encode = async (texts: readonly string[], name: string): Promise<tf.Tensor> => {
-          const { ids, states } = own(
-            await parts.encode({
-              encoder: 'text_encoder',
-              tokenizer: 'tokenizer',
-              texts,
-              length: request.maxSequenceLength ?? config.max_text_seq_length,
-            }),
-          );
+        const texts: tf.Tensor[] = [];
+        for (const [i, wanted] of textsOf(request).entries()) {
+          const { ids, states } = own(await parts.encode(wanted));
+          const name = i === 0 ? '' : 'negative_';
           watch(`${name}input_ids`, ids.flat());
           watch(`${name}prompt_embeds`, states);
-          return states;
-        };
-        const texts = [await encode(request.prompts, '')];
-        if (guide) {
-          const negative = request.prompts.map(() => request.negativePrompt ?? '');
-          texts.unshift(await encode(negative, 'negative_'));
+          texts.unshift(states);
         }
 
         const model = await parts.transformer();
@@ -117,9 +128,14 @@ export function cogVideoXPipeline(parts: HubParts): Pipeline {
         };
       }),
 
-    async decode(latents) {
+    async encodePrompts(request) {
+      sizeOf(request);
+      for (const texts of textsOf(request)) release(await parts.encode(texts));
+    },
+    embeddings: parts.embeddings,
+    async decode(latents, _, options) {
       const channelsFirst = tf.transpose(latents, [0, 2, 1, 3, 4]);
-      return decodeLatents(parts, channelsFirst).finally(() => channelsFirst.dispose());
+      return decodeLatents(parts, channelsFirst, options).finally(() => channelsFirst.dispose());
     },
     dispose: () => parts.dispose(),
   };

@@ -4,18 +4,23 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { UnsupportedError } from '../../errors';
+import { dense, imageSize } from '../../media/pixels';
+import { resized } from '../../media/resize';
 import type { Denoiser } from '../../models/denoiser';
 import { type FluxCondition, fluxConfig } from '../../models/flux';
 import { parseConfig } from '../../models/registry';
 import { klConfig } from '../../models/vae/kl';
+import { drawn } from '../../models/vae/run';
 import { range } from '../../nn/positions';
 import { release, tidy } from '../../nn/scope';
 import { dynamicShift, type FlowMatchEulerConfig, linspace } from '../../schedulers/flow-match-euler';
 import { denoiserBranch, single, unguided } from '../guidance';
-import type { Job, Pipeline } from '../pipeline';
+import { firstStep } from '../initial-picture';
+import type { Job, PictureSize, Pipeline, Request } from '../pipeline';
 import type { HubParts } from './parts';
 import { decodeLatents } from './pixels';
 import { checkRows, noiseSource, releasing, requestedSize } from './request';
+import type { TextRequest } from './text';
 
 /** A token stands for this many rows and columns of the latent. */
 const PATCH = 2;
@@ -68,6 +73,64 @@ export function fluxPipeline(parts: HubParts): Pipeline {
   const { sample_size: side } = parseConfig(klConfig, parts.config('vae'), 'vae/config.json');
   const usual = { width: side, height: side, frames: 1 };
 
+  /**
+   * The size that is asked for, else that of the picture to begin with, else the model's; refuses what cannot be drawn,
+   * before anything is loaded.
+   */
+  function sizeOf(request: Request): PictureSize {
+    checkRows(request);
+    if (request.negativePrompt) {
+      throw new UnsupportedError('FLUX is told its guidance and has no use for a negative prompt.', {
+        hint: 'Leave the negative prompt out.',
+      });
+    }
+    if (request.init) firstStep(request.steps, request.init.strength);
+    const multiple = PATCH * geometry.compression.space;
+    const whole = (length: number): number => Math.max(1, Math.floor(length / multiple)) * multiple;
+    const own = request.init && imageSize(request.init.image);
+    return requestedSize(
+      { ...request, size: { ...request.size, frames: 1 } },
+      own ? { width: whole(own.width), height: whole(own.height), frames: 1 } : usual,
+      multiple,
+    );
+  }
+
+  const forClip = ({ prompts }: Request): TextRequest => ({
+    encoder: 'text_encoder',
+    tokenizer: 'tokenizer',
+    texts: prompts,
+  });
+  const forT5 = ({ prompts, prompts2 = prompts, maxSequenceLength }: Request): TextRequest => ({
+    encoder: 'text_encoder_2',
+    tokenizer: 'tokenizer_2',
+    texts: prompts2,
+    length: maxSequenceLength ?? TEXT_TOKENS[config.guidance_embeds ? 'guided' : 'distilled'],
+  });
+
+  /**
+   * The latents that a run begins with: noise alone, or a picture's latents with as much noise as the first step
+   * expects. A seed's first numbers then draw from the autoencoder's posterior, and the next ones are the noise.
+   * @param shape of one row
+   */
+  async function startOf(request: Request, shape: number[], size: PictureSize, sigma: number): Promise<tf.Tensor> {
+    const draw = noiseSource(request.seeds, shape);
+    if (!request.init) return draw();
+    const picture = await resized(request.init.image, size.height, size.width);
+    const pixels = tf.tidy(() => {
+      const rows = tf.tensor4d(dense(picture), [1, size.height, size.width, 3]);
+      return tf.sub(tf.mul(tf.transpose(rows, [0, 3, 1, 2]), 2), 1);
+    });
+    const posterior = await parts.encodePixels(pixels).finally(() => pixels.dispose());
+    try {
+      return tidy(() => {
+        const clean = geometry.normalise(drawn(posterior, draw()));
+        return tf.add(tf.mul(draw(), sigma), tf.mul(clean, 1 - sigma));
+      });
+    } finally {
+      release(posterior);
+    }
+  }
+
   return {
     info: {
       ...parts.info,
@@ -78,31 +141,11 @@ export function fluxPipeline(parts: HubParts): Pipeline {
 
     prepare: request =>
       releasing(async (own): Promise<Job> => {
-        checkRows(request);
-        if (request.negativePrompt) {
-          throw new UnsupportedError('FLUX is told its guidance and has no use for a negative prompt.', {
-            hint: 'Leave the negative prompt out.',
-          });
-        }
-        const size = requestedSize(
-          { ...request, size: { ...request.size, frames: 1 } },
-          usual,
-          PATCH * geometry.compression.space,
-        );
+        const size = sizeOf(request);
         const [channels, , height, width] = geometry.latentShape(size);
         const [rows, columns] = [height / PATCH, width / PATCH];
 
-        const clip = own(
-          await parts.encode({ encoder: 'text_encoder', tokenizer: 'tokenizer', texts: request.prompts }),
-        );
-        const t5 = own(
-          await parts.encode({
-            encoder: 'text_encoder_2',
-            tokenizer: 'tokenizer_2',
-            texts: request.prompts2 ?? request.prompts,
-            length: request.maxSequenceLength ?? TEXT_TOKENS[config.guidance_embeds ? 'guided' : 'distilled'],
-          }),
-        );
+        const [clip, t5] = [own(await parts.encode(forClip(request))), own(await parts.encode(forT5(request)))];
         const condition: FluxCondition = {
           encoderHiddenStates: t5.states,
           pooledProjections: clip.pooled as tf.Tensor,
@@ -119,15 +162,21 @@ export function fluxPipeline(parts: HubParts): Pipeline {
           (t5.ids[0] ?? []).flatMap(() => [0, 0, 0]),
         );
 
+        const { steps, init } = request;
+        const schedule = scheduler.schedule(
+          {
+            steps,
+            sigmas: linspace(1, 1 / steps, steps),
+            mu: dynamicShift(scheduler.config as FlowMatchEulerConfig, rows * columns),
+          },
+          init ? firstStep(steps, init.strength) : 0,
+        );
+        const shape = [channels, height, width];
+        const start = own(await startOf(request, shape, size, schedule.sigmas[0] as number));
         const model = onLatents(await parts.transformer(), height, width);
-        const schedule = scheduler.schedule({
-          steps: request.steps,
-          sigmas: linspace(1, 1 / request.steps, request.steps),
-          mu: dynamicShift(scheduler.config as FlowMatchEulerConfig, rows * columns),
-        });
         const { latents, context } = tidy(() => ({
-          latents: noiseSource(request.seeds, [channels, height, width])(),
-          context: model.prepare(condition, [request.prompts.length, channels, height, width]),
+          latents: start.clone(),
+          context: model.prepare(condition, [request.prompts.length, ...shape]),
         }));
         return {
           branches: [denoiserBranch({ name: 'conditional', model, context, expand: single })],
@@ -135,13 +184,20 @@ export function fluxPipeline(parts: HubParts): Pipeline {
           latents,
           size,
           sigmas: schedule.sigmas,
+          ...(init && { base: schedule.base }),
           solver: schedule.solver,
           channelAxis: 1,
           release: () => release([context, latents]),
         };
       }),
 
-    decode: latents => decodeLatents(parts, latents),
+    async encodePrompts(request) {
+      sizeOf(request);
+      release(await parts.encode(forClip(request)));
+      release(await parts.encode(forT5(request)));
+    },
+    embeddings: parts.embeddings,
+    decode: (latents, _, options) => decodeLatents(parts, latents, options),
     dispose: () => parts.dispose(),
   };
 }

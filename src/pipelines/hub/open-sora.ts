@@ -10,10 +10,12 @@ import { release, tidy } from '../../nn/scope';
 import { rflowConfig } from '../../schedulers/rflow';
 import { cleanOpenSoraPrompt } from '../../text/cleaning';
 import { batchedGuidance, denoiserBranch, doubled, single, unguided } from '../guidance';
-import type { Job, Pipeline } from '../pipeline';
+import { refusePicture } from '../initial-picture';
+import type { Job, PictureSize, Pipeline, Request } from '../pipeline';
 import type { HubParts } from './parts';
 import { decodeLatents } from './pixels';
 import { checkRows, noiseSource, releasing, requestedSize, usualSize } from './request';
+import type { TextRequest } from './text';
 
 const FPS = 24;
 /** What the model is told of a picture, which has no frame rate. */
@@ -40,6 +42,22 @@ export function openSoraPipeline(parts: HubParts): Pipeline {
   const sampler = parseConfig(rflowConfig, scheduler.config, 'scheduler_config.json');
   const usual = usualSize(parts.info.parameters, PUBLISHED, TRIAL);
 
+  /** The size that is asked for; refuses what cannot be drawn, before anything is loaded. */
+  function sizeOf(request: Request): PictureSize {
+    checkRows(request);
+    refusePicture(request, parts.info.id);
+    // What does not fill a patch is padded, so any multiple of the autoencoder's will do.
+    return requestedSize(request, usual, geometry.compression.space);
+  }
+
+  const textOf = ({ prompts }: Request): TextRequest => ({
+    encoder: 'text_encoder',
+    tokenizer: 'tokenizer',
+    texts: prompts.map(prompt => cleanOpenSoraPrompt(prompt)),
+    length: config.model_max_length,
+    masked: true,
+  });
+
   return {
     info: {
       ...parts.info,
@@ -51,22 +69,12 @@ export function openSoraPipeline(parts: HubParts): Pipeline {
 
     prepare: request =>
       releasing(async (own): Promise<Job> => {
-        checkRows(request);
-        // What does not fill a patch is padded, so any multiple of the autoencoder's will do.
-        const size = requestedSize(request, usual, geometry.compression.space);
+        const size = sizeOf(request);
         const shape = geometry.latentShape(size);
         const rows = request.prompts.length;
         const guided = request.guidance !== 1;
 
-        const { ids, mask, states } = own(
-          await parts.encode({
-            encoder: 'text_encoder',
-            tokenizer: 'tokenizer',
-            texts: request.prompts.map(prompt => cleanOpenSoraPrompt(prompt)),
-            length: config.model_max_length,
-            masked: true,
-          }),
-        );
+        const { ids, mask, states } = own(await parts.encode(textOf(request)));
         watch('input_ids', ids.flat());
         watch('attention_mask', mask.flat());
         watch('prompt_embeds', states);
@@ -104,11 +112,16 @@ export function openSoraPipeline(parts: HubParts): Pipeline {
         };
       }),
 
-    decode(latents, size) {
+    async encodePrompts(request) {
+      sizeOf(request);
+      release(await parts.encode(textOf(request)));
+    },
+    embeddings: parts.embeddings,
+    decode(latents, size, options) {
       const latentFrames = latents.shape[2] as number;
       // One latent frame may be up to four frames of a clip; without a word on it, it is a picture.
       const frames = size?.frames ?? (latentFrames === 1 ? 1 : geometry.clipFrames(latentFrames));
-      return decodeLatents(parts, latents, frames);
+      return decodeLatents(parts, latents, options, frames);
     },
     dispose: () => parts.dispose(),
   };

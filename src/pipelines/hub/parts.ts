@@ -3,8 +3,8 @@ import type * as tf from '@tensorflow/tfjs-core';
 import type { Denoiser } from '../../models/denoiser';
 import { loadDenoiser } from '../../models/load-denoiser';
 import { modelClass, parseConfig } from '../../models/registry';
-import type { Autoencoder, CodeOptions } from '../../models/vae/autoencoder';
-import { autoencoderClass, encoderOnly } from '../../models/vae/registry';
+import type { Autoencoder, CodeOptions, Posterior } from '../../models/vae/autoencoder';
+import { autoencoderClass, decoderOnly, encoderOnly } from '../../models/vae/registry';
 import { loadStore } from '../../weights/load';
 import type { ModelComponent } from '../../weights/model-folder';
 import { componentOf, type OpenModel, openModel, readModelJson } from '../../weights/open-model';
@@ -12,14 +12,19 @@ import { parameterCount, type WeightStore } from '../../weights/parameters';
 import { residentStore } from '../../weights/store';
 import { combinedHash } from '../identity';
 import type { PipelineInfo } from '../pipeline';
+import { type Embeddings, encoderIdentity, requireOwn } from './embeddings';
 import { type HubScheduler, hubScheduler } from './schedule';
-import { type EncodedTexts, encodeTexts, remembering, type TextRequest } from './text';
+import { type EncodedTexts, encodeTexts, type TextRequest, textMemory } from './text';
 
 export interface HubOptions {
   /** Takes the place of the folder's `scheduler_config.json`. */
   readonly scheduler?: unknown;
   /** Leaves the transformer's blocks on disk and brings in one at a time, for models larger than memory. */
   readonly offload?: boolean;
+  /** Decodes pictures larger than a tile in tiles, as `enable_tiling` of diffusers does: less memory, faint seams. */
+  readonly tiling?: boolean;
+  /** What the text encoders made of the prompts, from a file: no text encoder is then loaded. */
+  readonly embeddings?: Embeddings;
   /** Sees what goes from part to part (`prompt_embeds`, `vae_input`, …), for comparison with a reference. */
   readonly watch?: (name: string, value: tf.Tensor | readonly number[]) => void;
   /** Sees what goes on inside the decoder. */
@@ -27,7 +32,7 @@ export interface HubOptions {
 }
 
 /** The parts of a published pipeline, each loaded when it is first needed. */
-export interface HubParts extends Required<Pick<HubOptions, 'watch'>>, Pick<HubOptions, 'watchDecoder'> {
+export interface HubParts extends Required<Pick<HubOptions, 'watch'>>, Pick<HubOptions, 'watchDecoder' | 'tiling'> {
   readonly info: Pick<PipelineInfo, 'id' | 'hash' | 'modelClass' | 'schedulerClass' | 'parameters' | 'prompts'>;
   /** The `config.json` of a part, for the schema of its class. */
   config(part: string): unknown;
@@ -36,10 +41,14 @@ export interface HubParts extends Required<Pick<HubOptions, 'watch'>>, Pick<HubO
   readonly geometry: Autoencoder;
   /** Runs a text encoder, which is gone from memory afterwards. The result is the caller's. */
   encode(request: TextRequest): Promise<EncodedTexts>;
+  /** All that `encode` has made so far. */
+  embeddings(): Promise<Pick<Embeddings, 'encoders' | 'entries'>>;
   /** Stays loaded until `dispose`. Encode the prompts first, so that encoder and transformer are not held at once. */
   transformer(): Promise<Denoiser>;
   /** Stays loaded until `dispose`; decodes only. */
   autoencoder(): Promise<Autoencoder>;
+  /** What the autoencoder's encoder, which is gone from memory afterwards, makes of pixels. The caller's. */
+  encodePixels(pixels: tf.Tensor): Promise<Posterior>;
   dispose(): void;
 }
 
@@ -59,6 +68,9 @@ export async function hubParts(model: OpenModel, options: HubOptions = {}): Prom
   const keep = (store: WeightStore): void => {
     stores.push(store);
   };
+  const { embeddings: given } = options;
+  if (given) await requireOwn(given, basename(model.path), name => model.components.get(name));
+  const memory = textMemory(request => opened(model.path, again => encodeTexts(again, request)), given);
   return {
     info: {
       id: basename(model.path),
@@ -71,9 +83,20 @@ export async function hubParts(model: OpenModel, options: HubOptions = {}): Prom
     config: part => configs.get(part),
     scheduler,
     geometry: sizesOf(vae),
-    encode: remembering(request => opened(model.path, again => encodeTexts(again, request))),
+    encode: memory.encode,
+    embeddings: () =>
+      opened(model.path, async again => {
+        const entries = memory.entries();
+        const encoders: Record<string, string> = {};
+        for (const { request } of entries) {
+          encoders[request.encoder] ??= await encoderIdentity(componentOf(again, request.encoder));
+        }
+        return { encoders, entries };
+      }),
     transformer: once(() => loadTransformer(model.path, options.offload ?? false, keep)),
     autoencoder: once(() => opened(model.path, again => loadDecoder(componentOf(again, 'vae'), keep))),
+    encodePixels: pixels => opened(model.path, again => encodeOnce(componentOf(again, 'vae'), pixels)),
+    ...(options.tiling && { tiling: true }),
     watch: options.watch ?? (() => {}),
     ...(options.watchDecoder && { watchDecoder: options.watchDecoder }),
     dispose() {
@@ -122,11 +145,24 @@ function sizesOf({ className, config, where }: ModelComponent): Autoencoder {
 }
 
 async function loadDecoder(component: ModelComponent, keep: (s: WeightStore) => void): Promise<Autoencoder> {
-  const { className, config, source, where } = component;
+  const { autoencoder, store } = await loadHalf(component, encoderOnly);
+  keep(store);
+  return autoencoder;
+}
+
+async function encodeOnce(component: ModelComponent, pixels: tf.Tensor): Promise<Posterior> {
+  const { autoencoder, store } = await loadHalf(component, decoderOnly);
+  return autoencoder.encode(pixels).finally(() => store.dispose());
+}
+
+/** An autoencoder without the parameters of one direction. */
+async function loadHalf(
+  { className, config, source, where }: ModelComponent,
+  without: RegExp,
+): Promise<{ autoencoder: Autoencoder; store: WeightStore }> {
   const known = autoencoderClass(className);
   const parsed = parseConfig(known.schema, config, join(where, 'config.json'));
-  const table = known.parameters(parsed).filter(({ name }) => !encoderOnly.test(name));
-  const store = await loadStore(source, table, { where, ignore: [encoderOnly] });
-  keep(store);
-  return known.create(parsed, store);
+  const table = known.parameters(parsed).filter(({ name }) => !without.test(name));
+  const store = await loadStore(source, table, { where, ignore: [without] });
+  return { autoencoder: known.create(parsed, store), store };
 }

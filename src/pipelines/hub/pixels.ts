@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { clip, image, type Media } from '../../media/pixels';
+import type { DecodeOptions } from '../pipeline';
 import type { HubParts } from './parts';
 
 /**
@@ -7,12 +8,23 @@ import type { HubParts } from './parts';
  * @param latents in the autoencoder's layout; they stay the caller's
  * @param frames of each clip, where the latent's do not say
  */
-export async function decodeLatents(parts: HubParts, latents: tf.Tensor, frames?: number): Promise<Media[]> {
+export async function decodeLatents(
+  parts: HubParts,
+  latents: tf.Tensor,
+  { onProgress, signal }: DecodeOptions = {},
+  frames?: number,
+): Promise<Media[]> {
   const autoencoder = await parts.autoencoder();
   const z = autoencoder.denormalise(latents);
   parts.watch('vae_input', z);
   const decoded = await autoencoder
-    .decode(z, { ...(frames !== undefined && { frames }), ...(parts.watchDecoder && { watch: parts.watchDecoder }) })
+    .decode(z, {
+      tiling: parts.tiling ?? false,
+      ...(frames !== undefined && { frames }),
+      ...(parts.watchDecoder && { watch: parts.watchDecoder }),
+      ...(onProgress && { onChunk: ({ done, total }) => onProgress(done, total) }),
+      ...(signal && { signal }),
+    })
     .finally(() => z.dispose());
   parts.watch('decoded', decoded);
   const pixels = tf.tidy(() => {

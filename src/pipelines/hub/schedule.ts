@@ -3,11 +3,14 @@ import { parseConfig } from '../../models/registry';
 import type { GridOptions } from '../../schedulers/grid';
 import { schedulerClass } from '../../schedulers/registry';
 import type { Solver } from '../../schedulers/solver';
+import type { Job } from '../pipeline';
 
 /** The times of one run, and solvers over them. */
 export interface Schedule {
   readonly timesteps: readonly number[];
   readonly sigmas: readonly number[];
+  /** The whole schedule, of which these are the last. */
+  readonly base: NonNullable<Job['base']>;
   /**
    * A fresh solver, over the schedule's own noise levels or over others.
    * @throws UnsupportedError for other levels where the sampler's times are discrete
@@ -19,7 +22,8 @@ export interface Schedule {
 export interface HubScheduler {
   readonly className: string;
   readonly config: Readonly<Record<string, unknown>>;
-  schedule(options: GridOptions): Schedule;
+  /** @param skipped steps at the beginning that are not taken, where a run begins with a picture */
+  schedule(options: GridOptions, skipped?: number): Schedule;
 }
 
 /** @throws CheckpointError for a sampler that ertacache does not know, ConfigError for one it cannot run */
@@ -33,12 +37,18 @@ export function hubScheduler(json: unknown, where: string): HubScheduler {
   return {
     className,
     config,
-    schedule(options) {
-      const grid = known.grid(config, options);
+    schedule(options, skipped = 0) {
+      const whole = known.grid(config, options);
+      const grid = {
+        ...whole,
+        timesteps: whole.timesteps.slice(skipped),
+        sigmas: whole.sigmas.slice(skipped),
+      };
       const same = (sigmas: readonly number[]): boolean =>
         sigmas.length === grid.sigmas.length && sigmas.every((s, i) => s === grid.sigmas[i]);
       return {
         ...grid,
+        base: { sigmas: whole.sigmas, skipped },
         // Times made from noise levels may differ from the schedule's own in the last bit.
         solver: (sigmas = grid.sigmas) => known.create(config, same(sigmas) ? grid : known.gridAt(config, sigmas)),
       };

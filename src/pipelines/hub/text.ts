@@ -1,10 +1,12 @@
-import * as tf from '@tensorflow/tfjs-core';
+import type * as tf from '@tensorflow/tfjs-core';
+import { UsageError } from '../../errors';
 import { loadTextEncoder } from '../../models/text/load';
 import { release } from '../../nn/scope';
 import { modelFiles } from '../../text/tokenizers/files';
 import { loadTokenizer } from '../../text/tokenizers/load';
 import { componentOf, type OpenModel } from '../../weights/open-model';
 import { streamedStore } from '../../weights/streamed-store';
+import { copyOf, type Embedding, type Embeddings, tensorOf } from './embeddings';
 
 /** Texts for one of a pipeline's text encoders. */
 export interface TextRequest {
@@ -50,36 +52,77 @@ export async function encodeTexts(model: OpenModel, request: TextRequest): Promi
   }
 }
 
-/** Sets of texts that are remembered: a command that draws many pictures of few prompts loads the encoder once. */
-const REMEMBERED = 16;
+/**
+ * Host memory for embeddings. A command that draws many pictures encodes every prompt before the transformer is
+ * loaded; a prompt of T5-XXL takes 8 MB.
+ */
+const REMEMBERED_BYTES = 4e9;
 
-interface Copy {
-  readonly values: Float32Array;
-  readonly shape: readonly number[];
+/** A text encoder's work, done once for each set of texts. */
+export interface TextMemory {
+  /** What was made of some texts, now or before; the caller's. */
+  encode(request: TextRequest): Promise<EncodedTexts>;
+  /** Everything that is remembered, in the order in which it was made. */
+  entries(): Embedding[];
 }
 
-type Remembered = Omit<EncodedTexts, 'states' | 'pooled'> & { readonly states: Copy; readonly pooled?: Copy };
+/**
+ * @param encode loads an encoder and runs it
+ * @param given embeddings that take its place: what they do not hold is refused
+ */
+export function textMemory(encode: (request: TextRequest) => Promise<EncodedTexts>, given?: Embeddings): TextMemory {
+  const known = new Map<string, Embedding>((given?.entries ?? []).map(entry => [keyOf(entry.request), entry]));
+  let bytes = 0;
 
-const copyOf = async (t: tf.Tensor): Promise<Copy> => ({ values: await t.data<'float32'>(), shape: t.shape });
-const tensorOf = ({ values, shape }: Copy): tf.Tensor => tf.tensor(values, [...shape]);
-
-/** `encode`, asked once for each set of texts; what it made is kept outside the backend. */
-export function remembering(
-  encode: (request: TextRequest) => Promise<EncodedTexts>,
-): (request: TextRequest) => Promise<EncodedTexts> {
-  const known = new Map<string, Remembered>();
-  return async request => {
-    const key = JSON.stringify(request);
-    let found = known.get(key);
-    if (!found) {
-      const fresh = await encode(request);
-      const { states, pooled, ...rest } = fresh;
-      found = { ...rest, states: await copyOf(states), ...(pooled && { pooled: await copyOf(pooled) }) };
-      release(fresh);
-      known.set(key, found);
-      if (known.size > REMEMBERED) known.delete(known.keys().next().value as string);
+  async function remember(request: TextRequest): Promise<Embedding> {
+    if (given) throw notHeld(given, request);
+    const fresh = await encode(request);
+    const { states, pooled, ...rest } = fresh;
+    const found = {
+      ...rest,
+      request,
+      states: await copyOf(states),
+      ...(pooled && { pooled: await copyOf(pooled) }),
+    };
+    release(fresh);
+    known.set(keyOf(request), found);
+    bytes += bytesOf(found);
+    for (const [key, oldest] of known) {
+      if (bytes <= REMEMBERED_BYTES || oldest === found) break;
+      known.delete(key);
+      bytes -= bytesOf(oldest);
     }
-    const { states, pooled, ...rest } = found;
-    return { ...rest, states: tensorOf(states), ...(pooled && { pooled: tensorOf(pooled) }) };
+    return found;
+  }
+
+  return {
+    async encode(request) {
+      const { states, pooled, ids, mask } = known.get(keyOf(request)) ?? (await remember(request));
+      return { ids, mask, states: tensorOf(states), ...(pooled && { pooled: tensorOf(pooled) }) };
+    },
+    entries: () => [...known.values()],
   };
+}
+
+const keyOf = ({ encoder, tokenizer, texts, length, masked = false }: TextRequest): string =>
+  JSON.stringify([encoder, tokenizer, texts, length, masked]);
+
+const bytesOf = ({ states, pooled }: Embedding): number =>
+  states.values.byteLength + (pooled ? pooled.values.byteLength : 0);
+
+function notHeld({ where, entries }: Embeddings, { encoder, texts, length }: TextRequest): UsageError {
+  const own = entries.filter(({ request }) => request.encoder === encoder);
+  const text = texts.map(t => `"${t}"`).join(', ');
+  const same = own.find(({ request }) => JSON.stringify(request.texts) === JSON.stringify(texts));
+  if (same) {
+    return new UsageError(
+      `${where} holds ${text} at ${same.request.length} tokens for ${encoder}, and ${length} are asked for.`,
+      { hint: `Pass --max-sequence-length ${same.request.length}, or encode the prompt again.` },
+    );
+  }
+  const held = [...new Set(own.flatMap(({ request }) => request.texts))].map(t => `"${t}"`);
+  const shown = held.length > 5 ? `${held.slice(0, 5).join(', ')} and ${held.length - 5} more` : held.join(', ');
+  return new UsageError(`${where} holds no embedding of ${text} by ${encoder}.`, {
+    hint: `It holds ${shown || 'none'}; leave --embeddings away and pass --save-embeddings to make others.`,
+  });
 }

@@ -8,7 +8,8 @@ import { wanConfig } from '../../models/wan';
 import { release, tidy } from '../../nn/scope';
 import { cleanWanPrompt } from '../../text/cleaning';
 import { denoiserBranch, separateGuidance, single, unguided } from '../guidance';
-import type { Job, Pipeline } from '../pipeline';
+import { refusePicture } from '../initial-picture';
+import type { Job, PictureSize, Pipeline, Request } from '../pipeline';
 import type { HubParts } from './parts';
 import { decodeLatents } from './pixels';
 import { checkRows, noiseSource, releasing, requestedSize, usualSize } from './request';
@@ -42,21 +43,35 @@ export function wanPipeline(parts: HubParts): Pipeline {
     return states;
   }
 
+  /** The size that is asked for; refuses what cannot be drawn, before anything is loaded. */
+  function sizeOf(request: Request): PictureSize {
+    checkRows(request);
+    refusePicture(request, parts.info.id);
+    const size = requestedSize(request, usual, geometry.compression.space * config.patch_size[1]);
+    geometry.latentShape(size);
+    return size;
+  }
+
+  const isGuided = (request: Request): boolean => request.guidance > 1;
+
+  /** The prompts and, where they guide, those steered away from. */
+  const textsOf = (request: Request): (readonly string[])[] => [
+    request.prompts,
+    ...(isGuided(request) ? [request.prompts.map(() => request.negativePrompt ?? '')] : []),
+  ];
+
   return {
     info: { ...parts.info, kind: 'clip', fps: FPS, defaults: { steps: 50, guidance: 5 } },
     unknownWords: () => [],
 
     prepare: request =>
       releasing(async (own): Promise<Job> => {
-        checkRows(request);
-        const size = requestedSize(request, usual, geometry.compression.space * config.patch_size[1]);
+        const size = sizeOf(request);
         const shape = geometry.latentShape(size);
-        const guided = request.guidance > 1;
-        const length = request.maxSequenceLength ?? TEXT_TOKENS;
-        const texts = [own(await encode(request.prompts, length, ''))];
-        if (guided) {
-          const negative = request.prompts.map(() => request.negativePrompt ?? '');
-          texts.push(own(await encode(negative, length, 'negative_')));
+        const guided = isGuided(request);
+        const texts: tf.Tensor[] = own([]);
+        for (const [i, prompts] of textsOf(request).entries()) {
+          texts.push(await encode(prompts, request.maxSequenceLength ?? TEXT_TOKENS, i === 0 ? '' : 'negative_'));
         }
 
         const model = await parts.transformer();
@@ -81,7 +96,13 @@ export function wanPipeline(parts: HubParts): Pipeline {
         };
       }),
 
-    decode: latents => decodeLatents(parts, latents),
+    async encodePrompts(request) {
+      sizeOf(request);
+      const length = request.maxSequenceLength ?? TEXT_TOKENS;
+      for (const texts of textsOf(request)) release(await encode(texts, length, ''));
+    },
+    embeddings: parts.embeddings,
+    decode: (latents, _, options) => decodeLatents(parts, latents, options),
     dispose: () => parts.dispose(),
   };
 }

@@ -2,7 +2,7 @@ import { mkdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { IoError } from '../../errors';
 import { isFile } from '../node-file';
-import { type FetchOptions, fetchFile } from './fetch-file';
+import { type FetchOptions, fetchFile, partialPath, sizeOf } from './fetch-file';
 import { neededFiles } from './needed';
 import { type HubFile, hubAddress, listRepository } from './repository';
 
@@ -36,7 +36,12 @@ export async function download(plan: DownloadPlan, folder: string, options: Fetc
 }
 
 async function checkSpace({ files }: DownloadPlan, folder: string): Promise<void> {
-  const missing = await Promise.all(files.map(async file => ((await isFile(join(folder, file.path))) ? 0 : file.size)));
+  const missing = await Promise.all(
+    files.map(async ({ path, size }) => {
+      const target = join(folder, path);
+      return (await isFile(target)) ? 0 : Math.max(0, size - (await sizeOf(partialPath(target))));
+    }),
+  );
   const needed = missing.reduce((a, b) => a + b, 0);
   const { bavail, bsize } = await statfs(folder);
   if (bavail * bsize >= needed) return;

@@ -120,7 +120,8 @@ async function fetchOnce(url: string, have: number, partial: string, options: Fe
   }
 }
 
-async function sizeOf(path: string): Promise<number> {
+/** Size of a file, 0 where there is none. */
+export async function sizeOf(path: string): Promise<number> {
   const info = await stat(path).catch(() => undefined);
   return info?.size ?? 0;
 }

@@ -1,5 +1,6 @@
 /*
- * The hub's list of a repository's files. Plain HTTP: the hub's own library keeps no half-finished file to go on from.
+ * The hub's list of a repository's files. Plain HTTP: `@huggingface/hub` 2 begins a cut file anew, compares no checksum
+ * and cannot be interrupted, and for the listing alone it would bring 12 MB of packages in place of twenty lines.
  */
 import { z } from 'zod';
 import { CheckpointError, IoError } from '../../errors';

@@ -1,0 +1,33 @@
+import type { ErtaSettings } from './ertacache';
+import { LSQ_DEPTH, type Rectification } from './rectify';
+
+/**
+ * The settings of a policy for a run that begins at step `from` of the run it was calibrated for, as image-to-image
+ * does: the noise levels are the same ones, the earlier steps are not taken.
+ *
+ * A reused step is worth what it was in calibration only if it is rebuilt from the same computed steps. So steps are
+ * computed until everything that the first reused one looks back on has been computed in this run; from there on the
+ * policy holds as it is.
+ */
+export function cutSettings(settings: ErtaSettings, from: number): ErtaSettings {
+  if (from === 0) return settings;
+  const depth = lookBack(settings);
+  let computed = 0;
+  const reused = settings.reused.slice(from).map(reuse => {
+    if (reuse && computed >= depth) return true;
+    computed++;
+    return false;
+  });
+  const { timestep, rectify } = settings;
+  return {
+    ...settings,
+    reused,
+    timestep: { ...timestep, phi: timestep.phi.slice(from) },
+    rectify: rectify.form === 'off' ? rectify : ({ ...rectify, steps: rectify.steps.slice(from) } as Rectification),
+  };
+}
+
+/** How many computed steps a reused one looks back on. */
+function lookBack({ taylor = 0, rectify }: ErtaSettings): number {
+  return Math.max(taylor > 0 ? 2 : 1, rectify.form === 'lsq' ? LSQ_DEPTH : 1);
+}

@@ -1,0 +1,85 @@
+import { cutSettings } from '../../cache/cut';
+import { ertacache } from '../../cache/ertacache';
+import { none } from '../../cache/none';
+import type { CachePolicy } from '../../cache/policy';
+import { defaultPolicy, policyByHash } from '../../calibration/find-policy';
+import { type Policy, policySettings, requireFits } from '../../calibration/policy-data';
+import { policyHash, readPolicy } from '../../calibration/policy-file';
+import { PolicyError } from '../../errors';
+import type { Job, PipelineInfo } from '../../pipelines/pipeline';
+import type { Receipt } from '../../pipelines/receipt';
+import { isFile } from '../../weights/node-file';
+
+/** A policy, and the file it came from. */
+export interface Chosen {
+  readonly policy: Policy;
+  readonly path?: string;
+}
+
+/** What is said of a policy in a receipt. */
+export function policyReceipt(chosen: Chosen | undefined): Receipt['policy'] {
+  if (!chosen) return null;
+  const { policy, path } = chosen;
+  return { name: policy.data.name, hash: policyHash(policy), ...(path && { path }) };
+}
+
+/**
+ * The policy that the command line asks for, checked against the run. Where a run begins with a picture, the policy is
+ * that of the whole schedule.
+ * @returns nothing where every step is to be computed
+ */
+export async function choosePolicy(
+  name: string,
+  info: PipelineInfo,
+  guidance: number,
+  job: Job,
+): Promise<Chosen | undefined> {
+  if (name === 'none') return undefined;
+  const sigmas = job.base?.sigmas ?? job.sigmas;
+  const use = { model: info, scheduler: info.schedulerClass, guidance, sigmas };
+  if (name === 'auto') {
+    const policy = await defaultPolicy(use);
+    if (policy) return { policy };
+    process.stderr.write(
+      `No shipped policy fits ${info.id} at ${sigmas.length - 1} steps and guidance ${guidance}: every step is computed. ` +
+        'Make one with `ertacache calibrate`.\n',
+    );
+    return undefined;
+  }
+  const policy = await readPolicy(name);
+  requireFits(policy.data, use);
+  return { policy, path: name };
+}
+
+/**
+ * Refuses a policy file for what is known before anything is loaded: its model, sampler, guidance and number of steps.
+ * Encoding a prompt only to refuse the policy afterwards would waste minutes.
+ */
+export async function checkPolicyFile(
+  name: string,
+  info: PipelineInfo,
+  { steps = info.defaults.steps, guidance = info.defaults.guidance }: { steps?: number; guidance?: number },
+): Promise<void> {
+  if (name === 'none' || name === 'auto') return;
+  const { data } = await readPolicy(name);
+  const sigmas = data.sigmas.length - 1 === steps ? data.sigmas : Array.from({ length: steps + 1 }, () => 0);
+  requireFits(data, { model: info, scheduler: info.schedulerClass, guidance, sigmas });
+}
+
+/** The very policy that made a picture: from its file if that is unchanged, else the shipped one of the same hash. */
+export async function policyOfReceipt({ name, hash, path }: NonNullable<Receipt['policy']>): Promise<Chosen> {
+  if (path && (await isFile(path))) {
+    const policy = await readPolicy(path);
+    if (policyHash(policy) === hash) return { policy, path };
+  }
+  const policy = await policyByHash(hash);
+  if (policy) return { policy };
+  throw new PolicyError(`The policy "${name}" (${hash}) that made the picture is not here any more.`, {
+    hint: path ? `Put ${path} back as it was.` : 'Use the version of ertacache that made the picture.',
+  });
+}
+
+/** The cache of a run. A policy of the whole schedule is cut where the run begins later. */
+export function cacheOf(chosen: Chosen | undefined, job: Job): CachePolicy {
+  return chosen ? ertacache(cutSettings(policySettings(chosen.policy), job.base?.skipped ?? 0)) : none();
+}

@@ -1,0 +1,64 @@
+import { frames, type Image, imageSize, joinFrames, type Media } from '../../media/pixels';
+import { renderSheet, type Sheet } from '../../media/sheet';
+import { psnr } from '../../metrics/psnr';
+
+/** A picture or clip, drawn with reuse and without. */
+export interface DrawnPair {
+  readonly prompt: string;
+  readonly seed: number;
+  readonly cached: Media;
+  readonly cachedSeconds: number;
+  readonly plain: Media;
+  readonly plainSeconds: number;
+}
+
+/** Pairs side by side in one row of the sheet. */
+const PER_ROW = 8;
+const CELL = { least: 128, most: 512 };
+
+/** A sheet with every cached picture above the uncached one; that of clips is a clip itself. */
+export async function pairSheet(
+  pairs: readonly DrawnPair[],
+  words: Pick<Sheet, 'title' | 'subtitle' | 'footer'>,
+): Promise<Media> {
+  const scores = pairs.map(({ cached, plain }) => likeness(cached, plain));
+  const sheets: Image[] = [];
+  const count = frames(pairs[0]!.cached).length;
+  for (let frame = 0; frame < count; frame++) {
+    const rows = range(0, pairs.length, PER_ROW).flatMap(from => {
+      const some = pairs.slice(from, from + PER_ROW);
+      return [
+        {
+          header: 'ertacache',
+          note: seconds(some.map(p => p.cachedSeconds)),
+          images: some.map(p => frames(p.cached)[frame]!),
+          captions: some.map((p, i) => `${p.prompt}, seed ${p.seed}: ${scores[from + i]!.toFixed(1)} dB`),
+        },
+        {
+          header: 'every step computed',
+          note: seconds(some.map(p => p.plainSeconds)),
+          images: some.map(p => frames(p.plain)[frame]!),
+        },
+      ];
+    });
+    sheets.push(await renderSheet({ ...words, rows, cell: cellOf(pairs[0]!.cached) }));
+  }
+  return count === 1 ? sheets[0]! : joinFrames(sheets);
+}
+
+/** Mean PSNR over the frames. */
+function likeness(a: Media, b: Media): number {
+  const [shown, other] = [frames(a), frames(b)];
+  return shown.reduce((sum, frame, i) => sum + psnr(frame, other[i]!), 0) / shown.length;
+}
+
+function cellOf(media: Media): number {
+  const { width, height } = imageSize(frames(media)[0]!);
+  return Math.min(CELL.most, Math.max(CELL.least, width, height));
+}
+
+const seconds = (values: readonly number[]): string => `${values.reduce((a, b) => a + b, 0).toFixed(1)} s`;
+
+function range(from: number, to: number, step: number): number[] {
+  return Array.from({ length: Math.ceil((to - from) / step) }, (_, i) => from + i * step);
+}

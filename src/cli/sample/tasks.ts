@@ -1,0 +1,76 @@
+import { join } from 'node:path';
+import { UsageError } from '../../errors';
+import type { Receipt } from '../../pipelines/receipt';
+
+/** One picture to make. */
+export interface Task {
+  readonly prompt: string;
+  readonly seed: number;
+  /** Prompt and seed as a file name without its extension, which depends on the model. */
+  readonly name: string;
+  readonly out?: string;
+}
+
+export interface TaskOptions {
+  readonly seed: number;
+  readonly numImages: number;
+  readonly out?: string;
+  readonly outDir?: string;
+}
+
+/** A picture for every prompt and seed. */
+export function tasksOf(prompts: readonly string[], { seed, numImages, out, outDir = '' }: TaskOptions): Task[] {
+  if (prompts.length === 0) {
+    throw new UsageError('There is no prompt.', { hint: 'Say what to draw: ertacache sample "red heart".' });
+  }
+  const names = uniqueNames(prompts.map(slug));
+  const tasks = prompts.flatMap((prompt, p) =>
+    Array.from({ length: numImages }, (_, i) => {
+      const name = join(outDir, `${names[p]}-${seed + i}`);
+      return { prompt, seed: seed + i, name };
+    }),
+  );
+  if (out && tasks.length > 1) {
+    throw new UsageError(`--out names one file and ${tasks.length} pictures were asked for.`, {
+      hint: 'Leave --out away: every picture is named after its prompt and seed; --out-dir names their folder.',
+    });
+  }
+  return tasks.map(task => ({ ...task, ...(out && { out }) }));
+}
+
+/** The picture that a receipt tells of, once more. */
+export function taskOf(
+  { prompt, seed }: Receipt,
+  prompts: readonly string[],
+  { from, out, outDir = '' }: { readonly from: string; readonly out?: string; readonly outDir?: string },
+): Task {
+  if (prompts.length > 0) {
+    throw new UsageError(`--from repeats the run of ${from}, which has its own prompt.`, {
+      hint: 'Leave the prompt away, or leave --from away.',
+    });
+  }
+  return { prompt, seed, name: join(outDir, slug(prompt)), out: out ?? again(from) };
+}
+
+/** `a.png` as `a-again.png`, the folder `a/` as `a-again/`. */
+function again(from: string): string {
+  const folder = /^(.*[^\\/])[\\/]+$/.exec(from)?.[1];
+  return folder === undefined ? from.replace(/(\.\w+)$/, '-again$1') : `${folder}-again/`;
+}
+
+/** A prompt as a file name. */
+function slug(prompt: string): string {
+  const words = prompt.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? ['picture'];
+  return words.join('-').slice(0, 60);
+}
+
+/** Names of which a later equal one is told apart by its number. */
+function uniqueNames(names: readonly string[]): string[] {
+  const taken = new Set<string>();
+  return names.map(name => {
+    let unique = name;
+    for (let n = 2; taken.has(unique); n++) unique = `${name}-${n}`;
+    taken.add(unique);
+    return unique;
+  });
+}

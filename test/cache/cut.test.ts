@@ -1,0 +1,41 @@
+import { cutSettings } from '../../src/cache/cut';
+import { type ErtaSettings, ertacache } from '../../src/cache/ertacache';
+import { reusedOf, scheduleOf } from '../../src/calibration/policy-data';
+
+const settings = (schedule: string, change: Partial<ErtaSettings> = {}): ErtaSettings => ({
+  reused: reusedOf(schedule),
+  site: 'velocity',
+  timestep: { form: 'off', phi: [] },
+  rectify: { form: 'off' },
+  ...change,
+});
+const lsq = (schedule: string): ErtaSettings['rectify'] => ({
+  form: 'lsq',
+  steps: [...schedule].map((c, i) => (c === '.' ? { one: i } : null)),
+});
+const cut = (given: ErtaSettings, from: number): string => scheduleOf(cutSettings(given, from).reused);
+
+test('a run that begins later takes the last steps of the schedule, its first one computed', () => {
+  expect(cut(settings('##..#..#.'), 0)).toBe('##..#..#.');
+  expect(cut(settings('##..#..#.'), 4)).toBe('#..#.');
+  expect(cut(settings('##..#..#.'), 3)).toBe('##..#.');
+  expect(cut(settings('##..#..#.'), 8)).toBe('#');
+});
+
+test('steps are computed until there is all that a reused one looks back on', () => {
+  const schedule = '####.#.#.#.';
+  expect(cut(settings(schedule, { rectify: lsq(schedule) }), 4)).toBe('####.#.');
+  expect(cut(settings('####.#.#.', { taylor: 0.5 }), 4)).toBe('##.#.');
+});
+
+test('coefficients stay with their steps', () => {
+  const schedule = '####..#.';
+  const rectify = lsq(schedule);
+  const shorter = cutSettings(
+    settings(schedule, { rectify, timestep: { form: 'cycle', phi: [...schedule].map((_, i) => i) } }),
+    2,
+  );
+  expect(shorter.rectify).toEqual({ form: 'lsq', steps: [null, null, { one: 4 }, { one: 5 }, null, { one: 7 }] });
+  expect(shorter.timestep.phi).toEqual([2, 3, 4, 5, 6, 7]);
+  expect(() => ertacache(shorter).begin({ steps: 6, sigmas: [] })).not.toThrow();
+});

@@ -1,0 +1,183 @@
+import { existsSync } from 'node:fs';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { dense, frames } from '../../src/media/pixels';
+import { readMedia } from '../../src/media/read';
+import { readReceipt } from '../../src/media/receipt';
+import { writeMedia } from '../../src/media/write';
+import type { Receipt } from '../../src/pipelines/receipt';
+import { loadCase } from '../../src/verify/load-case';
+import { maxAbsError } from '../../src/verify/verify';
+import { inspectMp4 } from '../media/mp4';
+import { scratchFolder, testImage } from '../media/pictures';
+import { command } from '../weights/command';
+
+const fixture = (name: string): string => resolve(__dirname, '../fixtures/pipelines', name);
+const tiny = (name: string): string => resolve(fixture(name), 'pipeline');
+const scratch = scratchFolder();
+const sample = (...args: string[]) => command('--backend', 'wasm', 'sample', ...args);
+const files = async (): Promise<string[]> => (await readdir(scratch.path())).sort();
+const pixelsOf = async (name: string) => [...dense((await readMedia(scratch.path(name))).pixels)];
+const SENTENCES = /^ertacache: [^\n]+[^.\n]\.\n( {2}[^\n]+\n)?$/m;
+
+/** Few small frames. */
+const small = ['--steps', '4', '--policy', 'none', '--width', '32', '--height', '32'];
+
+describe('the four published pipelines', () => {
+  test.each([
+    ['wan-tiny', 5, 16],
+    ['cogvideox-tiny', 9, 8],
+    ['opensora-tiny', 17, 24],
+  ])('%s: a playable MP4 of %i frames at %i a second', async (name, count, fps) => {
+    const out = scratch.path('a.mp4');
+    const done = await sample('a fox', '--model', tiny(name), ...small, '--frames', String(count), '--out', out);
+    expect(done).toMatchObject({ code: 0, stdout: expect.stringContaining('4 of 4 forwards') });
+    const track = inspectMp4(await readFile(out));
+    expect(track).toMatchObject({ codec: 'avc1', frames: count, width: 32, height: 32 });
+    expect(track.frames / track.seconds).toBeCloseTo(fps, 6);
+    expect(((await readReceipt(out)) as Receipt).size).toEqual({ width: 32, height: 32, frames: count });
+  });
+
+  test.each(['a.webp', 'a.gif', 'frames/'])('a clip as %s has all frames', async name => {
+    const frame = ['--frames', '5', '--out', scratch.path(name)];
+    expect(await sample('a fox', '--model', tiny('wan-tiny'), ...small, ...frame)).toMatchObject({ code: 0 });
+    expect(frames((await readMedia(scratch.path(name))).pixels)).toHaveLength(5);
+  });
+
+  // The seeds of the cases' runs, and the pixels that PyTorch gave.
+  test.each([
+    ['flux-tiny', 3, 'image', ['A bowl of fresh fruit', '--guidance', '7', '--max-sequence-length', '20']],
+    ['wan-tiny', 3, 'video', ['A red fox', '--guidance', '1', '--max-sequence-length', '16', '--frames', '5']],
+    ['opensora-tiny', 2, 'video', ['a bowl of fruit', '--guidance', '7', '--frames', '1']],
+  ])('%s: --policy none draws what the reference draws', async (name, number, output, args) => {
+    const { inputs, expected, call } = await loadCase(fixture(name));
+    const runs = (call as { runs: Record<string, unknown>[]; seed?: number }).runs;
+    const index = runs.findIndex(run => run.file === `run${number}.safetensors`);
+    const run = runs[index]!;
+    const { seed } = JSON.parse(await readFile(resolve(fixture(name), 'case.json'), 'utf8')) as { seed: number };
+    const sizes = ['--steps', run.num_inference_steps, '--width', run.width, '--height', run.height].map(String);
+    const own = ['--policy', 'none', '--seed', String(seed + 50 + number), '--out', scratch.path('frames/')];
+    expect(inputs.size).toBeGreaterThan(0);
+    expect(await sample(...args, '--model', tiny(name), ...sizes, ...own)).toMatchObject({ code: 0 });
+    const wanted = expected.get(`run${index}.${output}`)!;
+    // Written as bytes: half a level and the tolerance of the reference.
+    expect(maxAbsError(await pixelsOf('frames'), wanted.data)).toBeLessThan(0.5 / 255 + 1e-3);
+  });
+
+  test.each(['flux-tiny', 'wan-tiny', 'cogvideox-tiny', 'opensora-tiny'])(
+    '%s: a policy is calibrated and used, and a sheet shows both',
+    async name => {
+      await writeFile(scratch.path('prompts.txt'), 'a fox\na cat\n# not this\n\n');
+      const run = ['--model', tiny(name), '--steps', '4', '--guidance', '2'];
+      const policy = scratch.path('p.json');
+      const made = await command(
+        ...['--backend', 'wasm', 'calibrate', ...run, '--prompts', scratch.path('prompts.txt'), '--pairs', '1'],
+        ...['--held-out', '0', '--search', 'walk', '--batch', '1', '--out', policy],
+      );
+      expect(made.stderr + made.stdout).toContain(`wrote ${policy}`);
+      const form = name === 'flux-tiny' ? 'png' : 'webp';
+      const sheet = scratch.path(`sheet.${form}`);
+      const out = scratch.path(`a.${form}`);
+      const done = await sample('a dog', ...run, '--policy', policy, '--out', out, '--sheet', sheet);
+      expect(done.stderr).not.toContain('ertacache:');
+      expect(done).toMatchObject({ code: 0, stdout: expect.stringContaining('2 of 4 forwards') });
+      const [drawn, both] = [(await readMedia(out)).pixels, (await readMedia(sheet)).pixels];
+      expect(frames(both)).toHaveLength(frames(drawn).length);
+      expect(((await readReceipt(out)) as Receipt).policy?.path).toBe(policy);
+    },
+    60_000,
+  );
+});
+
+describe('prompts and pictures from files', () => {
+  test('--prompts-file and --num-images name their files in --out-dir', async () => {
+    await writeFile(scratch.path('p.txt'), 'red heart\n\n# a remark\nlion\n');
+    const list = ['--prompts-file', scratch.path('p.txt'), '--num-images', '2', '--out-dir', scratch.path('out')];
+    expect(await sample('key', ...list, '--steps', '1')).toMatchObject({ code: 0 });
+    const names = ['key-0', 'key-1', 'lion-0', 'lion-1', 'red-heart-0', 'red-heart-1'];
+    expect((await readdir(scratch.path('out'))).sort()).toEqual(names.map(name => `${name}.png`));
+  });
+
+  test('--embeddings draws their prompts again without a text encoder, and --from repeats that', async () => {
+    const kept = scratch.path('e.safetensors');
+    const run = [
+      '--model',
+      tiny('wan-tiny'),
+      ...small,
+      '--frames',
+      '1',
+      '--max-sequence-length',
+      '8',
+      '--guidance',
+      '2',
+    ];
+    const out = (name: string): string[] => ['--out', scratch.path(name)];
+    const first = await sample('a fox', '--negative', 'blur', ...run, '--save-embeddings', kept, ...out('a.webp'));
+    expect(first).toMatchObject({ code: 0, stderr: expect.stringContaining('wrote the embeddings to') });
+    expect(await sample(...run, '--embeddings', kept, ...out('b.webp'))).toMatchObject({ code: 0 });
+    expect(await pixelsOf('b.webp')).toEqual(await pixelsOf('a.webp'));
+    expect(await readReceipt(scratch.path('b.webp'))).toMatchObject({ prompt: 'a fox', negativePrompt: 'blur' });
+    expect(await sample('--from', scratch.path('b.webp'))).toMatchObject({ code: 0 });
+    expect(await pixelsOf('b-again.webp')).toEqual(await pixelsOf('b.webp'));
+
+    const other = await sample('a cat', ...run, '--embeddings', kept, ...out('c.webp'));
+    expect([other.code, existsSync(scratch.path('c.webp'))]).toEqual([2, false]);
+    expect(other.stderr).toContain('holds no embedding of "a cat"');
+  });
+
+  test('--init begins with a picture, and --from repeats that while it is unchanged', async () => {
+    await sample('red heart', '--steps', '4', '--policy', 'none', '--out', scratch.path('a.png'), '--scale', '2');
+    const run = ['--init', scratch.path('a.png'), '--strength', '0.5', '--steps', '4', '--seed', '3'];
+    const done = await sample('blue heart', ...run, '--policy', 'none', '--out', scratch.path('b.png'));
+    expect(done).toMatchObject({ code: 0, stdout: expect.stringContaining('  ##  2 of 2 forwards') });
+    expect(await sample('--from', scratch.path('b.png'))).toMatchObject({ code: 0 });
+    expect(await pixelsOf('b-again.png')).toEqual(await pixelsOf('b.png'));
+    await writeMedia(scratch.path('a.png'), testImage(8, 8));
+    expect(await sample('--from', scratch.path('b.png'))).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('is not the file that the picture was made with any more'),
+    });
+  });
+
+  test('a picture of other proportions is stretched, and it is said', async () => {
+    await writeMedia(scratch.path('wide.png'), testImage(8, 16));
+    const run = ['--init', scratch.path('wide.png'), '--steps', '4', '--out', scratch.path('a.png')];
+    const { code, stderr } = await sample('key', ...run);
+    expect(code).toBe(0);
+    expect(stderr).toContain('The picture of 16 × 8 is stretched to 32 × 32.');
+  });
+});
+
+describe('what cannot be right is said in a sentence, and nothing is written', () => {
+  const picture = () => scratch.path('a.png');
+  beforeEach(async () => {
+    await writeMedia(picture(), testImage(8, 8));
+    await writeFile(scratch.path('empty.txt'), '\n# nothing\n');
+  });
+
+  test.each<[string, () => string[], string]>([
+    ['a picture that is not there', () => ['--init', scratch.path('none.png')], 'none.png does not exist'],
+    ['a picture that is none', () => ['--init', scratch.path('empty.txt')], 'empty.txt'],
+    ['a strength without a picture', () => ['--strength', '0.5'], '--strength says how much of a picture'],
+    ['a strength of nothing', () => ['--init', picture(), '--strength', '0'], 'A strength of 0 leaves none of'],
+    ['a strength over 1', () => ['--init', picture(), '--strength', '1.5'], "option '--strength"],
+    ['a picture for clips', () => ['--init', picture(), '--model', 'fluent-emoji-video'], 'draws clips, and cannot'],
+    ['a file of no prompts', () => ['--prompts-file', scratch.path('empty.txt')], 'empty.txt holds no prompts.'],
+    ['a file that is not there', () => ['--prompts-file', scratch.path('none.txt')], 'none.txt does not exist.'],
+    ['a sheet of nothing cached', () => ['--policy', 'none', '--sheet', scratch.path('s.png')], '--policy none caches'],
+    ['a sheet without a policy', () => ['--steps', '2', '--sheet', scratch.path('s.png')], 'no policy is in use'],
+    ['a sheet of no known form', () => ['--sheet', scratch.path('s.jpg')], 's.jpg ends with .jpg'],
+    ['two places to write', () => ['--out', 'b.png', '--out-dir', 'c'], '--out and --out-dir both'],
+    ['embeddings of words', () => ['--save-embeddings', scratch.path('e.st')], 'has no text encoder whose work'],
+    ['embeddings that are none', () => ['--embeddings', picture()], 'a.png'],
+    ['a foreign negative', () => ['--model', tiny('flux-tiny'), '--negative', 'b'], 'no use for a negative prompt'],
+    ['a side of 33', () => ['--model', tiny('wan-tiny'), '--width', '33'], 'is no multiple of'],
+  ])('%s', async (_, args, message) => {
+    const { code, stdout, stderr } = await sample('lion', ...args());
+    expect([code === 0, stdout]).toEqual([false, '']);
+    expect(stderr).toContain(message);
+    if (!message.startsWith("option '")) expect(stderr).toMatch(SENTENCES);
+    expect(stderr).not.toContain('    at ');
+    expect(await files()).toEqual(['a.png', 'empty.txt']);
+  });
+});
