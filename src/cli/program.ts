@@ -10,6 +10,7 @@ import { demoCommand } from './commands/demo';
 import { doctorCommand } from './commands/doctor';
 import { downloadCommand } from './commands/download';
 import { engineCommand } from './commands/engine';
+import { exportCommand } from './commands/export';
 import { infoCommand } from './commands/info';
 import { inspectCommand } from './commands/inspect';
 import { metricsCommand } from './commands/metrics';
@@ -39,6 +40,7 @@ export function program(): Command {
     .addCommand(doctorCommand())
     .addCommand(downloadCommand())
     .addCommand(engineCommand())
+    .addCommand(exportCommand())
     .addCommand(infoCommand())
     .addCommand(inspectCommand())
     .addCommand(metricsCommand())

@@ -83,6 +83,8 @@ export interface CogVideoXCondition {
   readonly encoderHiddenStates: tf.Tensor;
   /** Rotary tables of the video tokens `[N, d]`; made from the latent's shape unless given. */
   readonly rope?: Rope;
+  /** What 2B models add to the video tokens, `[1, N, D]`; made from the latent's shape unless given. */
+  readonly positions?: tf.Tensor;
 }
 
 export interface CogVideoXContext {
@@ -292,7 +294,9 @@ export function createCogVideoX(
       }
       return tidy(() => {
         const text = linear(p.at('patch_embed.text_proj'), cond.encoderHiddenStates);
-        if (!config.use_rotary_positional_embeddings) return { text, positions: addedPositions(config, latent) };
+        if (!config.use_rotary_positional_embeddings) {
+          return { text, positions: cond.positions?.clone() ?? addedPositions(config, latent) };
+        }
         // Text is left as it is by an angle of zero, so that one table serves the joint sequence.
         const { cos, sin } = cond.rope ?? videoRope(config, latent);
         const still: [number, number] = [textTokens, config.attention_head_dim];

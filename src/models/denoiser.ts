@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Params, WeightStore } from '../weights/parameters';
+import type { PerRow } from './timesteps';
 
 /**
  * Lets a caller see, or replace, a named sub-result of a model. `compute` must be called at most once.
@@ -50,9 +51,10 @@ export interface Denoiser<Cond = unknown, Context = unknown, Shared = unknown> {
   /**
    * Cheap: latent to tokens, time to modulation.
    * @param x latent in the model's own layout
-   * @param timestep in the scheduler's units (`Solver.timesteps`), one number or one per row of the batch
+   * @param timestep in the scheduler's units (`Solver.timesteps`), one number or one per row of the batch; a tensor
+   * `[B]` where the numbers are not known yet
    */
-  embed(x: Tensor, timestep: number | readonly number[], context: Context, tap?: Tap): Stream<Shared>;
+  embed(x: Tensor, timestep: PerRow, context: Context, tap?: Tap): Stream<Shared>;
   /** Cheap: tokens back to a prediction of the latent's shape. */
   head(stream: Stream<Shared>, tap?: Tap): Tensor;
   /** The modulated input of the first block, which TeaCache compares from step to step. */

@@ -57,11 +57,13 @@ export interface FluxCondition {
   /** Pooled CLIP vector `[B, pooled_projection_dim]`. */
   readonly pooledProjections: tf.Tensor;
   /** Distilled guidance, one per row; for models with `guidance_embeds` only. */
-  readonly guidance?: readonly number[];
-  /** Position of every image token, `[0, row, column]`. */
+  readonly guidance?: readonly number[] | tf.Tensor;
+  /** Position of every image token, `[0, row, column]`; not looked at where `rope` is given. */
   readonly imgIds: readonly (readonly number[])[];
   /** Position of every text token, zeros; that is also the default. */
   readonly txtIds?: readonly (readonly number[])[];
+  /** Rotary tables of text and image tokens `[T + N, d]`; made from the positions unless given. */
+  readonly rope?: Rope;
 }
 
 export interface FluxContext extends Rope {
@@ -230,7 +232,7 @@ export function createFlux(config: FluxConfig, weights: WeightStore): Denoiser<F
       return tidy(() => {
         const textTokens = cond.encoderHiddenStates.shape[1] as number;
         const txtIds = cond.txtIds ?? Array.from({ length: textTokens }, () => [0, 0, 0]);
-        const { cos, sin } = ropeTables([...txtIds, ...cond.imgIds], config.axes_dims_rope);
+        const { cos, sin } = cond.rope ?? ropeTables([...txtIds, ...cond.imgIds], config.axes_dims_rope);
         const context = tap('context_embed', () => linear(p.at('context_embedder'), cond.encoderHiddenStates));
         const text = siluMlp(embedder.at('text_embedder'), cond.pooledProjections);
         const guidance = perRow(cond.guidance ?? 1, shape[0] as number, 1000);
@@ -248,7 +250,10 @@ export function createFlux(config: FluxConfig, weights: WeightStore): Denoiser<F
     embed(x, timestep, context, tap: Tap = untapped): Stream<FluxShared> {
       return tidy(() => {
         // The pipeline hands the model t / 1000 in float32 and the model multiplies it back: the roundings are kept.
-        const unit = (typeof timestep === 'number' ? [timestep] : timestep).map(t => Math.fround(t / 1000));
+        const unit =
+          timestep instanceof tf.Tensor
+            ? tf.div(timestep, 1000)
+            : (typeof timestep === 'number' ? [timestep] : timestep).map(t => Math.fround(t / 1000));
         const time = tap('time_proj', () => sinusoidal(perRow(unit, x.shape[0] as number, 1000), TIME_WIDTH));
         const temb = tap('temb', () => tf.add(siluMlp(embedder.at('timestep_embedder'), time), context.conditioning));
         const hidden = tap('x_embed', () => linear(p.at('x_embedder'), x));

@@ -4,6 +4,7 @@ import type { VideoShape } from '../nn/patchify';
 import { gridPositions, range, sincosTable } from '../nn/positions';
 import type { Rope } from '../nn/rope';
 import type { OpenSoraConfig } from './open-sora';
+import type { PerRow } from './timesteps';
 
 /** A latent, and how it is cut. */
 export interface Geometry {
@@ -72,8 +73,21 @@ export function frameRope(frequencies: tf.Tensor, frames: number): Rope {
   return { cos: tf.cos(twice), sin: tf.sin(twice) };
 }
 
+/** Added to the scores of a text token that is not attended to: its share of the softmax is then exactly none. */
+const UNSEEN = -1e9;
+
+/** A text mask of ones and zeros `[B, L]` or `[1, L]` as what is added to attention scores, `[B, 1, 1, L]`. */
+export function maskBias(mask: tf.Tensor): tf.Tensor {
+  return tf.mul(tf.sub(1, tf.expandDims(tf.expandDims(mask, 1), 1)), UNSEEN);
+}
+
 /** The frame mask as factors `[B, T, 1]`: 1 for noisy frames, 0 for clean ones. */
-export function noisyFrames(mask: readonly (readonly number[])[], batch: number, frames: number): tf.Tensor {
+export function noisyFrames(
+  mask: readonly (readonly number[])[] | tf.Tensor,
+  batch: number,
+  frames: number,
+): tf.Tensor {
+  if (mask instanceof tf.Tensor) return tf.expandDims(mask, -1);
   if (mask.length !== batch || mask.some(row => row.length !== frames)) {
     throw new ShapeError(`The frame mask does not fit a latent of ${batch} rows and ${frames} frames.`, {
       hint: 'Give one row a latent, and one number a latent frame.',
@@ -85,8 +99,9 @@ export function noisyFrames(mask: readonly (readonly number[])[], batch: number,
   );
 }
 
-/** One value for every row of a batch; a shorter list is repeated. */
-export function cycled(value: number | readonly number[], batch: number): number[] {
+/** One value for every row of a batch `[B]`; a shorter list is repeated, a tensor is taken as it is. */
+export function cycled(value: PerRow, batch: number): tf.Tensor {
+  if (value instanceof tf.Tensor) return value;
   const values = typeof value === 'number' ? [value] : value;
-  return range(batch).map(i => values[i % values.length] as number);
+  return tf.tensor1d(range(batch).map(i => values[i % values.length] as number));
 }

@@ -29,8 +29,17 @@ import {
   type WeightStore,
 } from '../weights/parameters';
 import { type Block, type Denoiser, type Stream, type Tap, type Tokens, untapped } from './denoiser';
-import { cycled, frameRope, type Geometry, geometryOf, noisyFrames, packing, positionTable } from './open-sora-layout';
-import { perRow } from './timesteps';
+import {
+  cycled,
+  frameRope,
+  type Geometry,
+  geometryOf,
+  maskBias,
+  noisyFrames,
+  packing,
+  positionTable,
+} from './open-sora-layout';
+import { type PerRow, perRow } from './timesteps';
 
 const EPS = 1e-6;
 const TIME_WIDTH = 256;
@@ -66,23 +75,41 @@ export interface OpenSoraCondition {
   readonly captions: tf.Tensor;
   /**
    * 1 for every text token that is attended to; all are unless given. Fewer rows than captions are repeated, so the
-   * unconditional half of a batch attends to as many tokens as the conditional half.
+   * unconditional half of a batch attends to as many tokens as the conditional half. A tensor `[B, L]` or `[1, L]`,
+   * whose numbers are not known yet, hides tokens from attention in place of leaving them out; the result is the same.
    */
-  readonly mask?: readonly (readonly number[])[];
+  readonly mask?: readonly (readonly number[])[] | tf.Tensor;
   /** Frames a second, 120 for images; one number, or a list that is repeated over the batch. */
-  readonly fps: number | readonly number[];
+  readonly fps: PerRow;
   /** Size of the picture in pixels. */
   readonly height: number;
   readonly width: number;
   /** For every row and latent frame, 1 = noisy, 0 = clean (it is told time 0); all are noisy unless given. */
-  readonly frameMask?: readonly (readonly number[])[];
+  readonly frameMask?: readonly (readonly number[])[] | tf.Tensor;
+  /** Added to the tokens of every frame `[1, S, D]`; made from the sizes unless given. */
+  readonly positions?: tf.Tensor;
+  /** Rotary tables over frames `[T, d]`; made from the number of frames unless given. */
+  readonly rope?: Rope;
 }
 
+/** Projected text: all rows one after the other without padding, or every row whole beside what hides its padding. */
+type Text =
+  | {
+      /** `[1, ΣL, D]` */
+      readonly states: tf.Tensor;
+      /** How many tokens each row has. */
+      readonly lengths: readonly number[];
+    }
+  | {
+      /** `[B, L, D]` */
+      readonly states: tf.Tensor;
+      /** Added to the scores, `[B, 1, 1, L]`. */
+      readonly bias: tf.Tensor;
+    };
+
 export interface OpenSoraContext extends Rope {
-  /** Projected text of all rows one after the other, without padding, `[1, ΣL, D]`. */
-  readonly text: tf.Tensor;
-  /** How many text tokens each row has. */
-  readonly lengths: readonly number[];
+  /** Projected text. */
+  readonly text: Text;
   /** Added to the tokens of every frame, `[1, S, D]`. */
   readonly positions: tf.Tensor;
   /** Embedded frame rate `[B, D]`. */
@@ -93,8 +120,7 @@ export interface OpenSoraContext extends Rope {
 }
 
 export interface OpenSoraShared extends Rope {
-  readonly text: tf.Tensor;
-  readonly lengths: readonly number[];
+  readonly text: Text;
   /** Time and frame rate `[B, D]`, which the head reads; of the noisy frames where some are clean. */
   readonly time: tf.Tensor;
   readonly noisy?: tf.Tensor;
@@ -194,18 +220,13 @@ function selfAttention(p: Params, x: tf.Tensor, c: OpenSoraConfig, rope?: Rope):
 }
 
 /** Attention of every row's video tokens to that row's text tokens, of which there may be a different number. */
-function crossAttention(
-  p: Params,
-  x: tf.Tensor,
-  text: tf.Tensor,
-  lengths: readonly number[],
-  heads: number,
-): tf.Tensor {
+function crossAttention(p: Params, x: tf.Tensor, text: Text, heads: number): tf.Tensor {
   const split = (t: tf.Tensor): tf.Tensor => tf.reshape(t, [t.shape[0] as number, t.shape[1] as number, heads, -1]);
   const q = split(linear(p.at('q_linear'), x));
-  const [k, v] = tf.split(linear(p.at('kv_linear'), text), 2, -1).map(split) as [tf.Tensor, tf.Tensor];
+  const [k, v] = tf.split(linear(p.at('kv_linear'), text.states), 2, -1).map(split) as [tf.Tensor, tf.Tensor];
+  if ('bias' in text) return linear(p.at('proj'), attention(q, k, v, { bias: text.bias }));
   let start = 0;
-  const rows = lengths.map((length, row) => {
+  const rows = text.lengths.map((length, row) => {
     const own = (t: tf.Tensor): tf.Tensor => tf.slice(t, [0, start, 0, 0], [1, length, -1, -1]);
     const attended = tidy(() => attention(tf.slice(q, row, 1), own(k), own(v)));
     start += length;
@@ -245,9 +266,7 @@ function block(kind: 'spatial' | 'temporal', index: number, c: OpenSoraConfig): 
       const seen = tf.add(hidden, gated(attended, gate));
 
       const crossed = tidy(() =>
-        tap(`${name}.cross_attention`, () =>
-          crossAttention(p.at('cross_attn'), seen, shared.text, shared.lengths, c.num_heads),
-        ),
+        tap(`${name}.cross_attention`, () => crossAttention(p.at('cross_attn'), seen, shared.text, c.num_heads)),
       );
       tap(`${name}.cross_attn`, () => crossed);
       const read = tf.add(seen, crossed);
@@ -286,22 +305,27 @@ export function createOpenSora(
       if (captions !== batch) {
         throw new ShapeError(`A latent of ${batch} rows was given ${captions} captions.`);
       }
-      const packed = packing(cond.mask, batch, tokens);
+      const packed = cond.mask instanceof tf.Tensor ? undefined : packing(cond.mask, batch, tokens);
       return tidy(() => {
         const y = p.at('y_embedder.y_proj');
         const projected = tap('y_proj', () =>
           tf.expandDims(linear(y.at('fc2'), geluTanh(linear(y.at('fc1'), cond.captions))), 1),
         );
         const flat = tf.reshape(projected, [batch * tokens, config.hidden_size]);
-        const text = tap('y_packed', () => tf.expandDims(tf.gather(flat, tf.tensor1d(packed.rows, 'int32')), 0));
-        const fps = tap('fps_embed', () => timeMlp('fps_embedder', tf.tensor1d(cycled(cond.fps, batch))));
-        const positions = tap('pos_embed', () => positionTable(config, rows, columns, cond.height, cond.width));
+        const pack = (ids: number[]): tf.Tensor => tf.expandDims(tf.gather(flat, tf.tensor1d(ids, 'int32')), 0);
+        const text: Text = packed
+          ? { states: tap('y_packed', () => pack(packed.rows)), lengths: packed.lengths }
+          : { states: tf.squeeze(projected, [1]), bias: maskBias(cond.mask as tf.Tensor) };
+        const fps = tap('fps_embed', () => timeMlp('fps_embedder', cycled(cond.fps, batch)));
+        const positions = tap(
+          'pos_embed',
+          () => cond.positions?.clone() ?? positionTable(config, rows, columns, cond.height, cond.width),
+        );
         return {
           text,
-          lengths: packed.lengths,
           positions,
           fps,
-          ...frameRope(p.tensor('rope.freqs'), frames),
+          ...(cond.rope ? share(cond.rope) : frameRope(p.tensor('rope.freqs'), frames)),
           ...(cond.frameMask && {
             noisy: noisyFrames(cond.frameMask, batch, frames),
             clean: tf.add(timeMlp('t_embedder', perRow(0, batch)), fps),
@@ -323,13 +347,13 @@ export function createOpenSora(
         );
         const byFrame = tf.reshape(patches, [batch * frames, rows * columns, config.hidden_size]);
         const hidden = tap('x_embed', () => tf.reshape(tf.add(byFrame, context.positions), patches.shape));
-        const { text, lengths, cos, sin, noisy, clean } = context;
+        const { text, cos, sin, noisy, clean } = context;
         const current = tf.expandDims(modulation, 1);
         return {
           tokens: { hidden },
           shared: {
-            ...share({ text, cos, sin, noisy, clean }),
-            lengths,
+            ...share({ cos, sin, noisy, clean }),
+            text: share(text),
             time,
             modulation: noisy && clean ? chosen(noisy, current, tf.expandDims(project(clean), 1)) : current,
             geometry,

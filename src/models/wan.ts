@@ -57,6 +57,8 @@ export type WanConfig = z.infer<typeof wanConfig>;
 export interface WanCondition {
   /** UMT5 states `[B, T, text_dim]`; rows of padding are zeros and are attended to like any other. */
   readonly encoderHiddenStates: tf.Tensor;
+  /** Rotary tables of the video tokens `[N, d]`; made from the latent's shape unless given. */
+  readonly rope?: Rope;
 }
 
 export interface WanContext extends Rope {
@@ -185,6 +187,14 @@ function videoShape(shape: readonly number[], c: WanConfig): VideoShape {
   return shape as unknown as VideoShape;
 }
 
+/** How many of a head's channels turn with the frame, the row and the column. */
+export function wanRopeDims({ attention_head_dim: width }: WanConfig): [number, number, number] {
+  const spatial = 2 * Math.floor(width / 6);
+  return [width - 2 * spatial, spatial, spatial];
+}
+
+type Axes = [number[], number[], number[]];
+
 /** The Wan transformer as `prepare`, `embed`, `blocks`, `head`. */
 export function createWan(config: WanConfig, weights: WeightStore): Denoiser<WanCondition, WanContext, WanShared> {
   const p = weights.resident;
@@ -199,11 +209,10 @@ export function createWan(config: WanConfig, weights: WeightStore): Denoiser<Wan
     prepare(cond: WanCondition, shape: readonly number[], tap: Tap = untapped): WanContext {
       const [, , frames, height, width] = videoShape(shape, config);
       return tidy(() => {
-        const spatial = 2 * Math.floor(config.attention_head_dim / 6);
-        const dims = [config.attention_head_dim - 2 * spatial, spatial, spatial];
-        const positions = gridPositions(range(frames / pt), range(height / ph), range(width / pw));
-        const { cos, sin } = ropeTables(positions, dims);
-        const table = (t: tf.Tensor): tf.Tensor => tf.reshape(t, [1, positions.length, 1, config.attention_head_dim]);
+        const grid = [frames / pt, height / ph, width / pw] as const;
+        const { cos, sin } = cond.rope ?? ropeTables(gridPositions(...(grid.map(range) as Axes)), wanRopeDims(config));
+        const tokens = grid[0] * grid[1] * grid[2];
+        const table = (t: tf.Tensor): tf.Tensor => tf.reshape(t, [1, tokens, 1, config.attention_head_dim]);
         const project = embedder.at('text_embedder');
         return {
           text: tap('text_embed', () =>

@@ -127,14 +127,24 @@ function recording(produce: Produce): Tap {
   return Object.assign(record, { aside: record });
 }
 
+/** What the model of a case is conditioned on, until `release`. */
+export function conditionOf(golden: GoldenCase): { condition: object; release(): void } {
+  const made: tf.Tensor[] = [];
+  const condition = wordingOf(golden).condition(inputsOf(golden, made));
+  return { condition, release: () => tf.dispose(made) };
+}
+
+function wordingOf(golden: GoldenCase): Wording {
+  const wording = wordings[golden.className];
+  if (wording) return wording;
+  throw new CheckpointError('config_class', `Cases of the class "${golden.className}" cannot be run.`, {
+    hint: `Known classes: ${Object.keys(wordings).join(', ')}.`,
+  });
+}
+
 /** The forward pass of a transformer on a case's inputs, with everything named along the way handed over. */
 export async function produceForward(golden: GoldenCase, model: Denoiser, produce: Produce): Promise<void> {
-  const wording = wordings[golden.className];
-  if (!wording) {
-    throw new CheckpointError('config_class', `Cases of the class "${golden.className}" cannot be run.`, {
-      hint: `Known classes: ${Object.keys(wordings).join(', ')}.`,
-    });
-  }
+  const wording = wordingOf(golden);
   const made: tf.Tensor[] = [];
   const tap = recording(produce);
   let context: unknown;

@@ -39,6 +39,7 @@ export async function openArtefact(folder: string): Promise<Artefact> {
     tensors.get(component!)!.set(rest.join('/'), {
       dtype: storedType(spec),
       shape: spec.shape,
+      isLaidOut: manifest.components[component!]!.layout === 'layers',
       file: all,
       begin,
       fileName: shards[shard]?.name,

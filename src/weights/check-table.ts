@@ -1,5 +1,6 @@
 import { CheckpointError } from '../errors';
 import { showShape } from './dtype';
+import { asStored } from './layout';
 import type { ParameterTable } from './parameters';
 import type { TensorEntry } from './source';
 
@@ -7,7 +8,7 @@ import type { TensorEntry } from './source';
 export interface Listing {
   readonly names: readonly string[];
   has(name: string): boolean;
-  entry(name: string): Pick<TensorEntry, 'shape'>;
+  entry(name: string): Pick<TensorEntry, 'shape' | 'isLaidOut'>;
 }
 
 export interface TableCheck {
@@ -36,8 +37,10 @@ export function checkTable(listing: Listing, table: ParameterTable, { where, ign
       hint: 'The weights are not those of this config.json, or hold more than the model (an adapter, an optimizer).',
     });
   }
-  for (const { name, shape } of table) {
-    const found = listing.entry(name).shape;
+  for (const parameter of table) {
+    const entry = listing.entry(parameter.name);
+    const { name, shape } = asStored(parameter, entry);
+    const found = entry.shape;
     if (found.length === shape.length && found.every((size, i) => size === shape[i])) continue;
     const message = `${name} in ${where} has the shape ${showShape(found)}, but the model takes ${showShape(shape)}.`;
     throw new CheckpointError('shape_mismatch', message, {

@@ -5,15 +5,25 @@ import { InterruptedError, IoError } from '../errors';
 import { packageVersion } from '../package-root';
 import { type CheckOptions, checkModel } from './check-model';
 import { hashTensor, SLICE_ELEMENTS } from './content-hash';
-import { isFloating } from './dtype';
+import { elements, isFloating } from './dtype';
 import { bytesOf, chooseSpec, encodeValues, joinRanges, type ValueRange } from './encode';
 import { checkFinite } from './finite';
-import type { WeightSpec } from './manifest';
-import { type ArtefactMetadata, type Digest, formatManifest, MODEL_JSON, specBytes, type TargetType } from './manifest';
+import { laidOutShape, layOut } from './layout';
+import {
+  type ArtefactMetadata,
+  type Digest,
+  formatManifest,
+  type GraphTopology,
+  MODEL_JSON,
+  specBytes,
+  type TargetType,
+  type WeightSpec,
+} from './manifest';
 import type { ModelComponent } from './model-folder';
 import { modelWithKnownNames } from './names/known-names';
 import { ioError } from './node-file';
 import { type OpenModel, type OpenOptions, openModel } from './open-model';
+import type { Parameter } from './parameters';
 import { shardWriter } from './shard-writer';
 import { type Slice, slices } from './source';
 import { writeFolder } from './staging';
@@ -21,9 +31,29 @@ import { writeFolder } from './staging';
 /** Size of a shard unless told, the same as tfjs's own converter takes. */
 export const SHARD_BYTES = 4 * 1024 * 1024;
 
+/** A constant of a graph that is none of the model's weights. */
+export interface Constant {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly dtype: string;
+  readonly values: Float32Array | Int32Array | Uint8Array;
+}
+
+/** A model as a graph whose weights are called `prefix` + the parameter's name, laid out as layers want them. */
+export interface ComponentGraph extends GraphTopology {
+  readonly constants: readonly Constant[];
+}
+
+/** The graph of a model class, for the classes that have one. Handed in, so that this folder needs to know no model. */
+export type GraphOf = (className: string, config: unknown, prefix: string) => ComponentGraph | undefined;
+
 export interface ConvertOptions extends OpenOptions, CheckOptions {
   readonly dtype: TargetType;
   readonly shardBytes?: number;
+  /** Makes the result a graph model, which plain tfjs runs. */
+  readonly graphOf?: GraphOf;
+  /** Takes a part of the model only. */
+  readonly select?: (model: OpenModel) => OpenModel;
   /** Replaces a converted model that is there already. */
   readonly force?: boolean;
   /** When aborted, the conversion stops and nothing stays. */
@@ -44,18 +74,21 @@ interface Planned {
   readonly component: ModelComponent;
   readonly name: string;
   readonly spec: WeightSpec;
+  /** Given where the tensor is to be laid out as layers want it. */
+  readonly parameter?: Parameter;
 }
 
 /**
  * Converts a model on disk into a folder that tfjs and `openModel` read: `model.json`, shards, and the small files of
- * a pipeline. Values are read in slices, twice (to check, hash and measure them; to write them), so that memory does
- * not grow with the checkpoint. The same tensors give the same bytes.
+ * a pipeline. Values are read in slices, or one matrix at a time where it is laid out anew, twice (to check, hash and
+ * measure them; to write them), so that memory does not grow with the checkpoint. The same tensors give the same bytes.
  * @throws CheckpointError, UsageError, IoError, InterruptedError; nothing is then written
  */
 export async function convertModel(source: string, out: string, options: ConvertOptions): Promise<Conversion> {
   const opened = await openModel(source, options);
   try {
-    const model = modelWithKnownNames(opened, options.tableOf);
+    const whole = modelWithKnownNames(opened, options.tableOf);
+    const model = options.select?.(whole) ?? whole;
     checkModel(model, options);
     return await writeFolder(out, { force: options.force, source }, folder => convertInto(folder, model, options));
   } finally {
@@ -77,20 +110,36 @@ async function convertInto(folder: string, model: OpenModel, options: ConvertOpt
 
   const planned: Planned[] = [];
   const components: ArtefactMetadata['components'] = {};
+  let graph: ComponentGraph | undefined;
   for (const [name, component] of [...model.components].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    const plan = await planComponent(name, component, dtype, advance);
+    const { className, config, source } = component;
+    const own = graph ? undefined : options.graphOf?.(className, config, `${name}/`);
+    graph ??= own;
+    const table = own ? options.tableOf(className, config) : undefined;
+    const plan = await planComponent(name, component, dtype, advance, table);
     planned.push(...plan.tensors);
-    const { className, config } = component;
-    components[name] = { className, config: { ...config }, sourceSha256: component.contentHash ?? plan.hash };
+    const isLaidOut = own !== undefined || source.names.some(tensor => source.entry(tensor).isLaidOut);
+    components[name] = {
+      className,
+      config: { ...config },
+      sourceSha256: component.contentHash ?? plan.hash,
+      ...(isLaidOut && { layout: 'layers' }),
+    };
   }
   const bytes = planned.reduce((sum, { spec }) => sum + specBytes(spec), 0);
   await checkSpace(folder, bytes);
 
   const shards = await writeShards(folder, planned, bytes, shardBytes, advance);
+  const constants = graph ? await writeConstants(folder, graph.constants) : [];
   const files = await copyFiles(folder, model);
   const weights = planned.map(({ spec }) => spec);
-  const manifest = { format: 1, dtype, pipeline: model.pipeline, components, shards, files, weights } as const;
-  await writeFile(join(folder, MODEL_JSON), formatManifest(manifest, `ertacache ${packageVersion()}`));
+  const format = Object.values(components).some(component => component.layout) ? 2 : 1;
+  const manifest = { format, dtype, pipeline: model.pipeline, components, shards, constants, files, weights } as const;
+  const described = graph && { ...graph, constants: graph.constants.map(constantSpec) };
+  const text = formatManifest(manifest, `ertacache ${packageVersion()}`, described);
+  await writeFile(join(folder, MODEL_JSON), text).catch(error => {
+    throw ioError(join(folder, MODEL_JSON), error);
+  });
   return { tensors: planned.length, parameters: total, bytes, shards: shards.length };
 }
 
@@ -100,12 +149,17 @@ async function planComponent(
   component: ModelComponent,
   target: TargetType,
   advance: (slice: Slice) => void,
+  table: readonly Parameter[] = [],
 ): Promise<{ tensors: Planned[]; hash: string }> {
   const { source } = component;
+  const parameters = new Map(table.map(parameter => [parameter.name, parameter]));
   const hash = createHash('sha256');
   const tensors: Planned[] = [];
   for (const name of source.names) {
-    const { dtype, shape, size, file } = source.entry(name);
+    const { dtype, shape: stored, isLaidOut, size, file } = source.entry(name);
+    const listed = isLaidOut ? undefined : parameters.get(name);
+    const parameter = listed && listed.layout !== 'plain' ? listed : undefined;
+    const shape = parameter ? laidOutShape(parameter) : stored;
     let range: ValueRange | undefined;
     for (const slice of slices(size, SLICE_ELEMENTS)) {
       advance(slice);
@@ -116,7 +170,7 @@ async function planComponent(
     }
     await hashTensor(hash, source, name);
     const spec = chooseSpec(`${componentName}/${name}`, dtype, shape, range ?? { min: 0, max: 0 }, target);
-    tensors.push({ component, name, spec });
+    tensors.push({ component, name, spec, parameter });
   }
   return { tensors, hash: hash.digest('hex') };
 }
@@ -131,8 +185,14 @@ async function writeShards(
 ): Promise<Digest[]> {
   const writer = shardWriter(folder, bytes, shardBytes);
   try {
-    for (const { component, name, spec } of planned) {
+    for (const { component, name, spec, parameter } of planned) {
       const { source } = component;
+      if (parameter) {
+        advance({ start: 0, count: elements(parameter.shape) });
+        const values = layOut(await source.read(name), parameter);
+        await writer.write(encodeValues(values, spec));
+        continue;
+      }
       for (const slice of slices(source.entry(name).size, SLICE_ELEMENTS)) {
         advance(slice);
         if (spec.dtype === 'bool') await writer.write(await source.readRaw(name, slice));
@@ -144,6 +204,23 @@ async function writeShards(
   } finally {
     await writer.abandon();
   }
+}
+
+/** What a graph holds beside the weights, as a group of files of its own. */
+async function writeConstants(folder: string, constants: readonly Constant[]): Promise<Digest[]> {
+  const all = constants.map(({ values }) => Buffer.from(values.buffer, values.byteOffset, values.byteLength));
+  const bytes = Buffer.concat(all);
+  const writer = shardWriter(folder, bytes.length, Math.max(1, bytes.length), 2);
+  try {
+    await writer.write(bytes);
+    return await writer.finish();
+  } finally {
+    await writer.abandon();
+  }
+}
+
+function constantSpec({ name, shape, dtype }: Constant): WeightSpec {
+  return { name, shape: [...shape], dtype: dtype as WeightSpec['dtype'] };
 }
 
 async function copyFiles(folder: string, model: OpenModel): Promise<Digest[]> {

@@ -1,6 +1,7 @@
 import { ShapeError } from '../errors';
 import { elements, showShape } from './dtype';
 import type { Layout, Parameter } from './parameters';
+import type { TensorEntry } from './source';
 
 /** Elements of a square tile whose rows and columns both stay in the processor's cache. */
 const TILE = 32;
@@ -14,6 +15,11 @@ export function laidOutShape({ name, shape, layout }: Parameter): number[] {
   if (layout === 'plain') return [...shape];
   const [outputs, inputs, ...kernel] = shape;
   return [...kernel, inputs!, outputs!];
+}
+
+/** A parameter as it is stored: one that is laid out already is taken as it is. */
+export function asStored(parameter: Parameter, { isLaidOut }: Pick<TensorEntry, 'isLaidOut'>): Parameter {
+  return isLaidOut ? { ...parameter, shape: laidOutShape(parameter), layout: 'plain' } : parameter;
 }
 
 /**
@@ -41,7 +47,10 @@ export function placeRows(target: Float32Array, rows: Float32Array, firstRow: nu
 }
 
 /** A whole stored parameter as layers want it. `plain` values are returned as they are, not copied. */
-export function layOut(values: Float32Array, parameter: Parameter): Float32Array {
+export function layOut<Memory extends ArrayBufferLike>(
+  values: Float32Array<Memory>,
+  parameter: Parameter,
+): Float32Array<Memory | ArrayBuffer> {
   if (parameter.layout === 'plain') return values;
   const target = new Float32Array(values.length);
   placeRows(target, values, 0, parameter.shape);

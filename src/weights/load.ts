@@ -3,7 +3,7 @@ import { alignedFloat32 } from './aligned';
 import { checkTable } from './check-table';
 import { elements } from './dtype';
 import { checkFinite } from './finite';
-import { laidOutShape, placeRows } from './layout';
+import { asStored, laidOutShape, placeRows } from './layout';
 import type { Parameter, ParameterTable, WeightStore } from './parameters';
 import { slices, type TensorSource } from './source';
 import { residentStore } from './store';
@@ -51,7 +51,7 @@ export async function readParameter(
   parameter: Parameter,
   options: Pick<LoadOptions, 'checkFinite'> = {},
 ): Promise<tf.Tensor> {
-  const { name, shape, layout } = parameter;
+  const { name, shape, layout } = asStored(parameter, source.entry(parameter.name));
   const check = (values: Float32Array, offset: number) => {
     if (options.checkFinite ?? true) checkFinite(values, name, source.entry(name).file, offset);
   };

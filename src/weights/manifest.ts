@@ -29,20 +29,27 @@ const component = z.object({
   config: z.record(z.string(), z.unknown()),
   /** Identity of the weights before conversion: see `contentHash`. */
   sourceSha256: sha256,
+  /** `layers`: matrices and kernels are stored as layers want them, as a graph needs them; otherwise as they came. */
+  layout: z.literal('layers').optional(),
 });
 
 const metadata = z.object({
-  /** Version of this layout. */
-  format: z.literal(1),
+  /** Version of this layout; 2 where a component has a layout of its own. */
+  format: z.union([z.literal(1), z.literal(2)]),
   dtype: z.enum(['float32', 'float16', 'uint8']),
   pipeline: z.string().optional(),
   components: z.record(z.string().regex(/^[\w-]+$/), component),
   shards: z.array(digest),
+  /** Files of what a graph holds beside the weights. */
+  constants: z.array(digest).default([]),
   files: z.array(digest),
 });
 
+const group = z.object({ paths: z.array(z.string()), weights: z.array(weight) });
+
 const manifest = z.object({
-  weightsManifest: z.array(z.object({ paths: z.array(z.string()), weights: z.array(weight) })).length(1),
+  /** Weights and, in a graph model, the constants of the graph. */
+  weightsManifest: z.union([z.tuple([group]), z.tuple([group, group])]),
   userDefinedMetadata: z.object({ ertacache: metadata }),
 });
 
@@ -53,6 +60,12 @@ export type WeightSpec = z.infer<typeof weight>;
 /** A file of a converted model, and what it must hold. */
 export type Digest = z.infer<typeof digest>;
 export type ArtefactMetadata = z.infer<typeof metadata>;
+
+/** A model as TensorFlow.js itself runs it: `modelTopology` and `signature` of a `model.json`. */
+export interface GraphTopology {
+  readonly topology: { readonly node: readonly object[] };
+  readonly signature: object;
+}
 
 /** What the `model.json` of a converted model says. */
 export interface ArtefactManifest extends ArtefactMetadata {
@@ -85,7 +98,7 @@ export function parseManifest(text: string, file: string): ArtefactManifest {
   }
   const { ertacache } = parsed.data.userDefinedMetadata;
   const { paths, weights } = parsed.data.weightsManifest[0]!;
-  for (const { path } of ertacache.shards) checkPlainName(path, file);
+  for (const { path } of [...ertacache.shards, ...ertacache.constants]) checkPlainName(path, file);
   for (const { path } of ertacache.files) for (const part of path.split('/')) checkPlainName(part, file);
   if (paths.join('\n') !== ertacache.shards.map(shard => shard.path).join('\n')) {
     return refuse('lists other shards in its manifest than in its metadata');
@@ -111,18 +124,43 @@ export function specBytes(spec: WeightSpec): number {
   return elements(spec.shape) * { F32: 4, I32: 4, F16: 2, BOOL: 1, Q8: 1 }[storedType(spec) as 'F32']!;
 }
 
+/** A graph and the weights manifest of its constants. */
+export interface ManifestGraph extends GraphTopology {
+  readonly constants: readonly WeightSpec[];
+}
+
 /**
- * The text of a `model.json`. tfjs reads `weightsManifest`; there is no topology, since the model is code.
+ * The text of a `model.json`, a line for every node of the graph.
  * @param generatedBy the program and its version
+ * @param graph what tfjs runs; without it tfjs reads the weights only, since the model is code
  */
-export function formatManifest({ weights, ...ertacache }: ArtefactManifest, generatedBy: string): string {
-  const json = {
-    format: 'ertacache',
-    generatedBy,
-    convertedBy: 'ertacache convert',
-    modelTopology: null,
-    weightsManifest: [{ paths: ertacache.shards.map(shard => shard.path), weights }],
-    userDefinedMetadata: { ertacache },
-  };
-  return `${JSON.stringify(json, null, 1)}\n`;
+export function formatManifest(
+  { weights, ...ertacache }: ArtefactManifest,
+  generatedBy: string,
+  graph?: ManifestGraph,
+): string {
+  const group = (files: readonly Digest[], specs: readonly WeightSpec[]) => ({
+    paths: files.map(({ path }) => path),
+    weights: specs,
+  });
+  const groups = [group(ertacache.shards, weights)];
+  if (graph) groups.push(group(ertacache.constants, graph.constants));
+  const fields: [string, string][] = [
+    ['format', JSON.stringify(graph ? 'graph-model' : 'ertacache')],
+    ['generatedBy', JSON.stringify(generatedBy)],
+    ['convertedBy', JSON.stringify('ertacache convert')],
+    ['modelTopology', graph ? topologyText(graph.topology) : 'null'],
+    ...(graph ? [['signature', JSON.stringify(graph.signature, null, 1)] as [string, string]] : []),
+    ['weightsManifest', JSON.stringify(groups, null, 1)],
+    ['userDefinedMetadata', JSON.stringify({ ertacache }, null, 1)],
+  ];
+  return `{\n${fields.map(([key, value]) => ` "${key}": ${value}`).join(',\n')}\n}\n`;
+}
+
+const lines = (items: readonly object[]): string =>
+  `[\n${items.map(item => `  ${JSON.stringify(item)}`).join(',\n')}\n ]`;
+
+function topologyText({ node, ...rest }: GraphTopology['topology']): string {
+  const others = Object.entries(rest).map(([key, value]) => `, ${JSON.stringify(key)}: ${JSON.stringify(value)}`);
+  return `{"node": ${lines(node)}${others.join('')}}`;
 }

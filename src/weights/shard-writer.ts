@@ -16,14 +16,15 @@ export interface ShardWriter {
 /**
  * @param total bytes that will be written in all, which gives the number in the shards' names
  * @param shardBytes size of every shard but the last
+ * @param group number of the group of files that the shards make up
  */
-export function shardWriter(folder: string, total: number, shardBytes: number): ShardWriter {
+export function shardWriter(folder: string, total: number, shardBytes: number, group = 1): ShardWriter {
   const count = Math.ceil(total / shardBytes);
   const done: Digest[] = [];
   let current: { handle: FileHandle; hash: Hash; path: string; bytes: number } | undefined;
 
   async function start() {
-    const path = `group1-shard${done.length + 1}of${count}.bin`;
+    const path = `group${group}-shard${done.length + 1}of${count}.bin`;
     const full = join(folder, path);
     const handle = await open(full, 'wx').catch(error => {
       throw ioError(full, error);

@@ -9,8 +9,10 @@ export type StoredType = DType | 'Q8';
 /** What is known of a tensor before it is read. */
 export interface TensorEntry {
   readonly dtype: StoredType;
-  /** As stored in the checkpoint, in PyTorch's order. */
+  /** As stored: in PyTorch's order, unless it is laid out. */
   readonly shape: readonly number[];
+  /** Stored as layers want it (`laidOutShape`), as in graph models. */
+  readonly isLaidOut?: boolean;
   /** Number of elements. */
   readonly size: number;
   /** Bytes that it takes where it is stored. */
@@ -51,6 +53,7 @@ export interface StoredTensor {
   readonly dtype: StoredType;
   readonly shape: readonly number[];
   readonly file: ByteFile;
+  readonly isLaidOut?: boolean;
   /** Offset of its first byte in `file`. */
   readonly begin: number;
   /** How errors and listings call the file, where `file` is a view of several. */
@@ -105,9 +108,9 @@ export function tensorSource(
     files,
     has: name => tensors.has(name),
     entry(name) {
-      const { dtype, shape, file, fileName } = find(name);
+      const { dtype, shape, isLaidOut, file, fileName } = find(name);
       const size = elements(shape);
-      return { dtype, shape, size, bytes: size * storedBytes(dtype), file: fileName ?? file.name };
+      return { dtype, shape, isLaidOut, size, bytes: size * storedBytes(dtype), file: fileName ?? file.name };
     },
     read: async (name, slice) => widen(name, await readRaw(name, slice)),
     async readInts(name, slice) {

@@ -69,8 +69,8 @@ async function checkTarget(out: string, target: string, { force, source }: Stagi
 /** Files that an earlier conversion wrote into a folder; undefined when it wrote none. */
 async function ownFiles(folder: string): Promise<ReadonlySet<string> | undefined> {
   try {
-    const { shards, files } = parseManifest(await readText(join(folder, MODEL_JSON)), MODEL_JSON);
-    return new Set([MODEL_JSON, ...[...shards, ...files].map(file => file.path)]);
+    const { shards, constants, files } = parseManifest(await readText(join(folder, MODEL_JSON)), MODEL_JSON);
+    return new Set([MODEL_JSON, ...[...shards, ...constants, ...files].map(file => file.path)]);
   } catch {
     return undefined;
   }

@@ -3,7 +3,7 @@ import { CheckpointError } from '../errors';
 import type { Params, WeightStore } from './parameters';
 
 /** A view of the tensors whose names begin with `prefix`. */
-export function view(tensors: ReadonlyMap<string, Tensor>, prefix: string): Params {
+export function view(tensors: Pick<ReadonlyMap<string, Tensor>, 'get' | 'has'>, prefix: string): Params {
   return {
     tensor(name) {
       const tensor = tensors.get(prefix + name);

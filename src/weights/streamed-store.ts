@@ -5,7 +5,7 @@ import { allDone } from './byte-file';
 import { checkTable } from './check-table';
 import { elements } from './dtype';
 import { checkFinite } from './finite';
-import { laidOutShape, layOut } from './layout';
+import { asStored, laidOutShape, layOut } from './layout';
 import { type LoadOptions, readParameter } from './load';
 import { nativeMaker } from './native-tensor';
 import type { Parameter, ParameterTable, WeightStore } from './parameters';
@@ -148,8 +148,10 @@ function planOf(source: TensorSource, table: ParameterTable, block: string): Pla
   let float32Bytes = 0;
   const places = table
     .filter(({ name }) => name.startsWith(`${block}.`))
-    .map(parameter => {
-      const { bytes } = source.entry(parameter.name);
+    .map(listed => {
+      const entry = source.entry(listed.name);
+      const { bytes } = entry;
+      const parameter = asStored(listed, entry);
       const begin = at;
       at = Math.ceil((at + bytes) / ALIGNMENT) * ALIGNMENT;
       float32Bytes += elements(parameter.shape) * 4;

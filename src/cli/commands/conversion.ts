@@ -1,0 +1,65 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Conversion, SHARD_BYTES } from '../../weights/convert';
+import type { TargetType } from '../../weights/manifest';
+import { bytesText, countText } from './units';
+
+/** Options of every command that writes a converted model. */
+export interface ConversionOptions {
+  dtype: TargetType;
+  variant?: string;
+  config?: string;
+  shardBytes: number;
+  force: boolean;
+}
+
+/** What {@link convertModel} and its like are told beside the options. */
+interface Watched {
+  readonly signal: AbortSignal;
+  readonly onProgress: ((share: number) => void) | undefined;
+}
+
+export function withConversionOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--dtype <type>', 'how values are stored').choices(['float32', 'float16', 'uint8']).default('float16'),
+    )
+    .option('--variant <name>', 'take the weight files of this variant, such as fp16')
+    .option('--config <file>', 'the config.json of a single .safetensors file')
+    .option('--shard-bytes <n>', 'size of a shard file', positiveInteger, SHARD_BYTES)
+    .option('--force', 'replace a converted model that is there already', false);
+}
+
+/** Runs a conversion, stoppable by Ctrl-C and with its progress shown. @returns what was written, in words */
+export async function watchedConversion(
+  dtype: TargetType,
+  work: (watched: Watched) => Promise<Conversion>,
+): Promise<string> {
+  const stop = new AbortController();
+  const onSignal = () => stop.abort();
+  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  try {
+    const { tensors, parameters, bytes, shards } = await work({ signal: stop.signal, onProgress: progress() });
+    const amount = `${countText(tensors, 'tensor')}, ${countText(parameters, 'value')}`;
+    return `${amount}, ${bytesText(bytes)} of ${dtype} in ${countText(shards, 'shard')}`;
+  } finally {
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+  }
+}
+
+/** Draws the share that is done on a terminal, and nothing elsewhere. */
+function progress(): ((share: number) => void) | undefined {
+  if (!process.stderr.isTTY) return undefined;
+  let shown = -1;
+  return share => {
+    const percent = Math.floor(share * 100);
+    if (percent === shown) return;
+    shown = percent;
+    process.stderr.write(percent === 100 ? '\r\x1b[K' : `\rconverting ${percent} %`);
+  };
+}
+
+function positiveInteger(text: string): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw new InvalidArgumentError('It must be a whole number above 0.');
+}

@@ -1,0 +1,31 @@
+import { Command } from 'commander';
+import { exportModel } from '../../export/export-model';
+import { locateModel } from '../../pipelines/load';
+import { type ConversionOptions, watchedConversion, withConversionOptions } from './conversion';
+import { knownTables } from './known-tables';
+
+interface Options extends ConversionOptions {
+  split: boolean;
+}
+
+/** `ertacache export`: a transformer as a graph model, for programs that know tfjs and not ertacache. */
+export function exportCommand(): Command {
+  const command = new Command('export')
+    .description('write the transformer of a model as a graph model that plain tfjs runs (tf.loadGraphModel)')
+    .argument('<model>', 'a model that ships with ertacache, a model or pipeline folder, or a .safetensors file')
+    .argument('<out>', 'the folder to write')
+    .option(
+      '--split',
+      'name embed, blocks and output in the signature, so that a program can cache between them',
+      false,
+    );
+  return withConversionOptions(command)
+    .exitOverride()
+    .action(async (model: string, out: string, options: Options) => {
+      const settings = { ...options, tableOf: knownTables };
+      const written = await watchedConversion(options.dtype, watched =>
+        exportModel(locateModel(model), out, { ...settings, ...watched }),
+      );
+      console.log(`wrote ${out}/model.json: ${written}`);
+    });
+}
