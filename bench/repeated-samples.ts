@@ -1,5 +1,5 @@
 /**
- * Draws with the embedded model again and again, and prints after every tenth sample the resident size of the process
+ * Draws with the embedded model again and again, and prints ten times along the way the resident size of the process
  * and the number of tensors, with a bar for each: neither may grow.
  *
  *   node bench/run.cjs bench/repeated-samples.ts [--backend native] [--samples 100] [--steps 30]
@@ -21,7 +21,7 @@ const { values: given } = parseArgs({
   },
 });
 
-const EVERY = 10;
+const EVERY = Math.max(1, Math.floor(Number(given.samples) / 10));
 /** What the allocator and the garbage collector may differ by from one sample to another. */
 const SLACK = 64e6;
 

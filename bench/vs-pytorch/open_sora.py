@@ -143,6 +143,9 @@ class STDiT3(nn.Module):
 
     def forward(self, x, timestep, captions, fps, positions):
         frames = x.shape[2]
+        # Whole patches: zeros are appended to the axes, the last one first.
+        sizes = self.x_embedder.proj.stride
+        x = F.pad(x, [end for axis in (2, 1, 0) for end in (0, -x.shape[2 + axis] % sizes[axis])])
         tokens = self.x_embedder.proj(x).flatten(3).permute(0, 2, 3, 1)
         tokens = (tokens + positions.to(tokens.dtype)).flatten(1, 2)
         time = self.t_embedder(timestep) + self.fps_embedder(fps)
