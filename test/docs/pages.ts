@@ -1,0 +1,29 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { packageRoot } from '../../src/package-root';
+
+/** A fenced block of a page of the documentation. */
+export interface Snippet {
+  /** The page and the number of the block in it, such as `sample-1`. */
+  readonly name: string;
+  readonly language: string;
+  /** What the comment before the block says of it, such as `file: src/cache/mine.ts`. */
+  readonly note: string | undefined;
+  readonly text: string;
+}
+
+/** Every fenced block of `docs/*.md`. */
+export function snippets(): Snippet[] {
+  const folder = join(packageRoot(), 'docs');
+  const pages = readdirSync(folder).filter(name => name.endsWith('.md'));
+  return pages.flatMap(page => {
+    const text = readFileSync(join(folder, page), 'utf8');
+    const blocks = [...text.matchAll(/^(?:<!-- (.*) -->\n)?```(\w+)\n(.*?)^```$/gms)];
+    return blocks.map(([, note, language, body], i) => ({
+      name: `${page.replace('.md', '')}-${i + 1}`,
+      language: language as string,
+      note,
+      text: body as string,
+    }));
+  });
+}

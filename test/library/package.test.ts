@@ -1,0 +1,90 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { run } from '../../src/engine/run';
+import { packageRoot } from '../../src/package-root';
+import { scratchFolder } from '../media/pictures';
+import { requireBuilt, runNode, typeErrors } from './built-package';
+
+const scratch = scratchFolder();
+const root = packageRoot();
+
+beforeAll(requireBuilt);
+
+/** Packs the package into the scratch folder. */
+async function pack(): Promise<{ tarball: string; files: string[] }> {
+  const args = ['pack', '--ignore-scripts', '--json', '--pack-destination', scratch.path()];
+  const { code, stdout, stderr } = await run('npm', args, { cwd: root });
+  if (code !== 0) throw new Error(`npm pack failed:\n${stderr}`);
+  const [{ filename, files }] = JSON.parse(stdout) as [{ filename: string; files: { path: string }[] }];
+  return { tarball: scratch.path(filename), files: files.map(f => f.path) };
+}
+
+/** Installs a tarball as npm would, with the dependencies of this checkout. */
+async function install(tarball: string): Promise<void> {
+  const modules = scratch.path('node_modules');
+  mkdirSync(join(modules, 'ertacache'), { recursive: true });
+  const { code } = await run('tar', ['-xzf', tarball, '--strip-components=1', '-C', join(modules, 'ertacache')], {});
+  if (code !== 0) throw new Error('the tarball could not be unpacked');
+  for (const name of readdirSync(join(root, 'node_modules'))) {
+    if (!name.startsWith('.')) symlinkSync(join(root, 'node_modules', name), join(modules, name), 'dir');
+  }
+}
+
+const PROGRAM = `
+  const sigmas = [1, 0.75, 0.5, 0.25, 0];
+  const cached = withCache(x => x, uniform(4, 2, 'velocity'), { sigmas });
+  console.log(cached.timesteps.length, methods.length > 5);`;
+
+test('the packed package has what it needs, nothing else, is clean for publint and attw, and works installed', async () => {
+  const { tarball, files } = await pack();
+  const stray = files.filter(
+    path =>
+      !/^(dist|converted-models|calibration|docs|examples)\//.test(path) &&
+      !['package.json', 'README.md', 'LICENSE', 'ARCHITECTURE.md', 'CHANGELOG.md'].includes(path),
+  );
+  expect(stray).toEqual([]);
+  expect(files.filter(path => /\.(test\.|map$)|^docs\/api|\.partial$/.test(path))).toEqual([]);
+  expect(files).toEqual(
+    expect.arrayContaining([
+      'dist/index.mjs',
+      'dist/index.cjs',
+      'dist/index.d.mts',
+      'dist/index.d.cts',
+      'dist/core.mjs',
+      'dist/core.cjs',
+      'dist/core.d.mts',
+      'dist/core.d.cts',
+      'dist/cli.mjs',
+      'dist/probe-child.cjs',
+      'converted-models/fluent-emoji/model.json',
+      'converted-models/fluent-emoji/NOTICE.txt',
+      'examples/layers-model.mjs',
+      'docs/README.md',
+    ]),
+  );
+
+  const checked = await run(process.execPath, [join(root, 'test/library/check-package.mjs'), tarball], { cwd: root });
+  expect(`${checked.stdout}${checked.stderr}`).toMatch(/All good!/);
+  expect(checked.code).toBe(0);
+
+  await install(tarball);
+  const programs = {
+    'index.mjs': `import { methods, uniform, withCache } from 'ertacache';${PROGRAM}`,
+    'core.mjs': `import { methods, uniform, withCache } from 'ertacache/core';${PROGRAM}`,
+    'index.cjs': `const { methods, uniform, withCache } = require('ertacache');${PROGRAM}`,
+    'core.cjs': `const { methods, uniform, withCache } = require('ertacache/core');${PROGRAM}`,
+  };
+  for (const [name, text] of Object.entries(programs)) {
+    writeFileSync(scratch.path(name), text);
+    expect(await runNode(scratch.path(), name)).toBe('4 true\n');
+  }
+  writeFileSync(scratch.path('core.mts'), `${programs['core.mjs']}\nexport {};\n`);
+  expect(await typeErrors(scratch.path(), ['core.mts'])).toBe('');
+}, 180_000);
+
+test('every path of the manifest exists', () => {
+  const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { exports: unknown };
+  const paths = (value: unknown): string[] =>
+    typeof value === 'string' ? [value] : Object.values(value as object).flatMap(paths);
+  expect(paths(exports).filter(path => !existsSync(join(root, path)))).toEqual([]);
+});
