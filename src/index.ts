@@ -8,5 +8,6 @@ export * from './core';
 export { type SelectOptions, selectBackend } from './engine/select';
 export type { BackendName, BackendRequest, EngineChoice, EngineKind, Rejection } from './engine/types';
 export { type WriteOptions, writeMedia } from './media/write';
+export type { HubOptions } from './pipelines/hub/parts';
 export { loadModel } from './pipelines/load';
 export { type SampleOptions, type SampleResult, sample } from './pipelines/sample-one';

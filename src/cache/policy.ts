@@ -29,9 +29,11 @@ export interface Evaluated {
 
 /** The state of one guidance branch in one run. */
 export interface BranchCache {
+  /** The output at one step: computed by the evaluation, or rebuilt. The evaluation stays its owner's. */
   evaluate(step: StepInfo, evaluation: Evaluation): Promise<Evaluated>;
   /** Bytes of the tensors it holds now. */
   bytes(): number;
+  /** Releases what is kept. */
   dispose(): void;
 }
 
@@ -51,7 +53,9 @@ export interface CacheRun {
    * @returns a new tensor, owned by the caller; all arguments stay the caller's
    */
   correct?(step: StepInfo, sample: Tensor, output: GuidedOutput, decision: Decision): Tensor;
+  /** Bytes of the tensors that the run holds beside its branches. */
   bytes?(): number;
+  /** Releases what the run keeps beside its branches. */
   dispose(): void;
 }
 
@@ -60,6 +64,7 @@ export interface CachePolicy {
   readonly name: string;
   /** Moves the noise levels of a run (the timestep adjustment), or takes fewer of them; both ends stay. */
   adjust?(sigmas: readonly number[]): readonly number[];
+  /** The fresh state of one run. */
   begin(run: RunInfo): CacheRun;
 }
 

@@ -39,6 +39,7 @@ export interface Described {
 /** A method whose schedule follows from the budget alone. */
 export interface ScheduledMethod extends Described {
   readonly kind: 'scheduled';
+  /** The policy that computes as many steps as the budget says. */
   create(budget: Budget): CachePolicy;
 }
 
@@ -49,6 +50,7 @@ export interface ThresholdMethod extends Described {
   readonly needs?: keyof ModelFacts;
   /** Between these lie the thresholds that are worth trying: the first reuses next to nothing. */
   readonly range: readonly [number, number];
+  /** The policy at a threshold, for a model of these facts. */
   create(threshold: number, facts: ModelFacts): CachePolicy;
   /** How many steps it computes, where that can be said without running the model. */
   computedSteps?(threshold: number, steps: number, facts: ModelFacts): number;
@@ -57,6 +59,7 @@ export interface ThresholdMethod extends Described {
 /** A method that is calibrated whole (`src/calibration`). */
 export interface CalibratedMethod extends Described {
   readonly kind: 'calibrated';
+  /** The policy that calibrated settings describe. */
   create(settings: ErtaSettings): CachePolicy;
 }
 

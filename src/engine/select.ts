@@ -11,6 +11,7 @@ export interface SelectOptions {
   env?: NodeJS.ProcessEnv;
   /** The ways to get a backend, the best first, and how to load one; for tests. */
   from?: readonly Candidate[];
+  /** Loads a candidate. */
   load?: typeof loadBackend;
 }
 

@@ -11,7 +11,9 @@ import { createWan, wanConfig, wanParameters } from './wan';
 export interface ModelClass<Config = unknown> {
   /** Accepts the hub's `config.json`. */
   readonly schema: z.ZodType<Config>;
+  /** Every parameter of a model with this configuration. */
   parameters(config: Config): ParameterTable;
+  /** The denoiser over loaded weights, which stay the store's. */
   create(config: Config, weights: WeightStore): Denoiser;
   /** Prefix of every group of parameters that is used together, in order: the unit of offloading. */
   blockNames(config: Config): string[];

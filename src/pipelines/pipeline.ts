@@ -65,6 +65,7 @@ export interface Job {
   solver(sigmas?: readonly number[]): Solver;
   /** Axis of the latent that holds its channels. */
   readonly channelAxis: number;
+  /** Releases the latents and what was prepared. */
   release(): void;
 }
 
@@ -96,6 +97,7 @@ export interface Pipeline {
   readonly info: PipelineInfo;
   /** The words of a prompt that the text encoder does not know. */
   unknownWords(prompt: string): string[];
+  /** Makes a request ready; its caller releases the job. */
   prepare(request: Request): Promise<Job>;
   /**
    * Encodes a request's prompts ahead, in pipelines with text encoders: those are then not in memory together with the
@@ -109,5 +111,6 @@ export interface Pipeline {
    * @param size that of the job, where a latent alone does not say
    */
   decode(latents: Tensor, size?: PictureSize, options?: DecodeOptions): Promise<(Image | Clip)[]>;
+  /** Releases the weights. */
   dispose(): void;
 }

@@ -23,6 +23,7 @@ export interface Run {
   readonly solver: Solver;
   /** Starting noise `[B, …]`; stays the caller's. */
   readonly latents: Tensor;
+  /** Fresh normal noise of the latent's shape, for solvers that ask for it. */
   readonly noise?: () => Tensor;
 }
 

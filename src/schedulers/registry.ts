@@ -20,6 +20,7 @@ export interface SchedulerClass<Config = unknown> {
   grid(config: Config, options: GridOptions): TimeGrid;
   /** The same over other falling noise levels, length steps + 1; UnsupportedError unless `continuous`. */
   gridAt(config: Config, sigmas: readonly number[]): TimeGrid;
+  /** A fresh solver over these times. */
   create(config: Config, grid: TimeGrid, inspect?: Inspect): Solver;
 }
 

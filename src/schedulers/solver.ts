@@ -23,5 +23,6 @@ export interface Solver extends TimeGrid {
    * outputs do without.
    */
   aim?(index: number, sample: Tensor, next: Tensor): Tensor;
+  /** Releases past outputs. */
   dispose(): void;
 }

@@ -10,6 +10,7 @@ export interface ByteFile {
   read(begin: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
   /** Fills `target` with the bytes from `begin` on. When it fails, nothing is written to `target` any more. */
   readInto(begin: number, target: Uint8Array): Promise<void>;
+  /** Closes the file; it cannot be read any more. */
   close(): Promise<void>;
 }
 

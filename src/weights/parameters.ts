@@ -25,6 +25,7 @@ export type ParameterTable = readonly Parameter[];
 export interface Params {
   /** The tensor called `name` inside this module; throws a CheckpointError naming the full key when absent. */
   tensor(name: string): Tensor;
+  /** Whether the module has a tensor of this name. */
   has(name: string): boolean;
   /** The sub-module called `prefix`: `at('attn.to_q').tensor('weight')`. */
   at(prefix: string): Params;
@@ -46,6 +47,7 @@ export interface WeightStore {
   rows?(name: string, ids: readonly number[]): Promise<Tensor>;
   /** Bytes that the resident parameters take. */
   readonly bytes: number;
+  /** Disposes every parameter. */
   dispose(): void;
 }
 

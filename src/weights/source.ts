@@ -32,6 +32,7 @@ export interface TensorSource {
   /** Sorted by code unit, so that the order does not depend on how the tensors were stored. */
   readonly names: readonly string[];
   readonly files: readonly { readonly name: string; readonly size: number }[];
+  /** Whether there is a tensor of this name. */
   has(name: string): boolean;
   /** @throws CheckpointError `missing_key` */
   entry(name: string): TensorEntry;
@@ -45,6 +46,7 @@ export interface TensorSource {
   readInto(name: string, target: Uint8Array, slice?: Slice): Promise<void>;
   /** Values as float32 of bytes that were read raw. May look at the same memory. */
   widen(name: string, bytes: Uint8Array<ArrayBuffer>): Float32Array<ArrayBuffer>;
+  /** Closes the files beneath. */
   close(): Promise<void>;
 }
 

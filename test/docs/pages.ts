@@ -18,7 +18,7 @@ export function snippets(): Snippet[] {
   const pages = readdirSync(folder).filter(name => name.endsWith('.md'));
   return pages.flatMap(page => {
     const text = readFileSync(join(folder, page), 'utf8');
-    const blocks = [...text.matchAll(/^(?:<!-- (.*) -->\n)?```(\w+)\n(.*?)^```$/gms)];
+    const blocks = [...text.matchAll(/^(?:<!-- ([^\n]*) -->\n)?```(\w+)\n(.*?)^```$/gms)];
     return blocks.map(([, note, language, body], i) => ({
       name: `${page.replace('.md', '')}-${i + 1}`,
       language: language as string,

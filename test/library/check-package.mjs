@@ -13,7 +13,8 @@ try {
   const bin = name => join(root, 'node_modules/.bin', name);
   for (const [tool, args] of [
     ['publint', ['run', tarball, '--strict']],
-    ['attw', [tarball, '--no-emoji', '--format', 'ascii']],
+    // Every way of resolving modules that a Node that ertacache runs on has.
+    ['attw', [tarball, '--profile', 'node16', '--no-emoji', '--format', 'ascii']],
   ]) {
     const { status } = spawnSync(bin(tool), args, { stdio: 'inherit' });
     failed ||= status !== 0;

@@ -33,7 +33,10 @@ export interface VelocityParts<Ctx = unknown, Shared = unknown> {
 }
 
 /** One block of the middle part. Declared as a method, so that blocks which know what is shared are blocks to all. */
-export type VelocityBlock<Shared = unknown> = { run(hidden: Tensor, shared: Shared): Tensor }['run'];
+export type VelocityBlock<Shared = unknown> = {
+  /** Tokens to tokens of the same shape; both tensors stay their owners'. */
+  run(hidden: Tensor, shared: Shared): Tensor;
+}['run'];
 
 /** Classifier-free guidance from two predictions, `u + scale · (c - u)`; each is cached on its own. */
 export interface GuidedVelocity<Ctx = unknown> {
