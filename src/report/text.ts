@@ -58,7 +58,7 @@ export function verdict(comparison: Comparison, summaries: readonly Summary[], b
   const [first, second] = ranked(summaries, budget);
   if (!first) return undefined;
   const shown = ranked(summaries, budget).find(s => s.method === against) ?? first;
-  const worst = `On its worst picture it keeps ${shown.psnr.worst.toFixed(1)} dB.`;
+  const worst = worstText(shown, ranked(summaries, budget));
   if (shown.method !== against || !second) return { shown, text: worst };
   if (shown !== first) {
     const { count } = first.behind as Interval;
@@ -73,6 +73,14 @@ export function verdict(comparison: Comparison, summaries: readonly Summary[], b
     shown,
     text: `${worst} It is ahead of the next best, ${second.title}, by ${plainGap(gap)}, and nearer on ${second.losses} of ${gap.count} pictures.`,
   };
+}
+
+/** What a method keeps on its worst picture, and which method keeps most there where that is another. */
+function worstText({ psnr }: Summary, all: readonly Summary[]): string {
+  const own = `On its worst picture it keeps ${psnr.worst.toFixed(1)} dB`;
+  const steadiest = all.reduce((best, s) => (s.psnr.worst > best.psnr.worst ? s : best));
+  if (steadiest.psnr.worst <= psnr.worst) return `${own}.`;
+  return `${own}; ${steadiest.title} keeps ${steadiest.psnr.worst.toFixed(1)} dB on its own.`;
 }
 
 /** The methods of a budget, the best mean first. */

@@ -87,8 +87,8 @@ test('the verdict names who leads, also when it is not the method of interest', 
   const behind = told(madeUp({ ours: theirs, theirs: [51, 46, 50, 50] }));
   expect([behind.shown.method, behind.text]).toEqual([
     'ours',
-    'On its worst picture it keeps 39.0 dB. THEIRS is ahead of it by 8.0 dB (0.5 to 15.5 at 95 % confidence), and ' +
-      'nearer on 4 of 4 pictures.',
+    'On its worst picture it keeps 39.0 dB; THEIRS keeps 46.0 dB on its own. THEIRS is ahead of it by 8.0 dB (0.5 to ' +
+      '15.5 at 95 % confidence), and nearer on 4 of 4 pictures.',
   ]);
 });
 
