@@ -5,7 +5,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import { uniform, uniformReuse } from '../../src/cache/uniform';
 import { knownTables } from '../../src/cli/commands/known-tables';
 import { exportModel } from '../../src/export/export-model';
+import type { Denoiser } from '../../src/models/denoiser';
 import { modelClass, parseConfig } from '../../src/models/registry';
+import { forward } from '../../src/models/run';
 import { velocityOnly } from '../../src/models/velocity';
 import { release } from '../../src/nn/scope';
 import { denoiserBranch, single, unguided } from '../../src/pipelines/guidance';
@@ -18,7 +20,7 @@ import { componentOf, openModel } from '../../src/weights/open-model';
 import { goldenCases } from '../models/golden';
 import { describeOnBackends } from '../support/backends';
 import { maxAbsDifference } from '../support/golden';
-import { type Answer, doubledInputs, graphInputs, plain } from './support';
+import { type Answer, doubledInputs, graphInputs, plain, resized, withoutDefaults } from './support';
 
 const cases = goldenCases('transformers');
 const STEPS = 5;
@@ -42,13 +44,17 @@ beforeAll(async () => {
     const given = plain(backend, cases.map(jobOf));
     answers.set(name, new Map(cases.map((golden, i) => [golden.name, given[i]!])));
   };
-  const forward = (golden: GoldenCase) => {
+  const atTwoSizes = (golden: GoldenCase) => {
     const inputs = graphInputs(golden);
     const calls = [inputs, doubledInputs(inputs)].map(given => ({ inputs: given, outputs: 'output' }));
     return { folder: folderOf(golden), calls };
   };
-  ask('cpu', 'cpu', forward);
-  ask('wasm', 'wasm', forward);
+  ask('cpu', 'cpu', atTwoSizes);
+  ask('wasm', 'wasm', atTwoSizes);
+  ask('resized', 'wasm', golden => {
+    const inputs = withoutDefaults(graphInputs(resized(golden)));
+    return { folder: folderOf(golden), calls: [{ inputs, outputs: 'output' }] };
+  });
   ask('cached', 'wasm', golden => {
     const { sample: latents, timestep: _, ...conditions } = graphInputs(golden);
     return { folder: folderOf(golden), run: { conditions, latents, sigmas, reused: uniformReuse(STEPS, COMPUTED) } };
@@ -82,6 +88,21 @@ describeOnBackends('an exported graph', () => {
     await Promise.all([exported.close(), original.close()]);
   });
 
+  test.each(cases)(
+    '$name does what the model does at other sizes, with what may be left out left out',
+    async golden => {
+      const { results } = answers.get('resized')!.get(golden.name)!;
+      const values = await withModel(resized(golden), async ({ model, context, latents, timesteps }) => {
+        const output = await forward(model, latents, timesteps, context);
+        const read = output.dataSync<'float32'>().slice();
+        output.dispose();
+        return read;
+      });
+      const scale = Math.max(1, ...values.map(Math.abs));
+      expect(maxAbsDifference(results[0]!, values) / scale).toBeLessThan(SAME_SUMS);
+    },
+  );
+
   test.each(cases)('$name in three parts, cached in plain tfjs, samples as ertacache does', async golden => {
     const { results, outputs } = answers.get('cached')!.get(golden.name)!;
     expect(outputs).toEqual(['embed', 'blocks', 'output']);
@@ -94,32 +115,50 @@ describeOnBackends('an exported graph', () => {
   });
 });
 
-/** What ertacache's own sampler makes of a case: the same steps, reused at the site `hidden`. */
-async function sampled(golden: GoldenCase): Promise<Float32Array> {
+/** The model of a case, made ready for its inputs; everything is released afterwards. */
+async function withModel<T>(
+  golden: GoldenCase,
+  work: (ready: { model: Denoiser; context: unknown; latents: tf.Tensor; timesteps: number[] }) => Promise<T>,
+): Promise<T> {
   const known = modelClass(golden.className);
   const config = parseConfig(known.schema, golden.config, golden.name);
   const files = await openModel(weightsOf(golden));
   const blocks = known.blockNames(config);
   const store = await loadStore(componentOf(files, 'model').source, known.parameters(config), { blocks });
-  const given = graphInputs(golden).sample!;
-  const latents = tf.tensor(given.data, given.shape);
+  const { sample: given, timestep } = graphInputs(golden);
+  const latents = tf.tensor(given!.data, given!.shape);
   const conditioned = conditionOf(golden);
-  const whole = known.create(config, store);
-  const model = golden.className === 'STDiT3' ? velocityOnly(whole, given.shape[1]!, 1) : whole;
-  const context = model.prepare(conditioned.condition, given.shape);
-  const timesteps = sigmas.slice(0, -1).map(sigma => Math.fround(1000 * sigma));
-  const scheduler = parseConfig(flowMatchEulerConfig, { _class_name: 'FlowMatchEulerDiscreteScheduler' }, 'scheduler');
-  const run = {
-    branches: [denoiserBranch({ name: 'only', model, context, expand: single })],
-    guide: unguided,
-    latents,
-    solver: createFlowMatchEuler(scheduler, { sigmas, timesteps }),
-  };
-  const done = await sampleLoop(run, uniform(STEPS, COMPUTED, 'hidden'));
-  const values = done.latents.dataSync<'float32'>().slice();
-  release([done.latents, latents, context]);
-  conditioned.release();
-  store.dispose();
-  await files.close();
-  return values;
+  const model = known.create(config, store);
+  const context = model.prepare(conditioned.condition, given!.shape);
+  try {
+    return await work({ model, context, latents, timesteps: timestep!.data });
+  } finally {
+    release([latents, context]);
+    conditioned.release();
+    store.dispose();
+    await files.close();
+  }
+}
+
+/** What ertacache's own sampler makes of a case: the same steps, reused at the site `hidden`. */
+function sampled(golden: GoldenCase): Promise<Float32Array> {
+  return withModel(golden, async ({ model: whole, context, latents }) => {
+    const model = golden.className === 'STDiT3' ? velocityOnly(whole, latents.shape[1]!, 1) : whole;
+    const timesteps = sigmas.slice(0, -1).map(sigma => Math.fround(1000 * sigma));
+    const scheduler = parseConfig(
+      flowMatchEulerConfig,
+      { _class_name: 'FlowMatchEulerDiscreteScheduler' },
+      'scheduler',
+    );
+    const run = {
+      branches: [denoiserBranch({ name: 'only', model, context, expand: single })],
+      guide: unguided,
+      latents,
+      solver: createFlowMatchEuler(scheduler, { sigmas, timesteps }),
+    };
+    const done = await sampleLoop(run, uniform(STEPS, COMPUTED, 'hidden'));
+    const values = done.latents.dataSync<'float32'>().slice();
+    done.latents.dispose();
+    return values;
+  });
 }

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import type { GoldenCase } from '../../src/verify/golden-case';
+import type { GoldenCase, GoldenTensor } from '../../src/verify/golden-case';
 
 /** A tensor as JSON. */
 export interface Given {
@@ -57,4 +57,51 @@ export function plain(backend: 'cpu' | 'wasm', jobs: readonly object[]): Answer[
   });
   if (child.status !== 0) throw new Error(child.stderr);
   return JSON.parse(child.stdout) as Answer[];
+}
+
+const ramp = (shape: readonly number[], phase: number): GoldenTensor => ({
+  shape: [...shape],
+  data: Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(i * 1.7 + phase)),
+});
+
+/** The case with inputs of other sizes, and without those that may be left out; nothing is expected of it. */
+export function resized(golden: GoldenCase): GoldenCase {
+  const size = (name: string, axis: number): number => golden.inputs.get(name)!.shape.at(axis)!;
+  const given = (...values: number[]): GoldenTensor => ({ shape: [values.length], data: Float32Array.from(values) });
+  const inputs: Record<string, () => Record<string, GoldenTensor>> = {
+    FluxTransformer2DModel: () => ({
+      hidden_states: ramp([3, 10, size('hidden_states', 2)], 0),
+      encoder_hidden_states: ramp([3, 4, size('encoder_hidden_states', 2)], 1),
+      pooled_projections: ramp([3, size('pooled_projections', 1)], 2),
+      timestep: given(0.9, 0.5, 0.1),
+      img_ids: { shape: [10, 3], data: Float32Array.from({ length: 30 }, (_, i) => [0, i % 2, i % 5][i % 3]!) },
+      txt_ids: { shape: [4, 3], data: new Float32Array(12) },
+      ...(golden.inputs.has('guidance') && { guidance: given(1, 3.5, 7) }),
+    }),
+    WanTransformer3DModel: () => ({
+      hidden_states: ramp([1, size('hidden_states', 1), 2, 6, 4], 0),
+      encoder_hidden_states: ramp([1, 3, size('encoder_hidden_states', 2)], 1),
+      timestep: given(731),
+    }),
+    CogVideoXTransformer3DModel: () => ({
+      hidden_states: ramp([3, 3, size('hidden_states', 2), 4, 6], 0),
+      encoder_hidden_states: ramp([3, size('encoder_hidden_states', 1), size('encoder_hidden_states', 2)], 1),
+      timestep: given(999, 500, 1),
+    }),
+    STDiT3: () => ({
+      x: ramp([2, size('x', 1), 5, 7, 6], 0),
+      y: ramp([2, 1, 5, size('y', 3)], 1),
+      timestep: given(900, 20),
+      fps: given(24),
+      height: given(56),
+      width: given(48),
+    }),
+  };
+  return { ...golden, inputs: new Map(Object.entries(inputs[golden.className]!())) };
+}
+
+/** The inputs that a graph makes itself where they are not given. */
+export function withoutDefaults(inputs: Record<string, Given>): Record<string, Given> {
+  const { txt_ids: _text, height: _height, width: _width, ...rest } = inputs;
+  return rest;
 }
