@@ -118,7 +118,10 @@ export interface PolicyUse {
   readonly model: { readonly id: string; readonly hash: string };
   readonly scheduler: string;
   readonly guidance: number;
+  /** Of the whole schedule, also where a run takes only the last of its steps. */
   readonly sigmas: readonly number[];
+  /** Steps at the beginning that are not taken, where a run begins with a picture. */
+  readonly skipped?: number;
 }
 
 /** Noise levels that differ by less are the same schedule. */

@@ -1,13 +1,22 @@
+import { cutSettings } from '../cache/cut';
 import { ertacache } from '../cache/ertacache';
 import type { CachePolicy } from '../cache/policy';
+import type { Job, PipelineInfo } from '../pipelines/pipeline';
 import { type Policy, type PolicyUse, policySettings, requireFits } from './policy-data';
 
+/** The run of a job, as policies are checked against it. */
+export function policyUse(info: PipelineInfo, guidance: number, { sigmas, base }: Job): PolicyUse {
+  const whole = base ?? { sigmas, skipped: 0 };
+  return { model: info, scheduler: info.schedulerClass, guidance, ...whole };
+}
+
 /**
- * A calibrated policy as a caching method for one run; a caching method as it is.
+ * A calibrated policy as a caching method for one run, cut where the run begins with a picture; a caching method as it
+ * is.
  * @throws PolicyError when a calibrated policy is not for this run
  */
 export function usePolicy(choice: Policy | CachePolicy, use: PolicyUse): CachePolicy {
   if ('begin' in choice) return choice;
   requireFits(choice.data, use);
-  return ertacache(policySettings(choice));
+  return ertacache(cutSettings(policySettings(choice), use.skipped ?? 0));
 }

@@ -1,11 +1,10 @@
-import { ertacache } from '../cache/ertacache';
 import { none } from '../cache/none';
 import type { CachePolicy } from '../cache/policy';
 import { defaultPolicy } from '../calibration/find-policy';
-import { type Policy, policySettings } from '../calibration/policy-data';
-import { usePolicy } from '../calibration/use-policy';
+import type { Policy } from '../calibration/policy-data';
+import { policyUse, usePolicy } from '../calibration/use-policy';
 import type { Media } from '../media/pixels';
-import type { Job, Pipeline, Request } from './pipeline';
+import type { InitialPicture, Job, PictureSize, Pipeline, Request } from './pipeline';
 import { type RunResult, runJob } from './sample';
 import type { LoopOptions } from './sample-loop';
 
@@ -17,6 +16,10 @@ export interface SampleOptions extends LoopOptions {
   /** The model's own unless given. */
   readonly guidance?: number;
   readonly negativePrompt?: string;
+  /** The model's own unless given; with `init`, that of the picture. */
+  readonly size?: Partial<PictureSize>;
+  /** A picture to begin with, in models of pictures. */
+  readonly init?: InitialPicture;
   /**
    * How to reuse work: a calibrated policy, any caching method, `none`, or `auto` for the shipped policy that fits
    * (every step is computed where none does). `auto` unless given.
@@ -44,6 +47,8 @@ export async function sample(pipeline: Pipeline, prompt: string, options: Sample
     steps: options.steps ?? defaults.steps,
     guidance: options.guidance ?? defaults.guidance,
     ...(options.negativePrompt !== undefined && { negativePrompt: options.negativePrompt }),
+    ...(options.size && { size: options.size }),
+    ...(options.init && { init: options.init }),
   };
   const job = await pipeline.prepare(request);
   try {
@@ -59,11 +64,10 @@ async function choosePolicy(
   choice: NonNullable<SampleOptions['policy']>,
   { info }: Pipeline,
   { guidance }: Request,
-  { sigmas }: Job,
+  job: Job,
 ): Promise<CachePolicy> {
   if (choice === 'none') return none();
-  const use = { model: info, scheduler: info.schedulerClass, guidance, sigmas };
-  if (choice !== 'auto') return usePolicy(choice, use);
-  const shipped = await defaultPolicy(use);
-  return shipped ? ertacache(policySettings(shipped)) : none();
+  const use = policyUse(info, guidance, job);
+  const policy = choice === 'auto' ? await defaultPolicy(use) : choice;
+  return policy ? usePolicy(policy, use) : none();
 }

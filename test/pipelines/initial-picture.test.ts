@@ -13,6 +13,7 @@ import { firstStep } from '../../src/pipelines/initial-picture';
 import { loadModel } from '../../src/pipelines/load';
 import type { Request } from '../../src/pipelines/pipeline';
 import { runJob, runRequest } from '../../src/pipelines/sample';
+import { sample } from '../../src/pipelines/sample-one';
 import { torchGenerator } from '../../src/random/torch-generator';
 import { maxAbsError } from '../../src/verify/verify';
 import { openModel } from '../../src/weights/open-model';
@@ -75,6 +76,8 @@ describeOnBackends('a run that begins with a picture', () => {
     const cached = await runJob(pipeline, job, ertacache(cutSettings(policySettings(policy), 12)));
     expect(cached.forwards).toBeLessThan(plain.forwards);
     expect(psnr(plain.media[0]!, cached.media[0]!)).toBeGreaterThan(40);
+    const same = await sample(pipeline, 'blue heart', { seed: 4, init: { image: first, strength: 0.6 } });
+    expect(dense(same.media)).toEqual(dense(cached.media[0]!));
     job.release();
     pipeline.dispose();
   });

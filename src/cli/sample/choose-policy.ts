@@ -1,12 +1,11 @@
-import { cutSettings } from '../../cache/cut';
-import { ertacache } from '../../cache/ertacache';
 import { none } from '../../cache/none';
 import type { CachePolicy } from '../../cache/policy';
 import { defaultPolicy, policyByHash } from '../../calibration/find-policy';
-import { type Policy, policySettings, requireFits } from '../../calibration/policy-data';
+import { type Policy, type PolicyUse, requireFits } from '../../calibration/policy-data';
 import { policyHash, readPolicy } from '../../calibration/policy-file';
+import { usePolicy } from '../../calibration/use-policy';
 import { PolicyError } from '../../errors';
-import type { Job, PipelineInfo } from '../../pipelines/pipeline';
+import type { PipelineInfo } from '../../pipelines/pipeline';
 import type { Receipt } from '../../pipelines/receipt';
 import { isFile } from '../../weights/node-file';
 
@@ -24,31 +23,20 @@ export function policyReceipt(chosen: Chosen | undefined): Receipt['policy'] {
 }
 
 /**
- * The policy that the command line asks for, checked against the run. Where a run begins with a picture, the policy is
- * that of the whole schedule.
+ * The policy that the command line asks for.
  * @returns nothing where every step is to be computed
  */
-export async function choosePolicy(
-  name: string,
-  info: PipelineInfo,
-  guidance: number,
-  job: Job,
-): Promise<Chosen | undefined> {
+export async function choosePolicy(name: string, use: PolicyUse): Promise<Chosen | undefined> {
   if (name === 'none') return undefined;
-  const sigmas = job.base?.sigmas ?? job.sigmas;
-  const use = { model: info, scheduler: info.schedulerClass, guidance, sigmas };
-  if (name === 'auto') {
-    const policy = await defaultPolicy(use);
-    if (policy) return { policy };
-    process.stderr.write(
-      `No shipped policy fits ${info.id} at ${sigmas.length - 1} steps and guidance ${guidance}: every step is computed. ` +
-        'Make one with `ertacache calibrate`.\n',
-    );
-    return undefined;
-  }
-  const policy = await readPolicy(name);
-  requireFits(policy.data, use);
-  return { policy, path: name };
+  if (name !== 'auto') return { policy: await readPolicy(name), path: name };
+  const policy = await defaultPolicy(use);
+  if (policy) return { policy };
+  const steps = use.sigmas.length - 1;
+  process.stderr.write(
+    `No shipped policy fits ${use.model.id} at ${steps} steps and guidance ${use.guidance}: every step is computed. ` +
+      'Make one with `ertacache calibrate`.\n',
+  );
+  return undefined;
 }
 
 /**
@@ -79,7 +67,7 @@ export async function policyOfReceipt({ name, hash, path }: NonNullable<Receipt[
   });
 }
 
-/** The cache of a run. A policy of the whole schedule is cut where the run begins later. */
-export function cacheOf(chosen: Chosen | undefined, job: Job): CachePolicy {
-  return chosen ? ertacache(cutSettings(policySettings(chosen.policy), job.base?.skipped ?? 0)) : none();
+/** The cache of a run. @throws PolicyError when the policy is not for it */
+export function cacheOf(chosen: Chosen | undefined, use: PolicyUse): CachePolicy {
+  return chosen ? usePolicy(chosen.policy, use) : none();
 }

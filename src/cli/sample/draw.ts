@@ -1,5 +1,6 @@
 import { none } from '../../cache/none';
 import type { CachePolicy } from '../../cache/policy';
+import { policyUse } from '../../calibration/use-policy';
 import { PolicyError, UsageError } from '../../errors';
 import { enlarged, frameSize, type Media } from '../../media/pixels';
 import { writeMedia } from '../../media/write';
@@ -68,16 +69,16 @@ export async function drawPicture(drawing: Drawing, task: Task): Promise<DrawnPa
   const request = requestOf(drawing, task);
   const job = await pipeline.prepare(request);
   try {
-    const chosen = repeats?.policy
-      ? await policyOfReceipt(repeats.policy)
-      : await choosePolicy(options.policy, info, request.guidance, job);
+    const use = policyUse(info, request.guidance, job);
+    const chosen = repeats?.policy ? await policyOfReceipt(repeats.policy) : await choosePolicy(options.policy, use);
+    const cache = cacheOf(chosen, use);
     if (options.sheet && !chosen) {
       throw new PolicyError('A sheet shows cached pictures above uncached ones, and no policy is in use.', {
         hint: 'Give a policy that fits as --policy; `ertacache calibrate` makes one.',
       });
     }
     const plain = options.sheet ? await run(drawing, task, job, none()) : undefined;
-    const result = await run(drawing, task, job, cacheOf(chosen, job));
+    const result = await run(drawing, task, job, cache);
     const media = result.media[0] as Media;
     const stretched = inputs.init && stretchNote(inputs.init, frameSize(media));
     if (stretched) process.stderr.write(stretched);
