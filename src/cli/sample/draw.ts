@@ -111,9 +111,9 @@ export async function drawPicture(drawing: Drawing, task: Task): Promise<DrawnPa
       prompt: task.prompt,
       seed: task.seed,
       cached: media,
-      cachedSeconds: seconds,
+      cachedForwards: forwards,
       plain: plain.media[0] as Media,
-      plainSeconds: plain.seconds,
+      plainForwards: plain.forwards,
     };
   } finally {
     job.release();
