@@ -73,8 +73,17 @@ export { ssim } from './metrics/ssim';
 export { type Block, type Denoiser, type Stream, type Tap, type Tokens, untapped } from './models/denoiser';
 export { type ModelClass, modelClass, modelClassNames } from './models/registry';
 export { type BlockRange, forward } from './models/run';
+export type { PerRow } from './models/timesteps';
 export type { Branch, Guide } from './pipelines/guidance';
-export type { Job, PictureSize, Pipeline, PipelineInfo, Request } from './pipelines/pipeline';
+export type {
+  DecodeOptions,
+  InitialPicture,
+  Job,
+  PictureSize,
+  Pipeline,
+  PipelineInfo,
+  Request,
+} from './pipelines/pipeline';
 export { type RunResult, runJob, runRequest } from './pipelines/sample';
 export { type LoopOptions, type Run, type StepRecord, sampleLoop } from './pipelines/sample-loop';
 export { hashTensors, type ModelIdentity } from './pipelines/velocity/identity';

@@ -86,6 +86,7 @@ export interface PipelineInfo {
   readonly prompts: readonly string[];
 }
 
+/** How final latents are decoded, and who is told of it. */
 export interface DecodeOptions {
   /** Called after every part; a promise is awaited, so that a display can be drawn. */
   readonly onProgress?: (done: number, total: number) => void | Promise<void>;

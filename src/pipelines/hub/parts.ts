@@ -16,6 +16,7 @@ import { type Embeddings, encoderIdentity, requireOwn } from './embeddings';
 import { type HubScheduler, hubScheduler } from './schedule';
 import { type EncodedTexts, encodeTexts, type TextRequest, textMemory } from './text';
 
+/** How a folder in the layout of the hub is loaded and run. */
 export interface HubOptions {
   /** Takes the place of the folder's `scheduler_config.json`. */
   readonly scheduler?: unknown;

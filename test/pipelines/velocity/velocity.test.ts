@@ -118,7 +118,8 @@ describeOnBackends('a velocity function', () => {
       results.push(await ownLoop(cached));
       expect(cached.schedule()).toBe(policy.data.schedule);
     }
-    expect([...results[0]!.dataSync()]).toEqual([...results[1]!.dataSync()]);
+    // The file keeps a combination's terms in an order of its own, which is a bit of rounding in their sum.
+    expect(distance(results[0]!, results[1]!)).toBeLessThan(1e-5);
 
     // Calibrated reuse is nearer to the uncached run than uniform reuse of as many steps.
     const uncached = await sampleLatents(source, noise, { sigmas });
@@ -263,7 +264,7 @@ describeOnBackends('a velocity function', () => {
       schedule: { computed: 4 },
       signal: stop.signal,
       onProgress: done => {
-        if (done > 100) stop.abort();
+        if (done > 20) stop.abort();
       },
     });
     await expect(work).rejects.toThrow(InterruptedError);
