@@ -5,6 +5,7 @@ import type { Recordable } from '../../src/export/record-model';
 import { axisOf } from '../../src/export/signatures/signature';
 import { record } from '../../src/export/trace/record';
 import type { Denoiser, Tokens } from '../../src/models/denoiser';
+import { preset, presetNames } from '../../src/models/presets';
 import { goldenCase } from '../models/golden';
 import { describeOnBackends } from '../support/backends';
 
@@ -99,4 +100,11 @@ test('sizes that vary are told from the inputs: a reshape of two of them, and co
   expect(ops).toEqual(expect.arrayContaining(['Shape', 'Fill', 'Reshape', 'ConcatV2']));
   expect(new Set(constants.map(c => c.name)).size).toBe(constants.length);
   expect(Object.keys(signature.inputs)).toEqual(['sample', 'timestep']);
+});
+
+test.each(presetNames())('%s is recorded at its own widths, where layers would cut long work into tiles', name => {
+  const { transformer } = preset(name);
+  const shallow = { ...transformer, num_layers: 1, num_single_layers: 1, depth: 1 };
+  const { signature } = exportGraph(transformer._class_name, shallow, { prefix: 'transformer/' });
+  expect(Object.keys(signature.outputs)).toEqual(['output']);
 });
