@@ -42,8 +42,8 @@ export interface MethodOptions {
 }
 
 /**
- * The search whose policies keep the worst picture best. Local search gains some dB of the mean, but where two pictures
- * are possible it learns by heart on which side the calibration pairs fall.
+ * The search whose policies kept the worst picture best where they were compared. Local search gained some dB of the
+ * mean and lost more on the worst picture.
  */
 export const DEFAULT_SEARCH: SearchMethod = 'dp';
 /** The correction that gave the best policies on every model it was tried on. */

@@ -70,8 +70,12 @@ export function correctionSize(step: Affine | Combination): number {
     const { K, B } = step as Affine;
     return Math.max(...K.map((k, c) => Math.abs(k / 4) + Math.abs((B[c] as number) / 4 + 0.5)));
   }
-  const { rebuilt = 0, ...others } = step as Combination;
-  return Math.abs(rebuilt - 1) + Object.values(others).reduce((sum, weight) => sum + Math.abs(weight), 0);
+  // The parts of age 0 are the rebuilt output; guidance puts them together with weights whose sum is 1.
+  const terms = Object.entries(step as Combination);
+  const isRebuilt = ([name]: [string, number]): boolean => name.endsWith('.0');
+  const kept = terms.filter(isRebuilt).reduce((sum, [, weight]) => sum + weight, 0);
+  const added = terms.filter(term => !isRebuilt(term)).reduce((sum, [, weight]) => sum + Math.abs(weight), 0);
+  return Math.abs(kept - 1) + added;
 }
 
 function fidelityLines(name: string, fidelity: Fidelity | undefined): [string, string][] {
