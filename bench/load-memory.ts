@@ -1,8 +1,9 @@
 /**
  * Loads a published model of made-up weights from disk, runs it once, and compares the memory with what is promised:
- * 1.15 × the float32 weights + 512 MB. Writes the model as float16 and deletes it afterwards.
+ * 1.15 × the weights as they are held + 512 MB. Writes the model as float16 and deletes it afterwards.
  *
  *   node bench/run.cjs bench/load-memory.ts --model wan2.1-t2v-1.3b [--size 256x512] [--frames 1] [--folder DIR]
+ *     [--dtype float32]
  */
 import { mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,6 +17,7 @@ import { loadDenoiser } from '../src/models/load-denoiser';
 import { preset } from '../src/models/presets';
 import { forward } from '../src/models/run';
 import { workload } from '../src/models/workload';
+import { type ComputeType, computeTypes } from '../src/nn/bfloat16';
 import { openModelFolder } from '../src/weights/model-folder';
 import { forgetCached } from './disk';
 import { writeCheckpoint } from './synthetic-checkpoint';
@@ -25,10 +27,14 @@ const { values: given } = parseArgs({
     model: { type: 'string', default: 'wan2.1-t2v-1.3b' },
     backend: { type: 'string', default: 'native' },
     size: { type: 'string', default: '256x512' },
+    dtype: { type: 'string', default: 'float32' },
     frames: { type: 'string', default: '1' },
     folder: { type: 'string', default: tmpdir() },
   },
 });
+
+const dtype = given.dtype as ComputeType;
+if (!computeTypes.includes(dtype)) throw new Error(`--dtype ${dtype}: it is one of ${computeTypes.join(', ')}.`);
 
 async function main(): Promise<void> {
   const { transformer } = preset(given.model as string);
@@ -42,10 +48,10 @@ async function main(): Promise<void> {
 
     const component = await openModelFolder(folder);
     const started = performance.now();
-    const { denoiser, className, config, parameters } = await loadDenoiser(component);
+    const { denoiser, className, config, parameters, bytes } = await loadDenoiser(component, { dtype });
     const took = (performance.now() - started) / 1000;
     await component.source.close();
-    const bound = 1.15 * 4 * parameters + 512e6;
+    const bound = 1.15 * bytes + 512e6;
     const loaded = peakMemory();
 
     const [height, width] = (given.size as string).split('x').map(Number);
@@ -57,9 +63,7 @@ async function main(): Promise<void> {
 
     const verdict = (bytes: number): string =>
       `${formatBytes(bytes)} (${bytes <= bound ? 'within' : 'over'} the bound)`;
-    console.log(
-      `${given.model}: ${parameters.toLocaleString('en-US')} parameters, ${formatBytes(4 * parameters)} as float32`,
-    );
+    console.log(`${given.model}: ${parameters.toLocaleString('en-US')} parameters, ${formatBytes(bytes)} as ${dtype}`);
     console.log(`promised: at most ${formatBytes(bound)}`);
     console.log(`loaded in ${took.toFixed(1)} s: ${verdict(loaded)}`);
     console.log(`after a forward pass of ${work.tokens} tokens: ${verdict(peakMemory())}`);

@@ -8,6 +8,7 @@ export * from './core';
 export { type SelectOptions, selectBackend } from './engine/select';
 export type { BackendName, BackendRequest, EngineChoice, EngineKind, Rejection } from './engine/types';
 export { type WriteOptions, writeMedia } from './media/write';
+export type { ComputeType } from './nn/bfloat16';
 export { type Embeddings, readEmbeddings, writeEmbeddings } from './pipelines/hub/embeddings';
 export type { HubOptions } from './pipelines/hub/parts';
 export { loadModel } from './pipelines/load';

@@ -1,9 +1,10 @@
 /**
  * The same blocks, weights and inputs in ertacache and in PyTorch (diffusers' own classes), one after the other in
- * turns: medians and their ratio, and how far the results lie apart. Writes a model of up to 1 GB and deletes it.
+ * turns: medians and their ratio, and how far the results lie apart. `--dtype bfloat16` is for both sides: PyTorch
+ * holds everything in it, ertacache the matrices of the blocks. Writes a model of up to 1 GB and deletes it.
  *
  *   node bench/run.cjs bench/vs-pytorch/index.ts --python PATH [--case wan-1k,flux] [--backend native] [--runs 7]
- *     [--threads 2] [--json]
+ *     [--threads 2] [--dtype float32] [--json]
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
@@ -18,6 +19,7 @@ import type { Denoiser, Stream } from '../../src/models/denoiser';
 import { loadDenoiser } from '../../src/models/load-denoiser';
 import { forward, runBlocks } from '../../src/models/run';
 import { workload } from '../../src/models/workload';
+import { type ComputeType, computeTypes } from '../../src/nn/bfloat16';
 import { release } from '../../src/nn/scope';
 import { openModelFolder } from '../../src/weights/model-folder';
 import { openFile } from '../../src/weights/node-file';
@@ -41,6 +43,9 @@ const { values: given } = parseArgs({
     json: { type: 'boolean', default: false },
   },
 });
+
+const dtype = given.dtype as ComputeType;
+if (!computeTypes.includes(dtype)) throw new Error(`--dtype ${dtype}: it is one of ${computeTypes.join(', ')}.`);
 
 interface Result {
   readonly case: string;
@@ -68,7 +73,7 @@ async function main(): Promise<void> {
         if (!given.json) console.log(line(result));
       }
     }
-    if (given.json) console.log(JSON.stringify({ backend: label, dtype: given.dtype, results }, null, 2));
+    if (given.json) console.log(JSON.stringify({ backend: label, dtype, results }, null, 2));
   } finally {
     reference.close();
     rmSync(folder, { recursive: true, force: true });
@@ -80,7 +85,7 @@ async function* compare(what: Case, reference: Reference, root: string): AsyncGe
   mkdirSync(folder);
   writeCheckpoint(folder, what.config);
   const component = await openModelFolder(folder);
-  const { denoiser, className, config } = await loadDenoiser(component);
+  const { denoiser, className, config } = await loadDenoiser(component, { dtype });
   await component.source.close();
   const work = workload(className, config, what.demand);
   const seeds = Array.from({ length: what.batch ?? 1 }, (_, i) => i + 1);
@@ -95,7 +100,7 @@ async function* compare(what: Case, reference: Reference, root: string): AsyncGe
       folder,
       inputs: file,
       blocks: Object.values(what.parts).flat(),
-      dtype: given.dtype,
+      dtype,
       threads: Number(given.threads),
     });
     rmSync(join(folder, 'diffusion_pytorch_model.safetensors'));

@@ -9,6 +9,7 @@ import { modelClass, parseConfig } from '../models/registry';
 import { forward } from '../models/run';
 import { type Demand, type Size, type Workload, workload } from '../models/workload';
 import { attention } from '../nn/attention';
+import { type ComputeType, requireComputeType } from '../nn/bfloat16';
 import { release } from '../nn/scope';
 import type { Job } from '../pipelines/pipeline';
 import { sampleLoop } from '../pipelines/sample-loop';
@@ -95,11 +96,15 @@ export function shortened({ className, config }: Described, blocks: number): Des
 }
 
 /** A transformer of this configuration with made-up weights. */
-export function syntheticDenoiser({ className, config }: Described, seed = 1): LoadedDenoiser {
+export function syntheticDenoiser(
+  { className, config }: Described,
+  { seed = 1, dtype }: { readonly seed?: number; readonly dtype?: ComputeType } = {},
+): LoadedDenoiser {
+  requireComputeType(dtype);
   const known = modelClass(className);
   const parsed = parseConfig(known.schema, config, className);
   const table = known.parameters(parsed);
-  const store = syntheticStore(table, seed, known.blockNames(parsed));
+  const store = syntheticStore(table, seed, known.blockNames(parsed), dtype);
   const denoiser = known.create(parsed, store);
   return { denoiser, parameters: parameterCount(table), bytes: store.bytes, className, config: parsed };
 }

@@ -1,5 +1,7 @@
 import type { Command } from 'commander';
+import type { ComputeType } from '../nn/bfloat16';
 import type { Request } from '../pipelines/pipeline';
+import { dtypeOption } from './dtype-option';
 import { wholeNumber } from './parse';
 
 /** What published models can be asked for besides steps and guidance. */
@@ -10,6 +12,7 @@ export interface PictureOptions {
   readonly maxSequenceLength?: number;
   readonly offload?: boolean;
   readonly vaeTiling?: boolean;
+  readonly dtype?: ComputeType;
 }
 
 export function addPictureOptions(command: Command): Command {
@@ -19,7 +22,8 @@ export function addPictureOptions(command: Command): Command {
     .option('--frames <n>', "frames of a clip (default: the model's)", wholeNumber(1))
     .option('--max-sequence-length <n>', "tokens that a prompt may have (default: the model's)", wholeNumber(2))
     .option('--vae-tiling', 'decode large pictures in overlapping tiles: less memory, at faint seams')
-    .option('--offload', 'leave the transformer on disk and read it block by block, for models larger than memory');
+    .option('--offload', 'leave the transformer on disk and read it block by block, for models larger than memory')
+    .addOption(dtypeOption());
 }
 
 /** The part of a request that the options make. */

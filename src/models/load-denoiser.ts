@@ -1,6 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { availableMemory, formatBytes, WASM_LIMIT } from '../engine/memory';
 import { MemoryError } from '../errors';
+import { type ComputeType, requireComputeType } from '../nn/bfloat16';
+import { type Computed, isNarrow } from '../weights/computed';
 import { loadStore } from '../weights/load';
 import type { ModelComponent } from '../weights/model-folder';
 import { withKnownNames } from '../weights/names/known-names';
@@ -16,6 +18,8 @@ export interface LoadDenoiserOptions {
    * owns the component's source: leave it open, `denoiser.weights.dispose()` closes it.
    */
   readonly offload?: boolean;
+  /** What the blocks' products are computed in; `bfloat16` (native only) keeps their matrices in half the memory. */
+  readonly dtype?: ComputeType;
 }
 
 /** A transformer that is ready to run. Its store, `denoiser.weights`, is the caller's to dispose. */
@@ -36,32 +40,36 @@ const tableOf: TableOf = (className, config) => {
 
 /**
  * Loads a transformer into the active backend, from a hub's folder, the authors' own layout or a converted model.
- * @throws CheckpointError when the weights do not fit the configuration, MemoryError when they would not fit in memory
+ * @throws CheckpointError when the weights do not fit the configuration, MemoryError when they would not fit in memory,
+ *   UnsupportedError for a type that the backend does not compute in
  */
 export async function loadDenoiser(
   component: ModelComponent,
   options: LoadDenoiserOptions = {},
 ): Promise<LoadedDenoiser> {
+  const { dtype } = options;
+  requireComputeType(dtype);
   const { className, config, source, where } = withKnownNames(component, tableOf);
   const known = modelClass(className);
   const parsed = parseConfig(known.schema, config, where);
   const table = known.parameters(parsed);
   const blocks = known.blockNames(parsed);
   const parameters = parameterCount(table);
-  if (!options.offload) requireFits(table, where);
+  if (!options.offload) requireFits(table, where, { dtype, blocks });
   const store: WeightStore = options.offload
-    ? await streamedStore(source, table, { where, blocks })
-    : await loadStore(source, table, { where, blocks });
+    ? await streamedStore(source, table, { where, blocks, dtype })
+    : await loadStore(source, table, { where, blocks, dtype });
   return { denoiser: known.create(parsed, store), parameters, bytes: store.bytes, className, config: parsed };
 }
 
-/** @throws MemoryError when the weights as float32 are more than there is room for */
-function requireFits(table: ParameterTable, where: string): void {
-  const needed = 4 * parameterCount(table);
+/** @throws MemoryError when the weights, as they are computed with, are more than there is room for */
+function requireFits(table: ParameterTable, where: string, computed: Computed): void {
+  const narrow = parameterCount(table.filter(parameter => isNarrow(parameter, computed)));
+  const needed = 4 * parameterCount(table) - 2 * narrow;
   const room = roomForWeights();
   if (needed <= room) return;
   throw new MemoryError(
-    `${where} takes ${formatBytes(needed)} as float32; there is room for ${formatBytes(room)} on this backend.`,
+    `${where} takes ${formatBytes(needed)} as ${computed.dtype ?? 'float32'}; there is room for ${formatBytes(room)} on this backend.`,
     { hint: 'Leave its blocks on disk with --offload, or take a smaller model.' },
   );
 }

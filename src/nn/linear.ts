@@ -1,10 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Params } from '../weights/parameters';
+import { bfloat16Product, isBfloat16 } from './bfloat16';
 import { matMul } from './fused';
 
 /**
  * `x · W + b` over the last axis.
- * @param p holds `weight` `[in, out]` and, where the layer has one, `bias` `[out]`
+ * @param p holds `weight` `[in, out]`, which may be bfloat16: the product then is, too; and, where the layer has one, `bias` `[out]`
  * @param x `[…, in]`
  * @returns `[…, out]`
  */
@@ -14,6 +15,6 @@ export function linear(p: Params, x: tf.Tensor): tf.Tensor {
   const bias = p.has('bias') ? p.tensor('bias') : undefined;
   // Two dimensions always: a 3-D by 2-D product is 14 times slower on wasm, and no slower elsewhere.
   const rows = tf.reshape(x, [-1, inputs]);
-  const product = bias ? tf.add(matMul(rows, weight), bias) : matMul(rows, weight);
-  return tf.reshape(product, [...x.shape.slice(0, -1), outputs]);
+  const product = isBfloat16(weight) ? bfloat16Product(rows, weight) : matMul(rows, weight);
+  return tf.reshape(bias ? tf.add(product, bias) : product, [...x.shape.slice(0, -1), outputs]);
 }

@@ -25,11 +25,32 @@ export function rawOp(op: string, attributes: Readonly<Record<string, readonly [
   return { op, attributes: list };
 }
 
+interface Output {
+  readonly id: number;
+  readonly shape: number[];
+  readonly dtype: number;
+}
+
 interface NodeBackend {
+  readonly binding: {
+    executeOp(name: string, attributes: readonly RawAttribute[], inputs: readonly number[], outputs: number): Output[];
+  };
+  getInputTensorIds(tensors: readonly tf.Tensor[]): number[];
+  createOutputTensor(output: Output): tf.Tensor;
   executeSingleOutput(name: string, attributes: readonly RawAttribute[], inputs: readonly tf.Tensor[]): tf.Tensor;
 }
 
 /** Runs an operation on the active backend, which must be TensorFlow's. */
 export function runRaw({ op, attributes }: RawOp, ...inputs: tf.Tensor[]): tf.Tensor {
   return (tf.backend() as unknown as NodeBackend).executeSingleOutput(op, attributes, inputs);
+}
+
+/**
+ * Runs an operation whose result is bfloat16. tfjs has no such type and would refuse the tensor, so it is told float32;
+ * only operations that are run raw may take it, and its values cannot be read. Disposing frees it as any other.
+ */
+export function runRawBfloat16({ op, attributes }: RawOp, ...inputs: tf.Tensor[]): tf.Tensor {
+  const backend = tf.backend() as unknown as NodeBackend;
+  const [output] = backend.binding.executeOp(op, attributes, backend.getInputTensorIds(inputs), 1) as [Output];
+  return backend.createOutputTensor({ ...output, dtype: TYPE.float32 });
 }

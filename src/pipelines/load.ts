@@ -4,6 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { IoError, UnsupportedError } from '../errors';
 import { modelClass, parseConfig } from '../models/registry';
+import { type ComputeType, requireComputeType } from '../nn/bfloat16';
 import { packageRoot } from '../package-root';
 import { flowMatchEulerConfig } from '../schedulers/flow-match-euler';
 import { createWordTable, wordTableConfig } from '../text/word-table';
@@ -34,10 +35,11 @@ export function locateModel(nameOrPath: string): string {
 /**
  * Loads a model folder (converted, or as on the hub) into the active backend.
  * @param nameOrPath a folder, or the name of a model that ships with the package
- * @param options for folders in the hub's layout
+ * @param options `dtype` for every model, the others for folders in the hub's layout
  * @returns the pipeline; dispose it when done
  */
 export async function loadModel(nameOrPath: string = DEFAULT_MODEL, options: HubOptions = {}): Promise<Pipeline> {
+  requireComputeType(options.dtype);
   const folder = locateModel(nameOrPath);
   const files = await openModel(folder);
   try {
@@ -52,7 +54,7 @@ export async function loadModel(nameOrPath: string = DEFAULT_MODEL, options: Hub
         hint: 'Leave the embeddings out.',
       });
     }
-    return await loadPixelPipeline(files, basename(folder));
+    return await loadPixelPipeline(files, basename(folder), options.dtype);
   } finally {
     await files.close();
   }
@@ -60,7 +62,7 @@ export async function loadModel(nameOrPath: string = DEFAULT_MODEL, options: Hub
 
 const pixelPipeline = z.object({ default_steps: z.int().positive(), default_guidance: z.number() });
 
-async function loadPixelPipeline(files: OpenModel, id: string): Promise<Pipeline> {
+async function loadPixelPipeline(files: OpenModel, id: string, dtype?: ComputeType): Promise<Pipeline> {
   const transformer = componentOf(files, 'transformer');
   const json = await readModelJson(files, 'pipeline.json');
   const defaults = parseConfig(pixelPipeline, json, 'pipeline.json');
@@ -85,7 +87,7 @@ async function loadPixelPipeline(files: OpenModel, id: string): Promise<Pipeline
   const prompts = await listedPrompts(files);
   // Weights last: whatever else is wrong with the folder is told before any tensor is made.
   const embeddings = await loadTable(text);
-  const { model, parameters } = await loadDenoiser(transformer).catch(error => {
+  const { model, parameters } = await loadDenoiser(transformer, dtype).catch(error => {
     embeddings.dispose();
     throw error;
   });
@@ -110,11 +112,11 @@ async function loadPixelPipeline(files: OpenModel, id: string): Promise<Pipeline
   });
 }
 
-async function loadDenoiser({ className, config, source, where }: ModelComponent) {
+async function loadDenoiser({ className, config, source, where }: ModelComponent, dtype?: ComputeType) {
   const known = modelClass(className);
   const parsed = parseConfig(known.schema, config, where);
   const table = known.parameters(parsed);
-  const store = await loadStore(source, table, { where, blocks: known.blockNames(parsed) });
+  const store = await loadStore(source, table, { where, blocks: known.blockNames(parsed), dtype });
   return { model: known.create(parsed, store), parameters: parameterCount(table) };
 }
 

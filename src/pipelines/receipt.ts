@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { UsageError } from '../errors';
+import { computeTypes } from '../nn/bfloat16';
 
 /** What a picture carries so that it can be made again. */
 export const receiptSchema = z.object({
@@ -20,6 +21,8 @@ export const receiptSchema = z.object({
   embeddings: z.object({ path: z.string(), sha256: z.string() }).optional(),
   /** Whether the picture was decoded in tiles. */
   vaeTiling: z.boolean().optional(),
+  /** What the blocks' products were computed in, where it was not float32. */
+  dtype: z.enum(computeTypes).optional(),
   scale: z.int().positive(),
   backend: z.string(),
   /** The policy that was used, or null where every step was computed. */

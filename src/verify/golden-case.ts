@@ -1,4 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
+import type { ComputeType } from '../nn/bfloat16';
 
 /** A tensor of a golden case. */
 export interface GoldenTensor {
@@ -28,5 +29,5 @@ export interface GoldenCase {
 /** Hands over one output. The data are copied; a tensor stays its owner's. Names not expected are ignored. */
 export type Produce = (name: string, value: Tensor | ArrayLike<number>) => void;
 
-/** Runs what a case names on its inputs and hands over every output it can make. */
-export type CaseRunner = (golden: GoldenCase, produce: Produce) => Promise<void>;
+/** Runs what a case names on its inputs and hands over every output it can make, in `dtype` where it runs blocks. */
+export type CaseRunner = (golden: GoldenCase, produce: Produce, dtype?: ComputeType) => Promise<void>;

@@ -4,6 +4,7 @@ import { CheckpointError } from '../errors';
 import type { Denoiser, Stream, Tap, Tokens } from '../models/denoiser';
 import { modelClass, parseConfig } from '../models/registry';
 import { runBlocks } from '../models/run';
+import type { ComputeType } from '../nn/bfloat16';
 import { release } from '../nn/scope';
 import { loadStore } from '../weights/load';
 import { openFile } from '../weights/node-file';
@@ -174,22 +175,22 @@ export async function produceForward(golden: GoldenCase, model: Denoiser, produc
 }
 
 /** The weights beside a case; its caller disposes them. */
-async function storeOf(golden: GoldenCase, config: unknown): Promise<WeightStore> {
+async function storeOf(golden: GoldenCase, config: unknown, dtype?: ComputeType): Promise<WeightStore> {
   const model = modelClass(golden.className);
   const path = join(golden.folder, 'weights.safetensors');
   const source = await safetensorsSource(await openFile(path));
   try {
-    return await loadStore(source, model.parameters(config), { blocks: model.blockNames(config), where: path });
+    return await loadStore(source, model.parameters(config), { blocks: model.blockNames(config), where: path, dtype });
   } finally {
     await source.close();
   }
 }
 
 /** Runs a case of the group `transformers`. */
-export const runTransformer: CaseRunner = async (golden, produce) => {
+export const runTransformer: CaseRunner = async (golden, produce, dtype) => {
   const model = modelClass(golden.className);
   const config = parseConfig(model.schema, golden.config, join(golden.folder, 'config.json'));
-  const weights = await storeOf(golden, config);
+  const weights = await storeOf(golden, config, dtype);
   try {
     await produceForward(golden, model.create(config, weights), produce);
   } finally {

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { UnsupportedError } from '../errors';
+import { type ComputeType, requireComputeType } from '../nn/bfloat16';
 import { runCache } from './caches';
 import { runCheckpoint } from './checkpoints';
 import type { CaseRunner, GoldenCase, Produce } from './golden-case';
@@ -17,7 +18,9 @@ import { runAutoencoder } from './vaes';
 /** One output compared with the reference. */
 export interface Comparison {
   readonly name: string;
-  /** Largest absolute error; infinite when the shapes differ or a value is NaN where the reference has a number. */
+  /** How `error` is measured: the largest absolute one unless told. */
+  readonly measure?: 'relative RMS';
+  /** Infinite when the shapes differ or a value is NaN where the reference has a number. */
   readonly error: number;
   readonly tolerance: number;
   readonly passed: boolean;
@@ -36,6 +39,13 @@ export interface CaseReport {
   readonly unchecked: readonly string[];
 }
 
+/**
+ * Relative RMS of a transformer's outputs in bfloat16 that still passes. Rounding to its 8 bits moves a value by up to
+ * 2⁻⁹ (0.2 %) of itself; every product rounds both factors and the result, and the errors of some tens of products in
+ * a row add up like random steps, to a few of such units. Ten leave room for that; a wrong layer is off by far more.
+ */
+const BFLOAT16_TOLERANCE = 0.02;
+
 /** One runner for every kind of golden case. */
 const runners: Readonly<Record<string, CaseRunner>> = {
   transformers: runTransformer,
@@ -53,9 +63,13 @@ const runners: Readonly<Record<string, CaseRunner>> = {
 
 /**
  * Runs one golden case on the active backend and compares every output that can be made.
- * @throws UnsupportedError for a kind of case that cannot be run
+ * @param options in `bfloat16` the outputs are measured by their relative RMS error from the float32 reference
+ * @throws UnsupportedError for a kind of case that cannot be run, or not in that type
  */
-export async function verifyCase(folder: string): Promise<CaseReport> {
+export async function verifyCase(
+  folder: string,
+  { dtype = 'float32' }: { readonly dtype?: ComputeType } = {},
+): Promise<CaseReport> {
   const golden = await loadCase(folder);
   const runner = Object.hasOwn(runners, golden.group) ? runners[golden.group] : undefined;
   if (!runner) {
@@ -63,8 +77,14 @@ export async function verifyCase(folder: string): Promise<CaseReport> {
       hint: `Known kinds: ${Object.keys(runners).join(', ')}.`,
     });
   }
+  if (dtype === 'bfloat16' && golden.group !== 'transformers') {
+    throw new UnsupportedError(`${folder}: cases of the kind "${golden.group}" are not run in bfloat16.`, {
+      hint: 'Give cases of transformers, or leave --dtype away.',
+    });
+  }
+  requireComputeType(dtype);
   const comparisons = new Map<string, Comparison>();
-  await runner(golden, collector(golden, comparisons));
+  await runner(golden, collector(golden, comparisons, dtype), dtype);
   const list = [...comparisons.values()];
   return {
     folder,
@@ -78,15 +98,18 @@ export async function verifyCase(folder: string): Promise<CaseReport> {
 }
 
 /** Compares each output as it comes, so that no more than one is held. */
-function collector(golden: GoldenCase, comparisons: Map<string, Comparison>): Produce {
+function collector(golden: GoldenCase, comparisons: Map<string, Comparison>, dtype: ComputeType): Produce {
   return (name, value) => {
     const expected = golden.expected.get(name);
     if (!expected) return;
     const [values, shape] = value instanceof tf.Tensor ? [value.dataSync(), value.shape] : [value, undefined];
     const sameShape = shape === undefined || sameSizes(shape, expected.shape);
-    const error = sameShape ? maxAbsError(values as ArrayLike<number>, expected.data) : Number.POSITIVE_INFINITY;
-    const tolerance = golden.tolerance(name);
-    comparisons.set(name, { name, error, tolerance, passed: error <= tolerance });
+    const isRelative = dtype === 'bfloat16';
+    const distance = isRelative ? relativeRms : maxAbsError;
+    const error = sameShape ? distance(values as ArrayLike<number>, expected.data) : Number.POSITIVE_INFINITY;
+    const tolerance = isRelative ? BFLOAT16_TOLERANCE : golden.tolerance(name);
+    const measure = isRelative ? ({ measure: 'relative RMS' } as const) : {};
+    comparisons.set(name, { name, ...measure, error, tolerance, passed: error <= tolerance });
   };
 }
 
@@ -108,4 +131,17 @@ export function maxAbsError(actual: ArrayLike<number>, expected: ArrayLike<numbe
     worst = Math.max(worst, error);
   }
   return worst;
+}
+
+/** Root of the mean square of actual - expected, by that of expected. */
+export function relativeRms(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+  if (actual.length !== expected.length) return Number.POSITIVE_INFINITY;
+  let [apart, size] = [0, 0];
+  for (let i = 0; i < expected.length; i++) {
+    apart += ((actual[i] as number) - (expected[i] as number)) ** 2;
+    size += (expected[i] as number) ** 2;
+  }
+  if (apart === 0) return 0;
+  const ratio = Math.sqrt(apart / size);
+  return Number.isNaN(ratio) ? Number.POSITIVE_INFINITY : ratio;
 }

@@ -1,6 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
+import type { ComputeType } from '../nn/bfloat16';
 import { alignedFloat32 } from './aligned';
 import { checkTable } from './check-table';
+import { narrowed } from './computed';
 import { elements } from './dtype';
 import { checkFinite } from './finite';
 import { asStored, laidOutShape, placeRows } from './layout';
@@ -15,6 +17,8 @@ const SLICE = 2 ** 21;
 export interface LoadOptions {
   /** Module prefixes such as `transformer_blocks.3`; their parameters are handed out by `use` only. */
   readonly blocks?: readonly string[];
+  /** What the blocks' products are computed in; bfloat16 keeps their matrices in half the memory. */
+  readonly dtype?: ComputeType;
   /** Refuse NaN and infinities. On unless told: it costs a small part of the reading. */
   readonly checkFinite?: boolean;
   /** Tensors that may be there though the table does not list them; all others are refused. */
@@ -24,7 +28,7 @@ export interface LoadOptions {
 }
 
 /**
- * Reads every parameter of `table` into memory as float32, laid out for the layers.
+ * Reads every parameter of `table` into memory, as float32 unless told, laid out for the layers.
  * Memory beside the result: one tensor at most. When anything fails, every tensor made so far is disposed.
  * @throws CheckpointError when names, shapes or values do not fit the table
  */
@@ -37,7 +41,9 @@ export async function loadStore(
   checkTable(source, table, { where, ignore });
   const tensors = new Map<string, tf.Tensor>();
   try {
-    for (const parameter of table) tensors.set(parameter.name, await readParameter(source, parameter, options));
+    for (const parameter of table) {
+      tensors.set(parameter.name, narrowed(parameter, await readParameter(source, parameter, options), options));
+    }
     return residentStore(tensors, options.blocks);
   } catch (error) {
     tf.dispose([...tensors.values()]);

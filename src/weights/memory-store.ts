@@ -1,6 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
+import type { ComputeType } from '../nn/bfloat16';
 import { alignedFloat32 } from './aligned';
 import { checkTable } from './check-table';
+import { narrowed } from './computed';
 import { elements } from './dtype';
 import { laidOutShape, layOut } from './layout';
 import type { ParameterTable, WeightStore } from './parameters';
@@ -36,7 +38,12 @@ export function memoryStore(
  * (names that end in `norm….weight`) are near 1, all others near 0, evenly spread, so that activations stay finite.
  * The same table and seed give the same weights, whatever the order of the table.
  */
-export function syntheticStore(table: ParameterTable, seed: number, blocks: readonly string[] = []): WeightStore {
+export function syntheticStore(
+  table: ParameterTable,
+  seed: number,
+  blocks: readonly string[] = [],
+  dtype: ComputeType = 'float32',
+): WeightStore {
   const tensors = table.map(parameter => {
     const isNorm = parameter.shape.length === 1 && /norm[^.]*\.weight$/.test(parameter.name);
     const data = spread(
@@ -45,7 +52,8 @@ export function syntheticStore(table: ParameterTable, seed: number, blocks: read
       isNorm ? 1 : 0,
       isNorm ? 0.1 : 0.02,
     );
-    return [parameter.name, tf.tensor(data, laidOutShape(parameter), 'float32')] as const;
+    const tensor = tf.tensor(data, laidOutShape(parameter), 'float32');
+    return [parameter.name, narrowed(parameter, tensor, { dtype, blocks })] as const;
   });
   return residentStore(new Map(tensors), blocks);
 }

@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { CheckpointError } from '../errors';
+import { bytesOf } from './computed';
 import type { Params, WeightStore } from './parameters';
 
 /** A view of the tensors whose names begin with `prefix`. */
@@ -28,7 +29,7 @@ export function residentStore(tensors: ReadonlyMap<string, Tensor>, blocks: read
   return {
     resident: view(outside, ''),
     use: async (prefix, work) => work(view(held, `${prefix}.`)),
-    bytes: [...held.values()].reduce((sum, tensor) => sum + tensor.size * 4, 0),
+    bytes: [...held.values()].reduce((sum, tensor) => sum + bytesOf(tensor), 0),
     dispose() {
       for (const tensor of held.values()) tensor.dispose();
       held.clear();

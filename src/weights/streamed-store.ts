@@ -3,6 +3,7 @@ import { CheckpointError } from '../errors';
 import { ALIGNMENT, alignedBytes } from './aligned';
 import { allDone } from './byte-file';
 import { checkTable } from './check-table';
+import { narrowed } from './computed';
 import { elements } from './dtype';
 import { checkFinite } from './finite';
 import { asStored, laidOutShape, layOut } from './layout';
@@ -111,6 +112,9 @@ export async function streamedStore(
       idle.push(reading.buffer);
     }
     try {
+      for (const { parameter } of plan.places) {
+        tensors.set(parameter.name, narrowed(parameter, tensors.get(parameter.name)!, options));
+      }
       return work(view(tensors, `${prefix}.`)) as T;
     } finally {
       tf.dispose([...tensors.values()]);

@@ -4,15 +4,17 @@ import { ConfigError, MemoryError } from '../../src/errors';
 import { loadDenoiser } from '../../src/models/load-denoiser';
 import { preset } from '../../src/models/presets';
 import { forward } from '../../src/models/run';
+import type { ComputeType } from '../../src/nn/bfloat16';
+import { relativeRms } from '../../src/verify/verify';
 import { openModelFolder } from '../../src/weights/model-folder';
 import { describeOnBackends } from '../support/backends';
 import { values } from './support';
 
 const folder = join(__dirname, '../fixtures/checkpoints/mixed-dtypes/transformer');
 
-async function output(offload: boolean) {
+async function output(offload: boolean, dtype?: ComputeType) {
   const component = await openModelFolder(folder);
-  const { denoiser, ...facts } = await loadDenoiser(component, { offload });
+  const { denoiser, ...facts } = await loadDenoiser(component, { offload, dtype });
   const [latent, text] = [values([1, 4, 2, 4, 6]), values([1, 5, 16])];
   const context = denoiser.prepare({ encoderHiddenStates: text }, latent.shape);
   const result = await forward(denoiser, latent, 400, context);
@@ -22,6 +24,23 @@ async function output(offload: boolean) {
   if (!offload) await component.source.close();
   return { data, ...facts };
 }
+
+describeOnBackends('loading a transformer in bfloat16', () => {
+  test('in memory or from disk, the output is the same, near float32, and takes less memory', async () => {
+    const before = tf.memory().numTensors;
+    const [exact, resident, streamed] = [
+      await output(false),
+      await output(false, 'bfloat16'),
+      await output(true, 'bfloat16'),
+    ];
+    expect(tf.memory().numTensors).toBe(before);
+    expect(streamed.data).toEqual(resident.data);
+    expect(resident.data).not.toEqual(exact.data);
+    // Ten roundings of bfloat16.
+    expect(relativeRms(resident.data as Float32Array, exact.data as Float32Array)).toBeLessThan(10 * 2 ** -9);
+    expect(resident.bytes).toBeLessThan(0.7 * exact.bytes);
+  });
+}, ['native']);
 
 describeOnBackends('loading a transformer', () => {
   test('in memory or from disk, the output is the same', async () => {

@@ -12,8 +12,10 @@ import { loadDenoiser } from '../../models/load-denoiser';
 import { preset, presetNames } from '../../models/presets';
 import { modelClassNames } from '../../models/registry';
 import type { Size } from '../../models/workload';
+import { type ComputeType, requireComputeType } from '../../nn/bfloat16';
 import { componentOf, openModel } from '../../weights/open-model';
 import { startBackend } from '../backend';
+import { dtypeOption } from '../dtype-option';
 import { numberBetween, pixelSize, wholeNumber } from '../parse';
 import { flopsText } from './requirement-lines';
 import { bytesText, countText } from './units';
@@ -22,6 +24,7 @@ interface Options {
   model: string;
   synthetic: boolean;
   offload: boolean;
+  dtype: ComputeType;
   size?: Pick<Size, 'height' | 'width'>;
   frames?: number;
   textTokens?: number;
@@ -39,6 +42,7 @@ export function benchCommand(): Command {
     .requiredOption('--model <name>', `a transformer's folder, or with --synthetic one of ${presetNames().join(', ')}`)
     .option('--synthetic', 'take made-up weights of the published size', false)
     .option('--offload', 'leave the blocks of a folder on disk, one in memory at a time', false)
+    .addOption(dtypeOption())
     .option('--size <HxW>', 'size of the picture in pixels (default: usual for the model)', pixelSize)
     .option('--frames <n>', 'frames (default: usual for the model)', wholeNumber(1))
     .option('--text-tokens <n>', 'tokens of text (default: usual for the model)', wholeNumber(1))
@@ -52,6 +56,7 @@ export function benchCommand(): Command {
       const { size, frames, textTokens, runs, steps, policyShare: share, json } = options;
       const subject = await subjectOf(options);
       const backend = await startBackend(command);
+      requireComputeType(options.dtype);
       const report = await benchModel(subject.load, subject.published, {
         demand: { ...size, frames, textTokens },
         runs,
@@ -61,7 +66,8 @@ export function benchCommand(): Command {
         onProgress: what => process.stderr.isTTY && process.stderr.write(`\r\x1b[K${what}`),
       });
       if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
-      const heading = { model: options.model, synthetic: options.synthetic, backend: backend.label };
+      const { model, synthetic, dtype } = options;
+      const heading = { model, synthetic, backend: backend.label, dtype };
       console.log(json ? JSON.stringify({ ...heading, ...report }, null, 2) : text(heading, report));
     });
 }
@@ -71,13 +77,13 @@ interface Subject {
   load(): ReturnType<typeof loadDenoiser>;
 }
 
-async function subjectOf({ model, synthetic, offload, blocks }: Options): Promise<Subject> {
+async function subjectOf({ model, synthetic, offload, blocks, dtype }: Options): Promise<Subject> {
   if (synthetic) {
     if (offload) throw new UsageError('Made-up weights are on no disk, so --offload has nothing to read.');
     const { transformer } = preset(model);
     const published = { className: transformer._class_name, config: transformer };
     const described = blocks === undefined ? published : shortened(published, blocks);
-    return { published, load: async () => syntheticDenoiser(described) };
+    return { published, load: async () => syntheticDenoiser(described, { dtype }) };
   }
   if (presetNames().includes(model)) {
     throw new UsageError(`${model} names a published model, whose weights are not here.`, {
@@ -87,7 +93,7 @@ async function subjectOf({ model, synthetic, offload, blocks }: Options): Promis
   if (blocks !== undefined) throw new UsageError('--blocks goes with --synthetic.');
   const opened = await openModel(model);
   const component = componentOf(opened, 'transformer');
-  return { published: component, load: () => loadDenoiser(component, { offload }) };
+  return { published: component, load: () => loadDenoiser(component, { offload, dtype }) };
 }
 
 /** The sampler of the first preset of a class. */
@@ -99,15 +105,18 @@ function schedulerOf(className: string): { readonly _class_name: string } {
   });
 }
 
-function text(heading: { model: string; synthetic: boolean; backend: string }, report: BenchReport): string {
+function text(
+  heading: { model: string; synthetic: boolean; backend: string; dtype: ComputeType },
+  report: BenchReport,
+): string {
   const { size, tokens, textTokens, peakBytes, comparison } = report;
   const frames = size.frames === 1 ? '' : `, ${size.frames} frames`;
   const depth = report.blocks === report.allBlocks ? 'all' : `${report.blocks} of`;
   const lines = [
-    `${heading.model} on ${heading.backend}${heading.synthetic ? ', made-up weights' : ''}`,
+    `${heading.model} on ${heading.backend}${heading.synthetic ? ', made-up weights' : ''}, ${heading.dtype}`,
     `  ${size.height}x${size.width}${frames}: ${countText(tokens, 'token')} and ${textTokens.toLocaleString('en-US')} of text, ${depth} ${countText(report.allBlocks, 'block')}`,
     `  ${countText(report.parameters, 'parameter')}, ${bytesText(report.weightBytes)}, loaded in ${seconds(report.loadSeconds)}`,
-    `  matrix product            ${flopsText(report.matMulFlopsPerSecond)}/s`,
+    `  matrix product in float32 ${flopsText(report.matMulFlopsPerSecond)}/s`,
     rateLine('attention', report.attention),
     rateLine('block', report.block),
     rateLine('forward', report.forward),

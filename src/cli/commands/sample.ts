@@ -93,6 +93,7 @@ async function drawAll(
   const pipeline = await loadModel(options.model, {
     offload: options.offload ?? false,
     tiling: options.vaeTiling ?? false,
+    dtype: options.dtype,
     ...(inputs.embeddings && { embeddings: inputs.embeddings }),
   });
   const pairs: DrawnPair[] = [];
@@ -195,6 +196,7 @@ function settingsOf(receipt: Receipt, options: SampleOptions): SampleOptions {
     steps: receipt.steps,
     guidance: receipt.guidance,
     scale: receipt.scale,
+    dtype: receipt.dtype ?? 'float32',
     ...receipt.size,
     ...(receipt.maxSequenceLength !== undefined && { maxSequenceLength: receipt.maxSequenceLength }),
     ...(receipt.negativePrompt !== undefined && { negative: receipt.negativePrompt }),

@@ -94,6 +94,7 @@ export async function drawPicture(drawing: Drawing, task: Task): Promise<DrawnPa
       ...pictureRequest(options),
       ...inputs.receipt,
       ...(options.vaeTiling && { vaeTiling: true }),
+      ...(options.dtype === 'bfloat16' && { dtype: options.dtype }),
       scale: options.scale,
       backend: drawing.backend,
       policy: policyReceipt(chosen),

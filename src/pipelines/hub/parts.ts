@@ -5,6 +5,7 @@ import { loadDenoiser } from '../../models/load-denoiser';
 import { modelClass, parseConfig } from '../../models/registry';
 import type { Autoencoder, CodeOptions, Posterior } from '../../models/vae/autoencoder';
 import { autoencoderClass, decoderOnly, encoderOnly } from '../../models/vae/registry';
+import type { ComputeType } from '../../nn/bfloat16';
 import { loadStore } from '../../weights/load';
 import type { ModelComponent } from '../../weights/model-folder';
 import { componentOf, type OpenModel, openModel, readModelJson } from '../../weights/open-model';
@@ -22,6 +23,8 @@ export interface HubOptions {
   readonly scheduler?: unknown;
   /** Leaves the transformer's blocks on disk and brings in one at a time, for models larger than memory. */
   readonly offload?: boolean;
+  /** What the products of the transformer's blocks are computed in; `bfloat16` needs the native backend. */
+  readonly dtype?: ComputeType;
   /** Decodes pictures larger than a tile in tiles, as `enable_tiling` of diffusers does: less memory, faint seams. */
   readonly tiling?: boolean;
   /** What the text encoders made of the prompts, from a file: no text encoder is then loaded. */
@@ -94,7 +97,7 @@ export async function hubParts(model: OpenModel, options: HubOptions = {}): Prom
         }
         return { encoders, entries };
       }),
-    transformer: once(() => loadTransformer(model.path, options.offload ?? false, keep)),
+    transformer: once(() => loadTransformer(model.path, options, keep)),
     autoencoder: once(() => opened(model.path, again => loadDecoder(componentOf(again, 'vae'), keep))),
     encodePixels: pixels => opened(model.path, again => encodeOnce(componentOf(again, 'vae'), pixels)),
     ...(options.tiling && { tiling: true }),
@@ -127,10 +130,14 @@ function once<T>(load: () => Promise<T>): () => Promise<T> {
   };
 }
 
-async function loadTransformer(path: string, offload: boolean, keep: (s: WeightStore) => void): Promise<Denoiser> {
+async function loadTransformer(
+  path: string,
+  { offload = false, dtype }: HubOptions,
+  keep: (s: WeightStore) => void,
+): Promise<Denoiser> {
   const model = await openModel(path);
   try {
-    const { denoiser } = await loadDenoiser(componentOf(model, 'transformer'), { offload });
+    const { denoiser } = await loadDenoiser(componentOf(model, 'transformer'), { offload, dtype });
     keep(denoiser.weights);
     return denoiser;
   } finally {

@@ -1,0 +1,75 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { EngineError, UnsupportedError } from '../errors';
+import { lane } from './lane';
+import { type RawOp, rawOp, runRaw, runRawBfloat16, TYPE } from './raw-op';
+
+/** What the products of a transformer's blocks are computed in. All else is float32 always. */
+export const computeTypes = ['float32', 'bfloat16'] as const;
+export type ComputeType = (typeof computeTypes)[number];
+
+const cast = (from: number, to: number): RawOp =>
+  rawOp('Cast', { SrcT: ['type', from], DstT: ['type', to], Truncate: ['bool', false] });
+const narrow = cast(TYPE.float32, TYPE.bfloat16);
+const widen = cast(TYPE.bfloat16, TYPE.float32);
+const product = rawOp('MatMul', {
+  T: ['type', TYPE.bfloat16],
+  transpose_a: ['bool', false],
+  transpose_b: ['bool', false],
+});
+
+/** Values that TensorFlow holds as bfloat16; tfjs, which has no such type, takes their tensors for float32. */
+const narrowed = new WeakSet<object>();
+
+/** Whether TensorFlow holds these values as bfloat16. Such a tensor is good for `bfloat16Product` and nothing else. */
+export function isBfloat16(x: tf.Tensor): boolean {
+  return narrowed.has(x.dataId);
+}
+
+/** The same values as bfloat16, in half the memory, on TensorFlow's side only. The caller's. */
+export function toBfloat16(x: tf.Tensor): tf.Tensor {
+  const made = runRawBfloat16(narrow, x);
+  narrowed.add(made.dataId);
+  return made;
+}
+
+/**
+ * The product of two matrices in bfloat16; sums are kept in float32 by TensorFlow and rounded once.
+ * @param a float32
+ * @param b bfloat16
+ * @returns float32
+ */
+export function bfloat16Product(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
+  return tf.tidy(() => {
+    const rounded = runRawBfloat16(product, toBfloat16(a), b);
+    return runRaw(widen, rounded);
+  });
+}
+
+/**
+ * Refuses a type that the active backend does not compute in.
+ * @throws UnsupportedError on backends without TensorFlow, EngineError where TensorFlow gets a product wrong
+ */
+export function requireComputeType(dtype: ComputeType | undefined): void {
+  if (dtype !== 'bfloat16') return;
+  if (lane() !== 'native') {
+    throw new UnsupportedError(`bfloat16 needs the native backend, and ${tf.getBackend()} is active.`, {
+      hint: 'Add --backend native (`ertacache engine link` makes it), or leave --dtype away.',
+    });
+  }
+  let found: string;
+  try {
+    found = trial().join();
+  } catch (error) {
+    found = error instanceof Error ? error.message : String(error);
+  }
+  if (found === '19,22,43,50') return;
+  throw new EngineError(`TensorFlow does not multiply bfloat16 here: ${found}.`, { hint: 'Leave --dtype away.' });
+}
+
+/** [[1, 2], [3, 4]] · [[5, 6], [7, 8]]: every number of it is one that bfloat16 has. */
+function trial(): number[] {
+  return tf.tidy(() => {
+    const [a, b] = [tf.tensor2d([1, 2, 3, 4], [2, 2]), tf.tensor2d([5, 6, 7, 8], [2, 2])];
+    return Array.from(bfloat16Product(a, toBfloat16(b)).dataSync());
+  });
+}
