@@ -109,6 +109,14 @@ describe('--from', () => {
     expect((await sample('--from', scratch.path('b.png'))).stderr).toContain('Made on native, repeated on wasm');
   });
 
+  test('repeats a run of bfloat16 in bfloat16, or not at all', async () => {
+    await fabricated('a.png', { dtype: 'bfloat16', steps: 1 });
+    const { code, stderr } = await sample('--from', scratch.path('a.png'));
+    expect(code).toBe(1);
+    expect(stderr).toContain('bfloat16 needs the native backend, and wasm is active.');
+    expect(await files()).toEqual(['a.png']);
+  });
+
   test('refuses pictures without a receipt, with a foreign one, and a prompt beside it', async () => {
     await writeMedia(scratch.path('plain.png'), testImage(4, 4));
     await writeMedia(scratch.path('foreign.png'), testImage(4, 4), { receipt: { tool: 'other' } });

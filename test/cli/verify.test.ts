@@ -148,3 +148,29 @@ describe('verify', () => {
     expect(stdout).toContain('0 of 1 cases passed');
   });
 });
+
+describeOnBackends(
+  'verify in bfloat16',
+  backend => {
+    const bfloat16 = (...paths: string[]) => command('--backend', backend, 'verify', '--dtype', 'bfloat16', ...paths);
+
+    test('measures the relative RMS error of transformers, and of nothing else', async () => {
+      const { code, stdout } = await bfloat16(...flux.map(name => join(fixtures, 'transformers', name)));
+      expect(stdout).not.toContain('MISS');
+      expect(stdout).toMatch(/ok {3}sample +relative RMS [1-9]\.\d+e-3 {2}tolerance 2\.00e-2/);
+      expect(code).toBe(0);
+      const other = await bfloat16(join(fixtures, 'schedulers', euler[0]!));
+      expect(other.stdout).toContain('"schedulers" are not run in bfloat16');
+      expect(other.code).toBe(2);
+    });
+
+    test('misses a wrong output', async () => {
+      const folder = copied(`transformers/${flux[0]}`);
+      perturb(folder, 'out.sample', 0, 10);
+      const { code, stdout } = await bfloat16(folder);
+      expect(stdout).toMatch(/MISS sample/);
+      expect(code).toBe(1);
+    });
+  },
+  ['native'],
+);
