@@ -4,8 +4,8 @@ import { lane } from './lane';
 import { type RawOp, rawOp, runRaw, runRawBfloat16, TYPE } from './raw-op';
 
 /** What the products of a transformer's blocks are computed in. All else is float32 always. */
-export const computeTypes = ['float32', 'bfloat16'] as const;
-export type ComputeType = (typeof computeTypes)[number];
+export type ComputeType = 'float32' | 'bfloat16';
+export const computeTypes: readonly ComputeType[] = ['float32', 'bfloat16'];
 
 const cast = (from: number, to: number): RawOp =>
   rawOp('Cast', { SrcT: ['type', from], DstT: ['type', to], Truncate: ['bool', false] });
