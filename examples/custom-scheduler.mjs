@@ -43,9 +43,9 @@ const scheduler = {
 };
 
 const calibrated = await calibrate(velocity, {
-  runs: [{ latents: tf.randomNormal([64, 2], 0, 1, 'float32', 1) }],
+  runs: [{ latents: tf.randomNormal([256, 2], 0, 1, 'float32', 1) }],
   scheduler,
-  // Steps that look back on others leave more to find than the default search looks for, and this model costs nothing.
+  // The default search knows nothing of steps that look back on others; local search tries them, and this model is cheap.
   schedule: { computed: STEPS / 2, search: 'anneal', trials: 24 },
   model: { id: 'five-points', hash: '1' },
 });

@@ -1,5 +1,4 @@
 import type { RectifyForm } from '../cache/rectify';
-import { uniformReuse } from '../cache/uniform';
 import { PolicyError } from '../errors';
 import { torchGenerator } from '../random/torch-generator';
 import { type FitOptions, fitRectification } from './fit';
@@ -26,9 +25,7 @@ const SHAPES: readonly CostShape[] = [1, 2].flatMap(power => [0, 0.25, 0.5].map(
 
 /** How many schedules are judged at most; for estimates. */
 export function schedulesAtMost(method: SearchMethod, trials = DEFAULT_TRIALS): number {
-  // The shortest paths, and the evenly spread schedule.
-  const given = SHAPES.length + 1;
-  return method === 'walk' ? 0 : method === 'dp' ? given : given + trials;
+  return method === 'walk' ? 0 : method === 'dp' ? SHAPES.length : SHAPES.length + trials;
 }
 
 /** A schedule with the quality of the calibration runs that followed it. */
@@ -54,8 +51,7 @@ function qualityOf(errors: readonly number[]): number {
 /**
  * The schedule with exactly `computed` computed steps that serves the calibration pairs best.
  * - `walk`: the paper's threshold walk.
- * - `dp`: shortest paths over the distances between steps, the weight over time chosen by the final error; and evenly
- *   spread steps where they end better, as they may with samplers whose steps look back on others.
+ * - `dp`: shortest paths over the distances between steps, the weight over time chosen by the final error.
  * - `anneal`: the best of these, then local search on the final error. A schedule must be better on two halves of the
  *   pairs at once: with one set, search overfits within a few dozen trials.
  */
@@ -70,7 +66,7 @@ export async function searchSchedule(
     const half = (odd: number): number => qualityOf(errors.filter((_, i) => i % 2 === odd));
     return { reused, quality: qualityOf(errors), halves: errors.length > 1 ? [half(0), half(1)] : [0, 0] };
   };
-  const candidates = await schedulesToJudge(references, options.computed);
+  const candidates = await shortestPaths(references, options.computed);
   let best: Judged | undefined;
   for (const reused of distinct(candidates)) {
     const judged = await judge(reused);
@@ -81,12 +77,10 @@ export async function searchSchedule(
   return { reused: best.reused, errors: [], lambda: Number.NaN };
 }
 
-async function schedulesToJudge(references: readonly Reference[], computed: number): Promise<(readonly boolean[])[]> {
+async function shortestPaths(references: readonly Reference[], computed: number): Promise<(readonly boolean[])[]> {
   const distances = await pairwiseDistances(references);
   const { sigmas } = references[0]!.job;
-  const steps = sigmas.length - 1;
-  const paths = SHAPES.map(shape => shortestSchedule(steps, computed, reuseCost(distances, sigmas, shape)));
-  return [...paths, uniformReuse(steps, computed)];
+  return SHAPES.map(shape => shortestSchedule(sigmas.length - 1, computed, reuseCost(distances, sigmas, shape)));
 }
 
 /** How much worse one half of the pairs may get where the whole gets better, in dB. */
