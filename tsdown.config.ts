@@ -17,7 +17,7 @@ export default defineConfig([
     platform: 'node',
     target: 'node20',
     clean: false,
-    // Runs in child processes, so it must lie beside the bundle as a file of its own.
-    copy: ['src/engine/probe-child.cjs'],
+    // Run in processes and threads of their own, so they must lie beside the bundle as files.
+    copy: ['src/engine/probe-child.cjs', 'src/engine/wasm-thread.cjs'],
   },
 ]);

@@ -5,8 +5,8 @@ import type { GlobalOptions } from './global-options';
 
 /** Starts the backend that the command line asks for and says on stderr which it is. */
 export async function startBackend(command: Command): Promise<EngineChoice> {
-  const { backend, verbose } = command.optsWithGlobals<GlobalOptions>();
-  const choice = await selectBackend(backend as BackendRequest, { verbose });
+  const { backend, verbose, threads } = command.optsWithGlobals<GlobalOptions>();
+  const choice = await selectBackend(backend as BackendRequest, { verbose, threads });
   process.stderr.write(`${describeChoice(choice, verbose)}\n`);
   return choice;
 }

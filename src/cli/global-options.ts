@@ -2,4 +2,5 @@
 export interface GlobalOptions {
   backend: string;
   verbose: boolean;
+  threads?: number;
 }

@@ -17,6 +17,7 @@ import { metricsCommand } from './commands/metrics';
 import { policyCommand } from './commands/policy';
 import { sampleCommand } from './commands/sample';
 import { verifyCommand } from './commands/verify';
+import { wholeNumber } from './parse';
 
 /** The whole command line, with nothing run yet. */
 export function program(): Command {
@@ -27,6 +28,11 @@ export function program(): Command {
         .choices(['auto', 'gpu', 'native', 'wasm', 'cpu'])
         .default('auto')
         .env('ERTACACHE_BACKEND'),
+    )
+    .addOption(
+      new Option('--threads <n>', 'threads to compute with (default: one on wasm, all on native)')
+        .argParser(wholeNumber(1))
+        .env('ERTACACHE_THREADS'),
     )
     .option('--verbose', 'say more, and show stack traces', false)
     .version(packageVersion(), '--version', 'print the version')

@@ -4,6 +4,7 @@ import { allowFused } from '../nn/fused';
 import { usableFused } from './fused';
 import type { Candidate, Location } from './locate';
 import { requirePath } from './resolve';
+import { startWasm } from './wasm-threads';
 
 interface TensorFlowBackend {
   binding?: { TF_Version?: string };
@@ -14,23 +15,31 @@ type LinkLoader = (core: typeof tf, options: { quiet: boolean }) => unknown;
 // A process can hold one TensorFlow: when it is asked for again, this says what brought it.
 let broughtBy = 'already loaded';
 
-function importTensorFlow({ module, link }: Location, verbose: boolean): void {
+/** How a backend is loaded. */
+export interface LoadOptions {
+  readonly env: NodeJS.ProcessEnv;
+  readonly verbose: boolean;
+  /** How many threads it computes with; its own choice unless given: one for WebAssembly, all for TensorFlow. */
+  readonly threads?: number;
+}
+
+function importTensorFlow({ module, link }: Location, { verbose, threads }: LoadOptions): void {
   // Read by TensorFlow when it is loaded. oneDNN is left alone: switching it off costs most of the speed.
   if (!verbose) process.env.TF_CPP_MIN_LOG_LEVEL ??= '3';
   process.env.TF_FORCE_GPU_ALLOW_GROWTH ??= 'true';
+  if (threads !== undefined) {
+    for (const name of ['TF_NUM_INTRAOP_THREADS', 'OMP_NUM_THREADS']) process.env[name] = String(threads);
+  }
   const exports = requirePath(module);
   if (link) (exports as LinkLoader)(tf, { quiet: !verbose });
 }
 
-async function loadTensorFlow(
-  { kind, source, locate }: Candidate,
-  env: NodeJS.ProcessEnv,
-  verbose: boolean,
-): Promise<string> {
+async function loadTensorFlow({ kind, source, locate }: Candidate, options: LoadOptions): Promise<string> {
+  const { env } = options;
   const isNew = !tf.findBackendFactory('tensorflow');
   const location = isNew ? locate(env) : undefined;
   if (location) {
-    importTensorFlow(location, verbose);
+    importTensorFlow(location, options);
     broughtBy = source;
   }
   const backend = tf.findBackend('tensorflow') as TensorFlowBackend | null;
@@ -43,24 +52,27 @@ async function loadTensorFlow(
   return `${kind} (TensorFlow ${backend?.binding?.TF_Version ?? 'of unknown version'}, ${broughtBy})`;
 }
 
-async function loadWasm(location: Location): Promise<string> {
+async function loadWasm(location: Location, threads: number): Promise<string> {
   const { setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm');
   // The .wasm files lie beside the package's main file; they cannot be set any more once the backend runs.
   if (!('wasm' in tf.engine().registry)) setWasmPaths(dirname(location.module) + sep);
   const simd = await tf.env().getAsync('WASM_HAS_SIMD_SUPPORT');
-  return `wasm (WebAssembly ${simd ? 'with' : 'without'} SIMD, 1 thread)`;
+  await startWasm(threads);
+  return `wasm (WebAssembly ${simd ? 'with' : 'without'} SIMD, ${threads} thread${threads === 1 ? '' : 's'})`;
 }
 
 /**
- * Loads a backend and registers it with tfjs, without making it the current one.
+ * Loads a backend and registers it with tfjs; which one is current is not settled here.
  * @returns what to call it, in one human line
  */
-export async function loadBackend(candidate: Candidate, env: NodeJS.ProcessEnv, verbose: boolean): Promise<string> {
+export async function loadBackend(candidate: Candidate, options: LoadOptions): Promise<string> {
+  const { env, verbose, threads = 1 } = options;
   // Keeps tfjs from advising on the console to install the backend that ertacache has just looked for.
   if (!verbose) tf.enableProdMode();
-  if (candidate.backend === 'tensorflow') return loadTensorFlow(candidate, env, verbose);
+  if (candidate.backend === 'tensorflow') return loadTensorFlow(candidate, options);
   const location = candidate.locate(env);
-  if (candidate.backend === 'wasm') return loadWasm(location);
+  if (candidate.backend === 'wasm') return loadWasm(location, threads);
+  if (threads > 1) throw new Error('plain JavaScript computes with one thread');
   await import('@tensorflow/tfjs-backend-cpu');
   return 'cpu (plain JavaScript, slow)';
 }

@@ -9,6 +9,8 @@ export interface SelectOptions {
   /** Let TensorFlow say on stderr what it likes. */
   verbose?: boolean;
   env?: NodeJS.ProcessEnv;
+  /** How many threads compute; the backend's own choice unless given: one for WebAssembly, all for TensorFlow. */
+  threads?: number;
   /** The ways to get a backend, the best first, and how to load one; for tests. */
   from?: readonly Candidate[];
   /** Loads a candidate. */
@@ -38,13 +40,13 @@ export function describeChoice({ label, rejected }: EngineChoice, verbose = fals
  * console.log(engine.label); // native (TensorFlow 2.21.0, linked)
  */
 export async function selectBackend(request: BackendRequest, options: SelectOptions = {}): Promise<EngineChoice> {
-  const { verbose = false, env = process.env, from = candidates, load = loadBackend } = options;
+  const { verbose = false, env = process.env, threads, from = candidates, load = loadBackend } = options;
   const rejected: Rejection[] = [];
   for (const candidate of from) {
     const { kind, backend } = candidate;
     if (request !== 'auto' && request !== kind) continue;
     try {
-      const label = await load(candidate, env, verbose);
+      const label = await load(candidate, { env, verbose, threads });
       if (!(await tf.setBackend(backend))) throw new Error(`tfjs could not start its backend '${backend}'`);
       return { kind, backend, label, rejected };
     } catch (error) {

@@ -56,6 +56,7 @@ test('the packed package has what it needs, nothing else, is clean for publint a
       'dist/core.d.cts',
       'dist/cli.mjs',
       'dist/probe-child.cjs',
+      'dist/wasm-thread.cjs',
       'converted-models/fluent-emoji/model.json',
       'converted-models/fluent-emoji/NOTICE.txt',
       'examples/layers-model.mjs',

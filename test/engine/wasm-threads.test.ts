@@ -1,0 +1,33 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { selectBackend } from '../../src/engine/select';
+import { command } from '../weights/command';
+
+// A process has one WebAssembly module, so each number of threads gets a process of its own.
+function withThreads(count: number): { label: string; values: number[]; again: string } {
+  const script = join(__dirname, 'threads-child.ts');
+  const runner = join(__dirname, '../../bench/run.cjs');
+  const { stdout, stderr, status, signal } = spawnSync(process.execPath, [runner, script, `${count}`], {
+    encoding: 'utf8',
+    timeout: 50_000,
+  });
+  // Threads that wait must not keep the process alive.
+  expect({ stderr, status, signal }).toEqual({ stderr: '', status: 0, signal: null });
+  return JSON.parse(stdout);
+}
+
+test('several threads compute what one does, and let the process end', () => {
+  const [one, three] = [withThreads(1), withThreads(3)];
+  expect(one.label).toBe('wasm (WebAssembly with SIMD, 1 thread)');
+  expect(three.label).toBe('wasm (WebAssembly with SIMD, 3 threads)');
+  expect(three.values).toHaveLength(96);
+  for (const [i, value] of three.values.entries()) expect(value).toBeCloseTo(one.values[i] as number, 4);
+  expect(three.again).toContain('not 4');
+});
+
+test('more threads than there can be are refused', async () => {
+  await expect(selectBackend('wasm', { threads: 99 })).rejects.toThrow('8 threads at most; 99 were asked for');
+  await expect(selectBackend('cpu', { threads: 2 })).rejects.toThrow('one thread');
+  const none = await command('--threads', '0', 'doctor');
+  expect(none).toMatchObject({ code: 2, stderr: expect.stringContaining('at least 1') });
+});
