@@ -187,7 +187,7 @@ describe('the cache folder', () => {
 
   test('a link whose TensorFlow has gone or changed is not used', () => {
     const record = {
-      schema: 1 as const,
+      schema: 2 as const,
       tensorflow: '2.21.0',
       binding: '',
       nodeAbi: '115',

@@ -94,7 +94,7 @@ export async function linkEngine(options: LinkOptions = {}): Promise<LinkOutcome
       });
     }
     const record: LinkRecord = {
-      schema: 1,
+      schema: 2,
       tensorflow: tested.version ?? tf.version,
       binding: BINDING,
       nodeAbi: process.versions.modules,

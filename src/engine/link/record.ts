@@ -5,7 +5,7 @@ import { join } from 'node:path';
 /** What `link.json` says about one linked binding. */
 export interface LinkRecord {
   /** Version of this record; another version is as good as none. */
-  schema: 1;
+  schema: 2;
   /** Version that the TensorFlow library itself reports. */
   tensorflow: string;
   /** The published package whose binding was compiled. */
@@ -39,7 +39,7 @@ export function linksFolder(env: NodeJS.ProcessEnv = process.env): string {
 export function readRecord(folder: string): LinkRecord | undefined {
   try {
     const record = JSON.parse(readFileSync(join(folder, 'link.json'), 'utf8')) as LinkRecord;
-    return record.schema === 1 ? record : undefined;
+    return record.schema === 2 ? record : undefined;
   } catch {
     return undefined;
   }
