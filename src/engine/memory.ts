@@ -29,21 +29,33 @@ export function formatBytes(bytes: number): string {
   return `${value >= 100 ? value.toFixed(0) : Number(value.toFixed(1))} ${name}`;
 }
 
+/** Memory that some work needs. */
+export interface MemoryNeed {
+  readonly bytes: number;
+  /** How much of it this process holds already. */
+  readonly held?: number;
+}
+
 /**
  * Refuses work that cannot fit, before it is begun.
  * @param what completes "… needs 5 GB", for example `Sampling at 1024 × 1024`
  * @throws MemoryError with the numbers and what to do
  */
-export function assertFits(bytes: number, kind: EngineKind, what: string, available = availableMemory()): void {
+export function assertFits(
+  { bytes, held = 0 }: MemoryNeed,
+  kind: EngineKind,
+  what: string,
+  available = availableMemory(),
+): void {
   if (kind === 'wasm' && bytes > WASM_LIMIT) {
     throw new MemoryError(`${what} needs ${formatBytes(bytes)}; WebAssembly can hold ${formatBytes(WASM_LIMIT)}.`, {
-      hint: 'Use --backend native (`ertacache engine link`), or a smaller size or batch.',
+      hint: 'Use --backend native (`ertacache engine link`), a smaller size or batch, or --offload.',
     });
   }
   // A GPU's memory is not the process's: TensorFlow itself says when it is full.
-  if (kind !== 'gpu' && bytes > available) {
-    throw new MemoryError(`${what} needs ${formatBytes(bytes)}; ${formatBytes(available)} are available.`, {
-      hint: 'Close other programs, or use a smaller size, batch or model.',
+  if (kind !== 'gpu' && bytes - held > available) {
+    throw new MemoryError(`${what} needs ${formatBytes(bytes - held)}; ${formatBytes(available)} are available.`, {
+      hint: 'Leave the blocks on disk with --offload, close other programs, or use a smaller size, batch or model.',
     });
   }
 }

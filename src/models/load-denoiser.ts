@@ -1,16 +1,13 @@
-import * as tf from '@tensorflow/tfjs-core';
-import { availableMemory, formatBytes, WASM_LIMIT } from '../engine/memory';
-import { MemoryError } from '../errors';
 import { type ComputeType, requireComputeType } from '../nn/bfloat16';
-import { type Computed, isNarrow } from '../weights/computed';
 import { loadStore } from '../weights/load';
 import type { ModelComponent } from '../weights/model-folder';
 import { withKnownNames } from '../weights/names/known-names';
-import { type ParameterTable, parameterCount, type WeightStore } from '../weights/parameters';
+import { parameterCount, type WeightStore } from '../weights/parameters';
 import { streamedStore } from '../weights/streamed-store';
 import type { TableOf } from '../weights/tables';
 import type { Denoiser } from './denoiser';
 import { modelClass, parseConfig } from './registry';
+import { requireMemory, weightBytes } from './room';
 
 export interface LoadDenoiserOptions {
   /**
@@ -55,28 +52,9 @@ export async function loadDenoiser(
   const table = known.parameters(parsed);
   const blocks = known.blockNames(parsed);
   const parameters = parameterCount(table);
-  if (!options.offload) requireFits(table, where, { dtype, blocks });
+  requireMemory({ bytes: weightBytes(table, { ...options, blocks }) }, `${where}, its weights alone,`);
   const store: WeightStore = options.offload
     ? await streamedStore(source, table, { where, blocks, dtype })
     : await loadStore(source, table, { where, blocks, dtype });
   return { denoiser: known.create(parsed, store), parameters, bytes: store.bytes, className, config: parsed };
-}
-
-/** @throws MemoryError when the weights, as they are computed with, are more than there is room for */
-function requireFits(table: ParameterTable, where: string, computed: Computed): void {
-  const narrow = parameterCount(table.filter(parameter => isNarrow(parameter, computed)));
-  const needed = 4 * parameterCount(table) - 2 * narrow;
-  const room = roomForWeights();
-  if (needed <= room) return;
-  throw new MemoryError(
-    `${where} takes ${formatBytes(needed)} as ${computed.dtype ?? 'float32'}; there is room for ${formatBytes(room)} on this backend.`,
-    { hint: 'Leave its blocks on disk with --offload, or take a smaller model.' },
-  );
-}
-
-function roomForWeights(): number {
-  const backend: object = tf.backend();
-  // TensorFlow itself says when a GPU's memory is full.
-  if ('isUsingGpuDevice' in backend && backend.isUsingGpuDevice) return Number.POSITIVE_INFINITY;
-  return tf.getBackend() === 'wasm' ? Math.min(WASM_LIMIT, availableMemory()) : availableMemory();
 }

@@ -2,6 +2,7 @@ import { availableMemory, totalMemory } from '../engine/memory';
 import { parameterCount } from '../weights/parameters';
 import { countFlops, type Flops } from './flops';
 import { modelClass, parseConfig } from './registry';
+import { activationBytes, weightBytes } from './room';
 import { type Demand, type Size, workload } from './workload';
 
 /** Room that a way of running needs, and whether this machine has it. */
@@ -34,11 +35,6 @@ export interface Requirements {
 
 /** The process itself with TensorFlow's library, and what a load holds for a moment. */
 const BASE = 0.6e9;
-/** Tokens × channels that exist at one time inside a block, counted in tensors of that size. */
-const LIVE_TENSORS = 12;
-/** Tiles of attention scores that exist at one time: scores, their exponentials, their shares. */
-const SCORE_BYTES = 3 * 4 * 32 * 1024 * 1024;
-
 /** @throws UsageError when the model cannot draw the size, ConfigError when the configuration is none of the class's */
 export function requirements(className: string, config: unknown, demand: Demand = {}): Requirements {
   const known = modelClass(className);
@@ -48,11 +44,7 @@ export function requirements(className: string, config: unknown, demand: Demand 
   const work = workload(className, parsed, demand);
 
   const parameters = parameterCount(table);
-  const inBlock = blocks.map(block => parameterCount(table.filter(({ name }) => name.startsWith(`${block}.`))));
-  const outside = parameters - inBlock.reduce((a, b) => a + b, 0);
-  const largest = Math.max(0, ...inBlock);
-  const sequence = work.tokens + work.textTokens;
-  const activations = 4 * LIVE_TENSORS * sequence * work.width + Math.min(SCORE_BYTES, 12 * sequence * sequence);
+  const activations = activationBytes(work.tokens + work.textTokens, work.width);
 
   const [total, available] = [totalMemory(), availableMemory()];
   const need = (weights: number): Need => {
@@ -71,8 +63,8 @@ export function requirements(className: string, config: unknown, demand: Demand 
       total,
       available,
       activations,
-      resident: need(4 * parameters),
-      offload: need(4 * outside + 4 * largest + 2 * 2 * largest),
+      resident: need(weightBytes(table, { blocks })),
+      offload: need(weightBytes(table, { blocks, offload: true })),
     },
   };
 }

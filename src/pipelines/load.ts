@@ -3,15 +3,14 @@ import { basename, join, resolve } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { IoError, UnsupportedError } from '../errors';
-import { modelClass, parseConfig } from '../models/registry';
+import { loadDenoiser } from '../models/load-denoiser';
+import { parseConfig } from '../models/registry';
 import { type ComputeType, requireComputeType } from '../nn/bfloat16';
 import { packageRoot } from '../package-root';
 import { flowMatchEulerConfig } from '../schedulers/flow-match-euler';
 import { createWordTable, wordTableConfig } from '../text/word-table';
-import { loadStore } from '../weights/load';
 import type { ModelComponent } from '../weights/model-folder';
 import { componentOf, type OpenModel, openModel, readModelJson } from '../weights/open-model';
-import { parameterCount } from '../weights/parameters';
 import { isHubPipeline, loadHubPipeline } from './hub/load';
 import type { HubOptions } from './hub/parts';
 import { combinedHash } from './identity';
@@ -87,14 +86,14 @@ async function loadPixelPipeline(files: OpenModel, id: string, dtype?: ComputeTy
   const prompts = await listedPrompts(files);
   // Weights last: whatever else is wrong with the folder is told before any tensor is made.
   const embeddings = await loadTable(text);
-  const { model, parameters } = await loadDenoiser(transformer, dtype).catch(error => {
+  const { denoiser, parameters } = await loadDenoiser(transformer, { dtype }).catch(error => {
     embeddings.dispose();
     throw error;
   });
   return createPixelPipeline({
     format,
     scheduler,
-    model,
+    model: denoiser,
     embeddings,
     padId: tokenizer.pad_id,
     words: createWordTable(tokenizer, vocabulary),
@@ -110,14 +109,6 @@ async function loadPixelPipeline(files: OpenModel, id: string, dtype?: ComputeTy
       prompts,
     },
   });
-}
-
-async function loadDenoiser({ className, config, source, where }: ModelComponent, dtype?: ComputeType) {
-  const known = modelClass(className);
-  const parsed = parseConfig(known.schema, config, where);
-  const table = known.parameters(parsed);
-  const store = await loadStore(source, table, { where, blocks: known.blockNames(parsed), dtype });
-  return { model: known.create(parsed, store), parameters: parameterCount(table) };
 }
 
 async function loadTable({ source }: ModelComponent): Promise<tf.Tensor2D> {

@@ -38,6 +38,17 @@ describe('the four published pipelines', () => {
     expect(((await readReceipt(out)) as Receipt).size).toEqual({ width: 32, height: 32, frames: count });
   });
 
+  test.each(['flux-tiny', 'wan-tiny', 'cogvideox-tiny', 'opensora-tiny'])(
+    '%s: a size that memory cannot hold is refused before anything is loaded',
+    async name => {
+      const huge = ['--steps', '4', '--policy', 'none', '--width', '131072', '--height', '131072'];
+      const done = await sample('a fox', '--model', tiny(name), ...huge, '--out', scratch.path('a.png'));
+      expect(done).toMatchObject({ code: 1, stderr: expect.stringMatching(SENTENCES) });
+      expect(done.stderr).toMatch(/pipeline at 131072x131072.* needs [\d.]+ GB; WebAssembly can hold 3.5 GB/);
+      expect(await files()).toEqual([]);
+    },
+  );
+
   test.each(['a.webp', 'a.gif', 'frames/'])('a clip as %s has all frames', async name => {
     const frame = ['--steps', '1', '--frames', '5', '--out', scratch.path(name)];
     expect(await sample('a fox', '--model', tiny('wan-tiny'), ...small, ...frame)).toMatchObject({ code: 0 });

@@ -11,8 +11,14 @@ test('bytes are written as people read them', () => {
 });
 
 test('work that cannot fit is refused before it is begun', () => {
-  expect(() => assertFits(4e9, 'wasm', 'Sampling', 64e9)).toThrow('Sampling needs 4 GB; WebAssembly can hold 3.5 GB.');
-  expect(() => assertFits(4e9, 'native', 'Sampling', 2e9)).toThrow('Sampling needs 4 GB; 2 GB are available.');
-  expect(() => assertFits(4e9, 'gpu', 'Sampling', 2e9)).not.toThrow();
-  expect(() => assertFits(1e9, 'wasm', 'Sampling', 2e9)).not.toThrow();
+  expect(() => assertFits({ bytes: 4e9 }, 'wasm', 'Sampling', 64e9)).toThrow(
+    'Sampling needs 4 GB; WebAssembly can hold 3.5 GB.',
+  );
+  expect(() => assertFits({ bytes: 4e9 }, 'native', 'Sampling', 2e9)).toThrow(
+    'Sampling needs 4 GB; 2 GB are available.',
+  );
+  expect(() => assertFits({ bytes: 4e9 }, 'gpu', 'Sampling', 2e9)).not.toThrow();
+  expect(() => assertFits({ bytes: 4e9, held: 3e9 }, 'native', 'Sampling', 2e9)).not.toThrow();
+  expect(() => assertFits({ bytes: 4e9, held: 3e9 }, 'wasm', 'Sampling', 2e9)).toThrow('WebAssembly');
+  expect(() => assertFits({ bytes: 1e9 }, 'wasm', 'Sampling', 2e9)).not.toThrow();
 });

@@ -57,8 +57,20 @@ export function cogVideoXPipeline(parts: HubParts): Pipeline {
   function sizeOf(request: Request): PictureSize {
     checkRows(request);
     refusePicture(request, parts.info.id);
-    return requestedSize(request, usual, space * config.patch_size);
+    const multiple = space * config.patch_size;
+    const size = requestedSize(request, usual, multiple);
+    const { height, width, frames } = size;
+    const tokens = latentFrames(frames) * (height / multiple) * (width / multiple);
+    parts.requireMemory({
+      size,
+      tokens: tokens + (request.maxSequenceLength ?? config.max_text_seq_length),
+      width: config.num_attention_heads * config.attention_head_dim,
+      rows: request.prompts.length * (isGuided(request) ? 2 : 1),
+    });
+    return size;
   }
+
+  const latentFrames = (frames: number): number => Math.floor((frames - 1) / time) + 1;
 
   const isGuided = (request: Request): boolean => request.guidance > 1;
 
@@ -80,8 +92,7 @@ export function cogVideoXPipeline(parts: HubParts): Pipeline {
     prepare: request =>
       releasing(async (own): Promise<Job> => {
         const size = sizeOf(request);
-        const latentFrames = Math.floor((size.frames - 1) / time) + 1;
-        const shape = [latentFrames, geometry.latentChannels, size.height / space, size.width / space];
+        const shape = [latentFrames(size.frames), geometry.latentChannels, size.height / space, size.width / space];
         const rows = request.prompts.length;
         const guide = isGuided(request);
 
@@ -115,7 +126,7 @@ export function cogVideoXPipeline(parts: HubParts): Pipeline {
           ],
           guide: guide ? negativeFirst(scales) : unguided,
           latents,
-          size: { ...size, frames: geometry.clipFrames(latentFrames) },
+          size: { ...size, frames: geometry.clipFrames(latentFrames(size.frames)) },
           sigmas: schedule.sigmas,
           solver(sigmas) {
             const draw = noiseSource(request.seeds, shape);

@@ -88,23 +88,33 @@ export function fluxPipeline(parts: HubParts): Pipeline {
     const multiple = PATCH * geometry.compression.space;
     const whole = (length: number): number => Math.max(1, Math.floor(length / multiple)) * multiple;
     const own = request.init && imageSize(request.init.image);
-    return requestedSize(
+    const size = requestedSize(
       { ...request, size: { ...request.size, frames: 1 } },
       own ? { width: whole(own.width), height: whole(own.height), frames: 1 } : usual,
       multiple,
     );
+    parts.requireMemory({
+      size,
+      tokens: (size.height / multiple) * (size.width / multiple) + textTokens(request),
+      width: config.num_attention_heads * config.attention_head_dim,
+      rows: request.prompts.length,
+    });
+    return size;
   }
+
+  const textTokens = ({ maxSequenceLength }: Request): number =>
+    maxSequenceLength ?? TEXT_TOKENS[config.guidance_embeds ? 'guided' : 'distilled'];
 
   const forClip = ({ prompts }: Request): TextRequest => ({
     encoder: 'text_encoder',
     tokenizer: 'tokenizer',
     texts: prompts,
   });
-  const forT5 = ({ prompts, prompts2 = prompts, maxSequenceLength }: Request): TextRequest => ({
+  const forT5 = (request: Request): TextRequest => ({
     encoder: 'text_encoder_2',
     tokenizer: 'tokenizer_2',
-    texts: prompts2,
-    length: maxSequenceLength ?? TEXT_TOKENS[config.guidance_embeds ? 'guided' : 'distilled'],
+    texts: request.prompts2 ?? request.prompts,
+    length: textTokens(request),
   });
 
   /**

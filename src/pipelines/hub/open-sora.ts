@@ -47,8 +47,18 @@ export function openSoraPipeline(parts: HubParts): Pipeline {
     checkRows(request);
     refusePicture(request, parts.info.id);
     // What does not fill a patch is padded, so any multiple of the autoencoder's will do.
-    return requestedSize(request, usual, geometry.compression.space);
+    const size = requestedSize(request, usual, geometry.compression.space);
+    const [, ...latent] = geometry.latentShape(size);
+    parts.requireMemory({
+      size,
+      tokens: latent.reduce((all, count, i) => all * Math.ceil(count / config.patch_size[i]!), 1),
+      width: config.hidden_size,
+      rows: request.prompts.length * (isGuided(request) ? 2 : 1),
+    });
+    return size;
   }
+
+  const isGuided = (request: Request): boolean => request.guidance !== 1;
 
   const textOf = ({ prompts }: Request): TextRequest => ({
     encoder: 'text_encoder',
@@ -72,7 +82,7 @@ export function openSoraPipeline(parts: HubParts): Pipeline {
         const size = sizeOf(request);
         const shape = geometry.latentShape(size);
         const rows = request.prompts.length;
-        const guided = request.guidance !== 1;
+        const guided = isGuided(request);
 
         const { ids, mask, states } = own(await parts.encode(textOf(request)));
         watch('input_ids', ids.flat());

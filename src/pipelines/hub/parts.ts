@@ -3,6 +3,7 @@ import type * as tf from '@tensorflow/tfjs-core';
 import type { Denoiser } from '../../models/denoiser';
 import { loadDenoiser } from '../../models/load-denoiser';
 import { modelClass, parseConfig } from '../../models/registry';
+import { activationBytes, requireMemory, weightBytes } from '../../models/room';
 import type { Autoencoder, CodeOptions, Posterior } from '../../models/vae/autoencoder';
 import { autoencoderClass, decoderOnly, encoderOnly } from '../../models/vae/registry';
 import type { ComputeType } from '../../nn/bfloat16';
@@ -12,7 +13,7 @@ import { componentOf, type OpenModel, openModel, readModelJson } from '../../wei
 import { parameterCount, type WeightStore } from '../../weights/parameters';
 import { residentStore } from '../../weights/store';
 import { combinedHash } from '../identity';
-import type { PipelineInfo } from '../pipeline';
+import type { PictureSize, PipelineInfo } from '../pipeline';
 import { type Embeddings, encoderIdentity, requireOwn } from './embeddings';
 import { type HubScheduler, hubScheduler } from './schedule';
 import { type EncodedTexts, encodeTexts, type TextRequest, textMemory } from './text';
@@ -35,6 +36,17 @@ export interface HubOptions {
   readonly watchDecoder?: CodeOptions['watch'];
 }
 
+/** What a forward pass has to hold. */
+export interface RunSize {
+  readonly size: PictureSize;
+  /** Of a row, text included. */
+  readonly tokens: number;
+  /** Channels of a token. */
+  readonly width: number;
+  /** Rows of a batch. */
+  readonly rows: number;
+}
+
 /** The parts of a published pipeline, each loaded when it is first needed. */
 export interface HubParts extends Required<Pick<HubOptions, 'watch'>>, Pick<HubOptions, 'watchDecoder' | 'tiling'> {
   readonly info: Pick<PipelineInfo, 'id' | 'hash' | 'modelClass' | 'schedulerClass' | 'parameters' | 'prompts'>;
@@ -47,6 +59,11 @@ export interface HubParts extends Required<Pick<HubOptions, 'watch'>>, Pick<HubO
   encode(request: TextRequest): Promise<EncodedTexts>;
   /** All that `encode` has made so far. */
   embeddings(): Promise<Pick<Embeddings, 'encoders' | 'entries'>>;
+  /**
+   * Refuses a run that memory is too small for, before anything is loaded.
+   * @throws MemoryError
+   */
+  requireMemory(run: RunSize): void;
   /** Stays loaded until `dispose`. Encode the prompts first, so that encoder and transformer are not held at once. */
   transformer(): Promise<Denoiser>;
   /** Stays loaded until `dispose`; decodes only. */
@@ -68,7 +85,11 @@ export async function hubParts(model: OpenModel, options: HubOptions = {}): Prom
     join(model.path, SCHEDULER),
   );
   const known = modelClass(transformer.className);
+  const parsed = parseConfig(known.schema, transformer.config, transformer.where);
+  const table = known.parameters(parsed);
+  const weights = weightBytes(table, { ...options, blocks: known.blockNames(parsed) });
   const stores: WeightStore[] = [];
+  let isLoaded = false;
   const keep = (store: WeightStore): void => {
     stores.push(store);
   };
@@ -81,7 +102,7 @@ export async function hubParts(model: OpenModel, options: HubOptions = {}): Prom
       hash: await combinedHash([transformer], scheduler.config),
       modelClass: transformer.className,
       schedulerClass: scheduler.className,
-      parameters: parameterCount(known.parameters(parseConfig(known.schema, transformer.config, transformer.where))),
+      parameters: parameterCount(table),
       prompts: [],
     },
     config: part => configs.get(part),
@@ -97,7 +118,17 @@ export async function hubParts(model: OpenModel, options: HubOptions = {}): Prom
         }
         return { encoders, entries };
       }),
-    transformer: once(() => loadTransformer(model.path, options, keep)),
+    requireMemory({ size, tokens, width, rows }) {
+      const { height, width: columns, frames } = size;
+      const what = `${basename(model.path)} at ${height}x${columns}${frames === 1 ? '' : `, ${frames} frames,`}`;
+      const held = isLoaded ? weights : 0;
+      requireMemory({ bytes: weights + activationBytes(tokens, width, rows), held }, what);
+    },
+    transformer: once(async () => {
+      const denoiser = await loadTransformer(model.path, options, keep);
+      isLoaded = true;
+      return denoiser;
+    }),
     autoencoder: once(() => opened(model.path, again => loadDecoder(componentOf(again, 'vae'), keep))),
     encodePixels: pixels => opened(model.path, again => encodeOnce(componentOf(again, 'vae'), pixels)),
     ...(options.tiling && { tiling: true }),

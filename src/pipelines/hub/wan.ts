@@ -48,7 +48,14 @@ export function wanPipeline(parts: HubParts): Pipeline {
     checkRows(request);
     refusePicture(request, parts.info.id);
     const size = requestedSize(request, usual, geometry.compression.space * config.patch_size[1]);
-    geometry.latentShape(size);
+    const [, frames, height, width] = geometry.latentShape(size) as [number, number, number, number];
+    const [t, h, w] = config.patch_size;
+    parts.requireMemory({
+      size,
+      tokens: (frames / t) * (height / h) * (width / w) + (request.maxSequenceLength ?? TEXT_TOKENS),
+      width: config.num_attention_heads * config.attention_head_dim,
+      rows: request.prompts.length,
+    });
     return size;
   }
 
