@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { none } from '../cache/none';
+import type { CachePolicy } from '../cache/policy';
 import { uniform } from '../cache/uniform';
 import { peakMemory } from '../engine/memory';
 import type { Denoiser } from '../models/denoiser';
@@ -12,7 +13,7 @@ import { attention } from '../nn/attention';
 import { type ComputeType, requireComputeType } from '../nn/bfloat16';
 import { release } from '../nn/scope';
 import type { Job } from '../pipelines/pipeline';
-import { sampleLoop } from '../pipelines/sample-loop';
+import { type StepRecord, sampleLoop } from '../pipelines/sample-loop';
 import { scheduleText } from '../pipelines/schedule-text';
 import { syntheticStore } from '../weights/memory-store';
 import { parameterCount } from '../weights/parameters';
@@ -60,6 +61,7 @@ export interface BenchReport {
   readonly size: Size;
   readonly tokens: number;
   readonly textTokens: number;
+  readonly rows: number;
   readonly runs: number;
   readonly matMulFlopsPerSecond: number;
   readonly attention: Rate;
@@ -72,6 +74,8 @@ export interface BenchReport {
 
 export interface BenchOptions {
   readonly demand?: Demand;
+  /** Rows of the batch of a forward pass and of a block; 1 unless given. */
+  readonly rows?: number;
   /** How often things are timed; the median counts. */
   readonly runs?: number;
   /** Also compares whole runs: a uniform schedule that reuses this share of the steps, and an uncached one. */
@@ -118,7 +122,7 @@ export function syntheticDenoiser(
 export async function benchModel(
   load: () => Promise<LoadedDenoiser>,
   published: Described,
-  { demand = {}, runs = 3, comparison, onProgress = () => {} }: BenchOptions = {},
+  { demand = {}, rows = 1, runs = 3, comparison, onProgress = () => {} }: BenchOptions = {},
 ): Promise<BenchReport> {
   onProgress('matrix product');
   const rate = matMulRate();
@@ -144,8 +148,9 @@ export async function benchModel(
     const first = names[0] as string;
     const attended = rated(attentionSeconds(work, first, runs), attentionFlops(work, first));
     onProgress('forward pass');
-    const times = await forwardTimes(denoiser, { className, config, work }, runs);
-    const compared = comparison && (await compareRuns(denoiser, { className, config }, work, comparison, onProgress));
+    const times = await forwardTimes(denoiser, { className, config, work }, rows, runs);
+    const compared =
+      comparison && (await compareRuns(denoiser, { className, config }, work, comparison, runs, onProgress));
     return {
       className,
       parameters: loaded.parameters,
@@ -156,11 +161,12 @@ export async function benchModel(
       size: work.size,
       tokens: work.tokens,
       textTokens: work.textTokens,
+      rows,
       runs,
       matMulFlopsPerSecond: rate,
       attention: attended,
-      block: rated(times.block, flops.blocks / names.length),
-      forward: rated(times.forward, flops.forward),
+      block: rated(times.block, (rows * flops.blocks) / names.length),
+      forward: rated(times.forward, rows * flops.forward),
       ...(compared && { comparison: compared }),
       peakBytes: { loaded: peakLoaded, all: peakMemory() },
     };
@@ -184,10 +190,12 @@ function attentionSeconds(work: Workload, block: string, runs: number): number {
 async function forwardTimes(
   model: Denoiser,
   inputs: { className: string; config: unknown; work: Workload },
+  rows: number,
   runs: number,
 ): Promise<{ forward: number; block: number }> {
-  const condition = syntheticCondition(inputs, [1]);
-  const latent = syntheticLatents(inputs, [1]);
+  const seeds = Array.from({ length: rows }, (_, i) => i + 1);
+  const condition = syntheticCondition(inputs, seeds);
+  const latent = syntheticLatents(inputs, seeds);
   const context = model.prepare(condition, latent.shape);
   release(condition);
   const [passes, blocks]: [number[], number[]] = [[], []];
@@ -220,38 +228,53 @@ async function compareRuns(
   { className, config }: Described,
   work: Workload,
   { steps, share, scheduler }: NonNullable<BenchOptions['comparison']>,
+  runs: number,
   onProgress: (what: string) => void,
 ): Promise<RunComparison> {
   const computed = Math.max(1, Math.round(steps * (1 - share)));
   const job = syntheticJob({ className, config, work, model, scheduler, steps, guidance: 1, seeds: [1] });
+  const [uncached, cached]: [TimedRun[], TimedRun[]] = [[], []];
   try {
-    onProgress('uncached run');
-    const uncached = await timedRun(job, none());
-    onProgress('cached run');
-    const cached = await timedRun(job, uniform(steps, computed));
+    // In turns, so that a machine that slows down slows both.
+    for (let run = 1; run <= runs; run++) {
+      onProgress(`uncached run ${run} of ${runs}`);
+      uncached.push(await timedRun(job, none()));
+      onProgress(`cached run ${run} of ${runs}`);
+      cached.push(await timedRun(job, uniform(steps, computed)));
+    }
     const of = (decision: string): number[] =>
-      cached.steps.filter(step => step.decisions.every(d => d === decision)).map(step => step.seconds);
+      cached
+        .flatMap(run => run.steps)
+        .filter(step => step.decisions.every(d => d === decision))
+        .map(step => step.seconds);
     const stepSeconds = {
-      uncached: median(uncached.steps.map(step => step.seconds)),
+      uncached: median(uncached.flatMap(run => run.steps.map(step => step.seconds))),
       computed: median(of('compute')),
       reused: median(of('reuse')),
     };
+    const seconds = { uncached: median(uncached.map(r => r.seconds)), cached: median(cached.map(r => r.seconds)) };
+    const last = cached.at(-1) as TimedRun;
     return {
       steps,
       computed,
-      schedule: scheduleText(cached.steps),
-      seconds: { uncached: uncached.seconds, cached: cached.seconds },
-      speedup: uncached.seconds / cached.seconds,
+      schedule: scheduleText(last.steps),
+      seconds,
+      speedup: seconds.uncached / seconds.cached,
       stepSeconds,
       overheadSeconds: stepSeconds.computed - stepSeconds.uncached,
-      cacheBytes: Math.max(...cached.steps.map(step => step.cacheBytes)),
+      cacheBytes: Math.max(...last.steps.map(step => step.cacheBytes)),
     };
   } finally {
     job.release();
   }
 }
 
-async function timedRun(job: Job, policy: ReturnType<typeof none>) {
+interface TimedRun {
+  readonly steps: readonly StepRecord[];
+  readonly seconds: number;
+}
+
+async function timedRun(job: Job, policy: CachePolicy): Promise<TimedRun> {
   const started = performance.now();
   const { latents, steps } = await sampleLoop({ ...job, solver: job.solver() }, policy);
   settle(latents);

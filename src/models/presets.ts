@@ -8,6 +8,8 @@ export interface Preset {
   readonly transformer: { readonly _class_name: string } & Readonly<Record<string, unknown>>;
   /** What the `scheduler_config.json` says. */
   readonly scheduler: { readonly _class_name: string } & Readonly<Record<string, unknown>>;
+  /** The autoencoder's class, and what its `config.json` says. */
+  readonly autoencoder: { readonly className: string; readonly config: unknown };
   readonly steps: number;
   /** Strength of guidance; 1 is none. */
   readonly guidance: number;
@@ -23,6 +25,32 @@ const flux = {
   joint_attention_dim: 4096,
   pooled_projection_dim: 768,
   axes_dims_rope: [16, 56, 56],
+};
+
+const kl = {
+  className: 'AutoencoderKL',
+  config: {
+    _class_name: 'AutoencoderKL',
+    down_block_types: Array(4).fill('DownEncoderBlock2D'),
+    up_block_types: Array(4).fill('UpDecoderBlock2D'),
+    block_out_channels: [128, 256, 512, 512],
+    layers_per_block: 2,
+    latent_channels: 16,
+    scaling_factor: 0.3611,
+    shift_factor: 0.1159,
+    use_quant_conv: false,
+    use_post_quant_conv: false,
+  },
+};
+
+/** Autoencoders whose published sizes are those of their class. */
+const usualAutoencoder = (className: string): Preset['autoencoder'] => ({
+  className,
+  config: { _class_name: className },
+});
+const openSoraVae = {
+  className: 'VideoAutoencoderPipeline',
+  config: { architectures: ['VideoAutoencoderPipeline'] },
 };
 
 const flowMatchEuler = {
@@ -94,6 +122,7 @@ const list: readonly Preset[] = [
     title: 'FLUX.1-dev',
     transformer: { ...flux, guidance_embeds: true },
     scheduler: { ...flowMatchEuler, shift: 3, use_dynamic_shifting: true },
+    autoencoder: kl,
     steps: 28,
     guidance: 3.5,
   },
@@ -102,6 +131,7 @@ const list: readonly Preset[] = [
     title: 'FLUX.1-schnell',
     transformer: { ...flux, guidance_embeds: false },
     scheduler: { ...flowMatchEuler, shift: 1, use_dynamic_shifting: false },
+    autoencoder: kl,
     steps: 4,
     guidance: 1,
   },
@@ -110,6 +140,7 @@ const list: readonly Preset[] = [
     title: 'Wan2.1 T2V 1.3B',
     transformer: { ...wan, num_layers: 30, num_attention_heads: 12, ffn_dim: 8960 },
     scheduler: { ...uniPC, flow_shift: 3 },
+    autoencoder: usualAutoencoder('AutoencoderKLWan'),
     steps: 50,
     guidance: 5,
   },
@@ -118,6 +149,7 @@ const list: readonly Preset[] = [
     title: 'Wan2.1 T2V 14B',
     transformer: { ...wan, num_layers: 40, num_attention_heads: 40, ffn_dim: 13824 },
     scheduler: { ...uniPC, flow_shift: 5 },
+    autoencoder: usualAutoencoder('AutoencoderKLWan'),
     steps: 50,
     guidance: 5,
   },
@@ -126,6 +158,7 @@ const list: readonly Preset[] = [
     title: 'CogVideoX-2B',
     transformer: { ...cogVideoX, num_layers: 30, num_attention_heads: 30, use_rotary_positional_embeddings: false },
     scheduler: { ...cogVideoXDDIM, snr_shift_scale: 3 },
+    autoencoder: usualAutoencoder('AutoencoderKLCogVideoX'),
     steps: 50,
     guidance: 6,
   },
@@ -134,6 +167,7 @@ const list: readonly Preset[] = [
     title: 'CogVideoX-5B',
     transformer: { ...cogVideoX, num_layers: 42, num_attention_heads: 48, use_rotary_positional_embeddings: true },
     scheduler: { ...cogVideoXDDIM, snr_shift_scale: 1 },
+    autoencoder: usualAutoencoder('AutoencoderKLCogVideoX'),
     steps: 50,
     guidance: 6,
   },
@@ -161,6 +195,7 @@ const list: readonly Preset[] = [
       cfg_scale: 7,
       use_timestep_transform: true,
     },
+    autoencoder: openSoraVae,
     steps: 30,
     guidance: 7,
   },

@@ -116,3 +116,20 @@ export function pixelFormat(modelClass: string, pipelineJson: unknown): PixelFor
       throw new UnsupportedError(`There is no pixel-space pipeline for ${modelClass}.`);
   }
 }
+
+/** Pixels to a side of a latent's square in models with an autoencoder, by which sizes of work are told. */
+const LATENT_PIXELS = 8;
+
+/** The size at which a model with an autoencoder does the work of this pixel-space model. */
+export function pixelDemand(
+  modelClass: string,
+  pipelineJson: unknown,
+): { height: number; width: number; frames: number } {
+  const { kind, latentShape, tokens } = pixelFormat(modelClass, pipelineJson);
+  if (kind === 'image') {
+    const side = 2 * LATENT_PIXELS * Math.sqrt(tokens);
+    return { height: side, width: side, frames: 1 };
+  }
+  const [, frames, height, width] = latentShape as [number, number, number, number];
+  return { height: LATENT_PIXELS * height, width: LATENT_PIXELS * width, frames: 4 * (frames - 1) + 1 };
+}

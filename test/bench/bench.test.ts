@@ -56,6 +56,7 @@ describeOnBackends('bench', () => {
       const before = tf.memory().numTensors;
       const report = await benchModel(async () => syntheticDenoiser(described), described, {
         demand: { ...demand, frames: frames(name) },
+        rows: 2,
         runs: 2,
         comparison: { steps: 6, share: 0.5, scheduler },
       });
@@ -129,7 +130,36 @@ describe('ertacache bench', () => {
     expect(stdout).toMatch(/4 steps, 2 computed \(#\.#\.\): .* times as fast/);
   });
 
+  test('the shipped model: its forward pass in its own size, and whole samples', async () => {
+    const parts = ['--parts', 'transformer,sample', '--batch', '2', '--runs', '1', '--steps', '6', '--json'];
+    const { stdout } = await command('bench', '--model', 'fluent-emoji', ...parts);
+    const { tokens, rows, sample } = JSON.parse(stdout);
+    expect([tokens, rows]).toEqual([64, 2]);
+    expect(sample).toMatchObject({ steps: 6, policy: 'uniform', schedule: '#.#.#.', forwards: 3, ideal: 2 });
+    expect(sample.seconds.cached).toBeGreaterThan(sample.loopSeconds.cached);
+    const usual = await command('bench', '--model', 'fluent-emoji', '--parts', 'sample', '--runs', '1');
+    expect(usual.stdout).toMatch(/30 steps with ertacache: 15 forward passes \([#.]{30}\)/);
+  });
+
+  test('decoding, of a folder and of made-up weights of the published size', async () => {
+    const pipeline = join(__dirname, '../fixtures/pipelines/wan-tiny/pipeline');
+    const clip = ['--parts', 'decode', '--size', '32x48', '--frames', '5', '--runs', '1', '--json'];
+    const { decode } = JSON.parse((await command('bench', '--model', pipeline, ...clip)).stdout);
+    expect(decode).toMatchObject({ size: { height: 32, width: 48, frames: 5 }, tiled: false, runs: 1 });
+    const image = ['--parts', 'decode', '--size', '16x16', '--frames', '1', '--runs', '1'];
+    const { stdout } = await command('bench', '--model', 'wan2.1-t2v-1.3b', '--synthetic', ...image);
+    expect(stdout).toMatch(/decode .* 16x16; most memory/);
+  });
+
   test.each([
+    [['--model', 'fluent-emoji', '--parts', 'decode'], 'has no autoencoder'],
+    [['--model', 'flux-dev', '--synthetic', '--parts', 'sample'], 'no whole samples'],
+  ])('%j has nothing to time', async (args, mention) => {
+    expect(await command('bench', ...args)).toMatchObject({ stderr: expect.stringContaining(mention) });
+  });
+
+  test.each([
+    [['--model', 'flux-dev', '--parts', 'all'], 'none of transformer, decode, sample'],
     [['--model', 'flux-dev'], '--synthetic'],
     [['--model', 'flux-dev', '--synthetic', '--offload'], '--offload'],
     [['--model', folder, '--blocks', '2'], '--blocks'],

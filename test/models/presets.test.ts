@@ -1,6 +1,7 @@
 import { ConfigError } from '../../src/errors';
 import { preset, presetNames } from '../../src/models/presets';
 import { modelClass, parseConfig } from '../../src/models/registry';
+import { autoencoderClass } from '../../src/models/vae/registry';
 import { schedulerClass } from '../../src/schedulers/registry';
 import { type ParameterTable, parameterCount } from '../../src/weights/parameters';
 
@@ -65,4 +66,15 @@ test.each(presetNames())('%s: every name once, every block among the names, a sa
 test('an unknown preset is refused with the names there are', () => {
   expect(() => preset('wan')).toThrow(ConfigError);
   expect(() => preset('wan')).toThrow('There is no preset "wan".');
+});
+
+// Counted from the published checkpoints' descriptions: FLUX 83.8 M, Wan 127 M, CogVideoX 216 M values.
+test.each([
+  ['flux-dev', 83_819_683],
+  ['wan2.1-t2v-1.3b', 126_892_531],
+  ['cogvideox-2b', 215_583_907],
+])('%s: the published autoencoder has %i values', (name, count) => {
+  const { className, config } = preset(name).autoencoder;
+  const known = autoencoderClass(className);
+  expect(parameterCount(known.parameters(parseConfig(known.schema, config, name)))).toBe(count);
 });

@@ -1,0 +1,96 @@
+import type { LoadedAutoencoder } from '../../bench/bench-decode';
+import { loadAutoencoder, syntheticAutoencoder } from '../../bench/bench-decode';
+import { type Described, shortened, syntheticDenoiser } from '../../bench/bench-model';
+import { UnsupportedError, UsageError } from '../../errors';
+import { type LoadedDenoiser, loadDenoiser } from '../../models/load-denoiser';
+import { preset, presetNames } from '../../models/presets';
+import { modelClassNames } from '../../models/registry';
+import { type Demand, type Size, workload } from '../../models/workload';
+import type { ComputeType } from '../../nn/bfloat16';
+import { loadModel, locateModel } from '../../pipelines/load';
+import type { Pipeline } from '../../pipelines/pipeline';
+import { pixelDemand } from '../../pipelines/pixel-formats';
+import { componentOf, openModel, readModelJson } from '../../weights/open-model';
+
+/** What is timed, each part loaded when its turn comes. */
+export interface Subject {
+  /** The transformer before it was shortened. */
+  readonly published: Described;
+  /** A size that is usual for this model, where it is not its class's. */
+  readonly demand: Demand;
+  readonly size: (demand: Demand) => Size;
+  transformer(): Promise<LoadedDenoiser>;
+  autoencoder(): Promise<LoadedAutoencoder>;
+  pipeline(): Promise<Pipeline>;
+}
+
+export interface SubjectOptions {
+  readonly model: string;
+  readonly synthetic: boolean;
+  readonly offload: boolean;
+  readonly dtype: ComputeType;
+  readonly blocks?: number;
+}
+
+/** Finds what `bench` is to time, and loads nothing yet. */
+export async function subjectOf(options: SubjectOptions): Promise<Subject> {
+  const { model, synthetic, blocks } = options;
+  if (synthetic) return syntheticSubject(options);
+  if (presetNames().includes(model)) {
+    throw new UsageError(`${model} names a published model, whose weights are not here.`, {
+      hint: 'Give its folder, or --synthetic for made-up weights.',
+    });
+  }
+  if (blocks !== undefined) throw new UsageError('--blocks goes with --synthetic.');
+  return folderSubject(options);
+}
+
+function syntheticSubject({ model, offload, blocks, dtype }: SubjectOptions): Subject {
+  if (offload) throw new UsageError('Made-up weights are on no disk, so --offload has nothing to read.');
+  const { transformer, autoencoder } = preset(model);
+  const published = { className: transformer._class_name, config: transformer };
+  const described = blocks === undefined ? published : shortened(published, blocks);
+  return {
+    published,
+    demand: {},
+    size: demand => workload(published.className, published.config, demand).size,
+    transformer: async () => syntheticDenoiser(described, { dtype }),
+    autoencoder: async () => syntheticAutoencoder(autoencoder),
+    async pipeline() {
+      throw new UsageError('Made-up weights draw no whole samples: they have no text encoder.', {
+        hint: 'Leave sample out of --parts, or give the folder of a whole pipeline.',
+      });
+    },
+  };
+}
+
+async function folderSubject({ model, offload, dtype }: SubjectOptions): Promise<Subject> {
+  const folder = locateModel(model);
+  const opened = await openModel(folder);
+  const component = componentOf(opened, 'transformer');
+  const paints = opened.files.includes('pipeline.json');
+  const demand = paints ? pixelDemand(component.className, await readModelJson(opened, 'pipeline.json')) : {};
+  return {
+    published: component,
+    demand,
+    size: wanted => workload(component.className, component.config, { ...demand, ...wanted }).size,
+    transformer: () => loadDenoiser(component, { offload, dtype }),
+    async autoencoder() {
+      const found = opened.components.get('vae');
+      if (found) return loadAutoencoder(found);
+      throw new UnsupportedError(`${folder} has no autoencoder: there is nothing to decode.`, {
+        hint: 'Leave decode out of --parts.',
+      });
+    },
+    pipeline: () => loadModel(folder, { offload, dtype }),
+  };
+}
+
+/** The sampler of the first preset of a class. */
+export function schedulerOf(className: string): { readonly _class_name: string } {
+  const name = presetNames().find(candidate => preset(candidate).transformer._class_name === className);
+  if (name) return preset(name).scheduler;
+  throw new UsageError(`Runs of the class ${className} cannot be timed.`, {
+    hint: `Known classes: ${modelClassNames().join(', ')}.`,
+  });
+}
