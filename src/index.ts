@@ -5,6 +5,7 @@
 export { defaultPolicy } from './calibration/find-policy';
 export { readPolicy, writePolicy } from './calibration/policy-file';
 export * from './core';
+export type { BackendLoadOptions } from './engine/load';
 export { type SelectOptions, selectBackend } from './engine/select';
 export type { BackendName, BackendRequest, EngineChoice, EngineKind, Rejection } from './engine/types';
 export { type WriteOptions, writeMedia } from './media/write';

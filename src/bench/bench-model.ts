@@ -16,9 +16,9 @@ import type { Job } from '../pipelines/pipeline';
 import { type StepRecord, sampleLoop } from '../pipelines/sample-loop';
 import { scheduleText } from '../pipelines/schedule-text';
 import { syntheticStore } from '../weights/memory-store';
-import { parameterCount } from '../weights/parameters';
+import { type ParameterTable, parameterCount } from '../weights/parameters';
 import { syntheticCondition, syntheticJob, syntheticLatents } from './synthetic-job';
-import { matMulRate, median, settle, timed } from './timing';
+import { matMulRate, median, type Product, settle, timed } from './timing';
 
 /** A transformer's class and configuration. */
 export interface Described {
@@ -31,7 +31,7 @@ export interface Rate {
   readonly seconds: number;
   readonly flops: number;
   readonly flopsPerSecond: number;
-  /** Of what the backend's plain matrix product reaches in the same process. */
+  /** Of what the backend's plain matrix product reaches at the model's own sizes, in the same process. */
   readonly shareOfMatMul: number;
 }
 
@@ -124,8 +124,6 @@ export async function benchModel(
   published: Described,
   { demand = {}, rows = 1, runs = 3, comparison, onProgress = () => {} }: BenchOptions = {},
 ): Promise<BenchReport> {
-  onProgress('matrix product');
-  const rate = matMulRate();
   onProgress('loading');
   const started = performance.now();
   const loaded = await load();
@@ -136,7 +134,10 @@ export async function benchModel(
     const known = modelClass(className);
     const work = workload(className, config, demand);
     const names = known.blockNames(config);
-    const flops = countFlops(known.parameters(config), work, names);
+    const table = known.parameters(config);
+    const flops = countFlops(table, work, names);
+    onProgress('matrix product');
+    const rate = matMulRate(productsOf(table, work, rows));
     const rated = (seconds: number, count: number): Rate => ({
       seconds,
       flops: count,
@@ -173,6 +174,18 @@ export async function benchModel(
   } finally {
     denoiser.weights.dispose();
   }
+}
+
+/** The products of a forward pass with weight matrices; those with a kernel's are counted as what they come to. */
+function productsOf(table: ParameterTable, work: Workload, rows: number): Product[] {
+  return table
+    .filter(({ layout }) => layout !== 'plain')
+    .map(({ name, shape: [outputs = 1, ...inputs] }) => ({
+      rows: rows * work.rows(name),
+      inputs: inputs.reduce((a, b) => a * b, 1),
+      outputs,
+      count: 1,
+    }));
 }
 
 /** Seconds of all attention of one block, on random queries, keys and values. */

@@ -27,15 +27,50 @@ export function timed(runs: number, work: () => tf.Tensor): number[] {
   return Array.from({ length: runs }, once);
 }
 
-/** Sides of the square matrices that a backend's rate is measured with: large enough to run at full speed. */
-const SIDES: Readonly<Record<string, number>> = { tensorflow: 2048, wasm: 1024, cpu: 256 };
+/** A product `[rows, inputs] · [inputs, outputs]`, and how often a forward pass has it. */
+export interface Product {
+  readonly rows: number;
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly count: number;
+}
 
-/** Operations a second of the fastest matrix product that the active backend has, which bounds what a transformer can do. */
-export function matMulRate(runs = 11): number {
-  const side = SIDES[tf.getBackend()] ?? 1024;
-  const [a, b] = [tf.randomUniform([side, side]), tf.randomUniform([side, side])];
-  // The best, not the median: it is what everything else is held against.
-  const seconds = Math.min(...timed(runs, () => matMul(a, b)));
+/** More rows than these are no faster. */
+const ENOUGH_ROWS = 4096;
+const MOST_RUNS = 11;
+/** A shape is timed no longer than this, in seconds, but twice. */
+const ENOUGH_SECONDS = 1;
+
+/**
+ * Operations a second that the active backend's fastest matrix product reaches at a model's own sizes, which bounds what
+ * its forward pass can reach: the work of all products by their time. Of each shape the best run counts, not the
+ * median: it is what everything else is held against.
+ */
+export function matMulRate(products: readonly Product[]): number {
+  const distinct = new Map<string, Product>();
+  for (const { rows, inputs, outputs, count } of products) {
+    const shape = { rows: Math.min(rows, ENOUGH_ROWS), inputs, outputs };
+    const work = count * (rows / shape.rows);
+    const key = JSON.stringify(shape);
+    distinct.set(key, { ...shape, count: work + (distinct.get(key)?.count ?? 0) });
+  }
+  let [flops, time] = [0, 0];
+  for (const product of distinct.values()) {
+    const { rows, inputs, outputs, count } = product;
+    flops += 2 * rows * inputs * outputs * count;
+    time += bestSeconds(product) * count;
+  }
+  return flops / time;
+}
+
+function bestSeconds({ rows, inputs, outputs }: Product): number {
+  const [a, b] = [tf.randomUniform([rows, inputs]), tf.randomUniform([inputs, outputs])];
+  let best = Number.POSITIVE_INFINITY;
+  const started = performance.now();
+  for (let run = 0; run < MOST_RUNS; run++) {
+    if (run >= 2 && performance.now() - started > 1000 * ENOUGH_SECONDS) break;
+    best = Math.min(best, ...timed(1, () => matMul(a, b)));
+  }
   tf.dispose([a, b]);
-  return (2 * side ** 3) / seconds;
+  return best;
 }

@@ -16,14 +16,14 @@ type LinkLoader = (core: typeof tf, options: { quiet: boolean }) => unknown;
 let broughtBy = 'already loaded';
 
 /** How a backend is loaded. */
-export interface LoadOptions {
+export interface BackendLoadOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly verbose: boolean;
   /** How many threads it computes with; its own choice unless given: one for WebAssembly, all for TensorFlow. */
   readonly threads?: number;
 }
 
-function importTensorFlow({ module, link }: Location, { verbose, threads }: LoadOptions): void {
+function importTensorFlow({ module, link }: Location, { verbose, threads }: BackendLoadOptions): void {
   // Read by TensorFlow when it is loaded. oneDNN is left alone: switching it off costs most of the speed.
   if (!verbose) process.env.TF_CPP_MIN_LOG_LEVEL ??= '3';
   process.env.TF_FORCE_GPU_ALLOW_GROWTH ??= 'true';
@@ -34,7 +34,7 @@ function importTensorFlow({ module, link }: Location, { verbose, threads }: Load
   if (link) (exports as LinkLoader)(tf, { quiet: !verbose });
 }
 
-async function loadTensorFlow({ kind, source, locate }: Candidate, options: LoadOptions): Promise<string> {
+async function loadTensorFlow({ kind, source, locate }: Candidate, options: BackendLoadOptions): Promise<string> {
   const { env } = options;
   const isNew = !tf.findBackendFactory('tensorflow');
   const location = isNew ? locate(env) : undefined;
@@ -65,7 +65,7 @@ async function loadWasm(location: Location, threads: number): Promise<string> {
  * Loads a backend and registers it with tfjs; which one is current is not settled here.
  * @returns what to call it, in one human line
  */
-export async function loadBackend(candidate: Candidate, options: LoadOptions): Promise<string> {
+export async function loadBackend(candidate: Candidate, options: BackendLoadOptions): Promise<string> {
   const { env, verbose, threads = 1 } = options;
   // Keeps tfjs from advising on the console to install the backend that ertacache has just looked for.
   if (!verbose) tf.enableProdMode();

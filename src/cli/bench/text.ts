@@ -13,7 +13,7 @@ export function transformerLines(report: BenchReport): string[] {
   return [
     `  ${sizeText(size)}: ${countText(tokens, 'token')} and ${textTokens.toLocaleString('en-US')} of text${batch}, ${depth} ${countText(report.allBlocks, 'block')}`,
     `  ${countText(report.parameters, 'parameter')}, ${bytesText(report.weightBytes)}, loaded in ${seconds(report.loadSeconds)}`,
-    `  matrix product in float32 ${flopsText(report.matMulFlopsPerSecond)}/s`,
+    `  matrix products of these sizes in float32 ${flopsText(report.matMulFlopsPerSecond)}/s`,
     rateLine('attention', report.attention),
     rateLine('block', report.block),
     rateLine('forward', report.forward),
