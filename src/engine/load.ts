@@ -1,6 +1,7 @@
 import { dirname, sep } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { allowFused } from '../nn/fused';
+import { provideLargePages } from '../weights/aligned';
 import { usableFused } from './fused';
 import type { Candidate, Location } from './locate';
 import { requirePath } from './resolve';
@@ -10,7 +11,11 @@ interface TensorFlowBackend {
   binding?: { TF_Version?: string };
   isUsingGpuDevice?: boolean;
 }
-type LinkLoader = (core: typeof tf, options: { quiet: boolean }) => unknown;
+/** What a link's loader hands out; older links know less. */
+interface Linked {
+  readonly largePages?: (bytes: Uint8Array) => void;
+}
+type LinkLoader = (core: typeof tf, options: { quiet: boolean }) => Linked;
 
 // A process can hold one TensorFlow: when it is asked for again, this says what brought it.
 let broughtBy = 'already loaded';
@@ -31,7 +36,9 @@ function importTensorFlow({ module, link }: Location, { verbose, threads }: Back
     for (const name of ['TF_NUM_INTRAOP_THREADS', 'OMP_NUM_THREADS']) process.env[name] = String(threads);
   }
   const exports = requirePath(module);
-  if (link) (exports as LinkLoader)(tf, { quiet: !verbose });
+  if (!link) return;
+  const { largePages } = (exports as LinkLoader)(tf, { quiet: !verbose });
+  if (largePages) provideLargePages(largePages);
 }
 
 async function loadTensorFlow({ kind, source, locate }: Candidate, options: BackendLoadOptions): Promise<string> {

@@ -1,3 +1,4 @@
+import { availableMemory } from '../engine/memory';
 import { type ComputeType, requireComputeType } from '../nn/bfloat16';
 import { loadStore } from '../weights/load';
 import type { ModelComponent } from '../weights/model-folder';
@@ -53,6 +54,9 @@ export async function loadDenoiser(
   const blocks = known.blockNames(parsed);
   const parameters = parameterCount(table);
   requireMemory({ bytes: weightBytes(table, { ...options, blocks }) }, `${where}, its weights alone,`);
+  // Every step reads every block again: what memory cannot keep is not worth a place in the system's cache.
+  const stored = table.reduce((sum, { name, lookup }) => sum + (lookup ? 0 : source.entry(name).bytes), 0);
+  if (options.offload && stored > availableMemory() / 2) source.bypassCache();
   const store: WeightStore = options.offload
     ? await streamedStore(source, table, { where, blocks, dtype })
     : await loadStore(source, table, { where, blocks, dtype });

@@ -10,6 +10,12 @@ export interface ByteFile {
   read(begin: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
   /** Fills `target` with the bytes from `begin` on. When it fails, nothing is written to `target` any more. */
   readInto(begin: number, target: Uint8Array): Promise<void>;
+  /**
+   * From here on large reads into memory that lies in its pages as the bytes lie in the file (`placeInPage`) go past
+   * the system's page cache, where system and disk can do that. For files that are read again and again and do not
+   * fit in it: every read would copy each byte once more, and push out what others keep there.
+   */
+  bypassCache(): void;
   /** Closes the file; it cannot be read any more. */
   close(): Promise<void>;
 }
@@ -21,6 +27,7 @@ export function memoryFile(name: string, bytes: Uint8Array): ByteFile {
     size: bytes.length,
     read: async (begin, end) => Uint8Array.from(bytes.subarray(begin, end)),
     readInto: async (begin, target) => target.set(bytes.subarray(begin, begin + target.length)),
+    bypassCache() {},
     close: async () => {},
   };
 }
@@ -50,6 +57,9 @@ export function joinedFile(name: string, files: readonly ByteFile[]): ByteFile {
       const out = new Uint8Array(Math.max(0, end - begin));
       await readInto(begin, out);
       return out;
+    },
+    bypassCache() {
+      for (const file of files) file.bypassCache();
     },
     close: async () => void (await Promise.all(files.map(file => file.close()))),
   };

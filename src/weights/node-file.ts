@@ -3,6 +3,7 @@ import { open, readFile, stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { IoError } from '../errors';
 import { systemCode } from '../media/system-error';
+import { PAGE, placeInPage } from './aligned';
 import { allDone, type ByteFile, outside } from './byte-file';
 
 /**
@@ -14,19 +15,35 @@ const READ_BYTES = 2 ** 23;
 /** Reads at most `length` bytes to `offset` of `target`. @returns how many it read, 0 at the end of the file */
 type ReadPart = (target: Uint8Array, offset: number, length: number, position: number) => Promise<number>;
 
+/** How a file is read: through the system's page cache, and past it where that is wanted and can be done. */
+interface Readers {
+  readonly cached: ReadPart;
+  /** Reads whole pages only, and no others than it was asked for; 0 where it cannot. */
+  readonly direct?: ReadPart;
+}
+
 /** Opens a file for ranged reads; it stays open until `close`. */
 export async function openFile(path: string): Promise<ByteFile> {
   const size = await fileSize(path);
   const handle = await open(path, constants.O_RDONLY).catch(error => {
     throw ioError(path, error);
   });
-  const part: ReadPart = async (...where) => (await handle.read(...where)).bytesRead;
+  const cached: ReadPart = async (...where) => (await handle.read(...where)).bytesRead;
+  let past: number | undefined;
+  const readers = (): Readers => ({ cached, ...(past !== undefined && { direct: directPart(past) }) });
   return {
     name: path,
     size,
-    read: (begin, end) => readRange(part, path, begin, end),
-    readInto: (begin, target) => fill(part, path, begin, target),
-    close: () => handle.close(),
+    read: (begin, end) => readRange({ cached }, path, begin, end),
+    readInto: (begin, target) => fill(readers(), path, begin, target),
+    bypassCache() {
+      past ??= openDirect(path);
+    },
+    async close() {
+      if (past !== undefined) closeSync(past);
+      past = undefined;
+      await handle.close();
+    },
   };
 }
 
@@ -38,15 +55,18 @@ const waiting: (() => void)[] = [];
 /** A file that is opened anew for each read: for models of more files than a process may hold open. */
 export async function transientFile(path: string): Promise<ByteFile> {
   const size = await fileSize(path);
-  async function opened<T>(work: (part: ReadPart) => Promise<T>): Promise<T> {
+  let isPast = false;
+  async function opened<T>(work: (readers: Readers) => Promise<T>): Promise<T> {
     while (openNow >= MAX_OPEN) await new Promise<void>(resolve => waiting.push(resolve));
     openNow++;
     try {
       const file = openAtOnce(path);
+      const past = isPast ? openDirect(path) : undefined;
       try {
-        return await work(async (...where) => (await readAsync(file, ...where)).bytesRead);
+        return await work({ cached: partOf(file), ...(past !== undefined && { direct: directPart(past) }) });
       } finally {
         closeSync(file);
+        if (past !== undefined) closeSync(past);
       }
     } finally {
       openNow--;
@@ -56,13 +76,41 @@ export async function transientFile(path: string): Promise<ByteFile> {
   return {
     name: path,
     size,
-    read: (begin, end) => opened(part => readRange(part, path, begin, end)),
-    readInto: (begin, target) => opened(part => fill(part, path, begin, target)),
+    read: (begin, end) => opened(readers => readRange(readers, path, begin, end)),
+    readInto: (begin, target) => opened(readers => fill(readers, path, begin, target)),
+    bypassCache() {
+      isPast = true;
+    },
     close: async () => {},
   };
 }
 
 const readAsync = promisify(read);
+const partOf =
+  (file: number): ReadPart =>
+  async (...where) =>
+    (await readAsync(file, ...where)).bytesRead;
+
+/** A file descriptor that reads past the page cache, or nothing where the system or the place has no such thing. */
+function openDirect(path: string): number | undefined {
+  if (constants.O_DIRECT === undefined) return undefined;
+  try {
+    return openSync(path, constants.O_RDONLY | constants.O_DIRECT);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The whole pages of a range, where memory and file agree on pages; what it does not read is left to the cache. */
+function directPart(file: number): ReadPart {
+  return async (target, offset, length, position) => {
+    const pages = Math.floor(length / PAGE) * PAGE;
+    if (pages === 0 || position % PAGE !== 0 || placeInPage(target.subarray(offset)) !== 0) return 0;
+    // EINVAL where memory does not lie as was guessed.
+    const got = await readAsync(file, target, offset, pages, position).catch(() => undefined);
+    return got?.bytesRead ?? 0;
+  };
+}
 
 /** Without waiting, so that the reads themselves are under way when the caller goes on to compute. */
 function openAtOnce(path: string): number {
@@ -121,25 +169,33 @@ async function fileSize(path: string): Promise<number> {
   throw new IoError(`${path} is not a file.`, { hint: 'Give the path of a file.' });
 }
 
-async function readRange(part: ReadPart, path: string, begin: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
+async function readRange(readers: Readers, path: string, begin: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
   const out = new Uint8Array(end - begin);
-  await fill(part, path, begin, out);
+  await fill(readers, path, begin, out);
   return out;
 }
 
-async function fill(part: ReadPart, path: string, begin: number, target: Uint8Array): Promise<void> {
-  const count = Math.ceil(target.length / READ_BYTES);
+async function fill({ cached, direct }: Readers, path: string, begin: number, target: Uint8Array): Promise<void> {
+  const end = begin + target.length;
   await allDone(
-    Array.from({ length: count }, async (_, i) => {
-      const piece = target.subarray(i * READ_BYTES, (i + 1) * READ_BYTES);
-      const from = begin + i * READ_BYTES;
-      for (let done = 0; done < piece.length; ) {
-        const got = await part(piece, done, piece.length - done, from + done).catch(error => {
+    cuts(begin, end).map(async (from, i, all) => {
+      const piece = target.subarray(from - begin, (all[i + 1] ?? end) - begin);
+      let done = (await direct?.(piece, 0, piece.length, from)) ?? 0;
+      while (done < piece.length) {
+        const got = await cached(piece, done, piece.length - done, from + done).catch(error => {
           throw ioError(path, error);
         });
-        if (got === 0) throw outside(path, begin, begin + target.length, from + done);
+        if (got === 0) throw outside(path, begin, end, from + done);
         done += got;
       }
     }),
   );
+}
+
+/** Where the pieces of a range begin: first what is left of a page, then `READ_BYTES` each. */
+function cuts(begin: number, end: number): number[] {
+  const aligned = Math.min(end, Math.ceil(begin / PAGE) * PAGE);
+  const count = Math.ceil((end - aligned) / READ_BYTES);
+  const rest = Array.from({ length: count }, (_, i) => aligned + i * READ_BYTES);
+  return aligned > begin ? [begin, ...rest] : rest;
 }

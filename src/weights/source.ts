@@ -19,6 +19,8 @@ export interface TensorEntry {
   readonly bytes: number;
   /** Name of the file that holds it. */
   readonly file: string;
+  /** Offset of its first byte there. */
+  readonly begin: number;
 }
 
 /** A run of elements of a tensor, in row-major order. */
@@ -46,6 +48,8 @@ export interface TensorSource {
   readInto(name: string, target: Uint8Array, slice?: Slice): Promise<void>;
   /** Values as float32 of bytes that were read raw. May look at the same memory. */
   widen(name: string, bytes: Uint8Array<ArrayBuffer>): Float32Array<ArrayBuffer>;
+  /** The files beneath are larger than memory: reading them goes past the system's page cache where it can. */
+  bypassCache(): void;
   /** Closes the files beneath. */
   close(): Promise<void>;
 }
@@ -110,9 +114,9 @@ export function tensorSource(
     files,
     has: name => tensors.has(name),
     entry(name) {
-      const { dtype, shape, isLaidOut, file, fileName } = find(name);
+      const { dtype, shape, isLaidOut, file, fileName, begin } = find(name);
       const size = elements(shape);
-      return { dtype, shape, isLaidOut, size, bytes: size * storedBytes(dtype), file: fileName ?? file.name };
+      return { dtype, shape, isLaidOut, size, bytes: size * storedBytes(dtype), file: fileName ?? file.name, begin };
     },
     read: async (name, slice) => widen(name, await readRaw(name, slice)),
     async readInts(name, slice) {
@@ -128,6 +132,9 @@ export function tensorSource(
       await file.readInto(begin, target);
     },
     widen,
+    bypassCache() {
+      for (const file of files) file.bypassCache();
+    },
     close: async () => void (await Promise.all(files.map(file => file.close()))),
   };
 }

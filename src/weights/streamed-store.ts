@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { CheckpointError } from '../errors';
-import { ALIGNMENT, alignedBytes } from './aligned';
+import { PAGE, pageAlignedBytes } from './aligned';
 import { allDone } from './byte-file';
 import { checkTable } from './check-table';
 import { narrowed } from './computed';
@@ -69,7 +69,7 @@ export async function streamedStore(
   let isDisposed = false;
 
   function begin(prefix: string): Reading {
-    const buffer = idle.pop() ?? alignedBytes(slotBytes);
+    const buffer = idle.pop() ?? pageAlignedBytes(slotBytes);
     const done = allDone(
       planFor(prefix).places.map(({ parameter, begin, bytes }) =>
         source.readInto(parameter.name, buffer.subarray(begin, begin + bytes)),
@@ -152,12 +152,15 @@ function planOf(source: TensorSource, table: ParameterTable, block: string): Pla
   let float32Bytes = 0;
   const places = table
     .filter(({ name }) => name.startsWith(`${block}.`))
-    .map(listed => {
-      const entry = source.entry(listed.name);
+    .map(listed => ({ listed, entry: source.entry(listed.name) }))
+    // As they lie in the files, so that there are few gaps.
+    .sort((a, b) => a.entry.begin - b.entry.begin)
+    .map(({ listed, entry }) => {
       const { bytes } = entry;
       const parameter = asStored(listed, entry);
-      const begin = at;
-      at = Math.ceil((at + bytes) / ALIGNMENT) * ALIGNMENT;
+      // In its page as in the file: only so can it be read past the system's cache.
+      const begin = at + ((((entry.begin - at) % PAGE) + PAGE) % PAGE);
+      at = begin + bytes;
       float32Bytes += elements(parameter.shape) * 4;
       return { parameter, begin, bytes };
     });

@@ -6,6 +6,7 @@ import { knownTables } from '../../src/cli/commands/known-tables';
 import { CheckpointError } from '../../src/errors';
 import { modelClass, parseConfig } from '../../src/models/registry';
 import { produceForward } from '../../src/verify/transformers';
+import { PAGE } from '../../src/weights/aligned';
 import { memoryFile } from '../../src/weights/byte-file';
 import { convertModel } from '../../src/weights/convert';
 import { DTYPE_BYTES, type DType } from '../../src/weights/dtype';
@@ -90,6 +91,7 @@ describeOnBackends('blocks left on disk', () => {
         const parsed = parseConfig(known.schema, config, path);
         const blocks = known.blockNames(parsed);
         const resident = await loadStore(source, known.parameters(parsed), { blocks });
+        source.bypassCache();
         const streamed = await streamedStore(source, known.parameters(parsed), { blocks });
         for (const [i, block] of blocks.entries()) {
           const read = async (store: typeof streamed) =>
@@ -134,8 +136,11 @@ describeOnBackends('blocks left on disk', () => {
     ];
     expect(await Promise.all(used)).toEqual([595, 595, 595, 595]);
     expect(tf.memory().numTensors).toBe(held);
-    const stored = 2 * (dtype === 'F32' ? 320 : 256);
-    expect(store.bytes).toBe((3 + 35 + 7 + 6) * 4 + stored);
+    const stored = store.bytes - (3 + 35 + 7 + 6) * 4;
+    const packed = 2 * (35 + 7 + 6) * DTYPE_BYTES[dtype];
+    expect(stored).toBeGreaterThanOrEqual(packed);
+    // Each of three parameters may begin anywhere in a page.
+    expect(stored).toBeLessThan(packed + 2 * 3 * PAGE);
     const rows = await store.rows!('words', [8, 0, 8]);
     expect([...rows.dataSync()]).toEqual([16, 17, 0, 1, 16, 17]);
     rows.dispose();

@@ -30,7 +30,11 @@ module.exports = function load(tf, { quiet = true } = {}) {
     const { NodeJSKernelBackend } = require('./node_modules/@tensorflow/tfjs-node/dist/nodejs_kernel_backend.js');
     const backend = new NodeJSKernelBackend(binding, 'tfjs-node');
     tf.registerBackend('tensorflow', () => backend, 3);
-    return { version: String(binding.TF_Version), gpu: Boolean(backend.isUsingGpuDevice) };
+    return {
+      version: String(binding.TF_Version),
+      gpu: Boolean(backend.isUsingGpuDevice),
+      largePages: helper.largePages,
+    };
   } finally {
     if (restore !== undefined) helper.restoreStderr(restore);
   }
@@ -39,8 +43,9 @@ module.exports = function load(tf, { quiet = true } = {}) {
 
 /**
  * A second, tiny addon: TensorFlow writes two lines to stderr before it has read its log level, and only a file
- * descriptor can be kept from saying them. It also loads CUDA's libraries ahead of TensorFlow (see preload.json), and
- * sets the size from which memory goes back to the system as soon as it is free.
+ * descriptor can be kept from saying them. It also loads CUDA's libraries ahead of TensorFlow (see preload.json), sets
+ * the size from which memory goes back to the system as soon as it is free, and asks for large pages where a disk is
+ * read into.
  */
 export const HELPER = `// Written by 'ertacache engine link'.
 #include <dlfcn.h>
@@ -49,7 +54,9 @@ export const HELPER = `// Written by 'ertacache engine link'.
 #include <malloc.h>
 #endif
 #include <node_api.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <string>
@@ -96,6 +103,26 @@ static napi_value Preload(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// Asks the system for large pages beneath the bytes of a typed array. A disk that is read past the page cache is told of
+// every page apart: with few and large ones it was twice as fast.
+static napi_value LargePages(napi_env env, napi_callback_info info) {
+#ifdef MADV_HUGEPAGE
+  size_t argc = 1;
+  napi_value argv[1];
+  void* data = nullptr;
+  size_t length = 0;
+  napi_get_cb_info(env, info, &argc, argv, nullptr, nullptr);
+  if (argc != 1 || napi_get_typedarray_info(env, argv[0], nullptr, &length, &data, nullptr, nullptr) != napi_ok) {
+    return nullptr;
+  }
+  const uintptr_t page = sysconf(_SC_PAGESIZE);
+  const uintptr_t begin = (reinterpret_cast<uintptr_t>(data) + page - 1) / page * page;
+  const uintptr_t end = (reinterpret_cast<uintptr_t>(data) + length) / page * page;
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+#endif
+  return nullptr;
+}
+
 // By default glibc keeps freed blocks of up to 32 MB in its heap once one of that size was freed. Tensors of many sizes
 // then leave it full of holes: a forward pass of a large model held gigabytes more than it used, and ran slower.
 static void ReturnLargeBlocks() {
@@ -110,8 +137,9 @@ static napi_value Init(napi_env env, napi_value exports) {
       {"muteStderr", nullptr, MuteStderr, nullptr, nullptr, nullptr, napi_default, nullptr},
       {"restoreStderr", nullptr, RestoreStderr, nullptr, nullptr, nullptr, napi_default, nullptr},
       {"preload", nullptr, Preload, nullptr, nullptr, nullptr, napi_default, nullptr},
+      {"largePages", nullptr, LargePages, nullptr, nullptr, nullptr, napi_default, nullptr},
   };
-  napi_define_properties(env, exports, 3, properties);
+  napi_define_properties(env, exports, 4, properties);
   return exports;
 }
 

@@ -48,7 +48,9 @@ export function renamedSource(
     const rows = origin.rows.reduce((sum, [first, end]) => sum + end - first, 0);
     const shape = whole.shape.length === 0 ? [] : [rows, ...whole.shape.slice(1)];
     const size = elements(shape);
-    return { ...whole, shape, size, bytes: size * storedBytes(whole.dtype) };
+    const width = storedBytes(whole.dtype);
+    const begin = whole.begin + (origin.rows[0]?.[0] ?? 0) * rowWidth(origin) * width;
+    return { ...whole, shape, size, bytes: size * width, begin };
   }
 
   async function readInto(name: string, target: Uint8Array, slice?: Slice): Promise<void> {
@@ -89,6 +91,7 @@ export function renamedSource(
     readRaw,
     readInto,
     widen,
+    bypassCache: () => source.bypassCache(),
     close: () => source.close(),
   };
 }
