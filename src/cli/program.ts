@@ -30,7 +30,10 @@ export function program(): Command {
         .env('ERTACACHE_BACKEND'),
     )
     .addOption(
-      new Option('--threads <n>', 'threads to compute with (default: one on wasm, all on native)')
+      new Option(
+        '--threads <n>',
+        'threads to compute with (default: one on wasm; all on native, one for the pictures of a small model)',
+      )
         .argParser(wholeNumber(1))
         .env('ERTACACHE_THREADS'),
     )

@@ -9,8 +9,8 @@ import { type Demand, type Size, workload } from '../../models/workload';
 import type { ComputeType } from '../../nn/bfloat16';
 import { loadModel, locateModel } from '../../pipelines/load';
 import type { Pipeline } from '../../pipelines/pipeline';
-import { pixelDemand } from '../../pipelines/pixel-formats';
-import { componentOf, openModel, readModelJson } from '../../weights/open-model';
+import { usualDemand } from '../../pipelines/usual-demand';
+import { componentOf, openModel } from '../../weights/open-model';
 
 /** What is timed, each part loaded when its turn comes. */
 export interface Subject {
@@ -68,8 +68,7 @@ async function folderSubject({ model, offload, dtype }: SubjectOptions): Promise
   const folder = locateModel(model);
   const opened = await openModel(folder);
   const component = componentOf(opened, 'transformer');
-  const paints = opened.files.includes('pipeline.json');
-  const demand = paints ? pixelDemand(component.className, await readModelJson(opened, 'pipeline.json')) : {};
+  const demand = await usualDemand(opened);
   return {
     published: component,
     demand,

@@ -16,6 +16,7 @@ import { type RunResult, runRequest } from '../../pipelines/sample';
 import { startBackend } from '../backend';
 import { interruptible } from '../interrupt';
 import { stepLine } from '../progress';
+import { usualThreads } from '../usual-threads';
 
 /**
  * What is drawn of the models that ship with ertacache. None of it is in the sets that their policies were calibrated
@@ -48,7 +49,7 @@ export function demoCommand(): Command {
     .option('--out <file>', 'the sheet to write (default: samples/demo.png, samples/demo.webp for clips)')
     .action(async (options: { model: string; out?: string }, command: Command) => {
       if (options.out) mediaFormat(options.out);
-      const engine = await startBackend(command);
+      const engine = await startBackend(command, { threads: await usualThreads(options.model) });
       await interruptible(async signal => {
         const pipeline = await loadModel(options.model);
         try {

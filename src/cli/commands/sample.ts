@@ -17,6 +17,7 @@ import { type Drawing, type DrawOptions, drawPicture, requestOf } from '../sampl
 import { type InputOptions, type Inputs, readInputs } from '../sample/inputs';
 import { type DrawnPair, pairSheet } from '../sample/pair-sheet';
 import { type Task, type TaskOptions, taskOf, tasksOf } from '../sample/tasks';
+import { usualThreads } from '../usual-threads';
 
 interface SampleOptions extends DrawOptions, InputOptions, TaskOptions {
   readonly promptsFile?: string;
@@ -72,7 +73,7 @@ export function sampleCommand(): Command {
       ? [taskOf(receipt, words, { ...options, from: given.from as string })]
       : tasksOf(await promptsOf(words, options, inputs), options);
     for (const { out } of tasks) if (out) mediaFormat(out);
-    const { kind } = await startBackend(command);
+    const { kind } = await startBackend(command, { threads: await usualThreads(options.model) });
     if (receipt && receipt.backend !== kind) {
       process.stderr.write(`Made on ${receipt.backend}, repeated on ${kind}: the last digits may differ.\n`);
     }
