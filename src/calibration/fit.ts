@@ -189,12 +189,19 @@ async function fitCombination(references: readonly Reference[], options: FitOpti
     const terms = runs.map((run, r) => lsqTerms(looks[r]!.guess!.output.parts, run.sample(), run.outputs()));
     const names = [...Object.keys(terms[0]!).filter(name => !isCopy(name)), 'one'];
     const equations = normalEquations(names.length);
+    const drifts = await inTurn(runs, (run, r) => drift(references[r]!, run, i));
+    const usual = median(drifts.flat());
     for (const [r, run] of runs.entries()) {
       const target = await pulledTarget(references[r]!, run, i);
       const columns = await inTurn(names, async name =>
         name === 'one' ? new Float32Array(target.length).fill(1) : terms[r]![name]!.data<'float32'>(),
       );
-      equations.add(columns, target);
+      const rows = drifts[r]!;
+      const size = target.length / rows.length;
+      for (const [row, e] of rows.entries()) {
+        const part = (values: Float32Array): Float32Array => values.subarray(row * size, (row + 1) * size);
+        equations.add(columns.map(part), part(target), trustIn(e, usual));
+      }
     }
     const weights = equations.solve(RIDGE);
     const combination = Object.fromEntries(names.map((name, n) => [name, Math.fround(weights[n] as number)]));
@@ -202,6 +209,30 @@ async function fitCombination(references: readonly Reference[], options: FitOpti
     return terms.map(t => combine(combination, t));
   });
   return { rectify: { form: 'lsq', steps }, errors };
+}
+
+/** Mean squared distance of every row from the uncached run at the same noise level. */
+async function drift(reference: Reference, run: Rehearsal, index: number): Promise<number[]> {
+  const there = referenceAt(reference, run.step(index).sigma);
+  const errors = await rowErrors(run.sample(), there);
+  there.dispose();
+  return errors;
+}
+
+/** So many times the usual squared distance, and a row has not drifted like others: it has gone elsewhere. */
+const ASTRAY = 100;
+
+/**
+ * How much a row counts (Cauchy's weight). A run that has tipped over to another picture is asked to come all the way
+ * back; the squares of what it lacks would outweigh all other rows, and no weights bring it back.
+ */
+function trustIn(drift: number, usual: number): number {
+  return usual > 0 ? 1 / (1 + drift / (ASTRAY * usual)) : 1;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] as number;
 }
 
 /**

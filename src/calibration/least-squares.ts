@@ -3,8 +3,11 @@ import type { Affine } from '../cache/rectify';
 
 /** Sums over samples from which a ridge regression is solved, in double precision. */
 export interface NormalEquations {
-  /** Adds samples: `columns[c][n]` is the value of variable c, `target[n]` what they should combine to. */
-  add(columns: readonly ArrayLike<number>[], target: ArrayLike<number>): void;
+  /**
+   * Adds samples: `columns[c][n]` is the value of variable c, `target[n]` what they should combine to.
+   * @param weight how much each of them counts; 1 unless given
+   */
+  add(columns: readonly ArrayLike<number>[], target: ArrayLike<number>, weight?: number): void;
   /**
    * The weights that minimise the squared error plus `ridge` times the target's squares times the weights' squares:
    * what keeps columns that are nearly equal from getting huge weights of opposite sign.
@@ -17,17 +20,17 @@ export function normalEquations(variables: number): NormalEquations {
   const moment = new Float64Array(variables);
   let square = 0;
   return {
-    add(columns, target) {
+    add(columns, target, weight = 1) {
       for (let a = 0; a < variables; a++) {
         const left = columns[a] as ArrayLike<number>;
         for (let b = a; b < variables; b++) {
-          const sum = dot(left, columns[b] as ArrayLike<number>);
+          const sum = weight * dot(left, columns[b] as ArrayLike<number>);
           gram.set(a, b, gram.get(a, b) + sum);
           if (a !== b) gram.set(b, a, gram.get(b, a) + sum);
         }
-        moment[a] = (moment[a] as number) + dot(left, target);
+        moment[a] = (moment[a] as number) + weight * dot(left, target);
       }
-      square += dot(target, target);
+      square += weight * dot(target, target);
     },
     solve(ridge) {
       const strength = ridge * (square || 1);

@@ -20,8 +20,10 @@ export interface SearchOptions extends Omit<FitOptions, 'reused' | 'sigmas'> {
 
 export const DEFAULT_TRIALS = 12;
 
-/** Weights over time and powers that shortest paths are tried with. */
-const SHAPES: readonly CostShape[] = [1, 2].flatMap(power => [0, 0.25, 0.5].map(tilt => ({ tilt, power })));
+/** Weights over time: below 0 the early steps count for more, which decide what will be seen. */
+const TILTS = [-0.375, -0.25, -0.125, 0, 0.25, 0.5];
+/** What shortest paths are tried with. */
+const SHAPES: readonly CostShape[] = [1, 2].flatMap(power => TILTS.map(tilt => ({ tilt, power })));
 
 /** How many schedules are judged at most; for estimates. */
 export function schedulesAtMost(method: SearchMethod, trials = DEFAULT_TRIALS): number {
