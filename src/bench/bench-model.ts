@@ -18,7 +18,7 @@ import { scheduleText } from '../pipelines/schedule-text';
 import { syntheticStore } from '../weights/memory-store';
 import { type ParameterTable, parameterCount } from '../weights/parameters';
 import { syntheticCondition, syntheticJob, syntheticLatents } from './synthetic-job';
-import { matMulRate, median, type Product, settle, timed } from './timing';
+import { matMulRate, median, type Product, settle, timed, WARM_UP_SECONDS } from './timing';
 
 /** A transformer's class and configuration. */
 export interface Described {
@@ -199,7 +199,7 @@ function attentionSeconds(work: Workload, block: string, runs: number): number {
   }, 0);
 }
 
-/** Median seconds of a forward pass and of one of its blocks. Before several passes comes one that does not count. */
+/** Median seconds of a forward pass and of one of its blocks. Before several passes come some that do not count. */
 async function forwardTimes(
   model: Denoiser,
   inputs: { className: string; config: unknown; work: Workload },
@@ -213,22 +213,24 @@ async function forwardTimes(
   release(condition);
   const [passes, blocks]: [number[], number[]] = [[], []];
   try {
-    for (let run = runs > 1 ? -1 : 0; run < runs; run++) {
+    const warm = performance.now() + 1000 * WARM_UP_SECONDS;
+    for (let pass = 0; passes.length < runs; pass++) {
       const started = performance.now();
+      const counts = runs === 1 || (pass > 0 && started >= warm);
       let last: number | undefined;
       const output = await forward(model, latent, 500, context, {
         onBlock(_, tokens) {
           settle(tokens.hidden);
           const now = performance.now();
           // The first block's time would hold the embedding too.
-          if (run >= 0 && (last !== undefined || model.blocks.length === 1))
+          if (counts && (last !== undefined || model.blocks.length === 1))
             blocks.push((now - (last ?? started)) / 1000);
           last = now;
         },
       });
       settle(output);
       output.dispose();
-      if (run >= 0) passes.push((performance.now() - started) / 1000);
+      if (counts) passes.push((performance.now() - started) / 1000);
     }
   } finally {
     release([latent, context]);

@@ -13,7 +13,10 @@ export function settle(tensor: tf.Tensor): void {
   tf.tidy(() => tf.slice(tf.reshape(tensor, [-1]), 0, 1).dataSync());
 }
 
-/** Seconds that `work` takes each time. Before several times comes one that does not count. */
+/** For so long nothing counts: JavaScript and WebAssembly are compiled anew once they have run a while. */
+export const WARM_UP_SECONDS = 0.5;
+
+/** Seconds that `work` takes each time. Before several times come some that do not count. */
 export function timed(runs: number, work: () => tf.Tensor): number[] {
   const once = (): number => {
     const started = performance.now();
@@ -23,7 +26,7 @@ export function timed(runs: number, work: () => tf.Tensor): number[] {
     result.dispose();
     return seconds;
   };
-  if (runs > 1) once();
+  if (runs > 1) for (let warmed = 0; warmed < WARM_UP_SECONDS; ) warmed += once();
   return Array.from({ length: runs }, once);
 }
 

@@ -21,11 +21,17 @@ import { pixelFormat } from './pixel-formats';
 /** The model that is used when none is named; it ships with the package. */
 export const DEFAULT_MODEL = 'fluent-emoji';
 
+/** The folder of a model that ships with the package, by its name. */
+export function shippedModel(name: string): string | undefined {
+  const folder = join(packageRoot(), 'converted-models', name);
+  return /^[\w.-]+$/.test(name) && existsSync(folder) ? folder : undefined;
+}
+
 /** The folder of a model given by path or, for models that ship with the package, by name. */
 export function locateModel(nameOrPath: string): string {
   if (existsSync(nameOrPath)) return resolve(nameOrPath);
-  const shipped = join(packageRoot(), 'converted-models', nameOrPath);
-  if (/^[\w.-]+$/.test(nameOrPath) && existsSync(shipped)) return shipped;
+  const shipped = shippedModel(nameOrPath);
+  if (shipped) return shipped;
   throw new IoError(`There is no model "${nameOrPath}".`, {
     hint: `Give the folder of a model, or ${DEFAULT_MODEL}, which ships with ertacache.`,
   });

@@ -25,6 +25,12 @@ describe('the command line', () => {
     }
   });
 
+  test('tells what a model is that ships with it, by its name', async () => {
+    const { code, stdout } = await command('info', 'fluent-emoji');
+    expect(code).toBe(0);
+    expect(stdout).toContain('FluxTransformer2DModel');
+  });
+
   test.each(['sample', 'calibrate', 'demo', 'verify', 'inspect'])('explains %s', async name => {
     const { code, text } = await printed(name, '--help');
     expect(code).toBe(0);

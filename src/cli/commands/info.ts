@@ -5,6 +5,7 @@ import { preset, presetNames } from '../../models/presets';
 import { modelClassNames } from '../../models/registry';
 import { type Requirements, requirements } from '../../models/requirements';
 import type { Demand, Size } from '../../models/workload';
+import { shippedModel } from '../../pipelines/load';
 import { type ComponentDescription, describeModel, type ModelDescription } from '../../weights/describe';
 import type { ModelComponent } from '../../weights/model-folder';
 import { modelWithKnownNames } from '../../weights/names/known-names';
@@ -28,7 +29,10 @@ interface Options {
 export function infoCommand(): Command {
   return new Command('info')
     .description('say what a model is and what it needs, and check that one on disk is whole')
-    .argument('<model>', `a folder, a converted model, a .safetensors file, or one of ${presetNames().join(', ')}`)
+    .argument(
+      '<model>',
+      `a folder, a converted model, a .safetensors file, a model that ships with ertacache, or one of ${presetNames().join(', ')}`,
+    )
     .option('--json', 'print JSON', false)
     .option('--size <HxW>', 'reckon with pictures of this size, in pixels', pixelSize)
     .option('--frames <n>', 'reckon with this many frames', wholeNumber(1))
@@ -39,8 +43,10 @@ export function infoCommand(): Command {
     .option('--unchecked', 'also take model classes that ertacache does not know', false)
     .exitOverride()
     .action(async (name: string, options: Options) => {
-      const isPreset = presetNames().includes(name) && !existsSync(name);
-      const lines = isPreset ? describePreset(name, options) : await describeFiles(name, options);
+      const isFile = existsSync(name);
+      const isPreset = presetNames().includes(name) && !isFile;
+      const path = isFile ? name : (shippedModel(name) ?? name);
+      const lines = isPreset ? describePreset(name, options) : await describeFiles(path, options);
       console.log(lines);
     });
 }
