@@ -1,11 +1,12 @@
 import { PolicyError } from '../errors';
+import { studentT } from '../metrics/student-t';
 import type { Pipeline } from '../pipelines/pipeline';
 import { type CalibrateOptions, calibrate } from './calibrate';
 import { measurePolicy } from './measure';
 import type { Fidelity, Policy } from './policy-data';
 import type { SearchMethod } from './search';
 
-/** A likeness that the mean over calibration pairs should reach. */
+/** A likeness that the mean over pairs should reach. */
 export interface FidelityTarget {
   readonly metric: 'psnr' | 'ssim';
   readonly least: number;
@@ -24,9 +25,19 @@ export function budgetsAtMost(steps: number): number {
   return Math.ceil(Math.log2(steps)) + 1;
 }
 
+/** How sure it is that the mean over all pairs there are reaches the target, told from those of the calibration. */
+const CONFIDENCE = 0.95;
+
+/** What the mean over all pairs is at least, by the spread of those measured; of a single pair nothing more is known. */
+function surelyAtLeast({ mean, std }: Fidelity['psnr'], pairs: number): number {
+  // The lower end of a two-sided interval is missed on one side only.
+  return pairs > 1 ? mean - (studentT(2 * CONFIDENCE - 1, pairs - 1) * std) / Math.sqrt(pairs) : mean;
+}
+
 /**
- * The policy with the fewest computed steps whose mean likeness on the calibration pairs reaches the target, found by
- * bisection: fidelity grows with the number of computed steps.
+ * The policy with the fewest computed steps whose mean likeness reaches the target, found by bisection: fidelity grows
+ * with the number of computed steps. The mean over the calibration pairs has to lie above the target by so much that
+ * the mean over other pairs will reach it too.
  * @throws PolicyError when even reusing a single step misses the target
  */
 export async function calibrateToTarget(pipeline: Pipeline, options: TargetOptions): Promise<Policy> {
@@ -38,13 +49,13 @@ export async function calibrateToTarget(pipeline: Pipeline, options: TargetOptio
     const fidelity = await measurePolicy(pipeline, policy, rest.pairs, { batch: rest.batch ?? 8, signal: rest.signal });
     onTried?.(computed, fidelity);
     found.set(computed, policy);
-    return fidelity[target.metric].mean >= target.least;
+    return surelyAtLeast(fidelity[target.metric], rest.pairs.length) >= target.least;
   };
   let [low, high] = [2, rest.steps - 1];
   if (!(await meets(high))) {
     throw new PolicyError(
-      `Even with ${high} of ${rest.steps} steps computed, the mean ${target.metric.toUpperCase()} stays below ${target.least}.`,
-      { hint: 'Ask for less, or sample without a policy.' },
+      `Even with ${high} of ${rest.steps} steps computed, the mean ${target.metric.toUpperCase()} does not surely reach ${target.least}.`,
+      { hint: 'Ask for less, calibrate on more pairs, or sample without a policy.' },
     );
   }
   while (low < high) {

@@ -72,11 +72,14 @@ export function calibrateCommand(): Command {
         .conflicts(['targetPsnr', 'targetSsim']),
     )
     .addOption(
-      new Option('--target-psnr <dB>', 'the fewest steps whose mean PSNR reaches this')
+      new Option(
+        '--target-psnr <dB>',
+        'the fewest steps whose mean PSNR reaches this, told from the calibration pairs with 95 % confidence',
+      )
         .argParser(numberBetween(0, 100))
         .conflicts('targetSsim'),
     )
-    .option('--target-ssim <x>', 'the fewest steps whose mean SSIM reaches this', numberBetween(0, 1))
+    .option('--target-ssim <x>', 'the fewest steps whose mean SSIM reaches this, in the same way', numberBetween(0, 1))
     .addOption(
       new Option('--search <method>', "how the schedule is found: the paper's walk, shortest paths, or local search")
         .choices(['walk', 'dp', 'anneal'])
