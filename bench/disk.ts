@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { Worker } from 'node:worker_threads';
+import { PAGE, pageAlignedBytes } from '../src/weights/aligned';
 import { openFile } from '../src/weights/node-file';
 
 /**
@@ -26,14 +27,22 @@ export function directRate(path: string, bytes: number): number {
   return (1000 * bytes) / (performance.now() - started);
 }
 
-/** Bytes a second of the way in which blocks are read: ranges in parallel, through the page cache, which must be cold. */
-export async function parallelRate(path: string, begin: number, bytes: number): Promise<number> {
+/**
+ * Bytes a second of ranges that are read in parallel, through the page cache, which must be cold, or past it: into pages
+ * as large as the system gives, which is all that a disk can do here.
+ */
+export async function parallelRate(path: string, begin: number, bytes: number, pastCache: boolean): Promise<number> {
   const file = await openFile(path);
-  const buffer = new Uint8Array(2 ** 28);
+  if (pastCache) file.bypassCache();
+  const buffer = pageAlignedBytes(2 ** 28);
+  // Written to once, so that no page is made while the disk is timed.
+  buffer.fill(1);
+  const from = Math.floor(begin / PAGE) * PAGE;
   const started = performance.now();
-  for (let at = 0; at < bytes; at += buffer.length) await file.readInto(begin + at, buffer);
+  for (let at = 0; at < bytes; at += buffer.length) await file.readInto(from + at, buffer);
+  const seconds = (performance.now() - started) / 1000;
   await file.close();
-  return (1000 * bytes) / (performance.now() - started);
+  return bytes / seconds;
 }
 
 export interface ReadLog {
@@ -43,7 +52,8 @@ export interface ReadLog {
   readonly activeSeconds: number;
 }
 
-const INTERVAL_MS = 20;
+/** Longer than one read takes, or a pause between two would be no time; what is longer counts pauses between blocks. */
+const INTERVAL_MS = 10;
 
 /**
  * Watches from another thread what this process reads, since the main thread cannot see reads end while it computes.

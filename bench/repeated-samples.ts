@@ -6,10 +6,10 @@
  */
 import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
-import { median } from '../src/bench/timing';
 import { formatBytes } from '../src/engine/memory';
 import { selectBackend } from '../src/engine/select';
 import type { BackendRequest } from '../src/engine/types';
+import { median } from '../src/metrics/statistics';
 import { loadModel } from '../src/pipelines/load';
 import { sample } from '../src/pipelines/sample-one';
 

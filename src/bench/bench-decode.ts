@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { peakMemory } from '../engine/memory';
+import { median } from '../metrics/statistics';
 import type { Autoencoder } from '../models/vae/autoencoder';
 import { autoencoderClass, encoderOnly } from '../models/vae/registry';
 import { needsTiles } from '../models/vae/tiling';
@@ -10,7 +11,7 @@ import { syntheticStore } from '../weights/memory-store';
 import type { ModelComponent } from '../weights/model-folder';
 import type { WeightStore } from '../weights/parameters';
 import type { Described } from './bench-model';
-import { median, settle } from './timing';
+import { settle } from './timing';
 
 /** Time and memory of turning one latent into pixels. */
 export interface DecodeReport {

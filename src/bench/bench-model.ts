@@ -3,6 +3,7 @@ import { none } from '../cache/none';
 import type { CachePolicy } from '../cache/policy';
 import { uniform } from '../cache/uniform';
 import { peakMemory } from '../engine/memory';
+import { median } from '../metrics/statistics';
 import type { Denoiser } from '../models/denoiser';
 import { attentionFlops, countFlops } from '../models/flops';
 import type { LoadedDenoiser } from '../models/load-denoiser';
@@ -18,7 +19,7 @@ import { scheduleText } from '../pipelines/schedule-text';
 import { syntheticStore } from '../weights/memory-store';
 import { type ParameterTable, parameterCount } from '../weights/parameters';
 import { syntheticCondition, syntheticJob, syntheticLatents } from './synthetic-job';
-import { matMulRate, median, type Product, settle, timed, WARM_UP_SECONDS } from './timing';
+import { matMulRate, type Product, settle, timed, WARM_UP_SECONDS } from './timing';
 
 /** A transformer's class and configuration. */
 export interface Described {

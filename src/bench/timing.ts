@@ -1,13 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { matMul } from '../nn/fused';
 
-/** Middle value; of an even number of values the mean of the two. */
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const [low, high] = [sorted[Math.floor((sorted.length - 1) / 2)], sorted[Math.floor(sorted.length / 2)]];
-  return ((low as number) + (high as number)) / 2;
-}
-
 /** Waits until a tensor has been computed: some backends only note down what is to be done. */
 export function settle(tensor: tf.Tensor): void {
   tf.tidy(() => tf.slice(tf.reshape(tensor, [-1]), 0, 1).dataSync());

@@ -10,6 +10,7 @@ import {
   type RectifyForm,
 } from '../cache/rectify';
 import type { Site } from '../cache/sites';
+import { median } from '../metrics/statistics';
 import { inTurn } from './in-turn';
 import { affineFit, normalEquations } from './least-squares';
 import { type Reference, referenceAt } from './reference';
@@ -214,9 +215,7 @@ async function fitCombination(references: readonly Reference[], options: FitOpti
 /** Mean squared distance of every row from the uncached run at the same noise level. */
 async function drift(reference: Reference, run: Rehearsal, index: number): Promise<number[]> {
   const there = referenceAt(reference, run.step(index).sigma);
-  const errors = await rowErrors(run.sample(), there);
-  there.dispose();
-  return errors;
+  return rowErrors(run.sample(), there).finally(() => there.dispose());
 }
 
 /** So many times the usual squared distance, and a row has not drifted like others: it has gone elsewhere. */
@@ -228,11 +227,6 @@ const ASTRAY = 100;
  */
 function trustIn(drift: number, usual: number): number {
   return usual > 0 ? 1 / (1 + drift / (ASTRAY * usual)) : 1;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] as number;
 }
 
 /**

@@ -17,6 +17,13 @@ export function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
+/** Middle value; of an even number of values the mean of the two. */
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const [low, high] = [sorted[Math.floor((sorted.length - 1) / 2)], sorted[Math.floor(sorted.length / 2)]];
+  return ((low as number) + (high as number)) / 2;
+}
+
 /** Standard deviation of a sample (n - 1 in the denominator); NaN for a single value. */
 export function standardDeviation(values: readonly number[]): number {
   const centre = mean(values);

@@ -18,8 +18,8 @@ type ReadPart = (target: Uint8Array, offset: number, length: number, position: n
 /** How a file is read: through the system's page cache, and past it where that is wanted and can be done. */
 interface Readers {
   readonly cached: ReadPart;
-  /** Reads whole pages only, and no others than it was asked for; 0 where it cannot. */
-  readonly direct?: ReadPart;
+  /** Reads whole pages only, and no others than it was asked for; nothing where it cannot. */
+  readonly direct?: (...where: Parameters<ReadPart>) => Promise<number> | undefined;
 }
 
 /** Opens a file for ranged reads; it stays open until `close`. */
@@ -102,13 +102,15 @@ function openDirect(path: string): number | undefined {
 }
 
 /** The whole pages of a range, where memory and file agree on pages; what it does not read is left to the cache. */
-function directPart(file: number): ReadPart {
-  return async (target, offset, length, position) => {
+function directPart(file: number): Readers['direct'] {
+  return (target, offset, length, position) => {
     const pages = Math.floor(length / PAGE) * PAGE;
-    if (pages === 0 || position % PAGE !== 0 || placeInPage(target.subarray(offset)) !== 0) return 0;
+    if (pages === 0 || position % PAGE !== 0 || placeInPage(target.subarray(offset)) !== 0) return undefined;
     // EINVAL where memory does not lie as was guessed.
-    const got = await readAsync(file, target, offset, pages, position).catch(() => undefined);
-    return got?.bytesRead ?? 0;
+    return readAsync(file, target, offset, pages, position).then(
+      ({ bytesRead }) => bytesRead,
+      () => 0,
+    );
   };
 }
 
@@ -180,7 +182,9 @@ async function fill({ cached, direct }: Readers, path: string, begin: number, ta
   await allDone(
     cuts(begin, end).map(async (from, i, all) => {
       const piece = target.subarray(from - begin, (all[i + 1] ?? end) - begin);
-      let done = (await direct?.(piece, 0, piece.length, from)) ?? 0;
+      // No waiting for what is not done: a read must be under way when the caller goes on to compute.
+      const pages = direct?.(piece, 0, piece.length, from);
+      let done = pages ? await pages : 0;
       while (done < piece.length) {
         const got = await cached(piece, done, piece.length - done, from + done).catch(error => {
           throw ioError(path, error);

@@ -19,7 +19,7 @@ export interface TensorEntry {
   readonly bytes: number;
   /** Name of the file that holds it. */
   readonly file: string;
-  /** Offset of its first byte there. */
+  /** Offset of its first byte there, or in the files in a row where several are read as one. */
   readonly begin: number;
 }
 

@@ -28,6 +28,18 @@ describe('normal equations', () => {
     );
   });
 
+  test('count a sample by its weight as if it had been added so many times', () => {
+    const [xs, other] = [columns(2, 40), columns(3, 40)[2]!];
+    const target = xs[0]!.map((x, n) => 2 * x - xs[1]![n]!);
+    const [weighted, repeated] = [normalEquations(2), normalEquations(2)];
+    weighted.add(xs, target);
+    weighted.add(xs, other, 3);
+    repeated.add(xs, target);
+    for (let i = 0; i < 3; i++) repeated.add(xs, other);
+    const expected = repeated.solve(1e-3);
+    for (const [c, w] of weighted.solve(1e-3).entries()) expect(w).toBeCloseTo(expected[c]!, 12);
+  });
+
   test('share a weight between equal columns instead of failing, thanks to the ridge', () => {
     const [x] = columns(1, 50) as [number[]];
     const equations = normalEquations(2);

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PAGE, pageAlignedBytes } from '../../src/weights/aligned';
@@ -48,6 +48,19 @@ describe.each(kinds)('%s, read past the page cache', (_kind, open) => {
     }
     await file.close();
   });
+});
+
+test.each([false, true])('a read is under way when the call returns (past the cache: %s)', async isPast => {
+  const probe = await open(path);
+  const cached = jest.spyOn(Object.getPrototypeOf(probe), 'read');
+  const file = await openFile(path);
+  if (isPast) file.bypassCache();
+  // Nowhere near a page's begin, so that past the cache too it is the cached way that reads.
+  const done = file.readInto(5, new Uint8Array(20));
+  expect(cached).toHaveBeenCalledTimes(1);
+  await done;
+  cached.mockRestore();
+  await Promise.all([file.close(), probe.close()]);
 });
 
 test.each([

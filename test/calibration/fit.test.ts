@@ -1,0 +1,44 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { reuseLast } from '../../src/cache/predictor';
+import { site } from '../../src/cache/sites';
+import { fitRectification } from '../../src/calibration/fit';
+import { type Reference, referenceRun } from '../../src/calibration/reference';
+import type { Job, Pipeline } from '../../src/pipelines/pipeline';
+import { toyPipeline } from '../report/toy';
+import { describeOnBackends } from '../support/backends';
+
+describeOnBackends('least squares over runs', () => {
+  let pipeline: Pipeline;
+  let jobs: Job[];
+  let references: Reference[];
+  beforeAll(async () => {
+    pipeline = toyPipeline();
+    const run = (seed: number) => pipeline.prepare({ prompts: ['lion'], seeds: [seed], guidance: 1, steps: 8 });
+    jobs = await Promise.all([1, 2, 3, 4].map(run));
+    references = await Promise.all(jobs.map(job => referenceRun(job, site('velocity'))));
+  });
+  afterAll(() => {
+    for (const reference of references) reference.dispose();
+    for (const job of jobs) job.release();
+    pipeline.dispose();
+  });
+
+  test('one that has gone astray does not take the others with it', async () => {
+    const reused = [false, true, false, true, false, true, true, false];
+    const options = { site: site('velocity'), predictor: reuseLast, reused };
+    const [last, ...others] = [references[3] as Reference, ...references.slice(0, 3)];
+    const astray: Reference = {
+      ...last,
+      // While step 4 is computed, it comes to be elsewhere.
+      samples: last.samples.map((s, i) => (i <= 4 ? s : tf.add(s, 5))),
+      dispose() {},
+    };
+    const alone = await fitRectification(others, 'lsq', 'scalar', options);
+    const before = tf.memory().numTensors;
+    const together = await fitRectification([...others, astray], 'lsq', 'scalar', options);
+    expect(tf.memory().numTensors).toBe(before);
+    tf.dispose(astray.samples.slice(5));
+    const worst = (errors: readonly number[]): number => Math.max(...errors.slice(0, 3));
+    expect(worst(together.errors)).toBeLessThan(2 * worst(alone.errors));
+  });
+});
