@@ -13,7 +13,10 @@ export function cutSettings(settings: ErtaSettings, from: number): ErtaSettings 
   if (from === 0) return settings;
   const depth = lookBack(settings);
   let computed = 0;
+  // Once all that is looked back on has been computed, steps are what they were in calibration, corrections included.
+  const whole: boolean[] = [];
   const reused = settings.reused.slice(from).map(reuse => {
+    whole.push(computed >= depth);
     if (reuse && computed >= depth) return true;
     computed++;
     return false;
@@ -23,8 +26,13 @@ export function cutSettings(settings: ErtaSettings, from: number): ErtaSettings 
     ...settings,
     reused,
     timestep: { ...timestep, phi: timestep.phi.slice(from) },
-    rectify: rectify.form === 'off' ? rectify : ({ ...rectify, steps: rectify.steps.slice(from) } as Rectification),
+    rectify: rectify.form === 'off' ? rectify : cutRectification(rectify, from, whole),
   };
+}
+
+function cutRectification(rectify: Exclude<Rectification, { form: 'off' }>, from: number, whole: readonly boolean[]) {
+  const steps = rectify.steps.slice(from).map((step, i) => (whole[i] ? step : null));
+  return { ...rectify, steps } as Rectification;
 }
 
 /** How many computed steps a reused one looks back on. */

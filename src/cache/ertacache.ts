@@ -61,7 +61,7 @@ function requireSteps(settings: ErtaSettings, steps: number): void {
   }
 }
 
-/** Corrects rebuilt outputs; remembers computed ones where the form combines them. */
+/** Corrects outputs; remembers computed ones where the form combines them. */
 function corrector(rectify: Exclude<Rectification, { form: 'off' }>): Required<Omit<CacheRun, 'branch'>> {
   let history: History<Parts> = [];
   const forget = (from: number): void => {
@@ -70,18 +70,16 @@ function corrector(rectify: Exclude<Rectification, { form: 'off' }>): Required<O
   };
   return {
     correct(step, sample, output, decision) {
-      if (decision === 'compute') {
-        if (rectify.form === 'lsq') {
+      if (rectify.form === 'lsq') {
+        const weights = rectify.steps[step.index];
+        const corrected = weights ? combine(weights, lsqTerms(output.parts, sample, history)) : output.value.clone();
+        if (decision === 'compute') {
           history = [{ sigma: step.sigma, value: share(output.parts) }, ...history];
           forget(LSQ_DEPTH);
         }
-        return output.value.clone();
+        return corrected;
       }
-      if (rectify.form === 'lsq') {
-        const weights = rectify.steps[step.index];
-        return weights ? combine(weights, lsqTerms(output.parts, sample, history)) : output.value.clone();
-      }
-      const coefficients = rectify.steps[step.index];
+      const coefficients = decision === 'compute' ? null : rectify.steps[step.index];
       return coefficients
         ? applyAffine(output.value, coefficients, rectify.form, rectify.channelAxis)
         : output.value.clone();

@@ -12,14 +12,19 @@ export interface Affine {
 
 /**
  * Weights of a least-squares combination at one step, by term: `sample` (the latent), `one`, and the parts of guided
- * outputs by age, `conditional.0` being the rebuilt one of this step, `conditional.1` the last computed one, ….
+ * outputs by age, `conditional.0` being this step's own, rebuilt or computed, `conditional.1` that of the last step
+ * computed before it, ….
  */
 export type Combination = Readonly<Record<string, number>>;
 
 /** The parts of a guided output, by name. */
 export type Parts = Readonly<Record<string, tf.Tensor>>;
 
-/** What to do to a rebuilt output; per step, `null` where nothing is corrected. */
+/**
+ * What to do to a step's output; per step, `null` where nothing is corrected. The paper's forms correct rebuilt outputs
+ * only. Least squares corrects computed ones too: an output that is exact where the run is still leads on from where it
+ * has drifted to, and a combination can lead back.
+ */
 export type Rectification =
   | { readonly form: 'off' }
   | {
@@ -62,12 +67,8 @@ export function applyAffine(
 }
 
 /** The tensors that a combination may draw on at this step, by term; borrowed. */
-export function lsqTerms(
-  rebuilt: Parts,
-  sample: tf.Tensor,
-  history: History<Parts>,
-): Readonly<Record<string, tf.Tensor>> {
-  const aged = [rebuilt, ...history.map(h => h.value)].flatMap((parts, age) =>
+export function lsqTerms(own: Parts, sample: tf.Tensor, history: History<Parts>): Readonly<Record<string, tf.Tensor>> {
+  const aged = [own, ...history.map(h => h.value)].flatMap((parts, age) =>
     Object.entries(parts).map(([name, part]) => [`${name}.${age}`, part] as const),
   );
   return Object.fromEntries([...aged, ['sample', sample]]);

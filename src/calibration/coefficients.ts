@@ -47,7 +47,7 @@ export async function decodeRectification(name: string, bytes: Uint8Array, data:
   const { form, channelAxis = 0, terms = [] } = data.rectify;
   if (form === 'lsq') {
     const weights = await matrix(source, 'weights', [reused.length, terms.length], file.name);
-    return { form, steps: weights.map((w, i) => (reused[i] ? combination(terms, w) : null)) };
+    return { form, steps: weights.map((w, i) => (reused[i] || w.some(v => v !== 0) ? combination(terms, w) : null)) };
   }
   const K = await matrix(source, 'K', [reused.length, undefined], file.name);
   const B = await matrix(source, 'B', [reused.length, K[0]!.length], file.name);
@@ -55,7 +55,7 @@ export async function decodeRectification(name: string, bytes: Uint8Array, data:
   return { form: form as 'linear' | 'sigmoid', channelAxis, steps };
 }
 
-/** Rows of one tensor, one a step; computed steps, which need none, hold zeros. */
+/** Rows of one tensor, one a step; steps that nothing is corrected at hold zeros. */
 function rows(values: readonly (readonly number[] | null | undefined)[]): TensorToWrite {
   const width = values.find(v => v)?.length ?? 1;
   const data = Float32Array.from(values.flatMap(v => v ?? Array<number>(width).fill(0)));

@@ -38,8 +38,8 @@ export interface FitOptions {
 }
 
 /**
- * Follows the schedule on all calibration jobs in step; at reused steps `atStep` may replace the rebuilt outputs (its
- * results are released here), so that later steps are fitted on states that earlier corrections produced.
+ * Follows the schedule on all calibration jobs in step; `atStep` may replace the outputs (its results are released
+ * here), so that later steps are fitted on states that earlier corrections produced.
  * @param want what `atStep` wants to see of reused steps
  * @returns the mean squared error of every row's final latent against the uncached run
  */
@@ -57,9 +57,9 @@ async function follow(
       try {
         const replaced = await atStep(i, runs, looks);
         for (const [r, run] of runs.entries()) {
-          const look = looks[r]!;
-          if (reuse) run.advance(i, replaced?.[r] ?? look.guess!.output.value);
-          else run.advance(i, look.truth!.output.value, look.truth);
+          const { truth, guess } = looks[r]!;
+          const { output } = (reuse ? guess : truth)!;
+          run.advance(i, replaced?.[r] ?? output.value, reuse ? undefined : truth);
         }
         if (replaced) tf.dispose(replaced);
       } finally {
@@ -122,8 +122,9 @@ const RIDGE = 1e-5;
 /**
  * Closed-form rectification, fitted in closed loop over the schedule.
  * - `linear`, `sigmoid`: the paper's K and B from the true error at the state that caching led to;
- * - `lsq`: a ridge regression of what is known on the output that leads back to the uncached trajectory. It needs no
- *   truth at reused steps, so that fitting costs no more forward passes than the policy itself;
+ * - `lsq`: a ridge regression of what is known on the output that leads back to the uncached trajectory, at reused
+ *   steps and at computed ones. It needs no truth at reused steps, so that fitting costs no more forward passes than
+ *   the policy itself;
  * - `off`: nothing is fitted, but the schedule is followed and its errors are told.
  */
 export async function fitRectification(
@@ -181,17 +182,22 @@ async function fitCombination(references: readonly Reference[], options: FitOpti
   const steps: (Combination | null)[] = [];
   // Plain reuse makes the rebuilt output the last output again: one of two equal columns is enough.
   const reusesLast = options.site.name === 'velocity' && options.predictor.depth === 1;
-  const isCopy = (term: string): boolean => reusesLast && term.endsWith('.0');
+  const isCopy = (term: string, reused: boolean): boolean => reused && reusesLast && term.endsWith('.0');
   const errors = await follow(references, options, 'guess', async (i, runs, looks) => {
-    if (!options.reused[i]) {
+    const reused = options.reused[i] as boolean;
+    const drifts = await inTurn(runs, (run, r) => drift(references[r]!, run, i));
+    const usual = median(drifts.flat());
+    // Before anything was reused, a computed output is right as it is.
+    if (!reused && !(usual > 0)) {
       steps.push(null);
       return undefined;
     }
-    const terms = runs.map((run, r) => lsqTerms(looks[r]!.guess!.output.parts, run.sample(), run.outputs()));
-    const names = [...Object.keys(terms[0]!).filter(name => !isCopy(name)), 'one'];
+    const terms = runs.map((run, r) => {
+      const { guess, truth } = looks[r]!;
+      return lsqTerms((reused ? guess : truth)!.output.parts, run.sample(), run.outputs());
+    });
+    const names = [...Object.keys(terms[0]!).filter(name => !isCopy(name, reused)), 'one'];
     const equations = normalEquations(names.length);
-    const drifts = await inTurn(runs, (run, r) => drift(references[r]!, run, i));
-    const usual = median(drifts.flat());
     for (const [r, run] of runs.entries()) {
       const target = await pulledTarget(references[r]!, run, i);
       const columns = await inTurn(names, async name =>
@@ -226,7 +232,7 @@ const ASTRAY = 100;
  * back; the squares of what it lacks would outweigh all other rows, and no weights bring it back.
  */
 function trustIn(drift: number, usual: number): number {
-  return usual > 0 ? 1 / (1 + drift / (ASTRAY * usual)) : 1;
+  return drift === 0 ? 1 : 1 / (1 + drift / (ASTRAY * usual));
 }
 
 /**

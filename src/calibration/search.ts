@@ -41,7 +41,7 @@ interface Judged {
 /** Beyond this, no difference can be seen, and it should not buy off a pair that is visibly off. */
 const ENOUGH_DB = 80;
 /** Weight of the worst eighth of the rows: a mean is soon bought with pairs that were good enough already. */
-const WORST_WEIGHT = 2;
+const WORST_WEIGHT = 3;
 
 /** How good a set of runs ended, in dB: between the mean and that of the worst eighth. */
 function qualityOf(errors: readonly number[]): number {

@@ -28,14 +28,27 @@ test('steps are computed until there is all that a reused one looks back on', ()
   expect(cut(settings('####.#.#.', { taylor: 0.5 }), 4)).toBe('##.#.');
 });
 
-test('coefficients stay with their steps', () => {
+test('coefficients stay with steps that are what they were in calibration', () => {
   const schedule = '####..#.';
   const rectify = lsq(schedule);
   const shorter = cutSettings(
     settings(schedule, { rectify, timestep: { form: 'cycle', phi: [...schedule].map((_, i) => i) } }),
     2,
   );
-  expect(shorter.rectify).toEqual({ form: 'lsq', steps: [null, null, { one: 4 }, { one: 5 }, null, { one: 7 }] });
+  expect(shorter.rectify).toEqual({ form: 'lsq', steps: [null, null, null, { one: 5 }, null, { one: 7 }] });
   expect(shorter.timestep.phi).toEqual([2, 3, 4, 5, 6, 7]);
   expect(() => ertacache(shorter).begin({ steps: 6, sigmas: [] })).not.toThrow();
+});
+
+test('a computed step is corrected only where it looks back on all that it did in calibration', () => {
+  const rectify: ErtaSettings['rectify'] = {
+    form: 'lsq',
+    steps: [...'#.##.##.#'].map((_, i) => (i ? { one: i } : null)),
+  };
+  const shorter = cutSettings(settings('#.##.##.#', { rectify }), 2);
+  expect(scheduleOf(shorter.reused)).toBe('#####.#');
+  expect(shorter.rectify).toEqual({
+    form: 'lsq',
+    steps: [null, null, null, { one: 5 }, { one: 6 }, { one: 7 }, { one: 8 }],
+  });
 });

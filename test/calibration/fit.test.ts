@@ -29,16 +29,16 @@ describeOnBackends('least squares over runs', () => {
     const [last, ...others] = [references[3] as Reference, ...references.slice(0, 3)];
     const astray: Reference = {
       ...last,
-      // While step 4 is computed, it comes to be elsewhere.
-      samples: last.samples.map((s, i) => (i <= 4 ? s : tf.add(s, 5))),
+      // While the first step is computed, it comes to be elsewhere.
+      samples: last.samples.map((s, i) => (i === 0 ? s : tf.add(s, 5))),
       dispose() {},
     };
     const alone = await fitRectification(others, 'lsq', 'scalar', options);
     const before = tf.memory().numTensors;
     const together = await fitRectification([...others, astray], 'lsq', 'scalar', options);
     expect(tf.memory().numTensors).toBe(before);
-    tf.dispose(astray.samples.slice(5));
+    tf.dispose(astray.samples.slice(1));
     const worst = (errors: readonly number[]): number => Math.max(...errors.slice(0, 3));
-    expect(worst(together.errors)).toBeLessThan(2 * worst(alone.errors));
+    expect(worst(together.errors)).toBeLessThan(4 * worst(alone.errors));
   });
 });
