@@ -123,8 +123,8 @@ const RIDGE = 1e-5;
  * Closed-form rectification, fitted in closed loop over the schedule.
  * - `linear`, `sigmoid`: the paper's K and B from the true error at the state that caching led to;
  * - `lsq`: a ridge regression of what is known on the output that leads back to the uncached trajectory, at reused
- *   steps and at computed ones. It needs no truth at reused steps, so that fitting costs no more forward passes than
- *   the policy itself;
+ *   steps and, where the solver can say which output that is, at computed ones. It needs no truth at reused steps, so
+ *   that fitting costs no more forward passes than the policy itself;
  * - `off`: nothing is fitted, but the schedule is followed and its errors are told.
  */
 export async function fitRectification(
@@ -187,8 +187,8 @@ async function fitCombination(references: readonly Reference[], options: FitOpti
     const reused = options.reused[i] as boolean;
     const drifts = await inTurn(runs, (run, r) => drift(references[r]!, run, i));
     const usual = median(drifts.flat());
-    // Before anything was reused, a computed output is right as it is.
-    if (!reused && !(usual > 0)) {
+    // A computed output is right as it is where the run has not drifted yet, or where nobody can say what leads back.
+    if (!reused && !(usual > 0 && runs[0]!.canAim)) {
       steps.push(null);
       return undefined;
     }

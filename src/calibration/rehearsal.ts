@@ -47,6 +47,8 @@ export interface Rehearsal {
   sample(): tf.Tensor;
   /** Parts of past computed outputs, newest first; borrowed. */
   outputs(): History<Parts>;
+  /** Whether the solver can say which output leads to a given latent. */
+  readonly canAim: boolean;
   /** The output whose step leads to `next`, where the solver can say; a new tensor. */
   aim(index: number, next: tf.Tensor): tf.Tensor | undefined;
   /** Evaluates the current state; release the result with `releaseLook`. */
@@ -84,6 +86,7 @@ export function rehearse(job: Job, options: RehearsalOptions): Rehearsal {
     step,
     sample: () => sample,
     outputs: () => outputs,
+    canAim: solver.aim !== undefined,
     aim: (index, next) => solver.aim?.(index, sample, next),
     async look(index, want) {
       if (options.signal?.aborted) throw new InterruptedError();

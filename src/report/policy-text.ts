@@ -11,7 +11,9 @@ const BARS = '▁▂▃▄▅▆▇█';
 export function policyText({ data, rectify }: Policy): string {
   const reused = reusedOf(data.schedule);
   const [steps, computed] = [reused.length, computedSteps(reused)];
-  const sizes = rectify.form === 'off' ? [] : rectify.steps.map(step => (step === null ? 0 : correctionSize(step)));
+  const corrections = rectify.form === 'off' ? [] : rectify.steps;
+  const corrected = corrections.map(step => step !== null);
+  const sizes = corrections.map(step => (step === null ? 0 : correctionSize(step)));
   const { model, search, calibration, measured } = data;
   const lines: [string, string][] = [
     ['policy', data.name],
@@ -25,7 +27,7 @@ export function policyText({ data, rectify }: Policy): string {
     ['timestep', data.timestep.form],
     ...(data.timestep.form === 'off' ? [] : ([['φ', bars(data.timestep.phi, reused, 1)]] as [string, string][])),
     ['rectify', data.rectify.form],
-    ...(sizes.length === 0 ? [] : ([['size', bars(sizes, reused)]] as [string, string][])),
+    ...(sizes.length === 0 ? [] : ([['size', bars(sizes, corrected)]] as [string, string][])),
     [
       'found by',
       [search.method, search.lambda && `λ ${search.lambda.toPrecision(3)}`, search.note].filter(Boolean).join(', '),
@@ -54,27 +56,29 @@ function sigmaScale(): string {
   return `σ = 1${'σ = 0'.padStart(WIDTH - 5)}`;
 }
 
-/** A bar for every reused step, and what the tallest stands for. */
-function bars(values: readonly number[], reused: readonly boolean[], most?: number): string {
+/** A bar for every step that has one, and what the tallest stands for. */
+function bars(values: readonly number[], has: readonly boolean[], most?: number): string {
   const top = most ?? Math.max(...values, Number.MIN_VALUE);
   const drawn = values.map((value, i) => {
-    if (!reused[i]) return ' ';
+    if (!has[i]) return ' ';
     return BARS[Math.min(BARS.length - 1, Math.floor((value / top) * BARS.length))];
   });
   return `${drawn.join('')}   █ = ${Number(top.toPrecision(2))}`;
 }
 
-/** How far a step's correction is from leaving the rebuilt output as it is. */
+/** How far a step's correction is from leaving its output as it is. */
 export function correctionSize(step: Affine | Combination): number {
   if ('K' in step) {
     const { K, B } = step as Affine;
     return Math.max(...K.map((k, c) => Math.abs(k / 4) + Math.abs((B[c] as number) / 4 + 0.5)));
   }
-  // The parts of age 0 are the rebuilt output; guidance puts them together with weights whose sum is 1.
+  // The parts of age 0 are the step's own output; where plain reuse makes it the last one again, that has age 1.
+  // Guidance puts them together with weights whose sum is 1.
   const terms = Object.entries(step as Combination);
-  const isRebuilt = ([name]: [string, number]): boolean => name.endsWith('.0');
-  const kept = terms.filter(isRebuilt).reduce((sum, [, weight]) => sum + weight, 0);
-  const added = terms.filter(term => !isRebuilt(term)).reduce((sum, [, weight]) => sum + Math.abs(weight), 0);
+  const own = terms.some(([name]) => name.endsWith('.0')) ? '.0' : '.1';
+  const isOwn = ([name]: [string, number]): boolean => name.endsWith(own);
+  const kept = terms.filter(isOwn).reduce((sum, [, weight]) => sum + weight, 0);
+  const added = terms.filter(term => !isOwn(term)).reduce((sum, [, weight]) => sum + Math.abs(weight), 0);
   return Math.abs(kept - 1) + added;
 }
 

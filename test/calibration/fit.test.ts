@@ -39,6 +39,26 @@ describeOnBackends('least squares over runs', () => {
     expect(tf.memory().numTensors).toBe(before);
     tf.dispose(astray.samples.slice(1));
     const worst = (errors: readonly number[]): number => Math.max(...errors.slice(0, 3));
-    expect(worst(together.errors)).toBeLessThan(4 * worst(alone.errors));
+    // Its pull is bounded, not gone. Weighed like the others it makes them 29 dB worse.
+    expect(worst(together.errors)).toBeLessThan(10 * worst(alone.errors));
+  });
+
+  test('computed steps are corrected once the run has drifted, and only where the solver can say what leads back', async () => {
+    const reused = [false, false, true, false, true, true, false, false];
+    const options = { site: site('velocity'), predictor: reuseLast, reused };
+    const corrected = async (of: readonly Reference[]): Promise<boolean[]> => {
+      const { rectify } = await fitRectification(of, 'lsq', 'scalar', options);
+      if (rectify.form !== 'lsq') throw new Error('another form was fitted');
+      return rectify.steps.map(step => step !== null);
+    };
+    expect(await corrected(references)).toEqual([false, false, true, true, true, true, true, true]);
+    const withoutAim = references.map(r => {
+      const solver: Job['solver'] = sigmas => {
+        const { aim, ...rest } = r.job.solver(sigmas);
+        return rest;
+      };
+      return { ...r, job: { ...r.job, solver } };
+    });
+    expect(await corrected(withoutAim)).toEqual(reused);
   });
 });

@@ -19,7 +19,13 @@ const forms: Record<string, Rectification> = {
   },
   lsq: {
     form: 'lsq',
-    steps: [null, { 'output.0': f(0.7), sample: f(-0.2) }, null, { 'output.1': f(1.1), one: f(0.01) }],
+    steps: [
+      null,
+      { 'output.0': f(0.7), sample: f(-0.2) },
+      // A computed step.
+      { 'output.0': f(0.9), 'output.1': f(0.1) },
+      { 'output.1': f(1.1), one: f(0.01) },
+    ],
   },
 };
 

@@ -3,6 +3,7 @@ import { correctionSize } from '../../src/report/policy-text';
 describe('how large a correction is', () => {
   test('a combination that only repeats guidance changes nothing', () => {
     expect(correctionSize({ 'conditional.0': 3, 'unconditional.0': -2 })).toBeCloseTo(0, 12);
+    expect(correctionSize({ 'output.1': 1, 'output.2': 0 })).toBeCloseTo(0, 12);
   });
 
   test('what it adds of other outputs, and what it takes from the rebuilt one, both count', () => {
