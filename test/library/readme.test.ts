@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readImage } from '../../src/media/read';
@@ -149,5 +151,16 @@ describe('the built package', () => {
 
   test('brings a command, of the same version', async () => {
     expect(await runNode(root, join(root, 'dist/cli.mjs'), '--version')).toBe(`${packageVersion()}\n`);
+  });
+
+  test('that ends quietly when nobody reads what it prints', async () => {
+    const child = spawn(process.execPath, [join(root, 'dist/cli.mjs'), 'verify', '--help'], { cwd: root });
+    child.stdout.destroy();
+    let complaint = '';
+    child.stderr.on('data', chunk => {
+      complaint += chunk;
+    });
+    const [code] = await once(child, 'close');
+    expect([code, complaint]).toEqual([0, '']);
   });
 });
