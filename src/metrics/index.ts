@@ -5,3 +5,4 @@ export { ssim } from './ssim';
 export { ssimTorchmetrics } from './ssim-torchmetrics';
 export { type Interval, mean, meanInterval, pairedDifference, standardDeviation, standardError } from './statistics';
 export { type ClipScores, type ImageMetric, overClips, perFrame } from './video';
+export { worstOf, worstOfDifference } from './worst-of';

@@ -1,4 +1,5 @@
-import { type Interval, mean, meanInterval, pairedDifference, standardDeviation } from '../metrics/statistics';
+import { type Interval, mean, meanInterval, median, pairedDifference, standardDeviation } from '../metrics/statistics';
+import { worstOf, worstOfDifference } from '../metrics/worst-of';
 import { type Cell, type Comparison, cellOf, type PairResult, titleOf } from './comparison';
 
 /** A metric over pairs. */
@@ -6,6 +7,12 @@ export interface Spread extends Interval {
   readonly std: number;
   readonly worst: number;
 }
+
+/**
+ * Of how many pictures the worst one is told. The worst of all would depend on how many were measured, and be one
+ * picture's word.
+ */
+export const GROUP = 32;
 
 /** One method at one budget, over all pairs. */
 export interface Summary {
@@ -28,13 +35,10 @@ export interface Summary {
   readonly behind?: Interval;
   /** Pairs on which that method is nearer to the uncached picture. */
   readonly losses?: number;
-}
-
-/** The middle of some values; of an even number, between the two in the middle. */
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length / 2;
-  return ((sorted[Math.floor(middle)] as number) + (sorted[Math.ceil(middle) - 1] as number)) / 2;
+  /** PSNR of the worst of `GROUP` pictures, on average; of no more pictures than that, of the worst one. */
+  readonly worstOfGroup: number;
+  /** The same of the method that others are compared with, minus this one's; absent where too few pairs tell. */
+  readonly worstBehind?: Interval;
 }
 
 /** @param worse tells which of two values is the worse one */
@@ -59,6 +63,9 @@ function summariseCell(comparison: Comparison, cell: Cell): Summary {
   const lpips = pairs.flatMap(p => p.lpips ?? []);
   const rival = cellOf(comparison, comparison.request.against, cell.budget);
   const compared = rival && rival.method !== cell.method ? rival : undefined;
+  const own = of(p => p.psnr);
+  const theirs = compared?.pairs.map(p => p.psnr);
+  const worstBehind = theirs && worstOfDifference(theirs, own, GROUP);
   return {
     method: cell.method,
     title: titleOf(comparison, cell.method),
@@ -66,10 +73,7 @@ function summariseCell(comparison: Comparison, cell: Cell): Summary {
     ...(cell.setting !== undefined && { setting: cell.setting }),
     computed: mean(of(p => p.computed)),
     forwards: mean(of(p => p.forwards)),
-    psnr: spread(
-      of(p => p.psnr),
-      Math.min,
-    ),
+    psnr: spread(own, Math.min),
     ssim: spread(
       of(p => p.ssim),
       Math.min,
@@ -81,13 +85,12 @@ function summariseCell(comparison: Comparison, cell: Cell): Summary {
     }),
     ...(cell.flops !== undefined && { flops: cell.flops }),
     cacheBytes: cell.cacheBytes,
-    ...(compared && {
-      behind: pairedDifference(
-        compared.pairs.map(p => p.psnr),
-        of(p => p.psnr),
-      ),
-      losses: compared.pairs.filter((p, i) => p.psnr > (pairs[i] as PairResult).psnr).length,
+    worstOfGroup: worstOf(own, GROUP),
+    ...(theirs && {
+      behind: pairedDifference(theirs, own),
+      losses: theirs.filter((psnr, i) => psnr > (own[i] as number)).length,
     }),
+    ...(worstBehind && { worstBehind }),
   };
 }
 
@@ -98,7 +101,7 @@ export function reversed({ count, mean, standardError, low, high }: Interval): I
 
 /** A likeness that every use should keep. */
 export interface Demand {
-  /** Mean and worst PSNR, in dB. */
+  /** Mean PSNR and that of the worst of `GROUP` pictures, in dB. */
   readonly mean: number;
   readonly worst: number;
 }
@@ -121,7 +124,7 @@ export function fewestForwards(comparison: Comparison, demand: Demand = USUAL_DE
     const own = all.filter(s => s.method === method);
     if (own.length === 0) return [];
     const [met] = own
-      .filter(s => s.psnr.mean >= demand.mean && s.psnr.worst >= demand.worst)
+      .filter(s => s.psnr.mean >= demand.mean && s.worstOfGroup >= demand.worst)
       .sort((a, b) => a.forwards - b.forwards);
     return [{ method, title: titleOf(comparison, method), ...(met && { met }) }];
   });

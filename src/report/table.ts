@@ -1,4 +1,4 @@
-import { type Fewest, fewestForwards, reversed, type Summary, summarise, USUAL_DEMAND } from './aggregate';
+import { type Fewest, fewestForwards, GROUP, reversed, type Summary, summarise, USUAL_DEMAND } from './aggregate';
 import { type Comparison, titleOf } from './comparison';
 import {
   budgetsText,
@@ -56,27 +56,44 @@ export function comparisonText(comparison: Comparison, form: 'terminal' | 'markd
   const state = comparison.state === 'complete' ? '' : ' Not complete.';
   const note =
     `PSNR, SSIM and LPIPS of the final picture against the uncached run of the same prompt and seed, ` +
-    `${evaluation.length} pairs; ± and [ ] are 95 % intervals over pairs.${state}`;
+    `${evaluation.length} pairs; ± and [ ] are 95 % intervals over pairs.${groups(evaluation.length)}${state}`;
   return [...tables, ...few, note].join('\n\n');
+}
+
+/** What the worst of a group is, where there are more pictures than one group. */
+function groups(pairs: number): string {
+  return pairs > GROUP ? ` The worst of ${GROUP} is the lowest of ${GROUP} pictures, on average over all choices.` : '';
 }
 
 function methodTable(comparison: Comparison, summaries: readonly Summary[]): Row[] {
   const rival = titleOf(comparison, comparison.request.against);
   const compared = summaries.some(s => s.behind);
-  const head = ['method', 'forwards', 'PSNR dB', '±', 'worst', 'SSIM', 'LPIPS', 'seconds', 'speed-up'];
+  const many = comparison.request.evaluation.length > GROUP;
+  const told = summaries.some(s => s.worstBehind);
+  const head = [
+    ...['method', 'forwards', 'PSNR dB', '±', 'worst'],
+    ...(many ? [`worst of ${GROUP}`] : []),
+    ...['SSIM', 'LPIPS', 'seconds', 'speed-up'],
+  ];
   const rows = summaries.map(s => [
     s.title,
     passes(s.forwards),
     decibels(s.psnr.mean),
     reach(s.psnr),
     decibels(s.psnr.worst),
+    ...(many ? [decibels(s.worstOfGroup)] : []),
     likeness(s.ssim.mean),
     lpipsText(s.lpips),
     s.seconds === undefined ? '–' : seconds(s.seconds),
     s.speedup === undefined ? '–' : times(s.speedup),
     ...(compared ? [s.behind ? `${differenceText(s.behind)}, ${s.losses}/${s.behind.count}` : ''] : []),
+    ...(told ? [s.worstBehind ? differenceText(s.worstBehind) : ''] : []),
   ]);
-  return [[...head, ...(compared ? [`${rival} is ahead by, on`] : [])], ...rows];
+  const behind = [
+    ...(compared ? [`${rival} is ahead by, on`] : []),
+    ...(told ? [`and on the worst of ${GROUP} by`] : []),
+  ];
+  return [[...head, ...behind], ...rows];
 }
 
 function ablationTable(summaries: readonly Summary[]): Row[] {
@@ -95,9 +112,10 @@ function ablationTable(summaries: readonly Summary[]): Row[] {
 function fewestTable(comparison: Comparison, draw: (rows: readonly Row[]) => string): string {
   const { mean, worst } = USUAL_DEMAND;
   const rows = fewestForwards(comparison).map((few: Fewest) => [few.title, fewestText(few)]);
-  const { budgets } = comparison.request;
+  const { budgets, evaluation } = comparison.request;
+  const worstName = evaluation.length > GROUP ? `worst of ${GROUP}` : 'worst';
   return [
-    `Fewest forward passes with mean PSNR ≥ ${mean} dB and worst ≥ ${worst} dB, of ${budgetsText(budgets)} computed steps`,
+    `Fewest forward passes with mean PSNR ≥ ${mean} dB and ${worstName} ≥ ${worst} dB, of ${budgetsText(budgets)} computed steps`,
     ...(draw === markdown ? [''] : []),
     draw([['method', 'forwards'], ...rows]),
   ].join('\n');

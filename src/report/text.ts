@@ -1,5 +1,5 @@
 import type { Interval } from '../metrics/statistics';
-import { type Fewest, reversed, type Spread, type Summary } from './aggregate';
+import { type Fewest, GROUP, reversed, type Spread, type Summary } from './aggregate';
 import type { Comparison } from './comparison';
 
 /** Numbers as the report writes them, in the terminal and on the page. */
@@ -75,12 +75,16 @@ export function verdict(comparison: Comparison, summaries: readonly Summary[], b
   };
 }
 
-/** What a method keeps on its worst picture, and which method keeps most there where that is another. */
-function worstText({ psnr }: Summary, all: readonly Summary[]): string {
-  const own = `On its worst picture it keeps ${psnr.worst.toFixed(1)} dB`;
-  const steadiest = all.reduce((best, s) => (s.psnr.worst > best.psnr.worst ? s : best));
-  if (steadiest.psnr.worst <= psnr.worst) return `${own}.`;
-  return `${own}; ${steadiest.title} keeps ${steadiest.psnr.worst.toFixed(1)} dB on its own.`;
+/** What a method keeps on its worst picture, or the worst of a group, and which keeps most there if it is another. */
+function worstText(shown: Summary, all: readonly Summary[]): string {
+  const own = `On ${worstName(shown)} it keeps ${shown.worstOfGroup.toFixed(1)} dB`;
+  const steadiest = all.reduce((best, s) => (s.worstOfGroup > best.worstOfGroup ? s : best));
+  if (steadiest.worstOfGroup <= shown.worstOfGroup) return `${own}.`;
+  return `${own}; ${steadiest.title} keeps ${steadiest.worstOfGroup.toFixed(1)} dB on its own.`;
+}
+
+function worstName({ psnr }: Summary): string {
+  return psnr.count > GROUP ? `the worst of ${GROUP} pictures` : 'its worst picture';
 }
 
 /** The methods of a budget, the best mean first. */

@@ -1,4 +1,5 @@
 import { mean, meanInterval, pairedDifference, standardDeviation, standardError } from '../../src/metrics';
+import { median } from '../../src/metrics/statistics';
 import { centralProbability, studentT } from '../../src/metrics/student-t';
 
 // From SciPy: scipy.stats.t.ppf((1 + confidence) / 2, freedom).
@@ -44,4 +45,8 @@ test('of a single value nothing is known but itself', () => {
     low: Number.NEGATIVE_INFINITY,
     high: Number.POSITIVE_INFINITY,
   });
+});
+
+test('the median of an even number of values is between the two in the middle', () => {
+  expect([median([3, 1, 2]), median([4, 1, 2, 3])]).toEqual([2, 2.5]);
 });

@@ -1,5 +1,6 @@
 import { meanInterval, pairedDifference } from '../../src/metrics/statistics';
-import { fewestForwards, median, reversed, summarise } from '../../src/report/aggregate';
+import { worstOf, worstOfDifference } from '../../src/metrics/worst-of';
+import { fewestForwards, reversed, summarise } from '../../src/report/aggregate';
 import { parseComparison } from '../../src/report/comparison';
 import { fewBudgets } from '../../src/report/page/few-budgets';
 import { comparisonText } from '../../src/report/table';
@@ -27,7 +28,6 @@ test('methods are compared pair by pair with the one of interest', () => {
 });
 
 test('time is the median of runs, speed-up of the ratios of runs side by side', () => {
-  expect([median([3, 1, 2]), median([4, 1, 2, 3])]).toEqual([2, 2.5]);
   const [first] = summarise(madeUp({ ours }));
   expect([first!.seconds, first!.speedup]).toEqual([1, 2.2]);
 });
@@ -66,6 +66,25 @@ test('the table is aligned, and the same as Markdown', () => {
   const table = comparisonText(comparison, 'markdown').split('\n');
   expect(table[3]).toBe(`| --- |${' ---: |'.repeat(9)}`);
   expect(table[4]).toMatch(/^\| OURS \| 4 \| 51\.00 \|/);
+});
+
+test('of many pictures the worst is told by groups, so that it does not hang on how many there were', () => {
+  const many = Array.from({ length: 160 }, (_, i) => 60 - 0.1 * i);
+  const flipped = many.map((v, i) => (i === 80 ? 12 : v - 1));
+  const comparison = madeUp({ ours: many, theirs: flipped });
+  const [first, second] = summarise(comparison);
+  expect(first!.psnr.worst).toBeCloseTo(44.1);
+  expect(first!.worstOfGroup).toBeCloseTo(worstOf(many, 32));
+  expect(second!.worstBehind).toEqual(worstOfDifference(many, flipped, 32));
+  const [, head, , row] = comparisonText(comparison, 'terminal').split('\n');
+  expect(head).toMatch(/ worst +worst of 32 +SSIM .* OURS is ahead by, on +and on the worst of 32 by$/);
+  expect(row).toMatch(/ 12\.00 +3[0-9]\.\d\d .* \+\d+\.\d\d \[[+−][\d.]+, \+[\d.]+\]$/);
+  expect(comparisonText(comparison, 'terminal')).toContain('mean PSNR ≥ 40 dB and worst of 32 ≥ 30 dB');
+  // One picture in 160 is below; of 32 the lowest is far above on average.
+  expect(fewestForwards(comparison)[1]!.met).toBeDefined();
+  expect(verdict(comparison, summarise(comparison), 4)!.text).toMatch(
+    /^On the worst of 32 pictures it keeps 44\.\d dB\./,
+  );
 });
 
 test('the ablation is told as gains over its base', () => {
