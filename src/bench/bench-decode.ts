@@ -79,7 +79,7 @@ export async function benchDecode(
         onChunk: ({ done, total }) =>
           onProgress(`decoding, run ${run} of ${runs}: ${Math.round((100 * done) / total)} %`),
       });
-      settle(pixels);
+      await settle(pixels);
       times.push((performance.now() - started) / 1000);
       pixels.dispose();
     }

@@ -138,7 +138,7 @@ export async function benchModel(
     const table = known.parameters(config);
     const flops = countFlops(table, work, names);
     onProgress('matrix product');
-    const rate = matMulRate(productsOf(table, work, rows));
+    const rate = await matMulRate(productsOf(table, work, rows));
     const rated = (seconds: number, count: number): Rate => ({
       seconds,
       flops: count,
@@ -148,7 +148,7 @@ export async function benchModel(
 
     onProgress('attention');
     const first = names[0] as string;
-    const attended = rated(attentionSeconds(work, first, runs), attentionFlops(work, first));
+    const attended = rated(await attentionSeconds(work, first, runs), attentionFlops(work, first));
     onProgress('forward pass');
     const times = await forwardTimes(denoiser, { className, config, work }, rows, runs);
     const compared =
@@ -190,14 +190,15 @@ function productsOf(table: ParameterTable, work: Workload, rows: number): Produc
 }
 
 /** Seconds of all attention of one block, on random queries, keys and values. */
-function attentionSeconds(work: Workload, block: string, runs: number): number {
-  return work.attention(block).reduce((sum, { count, queries, keys }) => {
+async function attentionSeconds(work: Workload, block: string, runs: number): Promise<number> {
+  let seconds = 0;
+  for (const { count, queries, keys } of work.attention(block)) {
     const made = (tokens: number): tf.Tensor => tf.randomNormal([count, tokens, work.heads, work.width / work.heads]);
     const [q, k, v] = [made(queries), made(keys), made(keys)];
-    const seconds = median(timed(runs, () => attention(q, k, v)));
+    seconds += median(await timed(runs, () => attention(q, k, v)));
     tf.dispose([q, k, v]);
-    return sum + seconds;
-  }, 0);
+  }
+  return seconds;
 }
 
 /** Median seconds of a forward pass and of one of its blocks. Before several passes come some that do not count. */
@@ -220,8 +221,8 @@ async function forwardTimes(
       const counts = runs === 1 || (pass > 0 && started >= warm);
       let last: number | undefined;
       const output = await forward(model, latent, 500, context, {
-        onBlock(_, tokens) {
-          settle(tokens.hidden);
+        async onBlock(_, tokens) {
+          await settle(tokens.hidden);
           const now = performance.now();
           // The first block's time would hold the embedding too.
           if (counts && (last !== undefined || model.blocks.length === 1))
@@ -229,7 +230,7 @@ async function forwardTimes(
           last = now;
         },
       });
-      settle(output);
+      await settle(output);
       output.dispose();
       if (counts) passes.push((performance.now() - started) / 1000);
     }
@@ -293,7 +294,7 @@ interface TimedRun {
 async function timedRun(job: Job, policy: CachePolicy): Promise<TimedRun> {
   const started = performance.now();
   const { latents, steps } = await sampleLoop({ ...job, solver: job.solver() }, policy);
-  settle(latents);
+  await settle(latents);
   latents.dispose();
   return { steps, seconds: (performance.now() - started) / 1000 };
 }

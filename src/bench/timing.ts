@@ -2,25 +2,28 @@ import * as tf from '@tensorflow/tfjs-core';
 import { matMul } from '../nn/fused';
 
 /** Waits until a tensor has been computed: some backends only note down what is to be done. */
-export function settle(tensor: tf.Tensor): void {
-  tf.tidy(() => tf.slice(tf.reshape(tensor, [-1]), 0, 1).dataSync());
+export async function settle(tensor: tf.Tensor): Promise<void> {
+  const first = tf.tidy(() => tf.slice(tf.reshape(tensor, [-1]), 0, 1));
+  await first.data().finally(() => first.dispose());
 }
 
 /** For so long nothing counts: JavaScript and WebAssembly are compiled anew once they have run a while. */
 export const WARM_UP_SECONDS = 0.5;
 
 /** Seconds that `work` takes each time. Before several times come some that do not count. */
-export function timed(runs: number, work: () => tf.Tensor): number[] {
-  const once = (): number => {
+export async function timed(runs: number, work: () => tf.Tensor): Promise<number[]> {
+  const once = async (): Promise<number> => {
     const started = performance.now();
     const result = tf.tidy(work);
-    settle(result);
+    await settle(result);
     const seconds = (performance.now() - started) / 1000;
     result.dispose();
     return seconds;
   };
-  if (runs > 1) for (let warmed = 0; warmed < WARM_UP_SECONDS; ) warmed += once();
-  return Array.from({ length: runs }, once);
+  if (runs > 1) for (let warmed = 0; warmed < WARM_UP_SECONDS; ) warmed += await once();
+  const seconds: number[] = [];
+  for (let run = 0; run < runs; run++) seconds.push(await once());
+  return seconds;
 }
 
 /** A product `[rows, inputs] · [inputs, outputs]`, and how often a forward pass has it. */
@@ -42,7 +45,7 @@ const ENOUGH_SECONDS = 1;
  * its forward pass can reach: the work of all products by their time. Of each shape the best run counts, not the
  * median: it is what everything else is held against.
  */
-export function matMulRate(products: readonly Product[]): number {
+export async function matMulRate(products: readonly Product[]): Promise<number> {
   const distinct = new Map<string, Product>();
   for (const { rows, inputs, outputs, count } of products) {
     const shape = { rows: Math.min(rows, ENOUGH_ROWS), inputs, outputs };
@@ -54,18 +57,18 @@ export function matMulRate(products: readonly Product[]): number {
   for (const product of distinct.values()) {
     const { rows, inputs, outputs, count } = product;
     flops += 2 * rows * inputs * outputs * count;
-    time += bestSeconds(product) * count;
+    time += (await bestSeconds(product)) * count;
   }
   return flops / time;
 }
 
-function bestSeconds({ rows, inputs, outputs }: Product): number {
+async function bestSeconds({ rows, inputs, outputs }: Product): Promise<number> {
   const [a, b] = [tf.randomUniform([rows, inputs]), tf.randomUniform([inputs, outputs])];
   let best = Number.POSITIVE_INFINITY;
   const started = performance.now();
   for (let run = 0; run < MOST_RUNS; run++) {
     if (run >= 2 && performance.now() - started > 1000 * ENOUGH_SECONDS) break;
-    best = Math.min(best, ...timed(1, () => matMul(a, b)));
+    best = Math.min(best, ...(await timed(1, () => matMul(a, b))));
   }
   tf.dispose([a, b]);
   return best;

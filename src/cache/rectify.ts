@@ -82,7 +82,8 @@ export function combine(weights: Combination, terms: Readonly<Record<string, tf.
       // Zero is left out; NaN is not, so that a broken weight shows.
       return weight !== 0 && term ? [tf.mul(term, weight)] : [];
     });
-    const sum = products.length > 0 ? tf.addN(products) : tf.zerosLike(terms.sample as tf.Tensor);
+    // One by one: a single sum of as many tensors binds more buffers than WebGPU allows.
+    const sum = products.length > 0 ? products.reduce((a, b) => tf.add(a, b)) : tf.zerosLike(terms.sample as tf.Tensor);
     const { one = 0 } = weights;
     return one === 0 ? sum : tf.add(sum, one);
   });

@@ -25,7 +25,7 @@ export function program(): Command {
     .description('Fast diffusion sampling: reuse work between denoising steps, without training.')
     .addOption(
       new Option('--backend <name>', 'where tensors run')
-        .choices(['auto', 'gpu', 'native', 'wasm', 'cpu'])
+        .choices(['auto', 'gpu', 'webgpu', 'native', 'wasm', 'cpu'])
         .default('auto')
         .env('ERTACACHE_BACKEND'),
     )

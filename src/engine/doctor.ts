@@ -16,6 +16,8 @@ export interface BackendReport {
   /** Whether it is installed; it may still not work. */
   found: boolean;
   usable: boolean;
+  /** Whether `auto` leaves it alone. */
+  onlyNamed?: boolean;
   version?: string;
   /** Measured speed of a square float32 matMul. */
   gflops?: number;
@@ -48,21 +50,22 @@ export interface DoctorOptions {
 }
 
 async function examine(
-  { kind, source, locate }: Candidate,
+  { kind, source, onlyNamed, locate }: Candidate,
   env: NodeJS.ProcessEnv,
   tryIt: (location: Location) => Promise<ProbeResult>,
 ): Promise<BackendReport> {
+  const about = { kind, source, ...(onlyNamed && { onlyNamed }) };
   let location: Location;
   try {
     location = locate(env);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    return { kind, source, found: false, usable: false, reason };
+    return { ...about, found: false, usable: false, reason };
   }
   const { error, version, gflops, gpu } = await tryIt(location);
   const reason = error ?? (kind === 'gpu' && !gpu ? 'it finds no GPU it can use' : undefined);
-  if (reason !== undefined) return { kind, source, found: true, usable: false, reason };
-  return { kind, source, found: true, usable: true, version, gflops };
+  if (reason !== undefined) return { ...about, found: true, usable: false, reason };
+  return { ...about, found: true, usable: true, version, gflops };
 }
 
 /** What keeps `engine link` from working here, in the words of its own errors; none: it would work. */
@@ -104,12 +107,18 @@ export async function examineMachine(options: DoctorOptions = {}): Promise<Docto
   const backends: BackendReport[] = [];
   for (const candidate of from) backends.push(await examine(candidate, env, tryIt));
 
-  const chosen = backends.findIndex(({ kind, usable }) => usable && (request === 'auto' || request === kind));
+  const chosen = backends.findIndex(
+    ({ kind, usable, onlyNamed }) => usable && (request === 'auto' ? !onlyNamed : request === kind),
+  );
   const works = (kind: EngineKind) => backends.some(backend => backend.kind === kind && backend.usable);
   const mend: string[] = [];
   if (!supported) mend.push(`Use Node 20 or 22: tfjs-node works on Node ${SUPPORTED_NODE} only.`);
   if (gpus.length > 0 && !works('gpu')) {
-    mend.push('There is a GPU: `pip install tensorflow[and-cuda]`, then `ertacache engine link` to use it.');
+    mend.push(
+      works('webgpu')
+        ? 'There is a GPU: --backend webgpu uses it. For more speed, `pip install tensorflow[and-cuda]`, then `ertacache engine link`.'
+        : 'There is a GPU: `pip install tensorflow[and-cuda]`, then `ertacache engine link`, to use it; or `npm install webgpu @tensorflow/tfjs-backend-webgpu` for --backend webgpu.',
+    );
   }
   const broken = backends.filter(({ kind, found, usable }) => kind === 'native' && found && !usable);
   for (const { source, reason } of broken) {

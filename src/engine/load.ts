@@ -6,6 +6,7 @@ import { usableFused } from './fused';
 import type { Candidate, Location } from './locate';
 import { requirePath } from './resolve';
 import { startWasm } from './wasm-threads';
+import { loadWebGpu } from './webgpu';
 
 interface TensorFlowBackend {
   binding?: { TF_Version?: string };
@@ -79,6 +80,7 @@ export async function loadBackend(candidate: Candidate, options: BackendLoadOpti
   if (candidate.backend === 'tensorflow') return loadTensorFlow(candidate, options);
   const location = candidate.locate(env);
   if (candidate.backend === 'wasm') return loadWasm(location, threads);
+  if (candidate.backend === 'webgpu') return loadWebGpu(location);
   if (threads > 1) throw new Error('plain JavaScript computes with one thread');
   await import('@tensorflow/tfjs-backend-cpu');
   return 'cpu (plain JavaScript, slow)';

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { findLink, listLinks, staleness } from './link/record';
 import { isSupportedNode, SUPPORTED_NODE } from './node-support';
 import { resolvePackage } from './resolve';
@@ -12,6 +12,8 @@ export interface Location {
   module: string;
   /** True when that module is the loader of a linked binding, which has to be called. */
   link?: boolean;
+  /** Absolute path of Dawn's binary, which a WebGPU backend runs on in Node. */
+  dawn?: string;
 }
 
 /** One way to get a backend. */
@@ -20,6 +22,8 @@ export interface Candidate {
   backend: BackendName;
   /** What brings it: a package's name, or `linked`. */
   source: string;
+  /** Whether `auto` leaves it alone. */
+  onlyNamed?: boolean;
   /** Finds it without loading anything; throws an error whose message is the reason why it cannot be had. */
   locate(env: NodeJS.ProcessEnv): Location;
 }
@@ -72,12 +76,27 @@ function portable(kind: 'wasm' | 'cpu', source: string): Candidate {
   return { kind, backend: kind, source, locate: () => ({ backend: kind, module: findPackage(source) }) };
 }
 
+const webgpu: Candidate = {
+  kind: 'webgpu',
+  backend: 'webgpu',
+  source: 'webgpu',
+  onlyNamed: true,
+  locate() {
+    const module = findPackage('@tensorflow/tfjs-backend-webgpu');
+    const build = process.platform === 'darwin' ? 'darwin-universal' : `${process.platform}-${process.arch}`;
+    const dawn = join(dirname(findPackage('webgpu')), 'dist', build, 'dawn.node');
+    if (!existsSync(dawn)) throw new Error(`the package webgpu has no build for ${build}`);
+    return { backend: 'webgpu', module, dawn };
+  },
+};
+
 /** Every way to get a backend, the best first. */
 export const candidates: readonly Candidate[] = [
   inPackage('gpu', '@tensorflow/tfjs-node-gpu'),
   inPackage('native', '@tensorflow/tfjs-node'),
   inLink('gpu'),
   inLink('native'),
+  webgpu,
   portable('wasm', '@tensorflow/tfjs-backend-wasm'),
   portable('cpu', '@tensorflow/tfjs-backend-cpu'),
 ];

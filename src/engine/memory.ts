@@ -53,7 +53,7 @@ export function assertFits(
     });
   }
   // A GPU's memory is not the process's: TensorFlow itself says when it is full.
-  if (kind !== 'gpu' && bytes - held > available) {
+  if (kind !== 'gpu' && kind !== 'webgpu' && bytes - held > available) {
     throw new MemoryError(`${what} needs ${formatBytes(bytes - held)}; ${formatBytes(available)} are available.`, {
       hint: 'Leave the blocks on disk with --offload, close other programs, or use a smaller size, batch or model.',
     });

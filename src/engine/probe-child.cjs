@@ -2,7 +2,7 @@
 /**
  * Tries one backend in a process of its own, so that one that crashes takes nothing else down.
  *
- * node probe-child.cjs '{"core": …, "backend": "tensorflow"|"wasm"|"cpu", "module": …, "link": bool, "measure": bool}'
+ * node probe-child.cjs '{"core": …, "backend": "tensorflow"|"webgpu"|"wasm"|"cpu", "module": …, "link": bool, "measure": bool}'
  * Prints one line of JSON as its last line: {"version", "gpu", "gflops"} or {"error"}.
  * With "trials", runs those in place of the check, and prints a line `trial …` at the start and for each.
  * Plain JavaScript because it also runs from the source tree, where nothing translates TypeScript for a child.
@@ -11,45 +11,47 @@ const { writeSync } = require('node:fs');
 const { dirname, sep } = require('node:path');
 
 /** Loads the backend and makes it the current one. */
-async function open(tf, { backend, module, link }) {
+async function open(tf, { backend, module, link, dawn }) {
+  const gpu = dawn && (await require('./webgpu-in-node.cjs')(dawn));
   const loaded = require(module);
   if (link) loaded(tf, { quiet: false });
   if (backend === 'wasm') loaded.setWasmPaths(dirname(module) + sep);
   if (!(await tf.setBackend(backend))) throw new Error(`tfjs could not start its backend '${backend}'.`);
+  if (gpu) return { version: gpu.name, gpu: !gpu.software, software: gpu.software };
   if (backend !== 'tensorflow') return { version: loaded.version_wasm ?? loaded.version_cpu };
   return { version: tf.backend().binding.TF_Version, gpu: tf.backend().isUsingGpuDevice };
 }
 
 /** A matMul and a convolution whose results are known exactly. */
-function check(tf) {
-  const close = (name, tensor, expected) => {
-    const got = Array.from(tensor.dataSync());
+async function check(tf) {
+  const close = async (name, tensor, expected) => {
+    const got = Array.from(await tensor.data());
     const same = got.length === expected.length && got.every((value, i) => Math.abs(value - expected[i]) < 1e-4);
     if (!same) throw new Error(`${name} gave ${got} instead of ${expected}.`);
   };
   const a = tf.tensor2d([1, 2, 3, 4, 5, 6], [2, 3]);
-  close('matMul', tf.matMul(a, a, false, true), [14, 32, 32, 77]);
+  await close('matMul', tf.matMul(a, a, false, true), [14, 32, 32, 77]);
   const image = tf.tensor4d([1, 2, 3, 4, 5, 6, 7, 8, 9], [1, 3, 3, 1]);
   const kernel = tf.tensor4d([1, 0, 0, -1], [2, 2, 1, 1]);
-  close('conv2d', tf.conv2d(image, kernel, 1, 'valid'), [-4, -4, -4, -4]);
-  close('softmax', tf.softmax(tf.tensor1d([0, Math.log(3)])), [0.25, 0.75]);
+  await close('conv2d', tf.conv2d(image, kernel, 1, 'valid'), [-4, -4, -4, -4]);
+  await close('softmax', tf.softmax(tf.tensor1d([0, Math.log(3)])), [0.25, 0.75]);
 }
 
 /** Multiplications and additions per second of a square matMul, in 1e9; the best of what fits in about a second. */
-function measure(tf, backend) {
-  const size = { tensorflow: 1536, wasm: 512, cpu: 128 }[backend];
+async function measure(tf, backend) {
+  const size = { tensorflow: 1536, webgpu: 1536, wasm: 512, cpu: 128 }[backend];
   const a = tf.randomUniform([size, size], -1, 1, 'float32', 1);
-  const once = () => {
+  const once = async () => {
     const start = process.hrtime.bigint();
     const product = tf.matMul(a, a);
-    tf.slice(product, [0, 0], [1, 1]).dataSync();
+    await tf.slice(product, [0, 0], [1, 1]).data();
     product.dispose();
     return Number(process.hrtime.bigint() - start) / 1e9;
   };
-  once();
+  await once();
   let best = Number.POSITIVE_INFINITY;
   const end = Date.now() + 900;
-  do best = Math.min(best, once());
+  do best = Math.min(best, await once());
   while (Date.now() < end);
   return (2 * size ** 3) / best / 1e9;
 }
@@ -92,11 +94,18 @@ async function main(request) {
     runTrials(tf, request);
     return about;
   }
-  check(tf);
-  return { ...about, ...(request.measure && { gflops: measure(tf, request.backend) }) };
+  await check(tf);
+  return { ...about, ...(request.measure && !about.software && { gflops: await measure(tf, request.backend) }) };
 }
 
 main(JSON.parse(process.argv[2])).then(
-  result => console.log(`\n${JSON.stringify(result)}`),
-  error => console.log(`\n${JSON.stringify({ error: String(error?.message ?? error).split('\n')[0] })}`),
+  // Dawn would keep the process alive.
+  result => {
+    writeSync(1, `\n${JSON.stringify(result)}\n`);
+    process.exit(0);
+  },
+  error => {
+    writeSync(1, `\n${JSON.stringify({ error: String(error?.message ?? error).split('\n')[0] })}\n`);
+    process.exit(0);
+  },
 );

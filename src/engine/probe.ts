@@ -16,6 +16,8 @@ export interface ProbeResult {
   error?: string;
   version?: string;
   gpu?: boolean;
+  /** Whether the processor plays the GPU. */
+  software?: boolean;
   gflops?: number;
 }
 

@@ -3,6 +3,7 @@ import { EngineError } from '../errors';
 import { loadBackend } from './load';
 import { type Candidate, candidates } from './locate';
 import type { BackendRequest, EngineChoice, EngineKind, Rejection } from './types';
+import { heedFaults } from './webgpu';
 
 /** How a backend is chosen. */
 export interface SelectOptions {
@@ -19,6 +20,8 @@ export interface SelectOptions {
 
 const MEND: Record<EngineKind, string> = {
   gpu: 'Install `@tensorflow/tfjs-node-gpu`, or link a TensorFlow with CUDA: `pip install tensorflow[and-cuda]`, then `ertacache engine link`.',
+  webgpu:
+    'Run `npm install webgpu @tensorflow/tfjs-backend-webgpu`; on Linux the Vulkan loader (libvulkan1) is needed besides the driver.',
   native: 'Run `pip install tensorflow`, then `ertacache engine link`; `ertacache doctor` says what is missing.',
   wasm: 'Run `npm install` again; the package @tensorflow/tfjs-backend-wasm brings it.',
   cpu: 'Run `npm install` again; the package @tensorflow/tfjs-backend-cpu brings it.',
@@ -33,7 +36,8 @@ export function describeChoice({ label, rejected }: EngineChoice, verbose = fals
 /**
  * Chooses where tensors run, loads only that, and makes it tfjs's current backend.
  *
- * `auto` takes the first that works of: tfjs-node-gpu, tfjs-node, the linked TensorFlow, WebAssembly, JavaScript.
+ * `auto` takes the first that works of: tfjs-node-gpu, tfjs-node, the linked TensorFlow, WebAssembly, JavaScript. WebGPU
+ * is taken only where it is asked for: it is fast for large models and slow for small ones.
  * @throws EngineError when the one that was asked for cannot be used
  * @example
  * const engine = await selectBackend('auto');
@@ -44,10 +48,11 @@ export async function selectBackend(request: BackendRequest, options: SelectOpti
   const rejected: Rejection[] = [];
   for (const candidate of from) {
     const { kind, backend } = candidate;
-    if (request !== 'auto' && request !== kind) continue;
+    if (request === 'auto' ? candidate.onlyNamed : request !== kind) continue;
     try {
       const label = await load(candidate, { env, verbose, threads });
       if (!(await tf.setBackend(backend))) throw new Error(`tfjs could not start its backend '${backend}'`);
+      if (backend === 'webgpu') heedFaults(tf.backend() as unknown as Parameters<typeof heedFaults>[0]);
       return { kind, backend, label, rejected };
     } catch (error) {
       rejected.push({

@@ -1,11 +1,11 @@
 /** What a user may ask for. */
-export type BackendRequest = 'auto' | 'gpu' | 'native' | 'wasm' | 'cpu';
+export type BackendRequest = 'auto' | 'gpu' | 'webgpu' | 'native' | 'wasm' | 'cpu';
 
-/** Where tensors can run: TensorFlow on a GPU or on the CPU, WebAssembly, plain JavaScript. */
+/** Where tensors can run: TensorFlow on a GPU, WebGPU, TensorFlow on the CPU, WebAssembly, plain JavaScript. */
 export type EngineKind = Exclude<BackendRequest, 'auto'>;
 
 /** The names under which tfjs knows them. */
-export type BackendName = 'tensorflow' | 'wasm' | 'cpu';
+export type BackendName = 'tensorflow' | 'webgpu' | 'wasm' | 'cpu';
 
 /** One that was tried before and why it was not taken. */
 export interface Rejection {

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { ShapeError } from '../errors';
+import { circular } from '../nn/circular';
 import type { VideoShape } from '../nn/patchify';
 import { gridPositions, range, sincosTable } from '../nn/positions';
 import type { Rope } from '../nn/rope';
@@ -70,7 +71,7 @@ export function positionTable(
 export function frameRope(frequencies: tf.Tensor, frames: number): Rope {
   const angles = tf.mul(tf.tensor2d(range(frames), [frames, 1]), tf.reshape(frequencies, [1, -1]));
   const twice = tf.reshape(tf.stack([angles, angles], -1), [frames, -1]);
-  return { cos: tf.cos(twice), sin: tf.sin(twice) };
+  return circular(twice);
 }
 
 /** Added to the scores of a text token that is not attended to: its share of the softmax is then exactly none. */

@@ -43,7 +43,8 @@ export function requireMemory(need: MemoryNeed, what: string): void {
 
 function activeKind(): EngineKind {
   const name = tf.getBackend();
-  if (name !== 'tensorflow') return name === 'wasm' ? 'wasm' : 'cpu';
+  if (name === 'webgpu' || name === 'wasm') return name;
+  if (name !== 'tensorflow') return 'cpu';
   const backend: object = tf.backend();
   return 'isUsingGpuDevice' in backend && backend.isUsingGpuDevice ? 'gpu' : 'native';
 }

@@ -9,8 +9,8 @@ export interface BlockRange {
   /** One past the last block to run; all unless told. */
   readonly to?: number;
   readonly tap?: Tap;
-  /** Sees the tokens after each block; they are valid only during the call. */
-  readonly onBlock?: (index: number, tokens: Tokens) => void;
+  /** Sees the tokens after each block, and is waited for; they are valid only until then. */
+  readonly onBlock?: (index: number, tokens: Tokens) => void | Promise<void>;
 }
 
 /**
@@ -29,7 +29,7 @@ export async function runBlocks(model: Denoiser, stream: Stream, range: BlockRan
     );
     release(tokens);
     tokens = next;
-    onBlock?.(i, tokens);
+    await onBlock?.(i, tokens);
   }
   return tokens;
 }

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Params } from '../weights/parameters';
 import { silu } from './activation';
+import { circular } from './circular';
 import { linear } from './linear';
 
 /**
@@ -11,8 +12,8 @@ import { linear } from './linear';
 export function sinusoidal(t: tf.Tensor, dim: number): tf.Tensor {
   const half = dim / 2;
   const frequencies = Float32Array.from({ length: half }, (_, i) => Math.exp((-Math.log(10_000) * i) / half));
-  const angles = tf.mul(tf.reshape(t, [-1, 1]), tf.tensor2d(frequencies, [1, half]));
-  return tf.concat([tf.cos(angles), tf.sin(angles)], -1);
+  const { cos, sin } = circular(tf.mul(tf.reshape(t, [-1, 1]), tf.tensor2d(frequencies, [1, half])));
+  return tf.concat([cos, sin], -1);
 }
 
 /** `linear_2(SiLU(linear_1(x)))`: how diffusers lifts times, guidance and pooled text to the model's width. */

@@ -49,7 +49,7 @@ export function embedWords(
   return tf.tidy(() => {
     const tokens = tf.tensor2d(ids as number[][], undefined, 'int32');
     const states = tf.gather(table as tf.Tensor, tokens) as tf.Tensor3D;
-    const real = tf.expandDims(tf.cast(tf.notEqual(tokens, padId), 'float32'), -1);
+    const real = tf.expandDims(tf.tensor2d(ids.map(row => row.map(id => (id === padId ? 0 : 1)))), -1);
     const pooled = tf.div(tf.sum(tf.mul(states, real), 1), tf.sum(real, 1)) as tf.Tensor2D;
     return { states, pooled };
   });

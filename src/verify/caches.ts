@@ -27,6 +27,7 @@ import { openFile } from '../weights/node-file';
 import type { WeightStore } from '../weights/parameters';
 import { safetensorsSource } from '../weights/safetensors-source';
 import type { CaseRunner, GoldenCase } from './golden-case';
+import { joined, valuesOf } from './values-of';
 
 /** The arguments of a case, named as the references name them. */
 const callSchema = z.object({
@@ -51,10 +52,10 @@ const callSchema = z.object({
 type Call = z.infer<typeof callSchema>;
 
 /** Outputs that grow step by step. */
-type Log = Map<string, number[]>;
+type Log = Map<string, (Iterable<number> | Promise<ArrayLike<number>>)[]>;
 
-function append(log: Log, name: string, values: Iterable<number>): void {
-  log.set(name, [...(log.get(name) ?? []), ...values]);
+function append(log: Log, name: string, values: Iterable<number> | Promise<ArrayLike<number>>): void {
+  log.set(name, [...(log.get(name) ?? []), values]);
 }
 
 /** The policy of a case, its signals logged under the case's names. */
@@ -71,7 +72,7 @@ function policyOf(call: Call, log: Log): CachePolicy {
           append(log, 'rescaled', [signal.rescaled]);
           append(log, 'accumulated', [signal.accumulated]);
           append(log, 'accumulated_after', [signal.accumulatedAfter]);
-          append(log, 'modulated_input_steps', signal.modulated.dataSync());
+          append(log, 'modulated_input_steps', valuesOf(signal.modulated));
         },
       });
     case 'first_block_cache':
@@ -81,7 +82,7 @@ function policyOf(call: Call, log: Log): CachePolicy {
       });
     case 'mag_cache': {
       const ratios = call.mag_ratios ?? [];
-      if (!call.calibrate) log.set('mag_ratios', nearestRatios(ratios, call.num_inference_steps));
+      if (!call.calibrate) append(log, 'mag_ratios', nearestRatios(ratios, call.num_inference_steps));
       return magcache({
         threshold: call.threshold ?? Number.NaN,
         ratios,
@@ -129,7 +130,7 @@ export const runCache: CaseRunner = async (golden, produce) => {
         guide: {
           ...unguided,
           combine(parts, step) {
-            append(log, 'noise_pred_steps', (parts[0] as tf.Tensor).dataSync());
+            append(log, 'noise_pred_steps', valuesOf(parts[0] as tf.Tensor));
             return unguided.combine(parts, step);
           },
         },
@@ -140,13 +141,15 @@ export const runCache: CaseRunner = async (golden, produce) => {
       {
         onStep({ decisions }, sample) {
           append(log, 'decisions', [decisions[0] === 'compute' ? 1 : 0]);
-          append(log, 'latents_steps', sample.dataSync());
+          append(log, 'latents_steps', valuesOf(sample));
         },
       },
     );
     produce('latents', final.latents);
     final.latents.dispose();
-    for (const [name, values] of log) produce(name, values);
+    for (const [name, parts] of log) {
+      produce(name, await joined(parts));
+    }
     if (call.calibrate) produce('calibrated_ratios', measured.ratios());
   } finally {
     release([context, latents, condition]);

@@ -6,6 +6,7 @@ import { alphasCumprod, cogVideoXSchedule } from '../schedulers/cogvideox-schedu
 import { evenlySpaced, type GridOptions } from '../schedulers/grid';
 import { schedulerClass } from '../schedulers/registry';
 import type { CaseRunner, GoldenCase, GoldenTensor } from './golden-case';
+import { joined, valuesOf } from './values-of';
 
 function input(golden: GoldenCase, name: string): GoldenTensor {
   const found = golden.inputs.get(name);
@@ -59,9 +60,10 @@ export const runScheduler: CaseRunner = async (golden, produce) => {
   produce('sigmas', grid.sigmas);
   if (golden.expected.has('alphas_cumprod')) produce('alphas_cumprod', alphasCumprod(cogVideoXSchedule.parse(config)));
 
-  const made = { samples: [] as number[], x0: [] as number[], orders: [] as number[], draws: [] as number[] };
+  type Values = Promise<ArrayLike<number>>;
+  const made = { samples: [] as Values[], x0: [] as Values[], orders: [] as number[], draws: [] as number[] };
   const solver = scheduler.create(config, grid, report => {
-    if (report.x0) made.x0.push(...report.x0.dataSync());
+    if (report.x0) made.x0.push(valuesOf(report.x0));
     if (report.order !== undefined) made.orders.push(report.order);
   });
   let drawn = 0;
@@ -75,11 +77,11 @@ export const runScheduler: CaseRunner = async (golden, produce) => {
       made.draws.push(drawn - before);
       tf.dispose([raw, guided, sample]);
       sample = next;
-      made.samples.push(...sample.dataSync());
+      made.samples.push(valuesOf(sample));
     }
     produce('sample', sample);
-    produce('samples', made.samples);
-    if (made.x0.length > 0) produce('pred_x0', made.x0);
+    produce('samples', await joined(made.samples));
+    if (made.x0.length > 0) produce('pred_x0', await joined(made.x0));
     if (made.orders.length > 0) produce('order_per_step', made.orders);
     if (noise) produce('noise_draws_per_step', made.draws);
   } finally {

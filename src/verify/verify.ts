@@ -3,7 +3,7 @@ import { UnsupportedError } from '../errors';
 import { type ComputeType, requireComputeType } from '../nn/bfloat16';
 import { runCache } from './caches';
 import { runCheckpoint } from './checkpoints';
-import type { CaseRunner, GoldenCase, Produce } from './golden-case';
+import type { CaseRunner, GoldenCase, GoldenTensor, Produce } from './golden-case';
 import { loadCase } from './load-case';
 import { runMetrics } from './metrics';
 import { runPipeline } from './pipelines';
@@ -14,6 +14,7 @@ import { runTextEncoder } from './text-encoders';
 import { runTokenizer } from './tokenizers';
 import { runTransformer } from './transformers';
 import { runAutoencoder } from './vaes';
+import { valuesOf } from './values-of';
 
 /** One output compared with the reference. */
 export interface Comparison {
@@ -84,7 +85,9 @@ export async function verifyCase(
   }
   requireComputeType(dtype);
   const comparisons = new Map<string, Comparison>();
-  await runner(golden, collector(golden, comparisons, dtype), dtype);
+  const reads: Promise<void>[] = [];
+  await runner(golden, collector(golden, comparisons, reads, dtype), dtype);
+  await Promise.all(reads);
   const list = [...comparisons.values()];
   return {
     folder,
@@ -97,20 +100,29 @@ export async function verifyCase(
   };
 }
 
-/** Compares each output as it comes, so that no more than one is held. */
-function collector(golden: GoldenCase, comparisons: Map<string, Comparison>, dtype: ComputeType): Produce {
+/** Compares each output as it comes; what a GPU has not handed over yet is in `reads`. */
+function collector(
+  golden: GoldenCase,
+  comparisons: Map<string, Comparison>,
+  reads: Promise<void>[],
+  dtype: ComputeType,
+): Produce {
   return (name, value) => {
     const expected = golden.expected.get(name);
     if (!expected) return;
-    const [values, shape] = value instanceof tf.Tensor ? [value.dataSync(), value.shape] : [value, undefined];
+    if (!(value instanceof tf.Tensor)) compare(name, expected, value);
+    else reads.push(valuesOf(value).then(values => compare(name, expected, values, value.shape)));
+  };
+
+  function compare(name: string, expected: GoldenTensor, values: ArrayLike<number>, shape?: readonly number[]): void {
     const sameShape = shape === undefined || sameSizes(shape, expected.shape);
     const isRelative = dtype === 'bfloat16';
     const distance = isRelative ? relativeRms : maxAbsError;
-    const error = sameShape ? distance(values as ArrayLike<number>, expected.data) : Number.POSITIVE_INFINITY;
+    const error = sameShape ? distance(values, expected.data) : Number.POSITIVE_INFINITY;
     const tolerance = isRelative ? BFLOAT16_TOLERANCE : golden.tolerance(name);
     const measure = isRelative ? ({ measure: 'relative RMS' } as const) : {};
     comparisons.set(name, { name, ...measure, error, tolerance, passed: error <= tolerance });
-  };
+  }
 }
 
 /** Sizes that agree when axes of size 1 are left out. */

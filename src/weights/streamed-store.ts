@@ -106,7 +106,7 @@ export async function streamedStore(
       await reading.done;
       if (next !== undefined && next !== prefix) ahead = begin(next);
       const shouldCheck = (options.checkFinite ?? true) && !checked.has(prefix);
-      tensors = tensorsOf(source, plan, reading.buffer, shouldCheck);
+      tensors = await tensorsOf(source, plan, reading.buffer, shouldCheck);
       checked.add(prefix);
     } finally {
       idle.push(reading.buffer);
@@ -183,12 +183,12 @@ async function loadAll(
 }
 
 /** Tensors of a block whose bytes are in `buffer`, which is free for others afterwards. */
-function tensorsOf(
+async function tensorsOf(
   source: TensorSource,
   plan: Plan,
   buffer: Uint8Array<ArrayBuffer>,
   shouldCheck: boolean,
-): Map<string, tf.Tensor> {
+): Promise<Map<string, tf.Tensor>> {
   const native = nativeMaker();
   const tensors = new Map<string, tf.Tensor>();
   try {
@@ -200,7 +200,7 @@ function tensorsOf(
         native?.(parameter, dtype, stored) ?? portableTensor(parameter, source.widen(parameter.name, stored), stored),
       );
     }
-    if (shouldCheck) requireFinite(source, plan, buffer, tensors);
+    if (shouldCheck) await requireFinite(source, plan, buffer, tensors);
     return tensors;
   } catch (error) {
     tf.dispose([...tensors.values()]);
@@ -214,13 +214,14 @@ function portableTensor(parameter: Parameter, widened: Float32Array, stored: Uin
 }
 
 /** A sum that is finite tells that all of its terms are; only otherwise is every value looked at. */
-function requireFinite(
+async function requireFinite(
   source: TensorSource,
   { places }: Plan,
   buffer: Uint8Array<ArrayBuffer>,
   tensors: ReadonlyMap<string, tf.Tensor>,
-): void {
-  const sums = tf.tidy(() => tf.stack(places.map(({ parameter }) => tf.sum(tensors.get(parameter.name)!))).dataSync());
+): Promise<void> {
+  const stacked = tf.tidy(() => tf.stack(places.map(({ parameter }) => tf.sum(tensors.get(parameter.name)!))));
+  const sums = await stacked.data().finally(() => stacked.dispose());
   for (const [i, { parameter, begin, bytes }] of places.entries()) {
     if (Number.isFinite(sums[i])) continue;
     const { name } = parameter;

@@ -56,6 +56,15 @@ test('the backend that was asked for is the chosen one', async () => {
   expect((await examineMachine({ env, from, probe, request: 'cpu' })).chosen).toBeUndefined();
 });
 
+test('what auto leaves alone is listed, and chosen by its name only', async () => {
+  const probe = async (): Promise<ProbeResult> => ({ version: 'A GPU', gflops: 15_000 });
+  const from = [{ ...candidate('webgpu', 'dawn'), onlyNamed: true }, candidate('wasm', 'wasm')];
+  const report = await examineMachine({ env, from, probe });
+  expect(report.chosen).toBe(1);
+  expect(formatReport(report)).toMatch(/ {2}webgpu +dawn +A GPU +1\.50e\+4 GFLOP\/s {2}only with --backend webgpu\n/);
+  expect((await examineMachine({ env, from, probe, request: 'webgpu' })).chosen).toBe(0);
+});
+
 test('each thing that is missing has a line of mend', async () => {
   const probe = async (): Promise<ProbeResult> => ({ error: 'its process was stopped by SIGILL' });
   const report = await examineMachine({ env, from: [missing, candidate('wasm', 'wasm')], probe, cwd: __dirname });

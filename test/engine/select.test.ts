@@ -40,6 +40,12 @@ test('auto takes the first that works and says why not the ones before', async (
   expect(describeChoice(choice, true)).toBe('backend: wasm!\n  not gpu: no GPU\n  not native: not linked');
 });
 
+test('auto leaves alone what is only taken by its name', async () => {
+  const from = [{ ...candidate('webgpu'), onlyNamed: true }, candidate('wasm')];
+  expect(await select('auto', from)).toMatchObject({ kind: 'wasm', rejected: [] });
+  expect(await selectBackend('webgpu', { from, load })).toMatchObject({ kind: 'webgpu' });
+});
+
 test('a backend that is asked for is not replaced by another', async () => {
   const from = [candidate('native', 'not installed'), candidate('native', 'not linked'), candidate('wasm')];
   const error = await select('native', from).catch((e: unknown) => e);

@@ -1,12 +1,16 @@
 import { selectBackend } from '../../src/engine/select';
 
 /** The backends that tests run on. */
-export type TestBackend = 'native' | 'wasm' | 'cpu';
+export type TestBackend = 'native' | 'webgpu' | 'wasm' | 'cpu';
+
+const ALL: readonly TestBackend[] = ['native', 'webgpu', 'wasm', 'cpu'];
+/** Those that hand values over at once, as most tests ask of them. */
+const AT_ONCE: readonly TestBackend[] = ['native', 'wasm', 'cpu'];
 
 /** Those that are usable here, as the global set-up found them. */
 export function usableBackends(): TestBackend[] {
   const names = process.env.ERTACACHE_TEST_BACKENDS ?? '';
-  return names.split(',').filter((name): name is TestBackend => ['native', 'wasm', 'cpu'].includes(name));
+  return names.split(',').filter((name): name is TestBackend => ALL.includes(name as TestBackend));
 }
 
 /**
@@ -16,7 +20,7 @@ export function usableBackends(): TestBackend[] {
 export function describeOnBackends(
   name: string,
   body: (backend: TestBackend) => void,
-  only: readonly TestBackend[] = ['native', 'wasm', 'cpu'],
+  only: readonly TestBackend[] = AT_ONCE,
 ): void {
   const backends = usableBackends().filter(backend => only.includes(backend));
   for (const backend of backends) {

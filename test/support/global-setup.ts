@@ -2,7 +2,7 @@ import { candidates } from '../../src/engine/locate';
 import { probe } from '../../src/engine/probe';
 import type { TestBackend } from './backends';
 
-const KINDS: readonly TestBackend[] = ['native', 'wasm', 'cpu'];
+const KINDS: readonly TestBackend[] = ['native', 'webgpu', 'wasm', 'cpu'];
 
 /** Tries a backend in a child process; undefined when it cannot be used. */
 async function tried(kind: TestBackend): Promise<string | undefined> {
@@ -19,14 +19,14 @@ async function tried(kind: TestBackend): Promise<string | undefined> {
 
 /**
  * Finds out once which backends the tests run on, and says it. ERTACACHE_TEST_BACKENDS (for example `wasm,cpu`)
- * chooses them; plain JavaScript is very slow and is tested only when it is named there.
+ * chooses them; plain JavaScript is very slow and WebGPU wants a GPU: they are tested only when they are named there.
  */
 export default async function globalSetup(): Promise<void> {
   const asked = process.env.ERTACACHE_TEST_BACKENDS?.split(',').map(name => name.trim());
   const usable: string[] = [];
   const lines: string[] = [];
   for (const kind of KINDS) {
-    if (asked ? !asked.includes(kind) : kind === 'cpu') continue;
+    if (asked ? !asked.includes(kind) : kind === 'cpu' || kind === 'webgpu') continue;
     const found = await tried(kind);
     if (found !== undefined) usable.push(kind);
     lines.push(`${kind} (${found ?? 'not usable'})`);

@@ -4,10 +4,14 @@ import { formatBytes } from '../../engine/memory';
 import type { BackendRequest } from '../../engine/types';
 import type { GlobalOptions } from '../global-options';
 
-function backendLine({ kind, source, usable, version, gflops, reason }: BackendReport, chosen: boolean): string {
+function backendLine(
+  { kind, source, usable, onlyNamed, version, gflops, reason }: BackendReport,
+  chosen: boolean,
+): string {
   const state = usable ? `${version ?? ''}`.padEnd(10) : 'no';
   const speed = usable && gflops !== undefined ? `${gflops.toPrecision(3).padStart(6)} GFLOP/s` : `– ${reason ?? ''}`;
-  return `  ${kind.padEnd(7)} ${source.padEnd(30)} ${state} ${speed}${chosen ? '  <- used' : ''}`;
+  const note = chosen ? '  <- used' : usable && onlyNamed ? `  only with --backend ${kind}` : '';
+  return `  ${kind.padEnd(7)} ${source.padEnd(30)} ${state} ${speed}${note}`;
 }
 
 /** The report as aligned text. */

@@ -1,0 +1,60 @@
+import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs-core';
+import { EngineError } from '../errors';
+import type { Location } from './locate';
+import { requirePath } from './resolve';
+
+/** What WebGPU runs on. */
+interface Adapter {
+  readonly name: string;
+  /** Whether the processor plays the GPU. */
+  readonly software: boolean;
+}
+
+/** As much of a `GPUDevice` as is listened to. */
+interface Device {
+  readonly lost: Promise<{ readonly message: string }>;
+  addEventListener(type: 'uncapturederror', listener: (event: { error: { message: string } }) => void): void;
+}
+
+interface WebGpuBackend {
+  readonly device: Device;
+  read(dataId: object): Promise<unknown>;
+}
+
+/** Loads tfjs's WebGPU backend into Node. */
+export async function loadWebGpu({ module, dawn }: Location): Promise<string> {
+  const provide = requirePath(join(__dirname, 'webgpu-in-node.cjs')) as (binary: string) => Promise<Adapter>;
+  const { name, software } = await provide(dawn as string);
+  requirePath(module);
+  if (!tf.findBackendFactory('webgpu')) {
+    throw new Error('@tensorflow/tfjs-backend-webgpu belongs to another copy of @tensorflow/tfjs-core');
+  }
+  return `webgpu (${name}${software ? ', in software' : ''})`;
+}
+
+const heeded = new WeakSet<object>();
+
+/**
+ * Makes faults of the GPU known to whoever reads a result. Dawn reports them beside the calls that caused them, and
+ * what is computed from there on is rubbish.
+ */
+export function heedFaults(backend: WebGpuBackend): void {
+  if (heeded.has(backend)) return;
+  heeded.add(backend);
+  let fault: string | undefined;
+  backend.device.addEventListener('uncapturederror', ({ error }) => {
+    fault ??= error.message.split('\n')[0] as string;
+  });
+  void backend.device.lost.then(({ message }) => {
+    fault ??= message || 'the device was lost';
+  });
+  const read = backend.read.bind(backend);
+  backend.read = async dataId => {
+    const values = await read(dataId);
+    if (fault === undefined) return values;
+    throw new EngineError(`The GPU reported a fault: ${fault}`, {
+      hint: 'Try another --backend; `ertacache doctor` lists them.',
+    });
+  };
+}

@@ -1,0 +1,19 @@
+import * as tf from '@tensorflow/tfjs-core';
+
+/**
+ * The values that a tensor has now, whatever becomes of it while they are on their way. A GPU hands nothing over at
+ * once.
+ */
+export async function valuesOf(tensor: tf.Tensor): Promise<ArrayLike<number>> {
+  const own = tf.keep(tensor.clone());
+  try {
+    return await own.data();
+  } finally {
+    own.dispose();
+  }
+}
+
+/** All values, one after the other. */
+export async function joined(parts: readonly (Iterable<number> | Promise<ArrayLike<number>>)[]): Promise<number[]> {
+  return (await Promise.all(parts)).flatMap(part => Array.from(part));
+}

@@ -1,0 +1,100 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { candidates } from '../../src/engine/locate';
+import { selectBackend } from '../../src/engine/select';
+import { heedFaults } from '../../src/engine/webgpu';
+
+/** A binary as Dawn's, whose only adapter has this information. */
+function fakeDawn(info: Record<string, unknown> | null): string {
+  const path = join(mkdtempSync(join(tmpdir(), 'ertacache-')), 'dawn.cjs');
+  const adapter = info === null ? 'null' : `{ info: ${JSON.stringify(info)} }`;
+  writeFileSync(
+    path,
+    `module.exports = { globals: { GPUFake: 7 }, create: () => ({ requestAdapter: async () => (${adapter}) }) };`,
+  );
+  return path;
+}
+
+describe('WebGPU in Node', () => {
+  const provide = require('../../src/engine/webgpu-in-node.cjs') as (
+    binary: string,
+  ) => Promise<{ name: string; software: boolean }>;
+  const global = globalThis as { navigator?: { gpu?: unknown }; GPUFake?: number };
+  afterEach(() => {
+    delete global.navigator;
+    delete global.GPUFake;
+  });
+
+  test('is what a browser has', async () => {
+    const about = await provide(fakeDawn({ vendor: 'nvidia', architecture: 'hopper', description: 'A GPU' }));
+    expect(about).toEqual({ name: 'A GPU', software: false });
+    expect(global.GPUFake).toBe(7);
+    expect(global.navigator?.gpu).toBeDefined();
+  });
+
+  test.each([
+    [{ vendor: 'google', architecture: 'swiftshader', description: 'SwiftShader driver' }],
+    [{ vendor: 'mesa', architecture: '', description: 'llvmpipe (LLVM 15)' }],
+    [{ vendor: 'any', architecture: 'one', isFallbackAdapter: true }],
+  ])('a GPU in software is told apart: %j', async info => {
+    expect((await provide(fakeDawn(info))).software).toBe(true);
+  });
+
+  test('a device has a name of its own, or that of its maker and kind', async () => {
+    expect((await provide(fakeDawn({ vendor: 'v', architecture: 'a', device: 'Card 9' }))).name).toBe('Card 9');
+    delete global.navigator;
+    expect((await provide(fakeDawn({ vendor: 'v', architecture: 'a', device: '0x2330' }))).name).toBe('v a');
+  });
+
+  test('no adapter is said in words', async () => {
+    await expect(provide(fakeDawn(null))).rejects.toThrow(/^WebGPU finds no GPU: its driver, or the Vulkan loader/);
+  });
+});
+
+describe('faults of the GPU', () => {
+  function fakeBackend() {
+    const listeners: ((event: { error: { message: string } }) => void)[] = [];
+    let lose: (about: { message: string }) => void = () => {};
+    const lost = new Promise<{ message: string }>(resolve => {
+      lose = resolve;
+    });
+    const device = { lost, addEventListener: (_: string, heard: (typeof listeners)[number]) => listeners.push(heard) };
+    return { device, read: async (_: object) => [1, 2], listeners, lose: (message: string) => lose({ message }) };
+  }
+
+  test('reach whoever reads a result', async () => {
+    const backend = fakeBackend();
+    heedFaults(backend);
+    heedFaults(backend);
+    expect(backend.listeners).toHaveLength(1);
+    expect(await backend.read({})).toEqual([1, 2]);
+    backend.listeners[0]!({ error: { message: 'Invalid ComputePipeline "Add"\n - While encoding' } });
+    backend.listeners[0]!({ error: { message: 'a later one' } });
+    await expect(backend.read({})).rejects.toMatchObject({
+      name: 'EngineError',
+      message: 'The GPU reported a fault: Invalid ComputePipeline "Add"',
+      hint: expect.stringContaining('--backend'),
+    });
+  });
+
+  test('so does a device that is gone', async () => {
+    const backend = fakeBackend();
+    heedFaults(backend);
+    backend.lose('');
+    await expect(backend.read({})).rejects.toThrow('The GPU reported a fault: the device was lost');
+  });
+});
+
+test('what is missing is named, with the way to get it', async () => {
+  const webgpu = candidates.find(({ kind }) => kind === 'webgpu')!;
+  const reason = /is not installed|has no build for|finds no GPU|could not start/;
+  const found = await selectBackend('webgpu').catch((e: unknown) => e);
+  if (found instanceof Error) {
+    expect(found.message).toMatch(reason);
+    expect(found).toMatchObject({
+      hint: expect.stringContaining('npm install webgpu @tensorflow/tfjs-backend-webgpu'),
+    });
+  }
+  expect(webgpu.onlyNamed).toBe(true);
+});
