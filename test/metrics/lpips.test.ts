@@ -3,10 +3,10 @@ import * as tf from '@tensorflow/tfjs-core';
 import { createLpips, type NamedWeights } from '../../src/metrics';
 import { createAlexNet } from '../../src/metrics/alexnet';
 import { normalised } from '../../src/metrics/lpips';
+import { goldenImages } from '../../src/verify/golden-pixels';
 import { testImage } from '../media/pictures';
 import { describeOnBackends } from '../support/backends';
 import { maxAbsDifference, readGolden, readGoldenCase, readGoldenTensors } from '../support/golden';
-import { goldenImages } from './golden-pixels';
 
 const fixture = (name: string) => resolve(__dirname, '../fixtures/metrics', name);
 const weights = readGoldenTensors(`${fixture('lpips_alex_64x64')}/weights.safetensors`) as NamedWeights;

@@ -2,9 +2,9 @@ import { resolve } from 'node:path';
 import fc from 'fast-check';
 import { image } from '../../src/media/pixels';
 import { meanSquaredError, overClips, psnr, ssim, ssimTorchmetrics } from '../../src/metrics';
+import { goldenClips, goldenImages } from '../../src/verify/golden-pixels';
 import { testClip, testImage } from '../media/pictures';
 import { maxAbsDifference, readGolden, readGoldenCase } from '../support/golden';
-import { goldenClips, goldenImages } from './golden-pixels';
 
 const fixture = (name: string) => resolve(__dirname, '../fixtures/metrics', name);
 
