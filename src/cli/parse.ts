@@ -25,3 +25,9 @@ export function pixelSize(text: string): { height: number; width: number } {
   if (height && width) return { height: Number(height), width: Number(width) };
   throw new InvalidArgumentError('It must be a height and a width in pixels, such as 480x832.');
 }
+
+/** A schedule such as `##.#.`, as true where a step is reused. */
+export function scheduleStrip(text: string): boolean[] {
+  if (/^[#.]+$/.test(text)) return [...text].map(step => step === '.');
+  throw new InvalidArgumentError('It must be a # for every step that is computed and a . for every one reused.');
+}

@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
 import type { ComputeType } from '../nn/bfloat16';
-import type { Request } from '../pipelines/pipeline';
+import { atSize, type PictureRequest } from '../pipelines/at-size';
+import { loadModel } from '../pipelines/load';
+import type { Pipeline } from '../pipelines/pipeline';
 import { dtypeOption } from './dtype-option';
 import { wholeNumber } from './parse';
 
@@ -27,7 +29,7 @@ export function addPictureOptions(command: Command): Command {
 }
 
 /** The part of a request that the options make. */
-export function pictureRequest(options: PictureOptions): Pick<Request, 'size' | 'maxSequenceLength'> {
+export function pictureRequest(options: PictureOptions): PictureRequest {
   const { width, height, frames, maxSequenceLength } = options;
   const size = {
     ...(width !== undefined && { width }),
@@ -37,5 +39,24 @@ export function pictureRequest(options: PictureOptions): Pick<Request, 'size' | 
   return {
     ...(Object.keys(size).length > 0 && { size }),
     ...(maxSequenceLength !== undefined && { maxSequenceLength }),
+  };
+}
+
+/** Loads a model that draws as the options say. */
+export async function loadForPictures(model: string, options: PictureOptions): Promise<Pipeline> {
+  const { offload = false, vaeTiling: tiling = false, dtype } = options;
+  return atSize(await loadModel(model, { offload, tiling, dtype }), pictureRequest(options));
+}
+
+/** What of the options decides the pixels, by name: those that were given. */
+export function pictureFacts(options: PictureOptions): Record<string, number | string> {
+  const { width, height, frames, maxSequenceLength, vaeTiling, dtype } = options;
+  return {
+    ...(width !== undefined && { width }),
+    ...(height !== undefined && { height }),
+    ...(frames !== undefined && { frames }),
+    ...(maxSequenceLength !== undefined && { maxSequenceLength }),
+    ...(vaeTiling && { vaeTiling: 'on' }),
+    ...(dtype !== undefined && dtype !== 'float32' && { dtype }),
   };
 }

@@ -11,6 +11,8 @@ const request = z.object({
   version: z.string(),
   steps: z.int().positive(),
   guidance: z.number(),
+  /** Size and type of the pictures, where they are not the model's usual ones. */
+  picture: z.record(z.string(), z.union([z.number(), z.string()])).default({}),
   kind: z.enum(['methods', 'ablation']),
   methods: z.array(z.string()).min(1),
   budgets: z.array(z.int().positive()).min(1),

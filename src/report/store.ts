@@ -71,6 +71,7 @@ const WORDS: Readonly<Record<keyof ComparisonRequest, string>> = {
   version: 'another version of ertacache',
   steps: 'another number of steps',
   guidance: 'another guidance',
+  picture: 'pictures of another size or type',
   kind: 'another kind of rows',
   methods: 'other methods',
   budgets: 'other budgets',

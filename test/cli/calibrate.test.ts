@@ -48,6 +48,12 @@ test('takes prompts from a file, one a line, and leaves its comments out', async
   expect(files()).toEqual(['p.json', 'prompts.txt']);
 });
 
+test('a schedule is drawn with two signs, and nothing else', async () => {
+  const { code, stderr } = await calibrate('--schedule', '##,#', '--out', scratch.path('p.json'));
+  expect(code).toBe(2);
+  expect(stderr).toContain('It must be a # for every step that is computed and a . for every one reused.');
+});
+
 describe('writes nothing', () => {
   const out = (): string[] => ['--out', scratch.path('p.json')];
 
@@ -57,6 +63,7 @@ describe('writes nothing', () => {
     ['for fewer than four steps', ['--steps', '3'], 2, 'Calibration needs at least 4 steps; 3 were asked for.'],
     ['for a speed-up beyond the steps', ['--target-speedup', '50'], 2, 'A speed-up of 50 leaves 0 of 4 steps'],
     ['for no speed-up', ['--target-speedup', '1'], 2, 'A speed-up of 1 leaves 4 of 4 steps'],
+    ['for pictures of a size that the model has not', ['--width', '64'], 1, 'fluent-emoji draws pictures of one size'],
     ['for a model that is not there', ['--model', 'no-such-model'], 1, 'There is no model "no-such-model".'],
     ['for prompts that are not there', ['--prompts', '/nowhere.txt'], 1, '/nowhere.txt does not exist.'],
   ])('%s', async (_, args, exit, message) => {

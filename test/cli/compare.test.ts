@@ -1,4 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { compareCommand } from '../../src/cli/commands/compare';
 import type { Comparison } from '../../src/report/comparison';
@@ -61,4 +62,17 @@ test('what cannot be compared is refused before anything runs', async () => {
   await expect(compared('--methods', 'uniform', '--against', 'teacache')).rejects.toThrow('"teacache" is no method');
   await expect(compared('--budgets', '10,x')).rejects.toThrow(/Give whole numbers such as 15,10,6/);
   await expect(compared('--budgets', '30', '--out', scratch.path('out'))).rejects.toThrow('30 of 30 steps cannot');
+});
+
+test('compares published models at a size, and continues only at the same', async () => {
+  const prompts = scratch.path('prompts.txt');
+  writeFileSync(prompts, 'a fox\na cat\n');
+  const folder = scratch.path('sized');
+  const argv = [...SMALL, '--methods', 'uniform', '--prompts', prompts, '--height', '32', '--out', folder];
+  const model = ['--model', resolve(__dirname, '../fixtures/pipelines/flux-tiny/pipeline'), '--guidance', '2'];
+  const { out } = await compared(...argv, ...model, '--width', '48', '--json');
+  expect(JSON.parse(out)).toMatchObject({ state: 'complete', request: { picture: { width: 48, height: 32 } } });
+  expect(readFileSync(`${folder}/index.html`, 'utf8')).toContain('guidance 2, width 48, height 32');
+  const other = compared(...argv, ...model, '--width', '32');
+  await expect(other).rejects.toThrow('holds a comparison with pictures of another size or type.');
 });

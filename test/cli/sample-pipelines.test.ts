@@ -106,6 +106,34 @@ describe('the four published pipelines', () => {
   );
 });
 
+test('a policy is calibrated at the size that is asked for, from blocks on disk, and belongs to its noise levels', async () => {
+  await writeFile(scratch.path('prompts.txt'), 'a fox\na cat\n');
+  const run = ['--model', tiny('flux-tiny'), '--steps', '4', '--guidance', '2', '--offload'];
+  const sized = ['--width', '48', '--height', '32'];
+  const policy = scratch.path('p.json');
+  const made = await command(
+    ...['--backend', 'wasm', 'calibrate', ...run, ...sized, '--schedule', '##.#', '--out', policy],
+    ...['--prompts', scratch.path('prompts.txt'), '--pairs', '1', '--held-out', '1'],
+  );
+  expect(made).toMatchObject({ code: 2, stderr: expect.stringContaining("'--schedule <strip>' cannot be used with") });
+  const again = await command(
+    ...['--backend', 'wasm', 'calibrate', ...run.filter(word => !['--steps', '4'].includes(word)), ...sized],
+    ...['--schedule', '##.#', '--out', policy, '--prompts', scratch.path('prompts.txt'), '--pairs', '1'],
+    ...['--held-out', '1'],
+  );
+  expect(again.stdout).toMatch(/^schedule +##\.# {2}\(3 of 4 computed/m);
+  expect(JSON.parse(await readFile(policy, 'utf8'))).toMatchObject({ schedule: '##.#', search: { method: 'given' } });
+
+  const own = ['--policy', policy, '--out', scratch.path('a.png')];
+  expect(await sample('a dog', ...run, ...sized, ...own)).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('3 of 4 forwards'),
+  });
+  // FLUX moves its noise levels with the size of the picture.
+  const other = await sample('a dog', ...run, '--width', '32', '--height', '32', ...own);
+  expect(other).toMatchObject({ code: 1, stderr: expect.stringMatching(SENTENCES) });
+}, 240_000);
+
 describe('prompts and pictures from files', () => {
   test('--prompts-file and --num-images name their files in --out-dir', async () => {
     await writeFile(scratch.path('p.txt'), 'red heart\n\n# a remark\nlion\n');

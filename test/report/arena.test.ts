@@ -21,6 +21,7 @@ const pairs = (prefix: string, count: number, seed: number): Pair[] =>
 const ASKED: Asked = {
   steps: 8,
   guidance: 1,
+  picture: {},
   kind: 'methods',
   budgets: [4],
   against: 'ertacache',

@@ -61,6 +61,7 @@ export function madeUp(
       version: '0.1.0',
       steps: 8,
       guidance: 1,
+      picture: {},
       kind: 'methods',
       methods,
       budgets: [...budgets],

@@ -14,22 +14,25 @@ import { DEFAULT_TRIALS, type SearchMethod } from '../../calibration/search';
 import { budgetsAtMost, calibrateToTarget, type FidelityTarget, type TargetOptions } from '../../calibration/target';
 import { computedSteps } from '../../calibration/walk';
 import { UsageError } from '../../errors';
-import { DEFAULT_MODEL, loadModel } from '../../pipelines/load';
+import { DEFAULT_MODEL } from '../../pipelines/load';
 import type { Pipeline } from '../../pipelines/pipeline';
 import { runRequest } from '../../pipelines/sample';
 import { readText } from '../../weights/node-file';
 import { startBackend } from '../backend';
 import { type BaselineMethod, calibrateBaseline } from '../baseline-facts';
+import { encodeAhead, promptRequests } from '../encode-ahead';
 import { interruptible } from '../interrupt';
-import { numberBetween, wholeNumber } from '../parse';
+import { numberBetween, scheduleStrip, wholeNumber } from '../parse';
+import { addPictureOptions, loadForPictures, type PictureOptions } from '../picture-options';
 import { progressLine } from '../progress';
 
-interface Options {
+interface Options extends PictureOptions {
   readonly model: string;
   readonly method: 'ertacache' | BaselineMethod;
   readonly steps?: number;
   readonly guidance?: number;
   readonly lambda?: number;
+  readonly schedule?: readonly boolean[];
   readonly targetSpeedup: number;
   readonly targetPsnr?: number;
   readonly targetSsim?: number;
@@ -50,7 +53,7 @@ interface Options {
 
 /** `ertacache calibrate`: a policy for one model, step count and guidance. */
 export function calibrateCommand(): Command {
-  return new Command('calibrate')
+  const command = new Command('calibrate')
     .description('find out which steps a model can reuse, and how to correct them')
     .option('--model <folder>', 'a model folder, or the name of one that ships with ertacache', DEFAULT_MODEL)
     .addOption(
@@ -63,7 +66,12 @@ export function calibrateCommand(): Command {
     .addOption(
       new Option('--lambda <x>', "the paper's threshold: reuse where the relative error is below it")
         .argParser(numberBetween(0))
-        .conflicts(['targetSpeedup', 'targetPsnr', 'targetSsim']),
+        .conflicts(['targetSpeedup', 'targetPsnr', 'targetSsim', 'schedule']),
+    )
+    .addOption(
+      new Option('--schedule <strip>', 'the schedule itself, such as ##.#.#..#: # is computed, . is reused')
+        .argParser(scheduleStrip)
+        .conflicts(['targetSpeedup', 'targetPsnr', 'targetSsim', 'steps']),
     )
     .addOption(
       new Option('--target-speedup <x>', 'compute one step in x')
@@ -110,27 +118,28 @@ export function calibrateCommand(): Command {
         .default('scalar'),
     )
     .option('--name <name>', 'name of the method in reports', 'ertacache')
-    .option('--out <file>', 'policy file to write (default: named after the model and the run)')
-    .action(async (options: Options, command: Command) => {
-      if (options.out !== undefined) requirePolicyName(options.out);
-      await startBackend(command);
-      await interruptible(async signal => {
-        const pipeline = await loadModel(options.model);
-        try {
-          await calibrateAndWrite(pipeline, options, signal);
-        } finally {
-          pipeline.dispose();
-        }
-      });
+    .option('--out <file>', 'policy file to write (default: named after the model and the run)');
+  return addPictureOptions(command).action(async (options: Options, command: Command) => {
+    if (options.out !== undefined) requirePolicyName(options.out);
+    await startBackend(command);
+    await interruptible(async signal => {
+      const pipeline = await loadForPictures(options.model, options);
+      try {
+        await calibrateAndWrite(pipeline, options, signal);
+      } finally {
+        pipeline.dispose();
+      }
     });
+  });
 }
 
 async function calibrateAndWrite(pipeline: Pipeline, options: Options, signal: AbortSignal): Promise<void> {
   const { info } = pipeline;
-  const steps = options.steps ?? info.defaults.steps;
+  const steps = options.schedule?.length ?? options.steps ?? info.defaults.steps;
   const guidance = options.guidance ?? info.defaults.guidance;
   const prompts = options.prompts ? await promptLines(options.prompts) : info.prompts;
   const { calibration, evaluation } = splitPairs(prompts, options.pairs, options.heldOut);
+  await encodeAhead(pipeline, promptRequests([...calibration, ...evaluation], { steps, guidance }), signal);
   if (options.method !== 'ertacache') {
     const run = { pairs: calibration, steps, guidance, batch: options.batch, signal };
     return calibrateBaseline(pipeline, options.method, run, options.out);
@@ -217,8 +226,10 @@ function targetOf({ targetPsnr, targetSsim }: Options): FidelityTarget | undefin
   return targetSsim === undefined ? undefined : { metric: 'ssim', least: targetSsim };
 }
 
-function scheduleRequest({ lambda, targetSpeedup, search, trials }: Options, steps: number): ScheduleRequest {
+function scheduleRequest(options: Options, steps: number): ScheduleRequest {
+  const { lambda, schedule, targetSpeedup, search, trials } = options;
   if (lambda !== undefined) return { lambda };
+  if (schedule) return { reused: schedule };
   const computed = Math.round(steps / targetSpeedup);
   if (computed < 1 || computed >= steps) {
     throw new UsageError(`A speed-up of ${targetSpeedup} leaves ${computed} of ${steps} steps to compute.`, {

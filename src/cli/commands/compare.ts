@@ -9,7 +9,7 @@ import type { EngineChoice } from '../../engine/types';
 import { ErtaError, InterruptedError } from '../../errors';
 import { createLpips, type Lpips } from '../../metrics/lpips';
 import { readLpipsWeights } from '../../metrics/lpips-weights';
-import { DEFAULT_MODEL, loadModel } from '../../pipelines/load';
+import { DEFAULT_MODEL } from '../../pipelines/load';
 import type { Pipeline } from '../../pipelines/pipeline';
 import { ABLATION_BASE, ablationRows } from '../../report/ablation';
 import { runArena } from '../../report/arena';
@@ -23,12 +23,14 @@ import { COMPARISON_FILE, openStore, type Store } from '../../report/store';
 import { comparisonText } from '../../report/table';
 import { decibels, listText, passes } from '../../report/text';
 import { startBackend } from '../backend';
+import { encodeAhead, promptRequests } from '../encode-ahead';
 import { interruptible } from '../interrupt';
 import { numberBetween, wholeNumber } from '../parse';
+import { addPictureOptions, loadForPictures, type PictureOptions, pictureFacts } from '../picture-options';
 import { progressLine } from '../progress';
 import { promptLines } from '../prompts';
 
-interface Options {
+interface Options extends PictureOptions {
   readonly model: string;
   readonly methods?: readonly string[];
   readonly budgets?: readonly number[];
@@ -52,7 +54,7 @@ interface Options {
 
 /** `ertacache compare`: caching methods side by side, as one JSON, a table and a page. */
 export function compareCommand(): Command {
-  return new Command('compare')
+  const command = new Command('compare')
     .description('compare caching methods at the same number of computed steps, and write a report')
     .option('--model <folder>', 'a model folder, or the name of one that ships with ertacache', DEFAULT_MODEL)
     .option('--methods <a,b,…>', `methods to compare (default: ${contenders.map(c => c.name).join(',')})`, names)
@@ -73,19 +75,19 @@ export function compareCommand(): Command {
     .option('--force', 'begin anew, whatever the folder holds', false)
     .option('--json', 'print the JSON instead of a table', false)
     .option('--markdown', 'print the table as Markdown', false)
-    .addHelpText('after', '\nA run that was cut continues with the same command.')
-    .action(async (options: Options, command: Command) => {
-      const chosen = chooseContenders(options);
-      const engine = await startBackend(command);
-      await interruptible(async signal => {
-        const pipeline = await loadModel(options.model);
-        try {
-          await compare(pipeline, engine, chosen, options, signal);
-        } finally {
-          pipeline.dispose();
-        }
-      });
+    .addHelpText('after', '\nA run that was cut continues with the same command.');
+  return addPictureOptions(command).action(async (options: Options, command: Command) => {
+    const chosen = chooseContenders(options);
+    const engine = await startBackend(command);
+    await interruptible(async signal => {
+      const pipeline = await loadForPictures(options.model, options);
+      try {
+        await compare(pipeline, engine, chosen, options, signal);
+      } finally {
+        pipeline.dispose();
+      }
     });
+  });
 }
 
 function names(text: string): string[] {
@@ -125,6 +127,7 @@ async function compare(
   const guidance = options.guidance ?? info.defaults.guidance;
   const prompts = options.prompts ? await promptLines(options.prompts) : info.prompts;
   const { calibration, evaluation } = splitPairs(prompts, options.calibrationPairs, options.pairs);
+  await encodeAhead(pipeline, promptRequests([...calibration, ...evaluation], { steps, guidance }), signal);
   const use = {
     model: info,
     scheduler: info.schedulerClass,
@@ -139,6 +142,7 @@ async function compare(
     {
       steps,
       guidance,
+      picture: pictureFacts(options),
       kind: ablation ? 'ablation' : 'methods',
       budgets: [...(options.budgets ?? [2, 3, 5].map(share => Math.round(steps / share)))],
       against: rivalOf(options, chosen),

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { InterruptedError, UnsupportedError, UsageError } from '../../errors';
+import { UnsupportedError, UsageError } from '../../errors';
 import { readReceipt } from '../../media/receipt';
 import { mediaFormat, writeMedia } from '../../media/write';
 import { writeEmbeddings } from '../../pipelines/hub/embeddings';
@@ -7,10 +7,10 @@ import { DEFAULT_STRENGTH, refusePicture } from '../../pipelines/initial-picture
 import { DEFAULT_MODEL, loadModel } from '../../pipelines/load';
 import { parseReceipt, type Receipt } from '../../pipelines/receipt';
 import { startBackend } from '../backend';
+import { encodeAhead } from '../encode-ahead';
 import { interruptible } from '../interrupt';
 import { numberBetween, wholeNumber } from '../parse';
 import { addPictureOptions } from '../picture-options';
-import { progressLine } from '../progress';
 import { promptLines } from '../prompts';
 import { checkPolicyFile } from '../sample/choose-policy';
 import { type Drawing, type DrawOptions, drawPicture, requestOf } from '../sample/draw';
@@ -102,7 +102,12 @@ async function drawAll(
     if (pipeline.info.kind === 'clip') refusePicture(inputs, pipeline.info.id);
     if (!repeats) await checkPolicyFile(options.policy, pipeline.info, options);
     const drawing: Drawing = { pipeline, options, inputs, backend, signal, ...(repeats && { repeats }) };
-    await encodeAhead(drawing, tasks);
+    const first = new Map(tasks.map(task => [task.prompt, task]));
+    await encodeAhead(
+      pipeline,
+      [...first.values()].map(task => requestOf(drawing, task)),
+      signal,
+    );
     if (options.saveEmbeddings) await saveEmbeddings(drawing, tasks, options.saveEmbeddings);
     for (const task of tasks) {
       const pair = await drawPicture(drawing, task);
@@ -112,23 +117,6 @@ async function drawAll(
     pipeline.dispose();
     // Also after Ctrl-C: pairs that are finished are shown.
     if (options.sheet && pairs.length > 0) await writeSheet(options.sheet, pairs, pipeline.info, options);
-  }
-}
-
-/** Runs the text encoders on all prompts while the transformer is not loaded yet. */
-async function encodeAhead(drawing: Drawing, tasks: readonly Task[]): Promise<void> {
-  const { pipeline, signal } = drawing;
-  if (!pipeline.encodePrompts) return;
-  const first = new Map(tasks.map(task => [task.prompt, task]));
-  const line = progressLine('encoding prompts', first.size);
-  try {
-    for (const [i, task] of [...first.values()].entries()) {
-      if (signal.aborted) throw new InterruptedError();
-      await pipeline.encodePrompts(requestOf(drawing, task));
-      line.update(i + 1);
-    }
-  } finally {
-    line.stop();
   }
 }
 

@@ -15,7 +15,8 @@ export function methodsSection({ methods }: Comparison): Markup {
 /** How the numbers came about, so that they can be made again. */
 export function aboutSection(comparison: Comparison): Markup {
   const { request, machine, versions, command, started, parameters, facts } = comparison;
-  const { model, steps, guidance, calibration, evaluation, lpips } = request;
+  const { model, steps, guidance, picture, calibration, evaluation, lpips } = request;
+  const asked = Object.entries(picture).map(([name, value]) => `, ${name} ${value}`);
   const hardware = [machine.cpu, `${machine.threads} threads`, formatBytes(machine.memoryBytes), ...machine.gpus];
   return html`<section id="about">
 <h2>How it was measured</h2>
@@ -27,7 +28,7 @@ above shares. A forward pass is one run of all blocks of the model for one pictu
 reused steps count for their share.</p>
 <dl class="facts">
 <dt>model</dt><dd>${model.id}, ${model.class}, ${(parameters / 1e6).toPrecision(3)} million parameters, ${model.hash.slice(0, 12)}</dd>
-<dt>run</dt><dd>${steps} steps, ${model.scheduler}, guidance ${guidance}</dd>
+<dt>run</dt><dd>${steps} steps, ${model.scheduler}, guidance ${guidance}${asked.join('')}</dd>
 ${facts && html`<dt>TeaCache’s fit</dt><dd>polynomial of degree ${facts.polynomial.length - 1}, R² ${facts.r2.toFixed(3)}</dd>`}
 <dt>machine</dt><dd>${hardware.join(', ')}</dd>
 <dt>software</dt><dd>ertacache ${versions.ertacache}, ${versions.engine}, TensorFlow.js ${versions.tfjs}, Node ${versions.node}</dd>

@@ -1,0 +1,30 @@
+import { InterruptedError } from '../errors';
+import type { Pipeline, Request } from '../pipelines/pipeline';
+import { progressLine } from './progress';
+
+/** Runs the text encoders on all prompts while the transformer is not loaded yet. */
+export async function encodeAhead(
+  pipeline: Pipeline,
+  requests: readonly Request[],
+  signal: AbortSignal,
+): Promise<void> {
+  if (!pipeline.encodePrompts) return;
+  const line = progressLine('encoding prompts', requests.length);
+  try {
+    for (const [i, request] of requests.entries()) {
+      if (signal.aborted) throw new InterruptedError();
+      await pipeline.encodePrompts(request);
+      line.update(i + 1);
+    }
+  } finally {
+    line.stop();
+  }
+}
+
+/** One request for every prompt that `pairs` have. */
+export function promptRequests(
+  pairs: readonly { readonly prompt: string }[],
+  run: { readonly steps: number; readonly guidance: number },
+): Request[] {
+  return [...new Set(pairs.map(p => p.prompt))].map(prompt => ({ prompts: [prompt], seeds: [0], ...run }));
+}
