@@ -5,13 +5,13 @@ import type { Autoencoder } from '../models/vae/autoencoder';
 import { autoencoderClass, encoderOnly } from '../models/vae/registry';
 import { needsTiles } from '../models/vae/tiling';
 import type { Size } from '../models/workload';
+import { settle } from '../nn/settle';
 import { torchGenerator } from '../random/torch-generator';
 import { loadStore } from '../weights/load';
 import { syntheticStore } from '../weights/memory-store';
 import type { ModelComponent } from '../weights/model-folder';
 import type { WeightStore } from '../weights/parameters';
 import type { Described } from './bench-model';
-import { settle } from './timing';
 
 /** Time and memory of turning one latent into pixels. */
 export interface DecodeReport {

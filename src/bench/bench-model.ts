@@ -13,13 +13,14 @@ import { type Demand, type Size, type Workload, workload } from '../models/workl
 import { attention } from '../nn/attention';
 import { type ComputeType, requireComputeType } from '../nn/bfloat16';
 import { release } from '../nn/scope';
+import { settle } from '../nn/settle';
 import type { Job } from '../pipelines/pipeline';
 import { type StepRecord, sampleLoop } from '../pipelines/sample-loop';
 import { scheduleText } from '../pipelines/schedule-text';
 import { syntheticStore } from '../weights/memory-store';
 import { type ParameterTable, parameterCount } from '../weights/parameters';
 import { syntheticCondition, syntheticJob, syntheticLatents } from './synthetic-job';
-import { matMulRate, type Product, settle, timed, WARM_UP_SECONDS } from './timing';
+import { matMulRate, type Product, timed, WARM_UP_SECONDS } from './timing';
 
 /** A transformer's class and configuration. */
 export interface Described {

@@ -1,11 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { matMul } from '../nn/fused';
-
-/** Waits until a tensor has been computed: some backends only note down what is to be done. */
-export async function settle(tensor: tf.Tensor): Promise<void> {
-  const first = tf.tidy(() => tf.slice(tf.reshape(tensor, [-1]), 0, 1));
-  await first.data().finally(() => first.dispose());
-}
+import { settle } from '../nn/settle';
 
 /** For so long nothing counts: JavaScript and WebAssembly are compiled anew once they have run a while. */
 export const WARM_UP_SECONDS = 0.5;

@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { CachePolicy, Decision, StepInfo } from '../cache/policy';
 import { InterruptedError, NumericError } from '../errors';
+import { settleQueued } from '../nn/settle';
 import type { Solver } from '../schedulers/solver';
 import { beginRun } from './cached-run';
 import type { Branch, Guide } from './guidance';
@@ -69,6 +70,7 @@ export async function sampleLoop(
       } finally {
         output.dispose();
       }
+      await settleQueued(sample);
       const record: StepRecord = {
         ...info,
         decisions,
