@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander';
+import { reusedOf } from '../calibration/policy-data';
 
 /** A whole number of at least `least`. */
 export function wholeNumber(least = 0): (text: string) => number {
@@ -28,6 +29,6 @@ export function pixelSize(text: string): { height: number; width: number } {
 
 /** A schedule such as `##.#.`, as true where a step is reused. */
 export function scheduleStrip(text: string): boolean[] {
-  if (/^[#.]+$/.test(text)) return [...text].map(step => step === '.');
+  if (/^[#.]+$/.test(text)) return reusedOf(text);
   throw new InvalidArgumentError('It must be a # for every step that is computed and a . for every one reused.');
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { ComputeType } from '../nn/bfloat16';
 import { atSize, type PictureRequest } from '../pipelines/at-size';
+import type { HubOptions } from '../pipelines/hub/parts';
 import { loadModel } from '../pipelines/load';
 import type { Pipeline } from '../pipelines/pipeline';
 import { dtypeOption } from './dtype-option';
@@ -42,10 +43,14 @@ export function pictureRequest(options: PictureOptions): PictureRequest {
   };
 }
 
+/** How the options want a model loaded. */
+export function loadingOptions({ offload = false, vaeTiling = false, dtype }: PictureOptions): HubOptions {
+  return { offload, tiling: vaeTiling, dtype };
+}
+
 /** Loads a model that draws as the options say. */
 export async function loadForPictures(model: string, options: PictureOptions): Promise<Pipeline> {
-  const { offload = false, vaeTiling: tiling = false, dtype } = options;
-  return atSize(await loadModel(model, { offload, tiling, dtype }), pictureRequest(options));
+  return atSize(await loadModel(model, loadingOptions(options)), pictureRequest(options));
 }
 
 /** What of the options decides the pixels, by name: those that were given. */

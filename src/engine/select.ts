@@ -52,7 +52,7 @@ export async function selectBackend(request: BackendRequest, options: SelectOpti
     try {
       const label = await load(candidate, { env, verbose, threads });
       if (!(await tf.setBackend(backend))) throw new Error(`tfjs could not start its backend '${backend}'`);
-      if (backend === 'webgpu') heedFaults(tf.backend() as unknown as Parameters<typeof heedFaults>[0]);
+      if (backend === 'webgpu') heedFaults(tf.backend());
       return { kind, backend, label, rejected };
     } catch (error) {
       rejected.push({

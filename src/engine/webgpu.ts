@@ -33,13 +33,18 @@ export async function loadWebGpu({ module, dawn }: Location): Promise<string> {
   return `webgpu (${name}${software ? ', in software' : ''})`;
 }
 
+function isWebGpu(backend: object): backend is WebGpuBackend {
+  return 'device' in backend && 'read' in backend;
+}
+
 const heeded = new WeakSet<object>();
 
 /**
  * Makes faults of the GPU known to whoever reads a result. Dawn reports them beside the calls that caused them, and
  * what is computed from there on is rubbish.
  */
-export function heedFaults(backend: WebGpuBackend): void {
+export function heedFaults(backend: object): void {
+  if (!isWebGpu(backend)) return;
   if (heeded.has(backend)) return;
   heeded.add(backend);
   let fault: string | undefined;

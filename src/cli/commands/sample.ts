@@ -10,7 +10,7 @@ import { startBackend } from '../backend';
 import { encodeAhead } from '../encode-ahead';
 import { interruptible } from '../interrupt';
 import { numberBetween, wholeNumber } from '../parse';
-import { addPictureOptions } from '../picture-options';
+import { addPictureOptions, loadingOptions } from '../picture-options';
 import { promptLines } from '../prompts';
 import { checkPolicyFile } from '../sample/choose-policy';
 import { type Drawing, type DrawOptions, drawPicture, requestOf } from '../sample/draw';
@@ -92,9 +92,7 @@ async function drawAll(
   repeats?: Receipt,
 ): Promise<void> {
   const pipeline = await loadModel(options.model, {
-    offload: options.offload ?? false,
-    tiling: options.vaeTiling ?? false,
-    dtype: options.dtype,
+    ...loadingOptions(options),
     ...(inputs.embeddings && { embeddings: inputs.embeddings }),
   });
   const pairs: DrawnPair[] = [];
