@@ -10,9 +10,8 @@ import {
   type RectifyForm,
 } from '../cache/rectify';
 import type { Site } from '../cache/sites';
-import { median } from '../metrics/statistics';
 import { inTurn } from './in-turn';
-import { affineFit, normalEquations } from './least-squares';
+import { affineFit, fitDecibels, type Moments, momentsOf } from './least-squares';
 import { type Reference, referenceAt } from './reference';
 import {
   type Look,
@@ -117,13 +116,13 @@ export interface FittedRectification {
   readonly errors: readonly number[];
 }
 
-const RIDGE = 1e-5;
+const RIDGE = 1e-6;
 
 /**
  * Closed-form rectification, fitted in closed loop over the schedule.
  * - `linear`, `sigmoid`: the paper's K and B from the true error at the state that caching led to;
- * - `lsq`: a ridge regression of what is known on the output that leads back to the uncached trajectory, at reused
- *   steps and, where the solver can say which output that is, at computed ones. It needs no truth at reused steps, so
+ * - `lsq`: a ridge regression of what is known on the output that leads back to the uncached trajectory, in decibels, at
+ *   reused steps and, where the solver can say which output that is, at computed ones. It needs no truth at reused steps, so
  *   that fitting costs no more forward passes than the policy itself;
  * - `off`: nothing is fitted, but the schedule is followed and its errors are told.
  */
@@ -185,10 +184,8 @@ async function fitCombination(references: readonly Reference[], options: FitOpti
   const isCopy = (term: string, reused: boolean): boolean => reused && reusesLast && term.endsWith('.0');
   const errors = await follow(references, options, 'guess', async (i, runs, looks) => {
     const reused = options.reused[i] as boolean;
-    const drifts = await inTurn(runs, (run, r) => drift(references[r]!, run, i));
-    const usual = median(drifts.flat());
-    // A computed output is right as it is where the run has not drifted yet, or where nobody can say what leads back.
-    if (!reused && !(usual > 0 && runs[0]!.canAim)) {
+    // A computed output is right as it is where no run has drifted yet, or where nobody can say what leads back.
+    if (!reused && !(runs[0]!.canAim && steps.some(step => step !== null))) {
       steps.push(null);
       return undefined;
     }
@@ -197,42 +194,24 @@ async function fitCombination(references: readonly Reference[], options: FitOpti
       return lsqTerms((reused ? guess : truth)!.output.parts, run.sample(), run.outputs());
     });
     const names = [...Object.keys(terms[0]!).filter(name => !isCopy(name, reused)), 'one'];
-    const equations = normalEquations(names.length);
+    const rows: Moments[] = [];
     for (const [r, run] of runs.entries()) {
       const target = await pulledTarget(references[r]!, run, i);
       const columns = await inTurn(names, async name =>
         name === 'one' ? new Float32Array(target.length).fill(1) : terms[r]![name]!.data<'float32'>(),
       );
-      const rows = drifts[r]!;
-      const size = target.length / rows.length;
-      for (const [row, e] of rows.entries()) {
-        const part = (values: Float32Array): Float32Array => values.subarray(row * size, (row + 1) * size);
-        equations.add(columns.map(part), part(target), trustIn(e, usual));
+      const size = target.length / (run.sample().shape[0] as number);
+      for (let from = 0; from < target.length; from += size) {
+        const part = (values: Float32Array): Float32Array => values.subarray(from, from + size);
+        rows.push(momentsOf(columns.map(part), part(target)));
       }
     }
-    const weights = equations.solve(RIDGE);
+    const weights = fitDecibels(rows, RIDGE);
     const combination = Object.fromEntries(names.map((name, n) => [name, Math.fround(weights[n] as number)]));
     steps.push(combination);
     return terms.map(t => combine(combination, t));
   });
   return { rectify: { form: 'lsq', steps }, errors };
-}
-
-/** Mean squared distance of every row from the uncached run at the same noise level. */
-async function drift(reference: Reference, run: Rehearsal, index: number): Promise<number[]> {
-  const there = referenceAt(reference, run.step(index).sigma);
-  return rowErrors(run.sample(), there).finally(() => there.dispose());
-}
-
-/** So many times the usual squared distance, and a row has not drifted like others: it has gone elsewhere. */
-const ASTRAY = 100;
-
-/**
- * How much a row counts (Cauchy's weight). A run that has tipped over to another picture is asked to come all the way
- * back; the squares of what it lacks would outweigh all other rows, and no weights bring it back.
- */
-function trustIn(drift: number, usual: number): number {
-  return drift === 0 ? 1 : 1 / (1 + drift / (ASTRAY * usual));
 }
 
 /**

@@ -1,43 +1,79 @@
 import { CholeskyDecomposition, Matrix } from 'ml-matrix';
 import type { Affine } from '../cache/rectify';
+import { median } from '../metrics/statistics';
 
-/** Sums over samples from which a ridge regression is solved, in double precision. */
-export interface NormalEquations {
-  /**
-   * Adds samples: `columns[c][n]` is the value of variable c, `target[n]` what they should combine to.
-   * @param weight how much each of them counts; 1 unless given
-   */
-  add(columns: readonly ArrayLike<number>[], target: ArrayLike<number>, weight?: number): void;
-  /**
-   * The weights that minimise the squared error plus `ridge` times the target's squares times the weights' squares:
-   * what keeps columns that are nearly equal from getting huge weights of opposite sign.
-   */
-  solve(ridge: number): number[];
+/** What a regression needs to know of one run's samples, in double precision. */
+export interface Moments {
+  /** Products of every two variables, summed over the samples. */
+  readonly gram: Matrix;
+  /** Products of every variable with the target. */
+  readonly moment: Matrix;
+  /** Sum of the target's squares. */
+  readonly square: number;
 }
 
-export function normalEquations(variables: number): NormalEquations {
-  const gram = Matrix.zeros(variables, variables);
-  const moment = new Float64Array(variables);
+/** @param columns `columns[c][n]` is the value of variable c, `target[n]` what they should combine to */
+export function momentsOf(columns: readonly ArrayLike<number>[], target: ArrayLike<number>): Moments {
+  const gram = Matrix.zeros(columns.length, columns.length);
+  for (const [a, left] of columns.entries()) {
+    for (const [b, right] of columns.entries()) {
+      gram.set(a, b, b < a ? gram.get(b, a) : dot(left, right));
+    }
+  }
+  return { gram, moment: Matrix.columnVector(columns.map(c => dot(c, target))), square: dot(target, target) };
+}
+
+/**
+ * The weights that minimise the squared error, each run's counted `counts` times, plus `ridge` times the target's
+ * squares times the weights' squares: what keeps columns that are nearly equal from getting huge weights of opposite
+ * sign.
+ */
+export function ridgeRegression(
+  runs: readonly Moments[],
+  ridge: number,
+  counts: readonly number[] = runs.map(() => 1),
+): number[] {
+  const [first] = runs as readonly [Moments, ...Moments[]];
+  const gram = Matrix.zeros(first.gram.rows, first.gram.columns);
+  const moment = Matrix.zeros(first.moment.rows, 1);
   let square = 0;
-  return {
-    add(columns, target, weight = 1) {
-      for (let a = 0; a < variables; a++) {
-        const left = columns[a] as ArrayLike<number>;
-        for (let b = a; b < variables; b++) {
-          const sum = weight * dot(left, columns[b] as ArrayLike<number>);
-          gram.set(a, b, gram.get(a, b) + sum);
-          if (a !== b) gram.set(b, a, gram.get(b, a) + sum);
-        }
-        moment[a] = (moment[a] as number) + weight * dot(left, target);
-      }
-      square += weight * dot(target, target);
-    },
-    solve(ridge) {
-      const strength = ridge * (square || 1);
-      const left = Matrix.add(gram, Matrix.eye(variables).mul(strength));
-      return new CholeskyDecomposition(left).solve(Matrix.columnVector([...moment])).to1DArray();
-    },
-  };
+  for (const [r, run] of runs.entries()) {
+    const count = counts[r] as number;
+    gram.add(Matrix.mul(run.gram, count));
+    moment.add(Matrix.mul(run.moment, count));
+    square += count * run.square;
+  }
+  gram.add(Matrix.eye(gram.rows).mul(ridge * (square || 1)));
+  return new CholeskyDecomposition(gram).solve(moment).to1DArray();
+}
+
+/** Squared error that `weights` leave on a run. */
+function errorOf({ gram, moment, square }: Moments, weights: readonly number[]): number {
+  const w = Matrix.columnVector([...weights]);
+  return Math.max(0, square - 2 * w.dot(moment) + w.dot(gram.mmul(w)));
+}
+
+/** The weights hardly move after so many rounds. */
+const ROUNDS = 6;
+/** Runs whose error is smaller than this share of the usual one count no more for it. */
+const SMALL = 0.1;
+
+/**
+ * The weights that minimise the *logarithms* of the runs' squared errors, which is what decibels are: a run counts in
+ * proportion to its own error. Plain least squares looks after the few runs that are worst, and what is fitted on a few
+ * pairs then depends on which of them these are; one that has tipped over to another picture outweighs all others.
+ * Solved by reweighting: every round, a run counts as one over the error that the last round left on it.
+ */
+export function fitDecibels(runs: readonly Moments[], ridge: number): number[] {
+  let weights = ridgeRegression(runs, ridge);
+  for (let round = 0; round < ROUNDS; round++) {
+    const errors = runs.map(run => errorOf(run, weights));
+    const small = SMALL * median(errors);
+    if (small === 0) break;
+    const counts = errors.map(e => small / (small + e));
+    weights = ridgeRegression(runs, ridge, counts);
+  }
+  return weights;
 }
 
 function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {

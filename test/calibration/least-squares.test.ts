@@ -1,79 +1,107 @@
 import fc from 'fast-check';
-import { affineFit, normalEquations } from '../../src/calibration/least-squares';
+import { affineFit, fitDecibels, type Moments, momentsOf, ridgeRegression } from '../../src/calibration/least-squares';
 
 const number = fc.double({ min: -5, max: 5, noNaN: true });
 /** Independent columns of made-up numbers. */
 const columns = (count: number, length: number): number[][] =>
   Array.from({ length: count }, (_, c) => Array.from({ length }, (_, n) => Math.sin((c + 1) * 12.9898 * (n + 1))));
 
-describe('normal equations', () => {
-  test('recover the weights that the target was made with', () => {
+describe('ridge regression', () => {
+  test('recovers the weights that the target was made with', () => {
     fc.assert(
       fc.property(fc.array(number, { minLength: 1, maxLength: 6 }), weights => {
         const xs = columns(weights.length, 80);
         const target = xs[0]!.map((_, n) => weights.reduce((sum, w, c) => sum + w * xs[c]![n]!, 0));
-        const equations = normalEquations(weights.length);
-        // In parts, as calibration adds one job after the other.
-        for (const [from, to] of [
-          [0, 30],
-          [30, 80],
-        ] as const) {
-          equations.add(
+        // In parts, as calibration has one for every run.
+        const part = (from: number, to: number): Moments =>
+          momentsOf(
             xs.map(x => x.slice(from, to)),
             target.slice(from, to),
           );
-        }
-        for (const [c, w] of equations.solve(0).entries()) expect(w).toBeCloseTo(weights[c]!, 9);
+        const fitted = ridgeRegression([part(0, 30), part(30, 80)], 0);
+        for (const [c, w] of fitted.entries()) expect(w).toBeCloseTo(weights[c]!, 9);
       }),
     );
   });
 
-  test('count a sample by its weight as if it had been added so many times', () => {
+  test('counts a run so many times as if it had been there so often', () => {
     const [xs, other] = [columns(2, 40), columns(3, 40)[2]!];
-    const target = xs[0]!.map((x, n) => 2 * x - xs[1]![n]!);
-    const [weighted, repeated] = [normalEquations(2), normalEquations(2)];
-    weighted.add(xs, target);
-    weighted.add(xs, other, 3);
-    repeated.add(xs, target);
-    for (let i = 0; i < 3; i++) repeated.add(xs, other);
-    const expected = repeated.solve(1e-3);
-    for (const [c, w] of weighted.solve(1e-3).entries()) expect(w).toBeCloseTo(expected[c]!, 12);
+    const one = momentsOf(
+      xs,
+      xs[0]!.map((x, n) => 2 * x - xs[1]![n]!),
+    );
+    const two = momentsOf(xs, other);
+    const expected = ridgeRegression([one, two, two, two], 1e-3);
+    for (const [c, w] of ridgeRegression([one, two], 1e-3, [1, 3]).entries()) expect(w).toBeCloseTo(expected[c]!, 12);
   });
 
-  test('share a weight between equal columns instead of failing, thanks to the ridge', () => {
+  test('shares a weight between equal columns instead of failing, thanks to the ridge', () => {
     const [x] = columns(1, 50) as [number[]];
-    const equations = normalEquations(2);
-    equations.add(
+    const tripled = momentsOf(
       [x, x],
       x.map(v => 3 * v),
     );
-    const [a, b] = equations.solve(1e-6) as [number, number];
+    const [a, b] = ridgeRegression([tripled], 1e-6) as [number, number];
     expect(a).toBeCloseTo(1.5, 4);
     expect(b).toBeCloseTo(1.5, 4);
   });
 
-  test('give weights of zero to columns of zeros, also for a target of zeros', () => {
-    const equations = normalEquations(2);
-    equations.add(
+  test('gives weights of zero to columns of zeros, also for a target of zeros', () => {
+    const nothing = momentsOf(
       [
         [0, 0, 0],
         [1, 2, 3],
       ],
       [0, 0, 0],
     );
-    expect(equations.solve(1e-5).map(Math.abs)).toEqual([0, 0]);
+    expect(ridgeRegression([nothing], 1e-5).map(Math.abs)).toEqual([0, 0]);
+    expect(fitDecibels([nothing, nothing], 1e-5).map(Math.abs)).toEqual([0, 0]);
   });
 
-  test('a stronger ridge never makes the weights longer', () => {
+  test('gives no longer weights with a stronger ridge', () => {
     const xs = columns(3, 40);
-    const target = xs[0]!.map((_, n) => xs[0]![n]! - 2 * xs[1]![n]! + 0.3 * Math.cos(n));
-    const length = (ridge: number): number => {
-      const equations = normalEquations(3);
-      equations.add(xs, target);
-      return Math.hypot(...equations.solve(ridge));
-    };
-    const lengths = [0, 1e-4, 1e-2, 1, 100].map(length);
+    const run = momentsOf(
+      xs,
+      xs[0]!.map((_, n) => xs[0]![n]! - 2 * xs[1]![n]! + 0.3 * Math.cos(n)),
+    );
+    const lengths = [0, 1e-4, 1e-2, 1, 100].map(ridge => Math.hypot(...ridgeRegression([run], ridge)));
     for (const [i, l] of lengths.entries()) if (i > 0) expect(l).toBeLessThan(lengths[i - 1]!);
+  });
+});
+
+describe('fit in decibels', () => {
+  const x = columns(3, 60);
+  /** A run of three samples a column in which `slope` is right but for an error of the given size. */
+  const run = (slope: number, error: number): Moments =>
+    momentsOf(
+      [x[0]!, x[1]!],
+      x[0]!.map((v, n) => slope * v + error * x[2]![n]!),
+    );
+
+  test('is the sum of logarithms: no weights nearby have a smaller one', () => {
+    const runs = [run(1, 0.1), run(1.05, 0.02), run(0.9, 0.4), run(1.02, 0.05), run(0.97, 0.2)];
+    const fitted = fitDecibels(runs, 0) as [number, number];
+    const sum = ([a, b]: readonly [number, number]): number =>
+      runs.reduce((total, { gram, moment, square }) => {
+        const product = a * a * gram.get(0, 0) + 2 * a * b * gram.get(0, 1) + b * b * gram.get(1, 1);
+        return total + Math.log(square - 2 * (a * moment.get(0, 0) + b * moment.get(1, 0)) + product);
+      }, 0);
+    for (const da of [-0.03, 0, 0.03]) {
+      for (const db of [-0.03, 0, 0.03]) {
+        if (da !== 0 || db !== 0) expect(sum(fitted)).toBeLessThan(sum([fitted[0] + da, fitted[1] + db]));
+      }
+    }
+    // Plain least squares is another point.
+    const plain = ridgeRegression(runs, 0) as [number, number];
+    expect(sum(plain)).toBeGreaterThan(sum(fitted) + 0.1);
+  });
+
+  test('does not depend on one run that went elsewhere', () => {
+    const runs = [run(1, 0.1), run(1.01, 0.1), run(0.99, 0.1), run(1, 0.12)];
+    const alone = fitDecibels(runs, 1e-6)[0]!;
+    const astray = run(-40, 3);
+    expect(ridgeRegression([...runs, astray], 1e-6)[0]).toBeLessThan(0);
+    expect(fitDecibels([...runs, astray], 1e-6)[0]).toBeCloseTo(alone, 2);
   });
 });
 
