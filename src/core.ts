@@ -50,21 +50,6 @@ export type { MethodOptions, ScheduleRequest } from './calibration/decide';
 export type { Granularity } from './calibration/fit';
 export { type MeasureOptions, measurePolicy, type Score, score } from './calibration/measure';
 export { type PairSplit, splitPairs } from './calibration/pairs';
-export {
-  type CoefficientFile,
-  deserializePolicy,
-  type PolicyBytes,
-  serializePolicy,
-} from './calibration/policy-bytes';
-export {
-  type Fidelity,
-  type Pair,
-  type Policy,
-  type PolicyData,
-  type PolicyUse,
-  policySettings,
-  requireFits,
-} from './calibration/policy-data';
 export type { SearchMethod } from './calibration/search';
 export * from './errors';
 export type { Clip, Image, Media } from './media/pixels';
@@ -87,6 +72,7 @@ export type {
 export { type RunResult, runJob, runRequest } from './pipelines/sample';
 export { type LoopOptions, type Run, type StepRecord, sampleLoop } from './pipelines/sample-loop';
 export { hashTensors, type ModelIdentity } from './pipelines/velocity/identity';
+export type { VelocityBlock, VelocityParts } from './pipelines/velocity/parts';
 export { type SampledLatents, type SampleLatentsOptions, sampleLatents } from './pipelines/velocity/sample-latents';
 export {
   defineScheduler,
@@ -100,11 +86,24 @@ export {
 export type {
   GuidedVelocity,
   Velocity,
-  VelocityBlock,
-  VelocityParts,
   VelocitySource,
 } from './pipelines/velocity/velocity';
 export { type CachedVelocity, type WithCacheOptions, withCache } from './pipelines/velocity/with-cache';
+export {
+  type CoefficientFile,
+  deserializePolicy,
+  type PolicyBytes,
+  serializePolicy,
+} from './policy/bytes';
+export {
+  type Fidelity,
+  type Pair,
+  type Policy,
+  type PolicyData,
+  type PolicyUse,
+  policySettings,
+  requireFits,
+} from './policy/data';
 export { type DrawType, type TorchGenerator, torchGenerator } from './random/torch-generator';
 export type { GridOptions } from './schedulers/grid';
 export type { Inspect, StepReport } from './schedulers/inspect';

@@ -2,8 +2,7 @@
  * ertacache: fast diffusion sampling on TensorFlow.js. Reuses work between denoising steps, without training.
  * @packageDocumentation
  */
-export { defaultPolicy } from './calibration/find-policy';
-export { readPolicy, writePolicy } from './calibration/policy-file';
+
 export * from './core';
 export type { BackendLoadOptions } from './engine/load';
 export { type SelectOptions, selectBackend } from './engine/select';
@@ -14,3 +13,5 @@ export { type Embeddings, readEmbeddings, writeEmbeddings } from './pipelines/hu
 export type { HubOptions } from './pipelines/hub/parts';
 export { loadModel } from './pipelines/load';
 export { type SampleOptions, type SampleResult, sample } from './pipelines/sample-one';
+export { readPolicy, writePolicy } from './policy/file';
+export { defaultPolicy } from './policy/find';

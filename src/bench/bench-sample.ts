@@ -1,12 +1,13 @@
 import { none } from '../cache/none';
 import type { CachePolicy } from '../cache/policy';
 import { uniform } from '../cache/uniform';
-import { defaultPolicy } from '../calibration/find-policy';
-import { policyUse, usePolicy } from '../calibration/use-policy';
 import { median } from '../metrics/statistics';
 import type { Pipeline } from '../pipelines/pipeline';
+import { policyUse } from '../pipelines/policy-use';
 import { runJob } from '../pipelines/sample';
 import type { StepRecord } from '../pipelines/sample-loop';
+import { defaultPolicy } from '../policy/find';
+import { usePolicy } from '../policy/use';
 
 /** Time of drawing one picture or clip, from the prompt to its pixels, uncached and cached in turns. */
 export interface SampleReport {

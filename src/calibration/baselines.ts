@@ -1,10 +1,10 @@
 import type { ModelFacts } from '../cache/registry';
 import type { Job, Pipeline } from '../pipelines/pipeline';
 import type { LoopOptions } from '../pipelines/sample-loop';
+import type { Pair } from '../policy/data';
 import { inTurn } from './in-turn';
 import { ratioRecord } from './magcache-ratios';
 import { observeRuns, pairsOf, together } from './observe';
-import type { Pair } from './policy-data';
 import { changeRecord, fitPolynomial, type PolynomialFit } from './teacache-fit';
 
 /** What the baselines need to know of a model, and how well the polynomial fits. */

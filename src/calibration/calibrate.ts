@@ -4,9 +4,9 @@ import { type ModelIdentity, UNNAMED } from '../pipelines/velocity/identity';
 import { velocityJob } from '../pipelines/velocity/job';
 import { schedulerOf, type Times } from '../pipelines/velocity/scheduler';
 import { guidanceOf, type VelocitySource } from '../pipelines/velocity/velocity';
+import type { Pair, Policy } from '../policy/data';
 import { decide, forwardsAtMost, type MethodOptions, requirePossible } from './decide';
 import { batches } from './pairs';
-import type { Pair, Policy } from './policy-data';
 
 /** How a pipeline is calibrated. */
 export interface CalibrateOptions extends MethodOptions {

@@ -4,11 +4,11 @@ import { type SiteName, site } from '../cache/sites';
 import { adjustGrid, type TimestepForm } from '../cache/time-grid';
 import { PolicyError, UsageError } from '../errors';
 import type { Job } from '../pipelines/pipeline';
+import { computedSteps, type PolicyData, scheduleOf } from '../policy/data';
 import { type FitOptions, fitRectification, fitTrust, type Granularity } from './fit';
-import { type PolicyData, scheduleOf } from './policy-data';
 import { type Reference, referenceRun } from './reference';
 import { type SearchMethod, schedulesAtMost, searchSchedule } from './search';
-import { computedSteps, type Schedule, walk, walksAtMost } from './walk';
+import { type Schedule, walk, walksAtMost } from './walk';
 
 /** How the schedule is found: by the paper's threshold, for a number of computed steps, or given. */
 export type ScheduleRequest =

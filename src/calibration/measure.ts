@@ -6,8 +6,8 @@ import { psnr } from '../metrics/psnr';
 import { ssim } from '../metrics/ssim';
 import type { Job, Pipeline } from '../pipelines/pipeline';
 import { type RunResult, runJob } from '../pipelines/sample';
+import { type Fidelity, type Pair, type Policy, policySettings } from '../policy/data';
 import { batches } from './pairs';
-import { type Fidelity, type Pair, type Policy, policySettings } from './policy-data';
 import { mean } from './rehearsal';
 
 /** Likeness of one cached output to the uncached one of the same prompt and seed. */

@@ -1,6 +1,6 @@
 import { UsageError } from '../errors';
+import type { Pair } from '../policy/data';
 import { torchGenerator } from '../random/torch-generator';
-import type { Pair } from './policy-data';
 
 /** Seeds of calibration and of evaluation come from different ranges, so that no noise is seen twice. */
 const CALIBRATION_SEEDS = 9000;

@@ -1,11 +1,12 @@
 import type { RectifyForm } from '../cache/rectify';
 import { PolicyError } from '../errors';
+import { computedSteps } from '../policy/data';
 import { torchGenerator } from '../random/torch-generator';
 import { type FitOptions, fitRectification } from './fit';
 import type { Reference } from './reference';
 import { mean } from './rehearsal';
 import { type CostShape, pairwiseDistances, reuseCost, shortestSchedule } from './shortest-path';
-import { computedSteps, type Schedule, walkToBudget } from './walk';
+import { type Schedule, walkToBudget } from './walk';
 
 /** How a schedule of a given number of computed steps is found. */
 export type SearchMethod = 'walk' | 'dp' | 'anneal';

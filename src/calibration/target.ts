@@ -1,9 +1,9 @@
 import { PolicyError } from '../errors';
 import { studentT } from '../metrics/student-t';
 import type { Pipeline } from '../pipelines/pipeline';
+import type { Fidelity, Policy } from '../policy/data';
 import { type CalibrateOptions, calibrate } from './calibrate';
 import { measurePolicy } from './measure';
-import type { Fidelity, Policy } from './policy-data';
 import type { SearchMethod } from './search';
 
 /** A likeness that the mean over pairs should reach. */

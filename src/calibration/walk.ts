@@ -1,6 +1,7 @@
 import type { Predictor } from '../cache/predictor';
 import type { Site } from '../cache/sites';
 import { PolicyError } from '../errors';
+import { computedSteps } from '../policy/data';
 import { inTurn } from './in-turn';
 import type { Reference } from './reference';
 import { type Look, lookAll, mean, rehearse, releaseLook, rowDistances } from './rehearsal';
@@ -20,8 +21,6 @@ export interface Schedule {
   /** The threshold that gave it. */
   readonly lambda: number;
 }
-
-export const computedSteps = (reused: readonly boolean[]): number => reused.filter(r => !r).length;
 
 /**
  * The paper's offline policy (method section 3): walk the steps with caching on; where the residual at hand differs

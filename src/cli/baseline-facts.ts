@@ -1,10 +1,10 @@
 import { measureRatios } from '../calibration/magcache-ratios';
 import { inBatches } from '../calibration/measure';
 import { observeRuns, pairsOf } from '../calibration/observe';
-import type { Pair } from '../calibration/policy-data';
 import { changeRecord, fitPolynomial } from '../calibration/teacache-fit';
 import { writeFileAtomic } from '../media/atomic';
 import type { Pipeline } from '../pipelines/pipeline';
+import type { Pair } from '../policy/data';
 
 /** Methods besides ERTACache that need to know something of a model. */
 export type BaselineMethod = 'teacache' | 'magcache';

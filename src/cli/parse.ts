@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander';
-import { reusedOf } from '../calibration/policy-data';
+import { reusedOf } from '../policy/data';
 
 /** A whole number of at least `least`. */
 export function wholeNumber(least = 0): (text: string) => number {

@@ -1,6 +1,29 @@
 import { type Image, imageSize } from './pixels';
-import type { Sheet, SheetRow } from './sheet';
 import { blockHeight, drawText, type TextBlock, type TextStyle, textWidth, wrapText } from './text';
+
+/** One row of a sheet: what it shows, and its pictures. */
+export interface SheetRow {
+  /** Drawn bold to the left of the row. */
+  header: string;
+  /** A second, quieter part of the header. */
+  note?: string;
+  images: readonly Image[];
+  /** A line under each picture, such as its PSNR. */
+  captions?: readonly string[];
+}
+
+/** Pictures in rows and columns, with words around them. */
+export interface Sheet {
+  title?: string;
+  subtitle?: string;
+  /** A label above each column. */
+  columns?: readonly string[];
+  rows: readonly SheetRow[];
+  /** A quiet line at the foot: the command, the machine, the model. */
+  footer?: string;
+  /** The longest side of a picture on the sheet, in pixels; 192 unless given. */
+  cell?: number;
+}
 
 /** A picture and where it goes on the sheet, in pixels. */
 export interface PlacedImage {

@@ -1,31 +1,7 @@
 import sharp, { type OverlayOptions } from 'sharp';
 import { frames, fromBytes, type Image, imageSize, type Media, toBytes } from './pixels';
 import { MAX_PIXELS } from './png';
-import { layOut, type PlacedImage } from './sheet-layout';
-
-/** One row of a sheet: what it shows, and its pictures. */
-export interface SheetRow {
-  /** Drawn bold to the left of the row. */
-  header: string;
-  /** A second, quieter part of the header. */
-  note?: string;
-  images: readonly Image[];
-  /** A line under each picture, such as its PSNR. */
-  captions?: readonly string[];
-}
-
-/** Pictures in rows and columns, with words around them. */
-export interface Sheet {
-  title?: string;
-  subtitle?: string;
-  /** A label above each column. */
-  columns?: readonly string[];
-  rows: readonly SheetRow[];
-  /** A quiet line at the foot: the command, the machine, the model. */
-  footer?: string;
-  /** The longest side of a picture on the sheet, in pixels; 192 unless given. */
-  cell?: number;
-}
+import { layOut, type PlacedImage, type Sheet } from './sheet-layout';
 
 /**
  * Draws a contact sheet. Pictures smaller than a cell are enlarged by a whole number with hard edges, so that no

@@ -4,8 +4,16 @@ import { circular } from '../nn/circular';
 import type { VideoShape } from '../nn/patchify';
 import { gridPositions, range, sincosTable } from '../nn/positions';
 import type { Rope } from '../nn/rope';
-import type { OpenSoraConfig } from './open-sora';
 import type { PerRow } from './timesteps';
+
+/** What the layout depends on of a model's configuration. */
+interface LayoutConfig {
+  readonly in_channels: number;
+  readonly patch_size: readonly [number, number, number];
+  readonly hidden_size: number;
+  /** Width and height that the positions were trained for, as in the checkpoint's configuration. */
+  readonly input_sq_size: number;
+}
 
 /** A latent, and how it is cut. */
 export interface Geometry {
@@ -35,7 +43,7 @@ export function packing(
   return { rows: kept.flatMap((row, b) => row.map(i => b * tokens + i)), lengths: kept.map(row => row.length) };
 }
 
-export function geometryOf(shape: readonly number[], c: OpenSoraConfig): Geometry {
+export function geometryOf(shape: readonly number[], c: LayoutConfig): Geometry {
   const [batch, channels, ...axes] = shape as VideoShape;
   if (shape.length !== 5 || channels !== c.in_channels) {
     throw new ShapeError(`Open-Sora takes a latent [B, ${c.in_channels}, T, H, W]; [${shape.join(', ')}] was given.`);
@@ -47,7 +55,7 @@ export function geometryOf(shape: readonly number[], c: OpenSoraConfig): Geometr
 
 /** Sine-cosine positions of one frame `[1, S, D]`, stretched by the picture's size over the trained size. */
 export function positionTable(
-  c: OpenSoraConfig,
+  c: LayoutConfig,
   rows: number,
   columns: number,
   height: number,

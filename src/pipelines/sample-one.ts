@@ -1,10 +1,11 @@
 import { none } from '../cache/none';
 import type { CachePolicy } from '../cache/policy';
-import { defaultPolicy } from '../calibration/find-policy';
-import type { Policy } from '../calibration/policy-data';
-import { policyUse, usePolicy } from '../calibration/use-policy';
 import type { Media } from '../media/pixels';
+import type { Policy } from '../policy/data';
+import { defaultPolicy } from '../policy/find';
+import { usePolicy } from '../policy/use';
 import type { InitialPicture, Job, PictureSize, Pipeline, Request } from './pipeline';
+import { policyUse } from './policy-use';
 import { type RunResult, runJob } from './sample';
 import type { LoopOptions } from './sample-loop';
 

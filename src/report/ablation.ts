@@ -1,7 +1,7 @@
 import { ertacache } from '../cache/ertacache';
 import { type SiteName, siteNames } from '../cache/sites';
 import { uniform } from '../cache/uniform';
-import { policySettings, reusedOf } from '../calibration/policy-data';
+import { policySettings, reusedOf } from '../policy/data';
 import type { Contender } from './contender';
 import { preparedWith, type Recipe, recipeCost, recipePolicy } from './recipe';
 

@@ -1,9 +1,9 @@
 import { none } from '../cache/none';
-import type { Policy } from '../calibration/policy-data';
 import { ErtaError } from '../errors';
 import type { Lpips } from '../metrics/lpips';
 import type { Pipeline } from '../pipelines/pipeline';
 import { runJob } from '../pipelines/sample';
+import type { Policy } from '../policy/data';
 import type { Bench } from './bench';
 import type { Cell, Comparison } from './comparison';
 import type { Contender } from './contender';

@@ -1,11 +1,11 @@
 import { version_core } from '@tensorflow/tfjs-core';
-import type { Pair } from '../calibration/policy-data';
 import { describeCpu, findGpus } from '../engine/machine';
 import { totalMemory } from '../engine/memory';
 import type { EngineChoice } from '../engine/types';
 import { UsageError } from '../errors';
 import { packageVersion } from '../package-root';
 import type { PipelineInfo } from '../pipelines/pipeline';
+import type { Pair } from '../policy/data';
 import type { Comparison, ComparisonRequest } from './comparison';
 import type { Contender } from './contender';
 

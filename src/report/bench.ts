@@ -1,7 +1,7 @@
 import type { ModelFacts } from '../cache/registry';
 import type { CalibrateOptions } from '../calibration/calibrate';
-import type { Pair, Policy } from '../calibration/policy-data';
 import type { Job, Pipeline } from '../pipelines/pipeline';
+import type { Pair, Policy } from '../policy/data';
 
 /** What calibrating a contender works with. */
 export interface Bench {

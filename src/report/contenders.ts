@@ -7,9 +7,9 @@ import {
   type ScheduledMethod,
   type ThresholdMethod,
 } from '../cache/registry';
-import { type Policy, policySettings, reusedOf } from '../calibration/policy-data';
 import { methodAtBudget } from '../calibration/tune-threshold';
 import { UsageError } from '../errors';
+import { type Policy, policySettings, reusedOf } from '../policy/data';
 import type { Contender } from './contender';
 import { preparedWith, type Recipe, recipeCost, recipePolicy } from './recipe';
 

@@ -1,7 +1,7 @@
 import { none } from '../cache/none';
-import type { Pair } from '../calibration/policy-data';
 import type { Pipeline } from '../pipelines/pipeline';
 import { runRequest } from '../pipelines/sample';
+import type { Pair } from '../policy/data';
 import type { Passes } from './contender';
 
 /** Steps that a forward pass is timed on; the first also compiles and allocates. */

@@ -1,7 +1,6 @@
-import { type Pair, type Policy, type PolicyUse, requireFits, reusedOf } from '../calibration/policy-data';
-import { policyHash, readPolicy } from '../calibration/policy-file';
-import { computedSteps } from '../calibration/walk';
 import { UsageError } from '../errors';
+import { computedSteps, type Pair, type Policy, type PolicyUse, requireFits, reusedOf } from '../policy/data';
+import { policyHash, readPolicy } from '../policy/file';
 import { requireApart } from './begin';
 import type { ComparisonRequest } from './comparison';
 import type { Contender } from './contender';

@@ -1,7 +1,7 @@
 import { measureBaselines, singleJobs } from '../calibration/baselines';
-import type { Policy } from '../calibration/policy-data';
-import { readPolicy, writePolicy } from '../calibration/policy-file';
 import type { Job, Pipeline } from '../pipelines/pipeline';
+import type { Policy } from '../policy/data';
+import { readPolicy, writePolicy } from '../policy/file';
 import { isFile } from '../weights/node-file';
 import type { Bench } from './bench';
 import { cellName, policyName } from './names';

@@ -1,6 +1,5 @@
 import type { Affine, Combination } from '../cache/rectify';
-import { type Fidelity, type Policy, reusedOf } from '../calibration/policy-data';
-import { computedSteps } from '../calibration/walk';
+import { computedSteps, type Fidelity, type Policy, reusedOf } from '../policy/data';
 import { decibels, likeness, times } from './text';
 
 /** Columns that the noise axis is drawn on. */

@@ -1,8 +1,8 @@
 import type { CachePolicy } from '../cache/policy';
 import type { Budget } from '../cache/registry';
 import { type CalibrateOptions, calibrate, calibrationForwards } from '../calibration/calibrate';
-import type { Policy } from '../calibration/policy-data';
 import type { SearchMethod } from '../calibration/search';
+import type { Policy } from '../policy/data';
 import { type Bench, benchRequest } from './bench';
 import type { Passes, Prepared } from './contender';
 

@@ -1,10 +1,10 @@
 import ndarray from 'ndarray';
 import { batches } from '../calibration/pairs';
-import type { Pair } from '../calibration/policy-data';
 import { writeFileAtomic } from '../media/atomic';
 import { dense, type Media } from '../media/pixels';
 import type { Pipeline } from '../pipelines/pipeline';
 import { runJob } from '../pipelines/sample';
+import type { Pair } from '../policy/data';
 import { encodeSafetensors, type TensorToWrite } from '../weights/encode-safetensors';
 import { isFile, openFile } from '../weights/node-file';
 import { safetensorsSource } from '../weights/safetensors-source';

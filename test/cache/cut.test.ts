@@ -1,6 +1,6 @@
 import { cutSettings } from '../../src/cache/cut';
 import { type ErtaSettings, ertacache } from '../../src/cache/ertacache';
-import { reusedOf, scheduleOf } from '../../src/calibration/policy-data';
+import { reusedOf, scheduleOf } from '../../src/policy/data';
 
 const settings = (schedule: string, change: Partial<ErtaSettings> = {}): ErtaSettings => ({
   reused: reusedOf(schedule),

@@ -6,13 +6,12 @@ import { adjustGrid } from '../../src/cache/time-grid';
 import { type CalibrateOptions, calibrate, calibrationForwards } from '../../src/calibration/calibrate';
 import { fitRectification, fitTrust } from '../../src/calibration/fit';
 import { measurePolicy } from '../../src/calibration/measure';
-import { parsePolicy, policySettings, requireFits, reusedOf } from '../../src/calibration/policy-data';
 import { referenceRun } from '../../src/calibration/reference';
-import { computedSteps } from '../../src/calibration/walk';
 import { InterruptedError, NumericError, PolicyError, UsageError } from '../../src/errors';
 import type { Pipeline } from '../../src/pipelines/pipeline';
 import { runJob } from '../../src/pipelines/sample';
 import { sampleLoop } from '../../src/pipelines/sample-loop';
+import { computedSteps, parsePolicy, policySettings, requireFits, reusedOf } from '../../src/policy/data';
 import { describeOnBackends } from '../support/backends';
 import { toyPipeline } from '../support/toy-pipeline';
 

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
-import type { Fidelity } from '../../src/calibration/policy-data';
 import { reuseCost, shortestSchedule } from '../../src/calibration/shortest-path';
 import { budgetsAtMost, calibrateToTarget } from '../../src/calibration/target';
-import { computedSteps } from '../../src/calibration/walk';
 import { PolicyError } from '../../src/errors';
 import type { Pipeline } from '../../src/pipelines/pipeline';
+import type { Fidelity } from '../../src/policy/data';
+import { computedSteps } from '../../src/policy/data';
 import { describeOnBackends } from '../support/backends';
 import { toyPipeline } from '../support/toy-pipeline';
 

@@ -1,8 +1,8 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { parsePolicy } from '../../src/calibration/policy-data';
-import { policyHash, readPolicy } from '../../src/calibration/policy-file';
 import { readReceipt } from '../../src/media/receipt';
 import type { Receipt } from '../../src/pipelines/receipt';
+import { parsePolicy } from '../../src/policy/data';
+import { policyHash, readPolicy } from '../../src/policy/file';
 import { scratchFolder } from '../media/pictures';
 import { command } from '../weights/command';
 

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { readPolicy, writePolicy } from '../../src/calibration/policy-file';
 import { policyCommand } from '../../src/cli/commands/policy';
 import { packageRoot } from '../../src/package-root';
+import { readPolicy, writePolicy } from '../../src/policy/file';
 import { scratchFolder } from '../media/pictures';
 import { usableBackends } from '../support/backends';
 

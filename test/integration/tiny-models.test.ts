@@ -6,7 +6,6 @@ import { none } from '../../src/cache/none';
 import type { CachePolicy } from '../../src/cache/policy';
 import { methods } from '../../src/cache/registry';
 import { type CalibrateOptions, calibrate } from '../../src/calibration/calibrate';
-import { policySettings } from '../../src/calibration/policy-data';
 import { UnsupportedError } from '../../src/errors';
 import { loadDenoiser } from '../../src/models/load-denoiser';
 import { preset } from '../../src/models/presets';
@@ -14,6 +13,7 @@ import { type Demand, workload } from '../../src/models/workload';
 import type { Job, Pipeline, Request } from '../../src/pipelines/pipeline';
 import { sampleLoop } from '../../src/pipelines/sample-loop';
 import { scheduleText } from '../../src/pipelines/schedule-text';
+import { policySettings } from '../../src/policy/data';
 import { openModelFile } from '../../src/weights/model-folder';
 import { describeOnBackends } from '../support/backends';
 

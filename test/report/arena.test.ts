@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import type { Pair } from '../../src/calibration/policy-data';
 import type { Pipeline } from '../../src/pipelines/pipeline';
+import type { Pair } from '../../src/policy/data';
 import { runArena } from '../../src/report/arena';
 import { type Asked, beginComparison } from '../../src/report/begin';
 import { type Comparison, cellOf } from '../../src/report/comparison';

@@ -1,10 +1,10 @@
 import { Command, Option } from 'commander';
-import { exportMask, type MaskFormat, maskAdvice, maskFormats } from '../../calibration/export-mask';
-import type { Policy } from '../../calibration/policy-data';
-import { readPolicy, requirePolicyName, writePolicy } from '../../calibration/policy-file';
-import { resamplePolicy, resampleSigmas } from '../../calibration/resample';
 import { PolicyError } from '../../errors';
 import { loadModel } from '../../pipelines/load';
+import type { Policy } from '../../policy/data';
+import { exportMask, type MaskFormat, maskAdvice, maskFormats } from '../../policy/export-mask';
+import { readPolicy, requirePolicyName, writePolicy } from '../../policy/file';
+import { resamplePolicy, resampleSigmas } from '../../policy/resample';
 import { policyText } from '../../report/policy-text';
 import { startBackend } from '../backend';
 import { wholeNumber } from '../parse';

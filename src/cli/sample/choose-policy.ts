@@ -1,12 +1,12 @@
 import { none } from '../../cache/none';
 import type { CachePolicy } from '../../cache/policy';
-import { defaultPolicy, policyByHash } from '../../calibration/find-policy';
-import { type Policy, type PolicyUse, requireFits } from '../../calibration/policy-data';
-import { policyHash, readPolicy } from '../../calibration/policy-file';
-import { usePolicy } from '../../calibration/use-policy';
 import { PolicyError } from '../../errors';
 import type { PipelineInfo } from '../../pipelines/pipeline';
 import type { Receipt } from '../../pipelines/receipt';
+import { type Policy, type PolicyUse, requireFits } from '../../policy/data';
+import { policyHash, readPolicy } from '../../policy/file';
+import { defaultPolicy, policyByHash } from '../../policy/find';
+import { usePolicy } from '../../policy/use';
 import { isFile } from '../../weights/node-file';
 
 /** A policy, and the file it came from. */

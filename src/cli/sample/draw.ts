@@ -1,12 +1,12 @@
 import { none } from '../../cache/none';
 import type { CachePolicy } from '../../cache/policy';
-import { policyUse } from '../../calibration/use-policy';
 import { PolicyError, UsageError } from '../../errors';
 import { enlarged, frameSize, type Media } from '../../media/pixels';
 import { writeMedia } from '../../media/write';
 import { packageVersion } from '../../package-root';
 import { DEFAULT_MODEL } from '../../pipelines/load';
 import type { Job, Pipeline, Request } from '../../pipelines/pipeline';
+import { policyUse } from '../../pipelines/policy-use';
 import type { Receipt } from '../../pipelines/receipt';
 import { type RunResult, runJob } from '../../pipelines/sample';
 import { type PictureOptions, pictureRequest } from '../picture-options';

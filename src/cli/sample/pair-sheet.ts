@@ -1,5 +1,6 @@
 import { frames, type Image, imageSize, joinFrames, type Media } from '../../media/pixels';
-import { renderSheet, type Sheet } from '../../media/sheet';
+import { renderSheet } from '../../media/sheet';
+import type { Sheet } from '../../media/sheet-layout';
 import { psnr } from '../../metrics/psnr';
 
 /** A picture or clip, drawn with reuse and without. */

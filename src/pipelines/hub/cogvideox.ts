@@ -10,10 +10,10 @@ import type { Solver } from '../../schedulers/solver';
 import { denoiserBranch, doubled, type Guide, guided, single, unguided } from '../guidance';
 import { refusePicture } from '../initial-picture';
 import type { Job, PictureSize, Pipeline, Request } from '../pipeline';
+import type { TextRequest } from './embeddings';
 import type { HubParts } from './parts';
 import { decodeLatents } from './pixels';
 import { checkRows, noiseSource, releasing, requestedSize } from './request';
-import type { TextRequest } from './text';
 
 const FPS = 8;
 const GUIDANCE_POWER = 5;

@@ -15,7 +15,29 @@ import { openFile } from '../../weights/node-file';
 import { parsePlainJson } from '../../weights/plain-json';
 import { readHeader } from '../../weights/safetensors-source';
 import { openSafetensors } from '../../weights/weight-files';
-import type { EncodedTexts, TextRequest } from './text';
+
+/** Texts for one of a pipeline's text encoders. */
+export interface TextRequest {
+  /** Folders of the two: `text_encoder` and `tokenizer`, … */
+  readonly encoder: string;
+  readonly tokenizer: string;
+  readonly texts: readonly string[];
+  /** Tokens that every text is cut or padded to; the tokenizer's own length unless given. */
+  readonly length?: number;
+  /** Whether padding is hidden from the encoder. */
+  readonly masked?: boolean;
+}
+
+/** What a text encoder made of some texts. The tensors belong to the caller. */
+export interface EncodedTexts {
+  /** Token ids and, 1 for a token and 0 for padding, the mask; rows of one length. */
+  readonly ids: readonly (readonly number[])[];
+  readonly mask: readonly (readonly number[])[];
+  /** `[B, N, D]`. */
+  readonly states: tf.Tensor;
+  /** CLIP's `[B, D]`. */
+  readonly pooled?: tf.Tensor;
+}
 
 /** A tensor's values, outside the backend. */
 export interface Copy {

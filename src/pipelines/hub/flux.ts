@@ -17,10 +17,10 @@ import { dynamicShift, type FlowMatchEulerConfig, linspace } from '../../schedul
 import { denoiserBranch, single, unguided } from '../guidance';
 import { firstStep } from '../initial-picture';
 import type { Job, PictureSize, Pipeline, Request } from '../pipeline';
+import type { TextRequest } from './embeddings';
 import type { HubParts } from './parts';
 import { decodeLatents } from './pixels';
 import { checkRows, noiseSource, releasing, requestedSize } from './request';
-import type { TextRequest } from './text';
 
 /** A token stands for this many rows and columns of the latent. */
 const PATCH = 2;

@@ -12,10 +12,10 @@ import { cleanOpenSoraPrompt } from '../../text/cleaning';
 import { batchedGuidance, denoiserBranch, doubled, single, unguided } from '../guidance';
 import { refusePicture } from '../initial-picture';
 import type { Job, PictureSize, Pipeline, Request } from '../pipeline';
+import type { TextRequest } from './embeddings';
 import type { HubParts } from './parts';
 import { decodeLatents } from './pixels';
 import { checkRows, noiseSource, releasing, requestedSize, usualSize } from './request';
-import type { TextRequest } from './text';
 
 const FPS = 24;
 /** What the model is told of a picture, which has no frame rate. */

@@ -14,9 +14,9 @@ import { parameterCount, type WeightStore } from '../../weights/parameters';
 import { residentStore } from '../../weights/store';
 import { combinedHash } from '../identity';
 import type { PictureSize, PipelineInfo } from '../pipeline';
-import { type Embeddings, encoderIdentity, requireOwn } from './embeddings';
+import { type Embeddings, type EncodedTexts, encoderIdentity, requireOwn, type TextRequest } from './embeddings';
 import { type HubScheduler, hubScheduler } from './schedule';
-import { type EncodedTexts, encodeTexts, type TextRequest, textMemory } from './text';
+import { encodeTexts, textMemory } from './text';
 
 /** How a folder in the layout of the hub is loaded and run. */
 export interface HubOptions {

@@ -1,4 +1,3 @@
-import type * as tf from '@tensorflow/tfjs-core';
 import { UsageError } from '../../errors';
 import { loadTextEncoder } from '../../models/text/load';
 import { release } from '../../nn/scope';
@@ -6,30 +5,7 @@ import { modelFiles } from '../../text/tokenizers/files';
 import { loadTokenizer } from '../../text/tokenizers/load';
 import { componentOf, type OpenModel } from '../../weights/open-model';
 import { streamedStore } from '../../weights/streamed-store';
-import { copyOf, type Embedding, type Embeddings, tensorOf } from './embeddings';
-
-/** Texts for one of a pipeline's text encoders. */
-export interface TextRequest {
-  /** Folders of the two: `text_encoder` and `tokenizer`, … */
-  readonly encoder: string;
-  readonly tokenizer: string;
-  readonly texts: readonly string[];
-  /** Tokens that every text is cut or padded to; the tokenizer's own length unless given. */
-  readonly length?: number;
-  /** Whether padding is hidden from the encoder. */
-  readonly masked?: boolean;
-}
-
-/** What a text encoder made of some texts. The tensors belong to the caller. */
-export interface EncodedTexts {
-  /** Token ids and, 1 for a token and 0 for padding, the mask; rows of one length. */
-  readonly ids: readonly (readonly number[])[];
-  readonly mask: readonly (readonly number[])[];
-  /** `[B, N, D]`. */
-  readonly states: tf.Tensor;
-  /** CLIP's `[B, D]`. */
-  readonly pooled?: tf.Tensor;
-}
+import { copyOf, type Embedding, type Embeddings, type EncodedTexts, type TextRequest, tensorOf } from './embeddings';
 
 /** Tokens that CLIP was trained with, for tokenizers that do not say their length. */
 const CLIP_LENGTH = 77;

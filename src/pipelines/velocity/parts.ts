@@ -3,7 +3,31 @@ import { copied } from '../../cache/owned';
 import { ShapeError } from '../../errors';
 import type { Block, Denoiser, Stream } from '../../models/denoiser';
 import { residentStore } from '../../weights/store';
-import type { VelocityParts } from './velocity';
+
+/**
+ * A model cut in three, `head(blocks(embed(x)))`, so that a cache can keep the residual of the expensive middle (the
+ * site `hidden`) and methods that look inside can decide (TeaCache, first-block cache, MagCache). All parts are
+ * synchronous. Tensors that they make are taken over; tensors that they were given or hold stay theirs.
+ */
+export interface VelocityParts<Ctx = unknown, Shared = unknown> {
+  /**
+   * Cheap: the latent as tokens, `[B, …]`, and whatever the other parts read besides (the time's embedding, say).
+   * Tensors in nested arrays and plain objects of `shared` are found and taken care of.
+   */
+  embed(x: tf.Tensor, t: number, ctx: Ctx): { readonly hidden: tf.Tensor; readonly shared: Shared };
+  /** The expensive middle, one function or one a block: tokens to tokens of the same shape. */
+  readonly blocks: VelocityBlock<Shared> | readonly VelocityBlock<Shared>[];
+  /** Cheap: tokens back to a velocity of the latent's shape. */
+  head(hidden: tf.Tensor, shared: Shared): tf.Tensor;
+  /** What TeaCache compares from step to step; the embedded tokens unless given. */
+  signal?(hidden: tf.Tensor, shared: Shared): tf.Tensor;
+}
+
+/** One block of the middle part. Declared as a method, so that blocks which know what is shared are blocks to all. */
+export type VelocityBlock<Shared = unknown> = {
+  /** Tokens to tokens of the same shape; both tensors stay their owners'. */
+  run(hidden: tf.Tensor, shared: Shared): tf.Tensor;
+}['run'];
 
 /** What `embed` shared: in a function, so that nothing that releases a stream looks into it. */
 interface Held {

@@ -1,8 +1,8 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { none } from '../../cache/none';
 import type { CachePolicy } from '../../cache/policy';
-import type { Policy } from '../../calibration/policy-data';
-import { usePolicy } from '../../calibration/use-policy';
+import type { Policy } from '../../policy/data';
+import { usePolicy } from '../../policy/use';
 import { type LoopOptions, requireFinite, type StepRecord, sampleLoop } from '../sample-loop';
 import { scheduleText } from '../schedule-text';
 import { type ModelIdentity, UNNAMED } from './identity';

@@ -1,7 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { evaluateFunction } from '../../cache/evaluation';
 import { type Branch, denoiserBranch, type Guide, separateGuidance, single, unguided } from '../guidance';
-import { denoiserOf } from './parts';
+import { denoiserOf, type VelocityParts } from './parts';
 
 /**
  * Any function that predicts how a latent changes: a LayersModel, a GraphModel, plain operations.
@@ -12,31 +12,6 @@ import { denoiserOf } from './parts';
  * promise disposes its own intermediate tensors.
  */
 export type Velocity<Ctx = unknown> = (x: Tensor, t: number, ctx: Ctx) => Tensor | Promise<Tensor>;
-
-/**
- * A model cut in three, `head(blocks(embed(x)))`, so that a cache can keep the residual of the expensive middle (the
- * site `hidden`) and methods that look inside can decide (TeaCache, first-block cache, MagCache). All parts are
- * synchronous. Tensors that they make are taken over; tensors that they were given or hold stay theirs.
- */
-export interface VelocityParts<Ctx = unknown, Shared = unknown> {
-  /**
-   * Cheap: the latent as tokens, `[B, …]`, and whatever the other parts read besides (the time's embedding, say).
-   * Tensors in nested arrays and plain objects of `shared` are found and taken care of.
-   */
-  embed(x: Tensor, t: number, ctx: Ctx): { readonly hidden: Tensor; readonly shared: Shared };
-  /** The expensive middle, one function or one a block: tokens to tokens of the same shape. */
-  readonly blocks: VelocityBlock<Shared> | readonly VelocityBlock<Shared>[];
-  /** Cheap: tokens back to a velocity of the latent's shape. */
-  head(hidden: Tensor, shared: Shared): Tensor;
-  /** What TeaCache compares from step to step; the embedded tokens unless given. */
-  signal?(hidden: Tensor, shared: Shared): Tensor;
-}
-
-/** One block of the middle part. Declared as a method, so that blocks which know what is shared are blocks to all. */
-export type VelocityBlock<Shared = unknown> = {
-  /** Tokens to tokens of the same shape; both tensors stay their owners'. */
-  run(hidden: Tensor, shared: Shared): Tensor;
-}['run'];
 
 /** Classifier-free guidance from two predictions, `u + scale · (c - u)`; each is cached on its own. */
 export interface GuidedVelocity<Ctx = unknown> {

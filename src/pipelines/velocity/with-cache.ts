@@ -1,8 +1,8 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { CachePolicy, Decision } from '../../cache/policy';
-import type { Policy } from '../../calibration/policy-data';
-import { usePolicy } from '../../calibration/use-policy';
 import { PolicyError, ShapeError, UsageError } from '../../errors';
+import type { Policy } from '../../policy/data';
+import { usePolicy } from '../../policy/use';
 import { beginRun, type CachedRun } from '../cached-run';
 import { scheduleText } from '../schedule-text';
 import { type ModelIdentity, UNNAMED } from './identity';

@@ -7,14 +7,15 @@ import { none } from '../../../src/cache/none';
 import { teacache } from '../../../src/cache/teacache';
 import { uniform } from '../../../src/cache/uniform';
 import { calibrate } from '../../../src/calibration/calibrate';
-import { deserializePolicy, serializePolicy } from '../../../src/calibration/policy-bytes';
-import { readPolicy, writePolicy } from '../../../src/calibration/policy-file';
 import { InterruptedError, PolicyError, ShapeError, UnsupportedError, UsageError } from '../../../src/errors';
 import { hashTensors } from '../../../src/pipelines/velocity/identity';
+import type { VelocityParts } from '../../../src/pipelines/velocity/parts';
 import { sampleLatents } from '../../../src/pipelines/velocity/sample-latents';
 import { defineScheduler } from '../../../src/pipelines/velocity/scheduler';
-import type { GuidedVelocity, Velocity, VelocityParts } from '../../../src/pipelines/velocity/velocity';
+import type { GuidedVelocity, Velocity } from '../../../src/pipelines/velocity/velocity';
 import { withCache } from '../../../src/pipelines/velocity/with-cache';
+import { deserializePolicy, serializePolicy } from '../../../src/policy/bytes';
+import { readPolicy, writePolicy } from '../../../src/policy/file';
 import { describeOnBackends } from '../../support/backends';
 
 const STEPS = 8;

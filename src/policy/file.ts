@@ -3,9 +3,9 @@ import { basename, dirname, join } from 'node:path';
 import { UsageError } from '../errors';
 import { stageFile, writeFileAtomic } from '../media/atomic';
 import { openFile, readText } from '../weights/node-file';
+import { deserializePolicy, serializePolicy } from './bytes';
 import { encodeRectification, plainRectify } from './coefficients';
-import { deserializePolicy, serializePolicy } from './policy-bytes';
-import { type Policy, policySchema } from './policy-data';
+import { type Policy, policySchema } from './data';
 
 /** @throws UsageError unless a policy can be written under this name: its coefficients take the name's beginning */
 export function requirePolicyName(path: string): void {

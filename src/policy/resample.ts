@@ -1,6 +1,5 @@
 import { PolicyError } from '../errors';
-import { type Policy, reusedOf, scheduleOf } from './policy-data';
-import { computedSteps } from './walk';
+import { computedSteps, type Policy, reusedOf, scheduleOf } from './data';
 
 /** Noise levels closer than this are the same; as in `requireFits`. */
 const SAME_SIGMA = 1e-4;

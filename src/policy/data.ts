@@ -64,6 +64,9 @@ export interface Policy {
   readonly rectify: Rectification;
 }
 
+/** How many steps of a schedule are computed. */
+export const computedSteps = (reused: readonly boolean[]): number => reused.filter(r => !r).length;
+
 /** `true` where a step is reused. */
 export function reusedOf(schedule: string): boolean[] {
   return [...schedule].map(c => c === '.');

@@ -4,7 +4,7 @@ import { type ByteFile, memoryFile } from '../weights/byte-file';
 import { encodeSafetensors, type TensorToWrite } from '../weights/encode-safetensors';
 import { safetensorsSource } from '../weights/safetensors-source';
 import type { TensorSource } from '../weights/source';
-import { type PolicyData, reusedOf } from './policy-data';
+import { type PolicyData, reusedOf } from './data';
 
 /** What a policy's JSON says of its rectification, whatever file holds the coefficients. */
 export function plainRectify(rectify: Rectification): PolicyData['rectify'] {

@@ -1,7 +1,7 @@
 import { PolicyError } from '../errors';
 import { sha256 } from '../weights/sha256';
 import { decodeRectification, encodeRectification, plainRectify } from './coefficients';
-import { type Policy, parsePolicy } from './policy-data';
+import { type Policy, parsePolicy } from './data';
 
 /** A policy as it is stored: two files, of which the second is missing where nothing is rectified. */
 export interface PolicyBytes {

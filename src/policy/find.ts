@@ -1,9 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { packageRoot } from '../package-root';
-import { type Policy, type PolicyUse, requireFits, reusedOf } from './policy-data';
-import { policyHash, readPolicy } from './policy-file';
-import { computedSteps } from './walk';
+import { computedSteps, type Policy, type PolicyUse, requireFits, reusedOf } from './data';
+import { policyHash, readPolicy } from './file';
 
 /** The method that `auto` takes. */
 export const DEFAULT_METHOD = 'ertacache';

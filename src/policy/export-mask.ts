@@ -1,4 +1,4 @@
-import type { Policy } from './policy-data';
+import type { Policy } from './data';
 
 /** Programs that take a schedule as a mask over steps. */
 export const maskFormats = ['cache-dit', 'sd.cpp'] as const;

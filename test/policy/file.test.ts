@@ -3,9 +3,9 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Rectification } from '../../src/cache/rectify';
-import { type Policy, type PolicyUse, policySettings, requireFits } from '../../src/calibration/policy-data';
-import { policyHash, readPolicy, writePolicy } from '../../src/calibration/policy-file';
 import { ErtaError, IoError, PolicyError, UsageError } from '../../src/errors';
+import { type Policy, type PolicyUse, policySettings, requireFits } from '../../src/policy/data';
+import { policyHash, readPolicy, writePolicy } from '../../src/policy/file';
 import { encodeSafetensors } from '../../src/weights/encode-safetensors';
 
 const f = Math.fround;

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
-import { exportMask, maskAdvice } from '../../src/calibration/export-mask';
-import { type Policy, type PolicyData, parsePolicy, reusedOf } from '../../src/calibration/policy-data';
-import { resamplePolicy, resampleSchedule, resampleSigmas } from '../../src/calibration/resample';
+import { type Policy, type PolicyData, parsePolicy, reusedOf } from '../../src/policy/data';
+import { exportMask, maskAdvice } from '../../src/policy/export-mask';
+import { resamplePolicy, resampleSchedule, resampleSigmas } from '../../src/policy/resample';
 
 const levels = (steps: number, shift = 1): number[] =>
   Array.from({ length: steps + 1 }, (_, i) => {

@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parsePolicy, reusedOf } from '../../src/calibration/policy-data';
-import { readPolicy } from '../../src/calibration/policy-file';
 import { demoPrompts } from '../../src/cli/commands/demo';
 import { packageRoot } from '../../src/package-root';
+import { parsePolicy, reusedOf } from '../../src/policy/data';
+import { readPolicy } from '../../src/policy/file';
 
 const folder = join(packageRoot(), 'calibration');
 const names = readdirSync(folder).filter(name => name.endsWith('.json'));

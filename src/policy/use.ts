@@ -1,14 +1,7 @@
 import { cutSettings } from '../cache/cut';
 import { ertacache } from '../cache/ertacache';
 import type { CachePolicy } from '../cache/policy';
-import type { Job, PipelineInfo } from '../pipelines/pipeline';
-import { type Policy, type PolicyUse, policySettings, requireFits } from './policy-data';
-
-/** The run of a job, as policies are checked against it. */
-export function policyUse(info: PipelineInfo, guidance: number, { sigmas, base }: Job): PolicyUse {
-  const whole = base ?? { sigmas, skipped: 0 };
-  return { model: info, scheduler: info.schedulerClass, guidance, ...whole };
-}
+import { type Policy, type PolicyUse, policySettings, requireFits } from './data';
 
 /**
  * A calibrated policy as a caching method for one run, cut where the run begins with a picture; a caching method as it
