@@ -11,7 +11,7 @@ import {
 } from '../cache/rectify';
 import type { Site } from '../cache/sites';
 import { inTurn } from './in-turn';
-import { affineFit, fitRms, type Moments, momentsOf } from './least-squares';
+import { affineFit, fitDecibels, type Moments, momentsOf } from './least-squares';
 import { type Reference, referenceAt } from './reference';
 import {
   type Look,
@@ -121,8 +121,8 @@ const RIDGE = 1e-6;
 /**
  * Closed-form rectification, fitted in closed loop over the schedule.
  * - `linear`, `sigmoid`: the paper's K and B from the true error at the state that caching led to;
- * - `lsq`: a ridge regression of what is known on the output that leads back to the uncached trajectory, at reused steps
- *   and, where the solver can say which output that is, at computed ones. It needs no truth at reused steps, so
+ * - `lsq`: a ridge regression of what is known on the output that leads back to the uncached trajectory, in decibels, at
+ *   reused steps and, where the solver can say which output that is, at computed ones. It needs no truth at reused steps, so
  *   that fitting costs no more forward passes than the policy itself;
  * - `off`: nothing is fitted, but the schedule is followed and its errors are told.
  */
@@ -206,7 +206,7 @@ async function fitCombination(references: readonly Reference[], options: FitOpti
         rows.push(momentsOf(columns.map(part), part(target)));
       }
     }
-    const weights = fitRms(rows, RIDGE);
+    const weights = fitDecibels(rows, RIDGE);
     const combination = Object.fromEntries(names.map((name, n) => [name, Math.fround(weights[n] as number)]));
     steps.push(combination);
     return terms.map(t => combine(combination, t));

@@ -56,18 +56,19 @@ function errorOf({ gram, moment, square }: Moments, weights: readonly number[]):
 /** The weights hardly move after so many rounds. */
 const ROUNDS = 6;
 /**
- * The weights that minimise the sum of the runs' RMS errors, not of their squares (each beside the usual error, so that
- * none is fitted for its own sake). Squares look after the few runs that are worst, and what is fitted on a few pairs
- * then depends on which of them these are; one that has tipped over to another picture outweighs all others. Solved by
- * reweighting: every round, a run counts as one over the RMS error that the last round left on it.
+ * The weights that minimise the *logarithms* of the runs' squared errors (each beside the usual error, so that none is
+ * fitted for its own sake), which is what decibels are: a run counts in proportion to its own error. Plain least
+ * squares looks after the few runs that are worst, and what is fitted on a few pairs then depends on which of them
+ * these are; one that has tipped over to another picture outweighs all others. Solved by reweighting: every round, a
+ * run counts as one over the error that the last round left on it.
  */
-export function fitRms(runs: readonly Moments[], ridge: number): number[] {
+export function fitDecibels(runs: readonly Moments[], ridge: number): number[] {
   let weights = ridgeRegression(runs, ridge);
   for (let round = 0; round < ROUNDS; round++) {
     const errors = runs.map(run => errorOf(run, weights));
     const usual = median(errors);
     if (usual === 0) break;
-    const counts = errors.map(e => Math.sqrt(usual / (usual + e)));
+    const counts = errors.map(e => usual / (usual + e));
     weights = ridgeRegression(runs, ridge, counts);
   }
   return weights;
