@@ -2,12 +2,14 @@
  * Compares one method of a comparison with every method of others that were measured on the same pairs: in the mean and
  * on the worst of 32, with paired 95 % intervals.
  *
- *   node bench/run.cjs bench/across.ts FOLDER FOLDER… [--method ertacache]
+ *   node bench/run.cjs bench/across.ts FOLDER FOLDER… [--method ertacache] [--skip 64]
+ *
+ * `--skip` leaves out the first pairs: those that were in sight while something was settled.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual, parseArgs } from 'node:util';
-import { type Interval, pairedDifference } from '../src/metrics/statistics';
+import { type Interval, meanInterval, pairedDifference } from '../src/metrics/statistics';
 import { worstOfDifference } from '../src/metrics/worst-of';
 import { GROUP } from '../src/report/aggregate';
 import { type Comparison, cellOf, parseComparison, titleOf } from '../src/report/comparison';
@@ -16,7 +18,7 @@ import { differenceText } from '../src/report/text';
 
 const { values: given, positionals: folders } = parseArgs({
   allowPositionals: true,
-  options: { method: { type: 'string', default: 'ertacache' } },
+  options: { method: { type: 'string', default: 'ertacache' }, skip: { type: 'string', default: '0' } },
 });
 
 function read(folder: string): Comparison {
@@ -25,7 +27,9 @@ function read(folder: string): Comparison {
 }
 
 function psnrOf(comparison: Comparison, method: string, budget: number): number[] | undefined {
-  return cellOf(comparison, method, budget)?.pairs.map(p => p.psnr);
+  return cellOf(comparison, method, budget)
+    ?.pairs.slice(Number(given.skip))
+    .map(p => p.psnr);
 }
 
 const told = (interval: Interval | undefined): string => (interval ? differenceText(interval) : 'too few pairs');
@@ -48,7 +52,9 @@ function main(): void {
         return [[titleOf(comparison, method), told(pairedDifference(own, theirs)), told(worst)]];
       }),
     );
-    const head = [`${budget} computed`, `${titleOf(first, given.method)} is ahead by`, `on the worst of ${GROUP} by`];
+    const { mean, count } = meanInterval(own);
+    console.log(`${budget} computed: ${titleOf(first, given.method)} has ${mean.toFixed(2)} dB over ${count} pairs`);
+    const head = ['', 'it is ahead by', `on the worst of ${GROUP} by`];
     console.log(`${aligned([head, ...rows])}\n`);
   }
 }

@@ -121,9 +121,9 @@ const RIDGE = 1e-6;
 /**
  * Closed-form rectification, fitted in closed loop over the schedule.
  * - `linear`, `sigmoid`: the paper's K and B from the true error at the state that caching led to;
- * - `lsq`: a ridge regression of what is known on the output that leads back to the uncached trajectory, in decibels, at
- *   reused steps and, where the solver can say which output that is, at computed ones. It needs no truth at reused steps, so
- *   that fitting costs no more forward passes than the policy itself;
+ * - `lsq`: a ridge regression of what is known on the output that leads back to the uncached trajectory, in decibels,
+ *   at reused steps and, where the solver can say which output that is, at computed ones. It needs no truth at reused
+ *   steps, so that fitting costs no more forward passes than the policy itself;
  * - `off`: nothing is fitted, but the schedule is followed and its errors are told.
  */
 export async function fitRectification(

@@ -55,12 +55,13 @@ function errorOf({ gram, moment, square }: Moments, weights: readonly number[]):
 
 /** The weights hardly move after so many rounds. */
 const ROUNDS = 6;
+
 /**
  * The weights that minimise the *logarithms* of the runs' squared errors (each beside the usual error, so that none is
- * fitted for its own sake), which is what decibels are: a run counts in proportion to its own error. Plain least
- * squares looks after the few runs that are worst, and what is fitted on a few pairs then depends on which of them
- * these are; one that has tipped over to another picture outweighs all others. Solved by reweighting: every round, a
- * run counts as one over the error that the last round left on it.
+ * fitted for its own sake), which is what decibels are: what counts is by what share a run's error shrinks, not by how
+ * much. Plain least squares looks after the few runs that are worst, and what is fitted on a few pairs then depends on
+ * which of them these are; one that has tipped over to another picture outweighs all others. Solved by reweighting:
+ * every round, a run counts as one over the error that the last round left on it.
  */
 export function fitDecibels(runs: readonly Moments[], ridge: number): number[] {
   let weights = ridgeRegression(runs, ridge);

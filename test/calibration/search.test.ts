@@ -3,8 +3,7 @@ import { reuseCost, shortestSchedule } from '../../src/calibration/shortest-path
 import { budgetsAtMost, calibrateToTarget } from '../../src/calibration/target';
 import { PolicyError } from '../../src/errors';
 import type { Pipeline } from '../../src/pipelines/pipeline';
-import type { Fidelity } from '../../src/policy/data';
-import { computedSteps } from '../../src/policy/data';
+import { computedSteps, type Fidelity } from '../../src/policy/data';
 import { describeOnBackends } from '../support/backends';
 import { toyPipeline } from '../support/toy-pipeline';
 

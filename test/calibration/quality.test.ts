@@ -1,0 +1,25 @@
+import { qualityOf } from '../../src/calibration/quality';
+
+/** The mean squared error of a latent at so many dB; latents reach from -1 to 1. */
+const errorAt = (decibels: number): number => 4 / 10 ** (decibels / 10);
+/** Runs of which one in eight is 30 dB worse. */
+const runs = (count: number): number[] => Array.from({ length: count }, (_, i) => errorAt(i % 8 === 0 ? 30 : 60));
+
+describe('the quality of calibration runs', () => {
+  const mean = (7 * 60 + 30) / 8;
+
+  test('is their mean in dB where the worst eighth is a few runs', () => {
+    for (const count of [8, 16, 32]) expect(qualityOf(runs(count))).toBeCloseTo(mean, 10);
+  });
+
+  test('counts the worst eighth three times from 96 runs on, and more with every run between', () => {
+    for (const count of [96, 192]) expect(qualityOf(runs(count))).toBeCloseTo((mean + 3 * 30) / 4, 10);
+    // Half way, one and a half times.
+    expect(qualityOf(runs(64))).toBeCloseTo((mean + 1.5 * 30) / 2.5, 10);
+  });
+
+  test('is not raised by differences that nobody can see', () => {
+    expect(qualityOf([errorAt(95), errorAt(40)])).toBeCloseTo(60, 10);
+    expect(qualityOf([0, errorAt(40)])).toBeCloseTo(60, 10);
+  });
+});
