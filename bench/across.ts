@@ -9,12 +9,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual, parseArgs } from 'node:util';
+import { GROUP } from '../src/lab/compare/aggregate';
+import { type Comparison, cellOf, parseComparison, titleOf } from '../src/lab/compare/comparison';
+import { aligned } from '../src/lab/report/table';
+import { differenceText } from '../src/lab/report/text';
 import { type Interval, meanInterval, pairedDifference } from '../src/metrics/statistics';
 import { worstOfDifference } from '../src/metrics/worst-of';
-import { GROUP } from '../src/report/aggregate';
-import { type Comparison, cellOf, parseComparison, titleOf } from '../src/report/comparison';
-import { aligned } from '../src/report/table';
-import { differenceText } from '../src/report/text';
 
 const { values: given, positionals: folders } = parseArgs({
   allowPositionals: true,

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { Worker } from 'node:worker_threads';
-import { PAGE, pageAlignedBytes } from '../src/weights/aligned';
-import { openFile } from '../src/weights/node-file';
+import { PAGE, pageAlignedBytes } from '../src/io/aligned';
+import { openFile } from '../src/io/node-file';
 
 /**
  * Makes the system forget what it keeps of a file in memory, so that it has to be read from disk again. Coreutils' dd

@@ -6,12 +6,12 @@
  */
 import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
+import { sample } from '../src/draw/draw';
 import { formatBytes } from '../src/engine/memory';
 import { selectBackend } from '../src/engine/select';
 import type { BackendRequest } from '../src/engine/types';
 import { median } from '../src/metrics/statistics';
 import { loadModel } from '../src/pipelines/load';
-import { sample } from '../src/pipelines/sample-one';
 
 const { values: given } = parseArgs({
   options: {

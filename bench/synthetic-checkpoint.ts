@@ -1,6 +1,6 @@
 import { closeSync, fsyncSync, openSync, statfsSync, writeFileSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { modelClass } from '../src/models/registry';
+import { modelClass } from '../src/models/families';
 import { elements } from '../src/weights/dtype';
 import type { ParameterTable } from '../src/weights/parameters';
 

@@ -12,7 +12,7 @@ import { formatBytes, peakMemory } from '../src/engine/memory';
 import { selectBackend } from '../src/engine/select';
 import type { BackendRequest } from '../src/engine/types';
 import { encoderOnly } from '../src/models/vae/registry';
-import { createWanVae, wanVaeConfig, wanVaeParameters } from '../src/models/vae/wan';
+import { createWanVae, wanVaeConfig, wanVaeParameters } from '../src/models/wan/autoencoder';
 import { torchGenerator } from '../src/random/torch-generator';
 import { loadStore } from '../src/weights/load';
 import { openModelFolder } from '../src/weights/model-folder';

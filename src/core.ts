@@ -52,43 +52,12 @@ export { type MeasureOptions, measurePolicy, type Score, score } from './calibra
 export { type PairSplit, splitPairs } from './calibration/pairs';
 export type { SearchMethod } from './calibration/search';
 export * from './errors';
+export { type ByteFile, memoryFile } from './io/byte-file';
 export type { Clip, Image, Media } from './media/pixels';
 export { psnr } from './metrics/psnr';
 export { ssim } from './metrics/ssim';
-export { type Block, type Denoiser, type Stream, type Tap, type Tokens, untapped } from './models/denoiser';
-export { type ModelClass, modelClass, modelClassNames } from './models/registry';
-export { type BlockRange, forward } from './models/run';
-export type { PerRow } from './models/timesteps';
-export type { Branch, Guide } from './pipelines/guidance';
-export type {
-  DecodeOptions,
-  InitialPicture,
-  Job,
-  PictureSize,
-  Pipeline,
-  PipelineInfo,
-  Request,
-} from './pipelines/pipeline';
-export { type RunResult, runJob, runRequest } from './pipelines/sample';
-export { type LoopOptions, type Run, type StepRecord, sampleLoop } from './pipelines/sample-loop';
-export { hashTensors, type ModelIdentity } from './pipelines/velocity/identity';
-export type { VelocityBlock, VelocityParts } from './pipelines/velocity/parts';
-export { type SampledLatents, type SampleLatentsOptions, sampleLatents } from './pipelines/velocity/sample-latents';
-export {
-  defineScheduler,
-  eulerScheduler,
-  type NoiseLevels,
-  type Scheduler,
-  type SchedulerDefinition,
-  type StepLevels,
-  type Times,
-} from './pipelines/velocity/scheduler';
-export type {
-  GuidedVelocity,
-  Velocity,
-  VelocitySource,
-} from './pipelines/velocity/velocity';
-export { type CachedVelocity, type WithCacheOptions, withCache } from './pipelines/velocity/with-cache';
+export { type ModelClass, modelClass, modelClassNames } from './models/families';
+export type { Params } from './nn/params';
 export {
   type CoefficientFile,
   deserializePolicy,
@@ -105,14 +74,46 @@ export {
   requireFits,
 } from './policy/data';
 export { type DrawType, type TorchGenerator, torchGenerator } from './random/torch-generator';
+export type { Branch, Guide } from './sampling/guidance';
+export type {
+  DecodeOptions,
+  InitialPicture,
+  Job,
+  PictureSize,
+  Pipeline,
+  PipelineInfo,
+  Request,
+} from './sampling/pipeline';
+export { type RunResult, runJob, runRequest } from './sampling/run-job';
+export { type LoopOptions, type Run, type StepRecord, sampleLoop } from './sampling/sample-loop';
+export { hashTensors, type ModelIdentity } from './sampling/velocity/identity';
+export type { VelocityBlock, VelocityParts } from './sampling/velocity/parts';
+export { type SampledLatents, type SampleLatentsOptions, sampleLatents } from './sampling/velocity/sample-latents';
+export {
+  defineScheduler,
+  eulerScheduler,
+  type NoiseLevels,
+  type Scheduler,
+  type SchedulerDefinition,
+  type StepLevels,
+  type Times,
+} from './sampling/velocity/scheduler';
+export type {
+  GuidedVelocity,
+  Velocity,
+  VelocitySource,
+} from './sampling/velocity/velocity';
+export { type CachedVelocity, type WithCacheOptions, withCache } from './sampling/velocity/with-cache';
 export type { GridOptions } from './schedulers/grid';
 export type { Inspect, StepReport } from './schedulers/inspect';
 export { type SchedulerClass, schedulerClass, schedulerClassNames } from './schedulers/registry';
 export type { Solver, TimeGrid } from './schedulers/solver';
-export { type ByteFile, memoryFile } from './weights/byte-file';
+export { type Block, type Denoiser, type Stream, type Tap, type Tokens, untapped } from './transformer/denoiser';
+export { type BlockRange, forward } from './transformer/run';
+export type { PerRow } from './transformer/timesteps';
 export type { DType } from './weights/dtype';
 export { type LoadOptions, loadStore } from './weights/load';
 export { memoryStore, type StoredValues } from './weights/memory-store';
-export type { Layout, Parameter, ParameterTable, Params, WeightStore } from './weights/parameters';
+export type { Layout, Parameter, ParameterTable, WeightStore } from './weights/parameters';
 export { safetensorsSource } from './weights/safetensors-source';
 export type { Slice, StoredType, TensorEntry, TensorSource } from './weights/source';

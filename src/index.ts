@@ -4,14 +4,14 @@
  */
 
 export * from './core';
+export { type SampleOptions, type SampleResult, sample } from './draw/draw';
 export type { BackendLoadOptions } from './engine/load';
 export { type SelectOptions, selectBackend } from './engine/select';
 export type { BackendName, BackendRequest, EngineChoice, EngineKind, Rejection } from './engine/types';
 export { type WriteOptions, writeMedia } from './media/write';
 export type { ComputeType } from './nn/bfloat16';
-export { type Embeddings, readEmbeddings, writeEmbeddings } from './pipelines/hub/embeddings';
-export type { HubOptions } from './pipelines/hub/parts';
+export { type Embeddings, readEmbeddings, writeEmbeddings } from './pipelines/embeddings';
 export { loadModel } from './pipelines/load';
-export { type SampleOptions, type SampleResult, sample } from './pipelines/sample-one';
+export type { HubOptions } from './pipelines/parts';
 export { readPolicy, writePolicy } from './policy/file';
 export { defaultPolicy } from './policy/find';

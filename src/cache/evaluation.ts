@@ -1,8 +1,8 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { ShapeError, UnsupportedError } from '../errors';
-import { type Denoiser, type Stream, type Tap, type Tokens, untapped } from '../models/denoiser';
-import { runBlocks } from '../models/run';
 import { release } from '../nn/scope';
+import { type Denoiser, type Stream, type Tap, type Tokens, untapped } from '../transformer/denoiser';
+import { runBlocks } from '../transformer/run';
 import { callOwned } from './owned';
 
 /** The three parts of a model at one point, for caches that reach inside. */

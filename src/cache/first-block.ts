@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { Tokens } from '../models/denoiser';
 import { release, tidy } from '../nn/scope';
+import type { Tokens } from '../transformer/denoiser';
 import { relativeChange } from './change';
 import { partsOf } from './evaluation';
 import { type BranchCache, type CachePolicy, type StepInfo, tensorBytes } from './policy';

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { PolicyError, UnsupportedError } from '../errors';
-import type { Tap } from '../models/denoiser';
 import { release } from '../nn/scope';
+import type { Tap } from '../transformer/denoiser';
 import { partsOf } from './evaluation';
 import { type BranchCache, type CachePolicy, type Decision, tensorBytes } from './policy';
 

@@ -1,7 +1,7 @@
 import type { ModelFacts } from '../cache/registry';
-import type { Job, Pipeline } from '../pipelines/pipeline';
-import type { LoopOptions } from '../pipelines/sample-loop';
 import type { Pair } from '../policy/data';
+import type { Job, Pipeline } from '../sampling/pipeline';
+import type { LoopOptions } from '../sampling/sample-loop';
 import { inTurn } from './in-turn';
 import { ratioRecord } from './magcache-ratios';
 import { observeRuns, pairsOf, together } from './observe';

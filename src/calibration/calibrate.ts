@@ -1,10 +1,10 @@
 import { UsageError } from '../errors';
-import type { Job, Pipeline } from '../pipelines/pipeline';
-import { type ModelIdentity, UNNAMED } from '../pipelines/velocity/identity';
-import { velocityJob } from '../pipelines/velocity/job';
-import { schedulerOf, type Times } from '../pipelines/velocity/scheduler';
-import { guidanceOf, type VelocitySource } from '../pipelines/velocity/velocity';
 import type { Pair, Policy } from '../policy/data';
+import type { Job, Pipeline } from '../sampling/pipeline';
+import { type ModelIdentity, UNNAMED } from '../sampling/velocity/identity';
+import { velocityJob } from '../sampling/velocity/job';
+import { schedulerOf, type Times } from '../sampling/velocity/scheduler';
+import { guidanceOf, type VelocitySource } from '../sampling/velocity/velocity';
 import { decide, forwardsAtMost, type MethodOptions, requirePossible } from './decide';
 import { batches } from './pairs';
 

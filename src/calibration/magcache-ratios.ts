@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { Job } from '../pipelines/pipeline';
-import type { LoopOptions } from '../pipelines/sample-loop';
+import type { Job } from '../sampling/pipeline';
+import type { LoopOptions } from '../sampling/sample-loop';
 import { type Observer, observeRuns } from './observe';
 import { mean } from './rehearsal';
 

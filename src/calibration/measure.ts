@@ -4,9 +4,9 @@ import type { CachePolicy } from '../cache/policy';
 import { frames, type Media } from '../media/pixels';
 import { psnr } from '../metrics/psnr';
 import { ssim } from '../metrics/ssim';
-import type { Job, Pipeline } from '../pipelines/pipeline';
-import { type RunResult, runJob } from '../pipelines/sample';
 import { type Fidelity, type Pair, type Policy, policySettings } from '../policy/data';
+import type { Job, Pipeline } from '../sampling/pipeline';
+import { type RunResult, runJob } from '../sampling/run-job';
 import { batches } from './pairs';
 import { mean } from './rehearsal';
 

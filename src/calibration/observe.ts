@@ -3,8 +3,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import { partsOf } from '../cache/evaluation';
 import type { CachePolicy, StepInfo } from '../cache/policy';
 import { release } from '../nn/scope';
-import type { Job } from '../pipelines/pipeline';
-import { type LoopOptions, sampleLoop } from '../pipelines/sample-loop';
+import type { Job } from '../sampling/pipeline';
+import { type LoopOptions, sampleLoop } from '../sampling/sample-loop';
 
 /** What an uncached step shows to the calibration of a cache that works inside the model; borrowed. */
 export interface Sight {

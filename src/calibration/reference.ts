@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { reuseLast } from '../cache/predictor';
 import type { Site } from '../cache/sites';
 import { NumericError } from '../errors';
-import type { Job } from '../pipelines/pipeline';
+import type { Job } from '../sampling/pipeline';
 import { inTurn } from './in-turn';
 import { rehearse, releaseLook, rowNorms } from './rehearsal';
 

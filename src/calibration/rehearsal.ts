@@ -5,8 +5,8 @@ import { LSQ_DEPTH, type Parts } from '../cache/rectify';
 import type { Site } from '../cache/sites';
 import { InterruptedError } from '../errors';
 import { release, share } from '../nn/scope';
-import { guideOutputs, inEvaluation } from '../pipelines/cached-run';
-import type { Job } from '../pipelines/pipeline';
+import { guideOutputs, inEvaluation } from '../sampling/cached-run';
+import type { Job } from '../sampling/pipeline';
 import type { Solver } from '../schedulers/solver';
 
 /** What the model says at the current state. */

@@ -1,7 +1,7 @@
 import { PolicyError } from '../errors';
 import { studentT } from '../metrics/student-t';
-import type { Pipeline } from '../pipelines/pipeline';
 import type { Fidelity, Policy } from '../policy/data';
+import type { Pipeline } from '../sampling/pipeline';
 import { type CalibrateOptions, calibrate } from './calibrate';
 import { measurePolicy } from './measure';
 import type { SearchMethod } from './search';

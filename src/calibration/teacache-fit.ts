@@ -3,8 +3,8 @@ import { Matrix, solve } from 'ml-matrix';
 import { evaluatePolynomial } from '../cache/teacache';
 import { NumericError } from '../errors';
 import { release } from '../nn/scope';
-import type { Job } from '../pipelines/pipeline';
-import type { LoopOptions } from '../pipelines/sample-loop';
+import type { Job } from '../sampling/pipeline';
+import type { LoopOptions } from '../sampling/sample-loop';
 import { type Observer, observeRuns, pairsOf, type Sight } from './observe';
 import { mean, rowDistances, rowNorms } from './rehearsal';
 

@@ -1,8 +1,8 @@
 import type { CachePolicy } from '../cache/policy';
 import type { Budget, ModelFacts, ScheduledMethod, ThresholdMethod } from '../cache/registry';
 import { UsageError } from '../errors';
-import type { Job } from '../pipelines/pipeline';
-import { type LoopOptions, type StepRecord, sampleLoop } from '../pipelines/sample-loop';
+import type { Job } from '../sampling/pipeline';
+import { type LoopOptions, type StepRecord, sampleLoop } from '../sampling/sample-loop';
 import { mean } from './rehearsal';
 
 /** What runs cost on average. */

@@ -2,9 +2,9 @@ import { measureRatios } from '../calibration/magcache-ratios';
 import { inBatches } from '../calibration/measure';
 import { observeRuns, pairsOf } from '../calibration/observe';
 import { changeRecord, fitPolynomial } from '../calibration/teacache-fit';
-import { writeFileAtomic } from '../media/atomic';
-import type { Pipeline } from '../pipelines/pipeline';
+import { writeFileAtomic } from '../io/atomic';
 import type { Pair } from '../policy/data';
+import type { Pipeline } from '../sampling/pipeline';
 
 /** Methods besides ERTACache that need to know something of a model. */
 export type BaselineMethod = 'teacache' | 'magcache';

@@ -1,5 +1,5 @@
 import { InterruptedError } from '../errors';
-import type { Pipeline, Request } from '../pipelines/pipeline';
+import type { Pipeline, Request } from '../sampling/pipeline';
 import { progressLine } from './progress';
 
 /** Runs the text encoders on all prompts while the transformer is not loaded yet. */

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import type { ComputeType } from '../nn/bfloat16';
-import { atSize, type PictureRequest } from '../pipelines/at-size';
-import type { HubOptions } from '../pipelines/hub/parts';
 import { loadModel } from '../pipelines/load';
-import type { Pipeline } from '../pipelines/pipeline';
+import type { HubOptions } from '../pipelines/parts';
+import { atSize, type PictureRequest } from '../sampling/at-size';
+import type { Pipeline } from '../sampling/pipeline';
 import { dtypeOption } from './dtype-option';
 import { wholeNumber } from './parse';
 

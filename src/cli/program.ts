@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import { Command, CommanderError, Option } from 'commander';
 import { ErtaError } from '../errors';
-import { packageVersion } from '../package-root';
+import { packageVersion } from '../io/package-root';
 import { benchCommand } from './commands/bench';
 import { calibrateCommand } from './commands/calibrate';
 import { compareCommand } from './commands/compare';

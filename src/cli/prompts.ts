@@ -1,5 +1,5 @@
 import { UsageError } from '../errors';
-import { readText } from '../weights/node-file';
+import { readText } from '../io/node-file';
 
 /** The prompts of a file: one a line, empty lines and those that begin with # left out. */
 export async function promptLines(path: string): Promise<string[]> {

@@ -1,7 +1,7 @@
 import { dirname, sep } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
+import { provideLargePages } from '../io/aligned';
 import { allowFused } from '../nn/fused';
-import { provideLargePages } from '../weights/aligned';
 import { usableFused } from './fused';
 import type { Candidate, Location } from './locate';
 import { requirePath } from './resolve';

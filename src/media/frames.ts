@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { withAtomicFolder } from './atomic';
+import { withAtomicFolder } from '../io/atomic';
 import { frames, type Media } from './pixels';
 import { encodePng } from './png';
 import { FOLDER_RECEIPT, receiptText } from './receipt';

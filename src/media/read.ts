@@ -2,10 +2,10 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import sharp from 'sharp';
 import { IoError, UnsupportedError, UsageError } from '../errors';
+import { readError } from '../io/system-error';
 import { frameDelays } from './animation';
 import { frames, fromBytes, type Image, joinFrames, type Media } from './pixels';
 import { MAX_PIXELS } from './png';
-import { readError } from './system-error';
 import { timingFromXmp } from './xmp';
 
 /** Pixels from a file, and the frame rate where the file has one. */

@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { ErtaError, IoError } from '../errors';
-import { readError } from './system-error';
+import { readError } from '../io/system-error';
 import { receiptFromXmp } from './xmp';
 
 /** The name of the receipt inside a folder of frames. */

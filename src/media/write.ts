@@ -1,8 +1,8 @@
 import { rm } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { UsageError } from '../errors';
+import { stageFile, writeFileAtomic } from '../io/atomic';
 import { encodeAnimatedWebp, encodeGif } from './animation';
-import { stageFile, writeFileAtomic } from './atomic';
 import { writeFrames } from './frames';
 import { encodeMp4 } from './mp4';
 import { frames, isClip, joinFrames, type Media } from './pixels';

@@ -1,4 +1,4 @@
-import { openFile } from '../weights/node-file';
+import { openFile } from '../io/node-file';
 import { safetensorsSource } from '../weights/safetensors-source';
 import type { NamedWeights } from './alexnet';
 

@@ -1,13 +1,14 @@
 import { availableMemory } from '../engine/memory';
+import { parseConfig } from '../io/parse-config';
 import { type ComputeType, requireComputeType } from '../nn/bfloat16';
+import type { Denoiser } from '../transformer/denoiser';
 import { loadStore } from '../weights/load';
 import type { ModelComponent } from '../weights/model-folder';
-import { withKnownNames } from '../weights/names/known-names';
 import { parameterCount, type WeightStore } from '../weights/parameters';
 import { streamedStore } from '../weights/streamed-store';
 import type { TableOf } from '../weights/tables';
-import type { Denoiser } from './denoiser';
-import { modelClass, parseConfig } from './registry';
+import { modelClass } from './families';
+import { withKnownNames } from './known-names';
 import { requireMemory, weightBytes } from './room';
 
 export interface LoadDenoiserOptions {

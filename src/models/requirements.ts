@@ -1,7 +1,8 @@
 import { availableMemory, totalMemory } from '../engine/memory';
+import { parseConfig } from '../io/parse-config';
 import { parameterCount } from '../weights/parameters';
+import { modelClass } from './families';
 import { countFlops, type Flops } from './flops';
-import { modelClass, parseConfig } from './registry';
 import { activationBytes, weightBytes } from './room';
 import { type Demand, type Size, workload } from './workload';
 

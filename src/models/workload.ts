@@ -1,9 +1,10 @@
 import { UsageError } from '../errors';
-import type { CogVideoXConfig } from './cogvideox';
-import type { FluxConfig } from './flux';
-import type { OpenSoraConfig } from './open-sora';
-import { modelClass, parseConfig } from './registry';
-import type { WanConfig } from './wan';
+import { parseConfig } from '../io/parse-config';
+import type { CogVideoXConfig } from './cogvideox/transformer';
+import { modelClass } from './families';
+import type { FluxConfig } from './flux/transformer';
+import type { OpenSoraConfig } from './open-sora/transformer';
+import type { WanConfig } from './wan/transformer';
 
 /** What is drawn: pixels and frames, 1 frame for an image. */
 export interface Size {

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { Params } from '../weights/parameters';
+import type { Params } from './params';
 
 /** Zeros added around an image: rows above and below, columns to the left and to the right. */
 export type Sides = readonly [top: number, bottom: number, left: number, right: number];

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { Params } from '../weights/parameters';
 import { correlate } from './conv2d';
+import type { Params } from './params';
 
 /**
  * A video as one tensor `[B, H, W, C]` a frame.

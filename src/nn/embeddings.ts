@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { Params } from '../weights/parameters';
 import { silu } from './activation';
 import { circular } from './circular';
 import { linear } from './linear';
+import type { Params } from './params';
 
 /**
  * Sinusoidal embedding, cosines first: `[cos(t f₀) …, sin(t f₀) …]` with `f_i = 10000^(-i / (dim / 2))`.

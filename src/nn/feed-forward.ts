@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { Params } from '../weights/parameters';
 import { geluTanh } from './activation';
 import { linear } from './linear';
+import type { Params } from './params';
 
 /** Elements of the widest layer held at one time; the tile of rows is chosen so that no more exist. */
 const MAX_ELEMENTS = 16 * 1024 * 1024;

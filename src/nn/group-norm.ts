@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { Params } from '../weights/parameters';
 import type { Frames } from './conv3d';
+import type { Params } from './params';
 
 /** `x · scale + shift`, one factor and one summand for each channel: shapes `[C]`. */
 export interface Affine {

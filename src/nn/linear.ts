@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { Params } from '../weights/parameters';
 import { bfloat16Product, isBfloat16 } from './bfloat16';
 import { matMul } from './fused';
+import type { Params } from './params';
 
 /**
  * `x · W + b` over the last axis.

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { Params } from '../weights/parameters';
 import { fusedLayerNorm, hasFused } from './fused';
+import type { Params } from './params';
 
 /** Normalises the last axis to mean 0 and variance 1, without weights. */
 export function layerNorm(x: tf.Tensor, eps: number): tf.Tensor {

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { Params } from '../weights/parameters';
+import type { Params } from './params';
 
 /** Size of a patch: frames, rows, columns. */
 export type Patch = readonly [number, number, number];

@@ -1,9 +1,9 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { UnsupportedError } from '../errors';
+import { parseConfig } from '../io/parse-config';
 import { clip, dense, type Image, image, type Media } from '../media/pixels';
 import { resized } from '../media/resize';
-import { parseConfig } from '../models/registry';
 
 /** How a small model that paints pixels directly lays them out in its latent. */
 export interface PixelFormat {

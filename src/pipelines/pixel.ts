@@ -3,9 +3,11 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { ShapeError, UnsupportedError } from '../errors';
-import type { Denoiser } from '../models/denoiser';
 import { release, tidy } from '../nn/scope';
 import { torchGenerator } from '../random/torch-generator';
+import { batchedGuidance, denoiserBranch, doubled, single, unguided } from '../sampling/guidance';
+import { firstStep, refusePicture } from '../sampling/initial-picture';
+import type { Job, Pipeline, PipelineInfo, Request } from '../sampling/pipeline';
 import {
   createFlowMatchEuler,
   dynamicShift,
@@ -14,9 +16,7 @@ import {
   linspace,
 } from '../schedulers/flow-match-euler';
 import { embedWords, type WordTable } from '../text/word-table';
-import { batchedGuidance, denoiserBranch, doubled, single, unguided } from './guidance';
-import { firstStep, refusePicture } from './initial-picture';
-import type { Job, Pipeline, PipelineInfo, Request } from './pipeline';
+import type { Denoiser } from '../transformer/denoiser';
 import type { PixelFormat } from './pixel-formats';
 
 export interface PixelParts {

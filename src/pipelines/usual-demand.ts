@@ -1,4 +1,4 @@
-import { parseConfig } from '../models/registry';
+import { parseConfig } from '../io/parse-config';
 import type { Demand } from '../models/workload';
 import { wordTableConfig } from '../text/word-table';
 import { componentOf, type OpenModel, readModelJson } from '../weights/open-model';

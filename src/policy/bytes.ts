@@ -1,5 +1,5 @@
 import { PolicyError } from '../errors';
-import { sha256 } from '../weights/sha256';
+import { sha256 } from '../io/sha256';
 import { decodeRectification, encodeRectification, plainRectify } from './coefficients';
 import { type Policy, parsePolicy } from './data';
 

@@ -1,6 +1,6 @@
 import type { Affine, Combination, Rectification } from '../cache/rectify';
 import { PolicyError } from '../errors';
-import { type ByteFile, memoryFile } from '../weights/byte-file';
+import { type ByteFile, memoryFile } from '../io/byte-file';
 import { encodeSafetensors, type TensorToWrite } from '../weights/encode-safetensors';
 import { safetensorsSource } from '../weights/safetensors-source';
 import type { TensorSource } from '../weights/source';

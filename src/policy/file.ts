@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { UsageError } from '../errors';
-import { stageFile, writeFileAtomic } from '../media/atomic';
-import { openFile, readText } from '../weights/node-file';
+import { stageFile, writeFileAtomic } from '../io/atomic';
+import { openFile, readText } from '../io/node-file';
 import { deserializePolicy, serializePolicy } from './bytes';
 import { encodeRectification, plainRectify } from './coefficients';
 import { type Policy, policySchema } from './data';

@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { packageRoot } from '../package-root';
+import { packageRoot } from '../io/package-root';
 import { computedSteps, type Policy, type PolicyUse, requireFits, reusedOf } from './data';
 import { policyHash, readPolicy } from './file';
 

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CheckpointError } from '../errors';
-import { type ByteFile, joinedFile } from './byte-file';
+import { type ByteFile, joinedFile } from '../io/byte-file';
+import { ioError, isFile, readText, transientFile } from '../io/node-file';
 import { type ArtefactManifest, type Digest, MODEL_JSON, parseManifest, specBytes, storedType } from './manifest';
 import type { ModelComponent } from './model-folder';
-import { ioError, isFile, readText, transientFile } from './node-file';
 import { type StoredTensor, tensorSource } from './source';
 
 /** An opened converted model. */

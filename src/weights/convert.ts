@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 import { mkdir, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { InterruptedError, IoError } from '../errors';
-import { packageVersion } from '../package-root';
+import { ioError } from '../io/node-file';
+import { packageVersion } from '../io/package-root';
+import { modelWithKnownNames } from '../models/known-names';
 import { type CheckOptions, checkModel } from './check-model';
 import { hashTensor, SLICE_ELEMENTS } from './content-hash';
 import { elements, isFloating } from './dtype';
@@ -20,8 +22,6 @@ import {
   type WeightSpec,
 } from './manifest';
 import type { ModelComponent } from './model-folder';
-import { modelWithKnownNames } from './names/known-names';
-import { ioError } from './node-file';
 import { type OpenModel, type OpenOptions, openModel } from './open-model';
 import type { Parameter } from './parameters';
 import { shardWriter } from './shard-writer';

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { alignedFloat32 } from '../io/aligned';
 import type { ComputeType } from '../nn/bfloat16';
-import { alignedFloat32 } from './aligned';
 import { checkTable } from './check-table';
 import { narrowed } from './computed';
 import { elements } from './dtype';

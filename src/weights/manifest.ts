@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { CheckpointError } from '../errors';
+import { parsePlainJson } from '../io/plain-json';
 import { elements } from './dtype';
-import { parsePlainJson } from './plain-json';
 import { checkPlainName } from './shard-index';
 import type { StoredType } from './source';
 

@@ -1,6 +1,6 @@
 import { CheckpointError } from '../errors';
-import { isFile, readText } from './node-file';
-import { isRecord, parsePlainJson } from './plain-json';
+import { isFile, readText } from '../io/node-file';
+import { isRecord, parsePlainJson } from '../io/plain-json';
 
 export interface ModelConfig {
   /** `_class_name` as diffusers writes it, or the first of `architectures` as transformers does. */

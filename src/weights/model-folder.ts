@@ -1,8 +1,8 @@
 import { dirname, join } from 'node:path';
 import { CheckpointError } from '../errors';
+import { isFile, isFolder, readText } from '../io/node-file';
+import { isRecord, parsePlainJson } from '../io/plain-json';
 import { type ModelConfig, readConfig } from './model-config';
-import { isFile, isFolder, readText } from './node-file';
-import { isRecord, parsePlainJson } from './plain-json';
 import type { TensorSource } from './source';
 import { openSafetensors, openWeights } from './weight-files';
 

@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CheckpointError, IoError } from '../errors';
+import { ioError, isFile, isFolder } from '../io/node-file';
+import { parsePlainJson } from '../io/plain-json';
 import { isArtefact, openArtefact } from './artefact';
 import { findAttachments } from './attachments';
 import type { TargetType } from './manifest';
 import { type FolderOptions, type ModelComponent, openModelFile, openModelFolder } from './model-folder';
-import { ioError, isFile, isFolder } from './node-file';
 import { isPipelineFolder, openPipeline } from './pipeline-folder';
-import { parsePlainJson } from './plain-json';
 
 /** The name under which the only component of a single model goes. */
 export const SINGLE = 'model';

@@ -1,4 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
+import type { Params } from '../nn/params';
 
 /**
  * How a parameter is stored in a checkpoint (PyTorch's order) and how the layers want it.
@@ -20,16 +21,6 @@ export interface Parameter {
 
 /** Every parameter of a model, in the order of its forward pass. */
 export type ParameterTable = readonly Parameter[];
-
-/** The parameters of one module. Tensors stay owned by the store that lent them: never dispose them. */
-export interface Params {
-  /** The tensor called `name` inside this module; throws a CheckpointError naming the full key when absent. */
-  tensor(name: string): Tensor;
-  /** Whether the module has a tensor of this name. */
-  has(name: string): boolean;
-  /** The sub-module called `prefix`: `at('attn.to_q').tensor('weight')`. */
-  at(prefix: string): Params;
-}
 
 /**
  * Where a model's weights live while it runs: all in memory, or on disk with one block brought in at a time.

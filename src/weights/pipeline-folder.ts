@@ -1,9 +1,9 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CheckpointError } from '../errors';
+import { isFile, readText } from '../io/node-file';
+import { isRecord, parsePlainJson } from '../io/plain-json';
 import { type FolderOptions, isWordTable, type ModelComponent, openModelFolder, openWordTable } from './model-folder';
-import { isFile, readText } from './node-file';
-import { isRecord, parsePlainJson } from './plain-json';
 
 export interface Pipeline {
   /** The class that `model_index.json` names; absent in embedded models. */

@@ -1,4 +1,4 @@
-import type { ByteFile } from './byte-file';
+import type { ByteFile } from '../io/byte-file';
 import { HEAD_BYTES, headerLength, parseHeader, type SafetensorsHeader } from './safetensors';
 import { type StoredTensor, type TensorSource, tensorSource } from './source';
 

@@ -1,7 +1,7 @@
 import { CheckpointError } from '../errors';
+import { isJsonObject, type Json, JsonError, parseStrictJson } from '../io/strict-json';
 import { DTYPE_BYTES, type DType, isDType, showShape } from './dtype';
 import { sniff } from './sniff';
-import { isJsonObject, type Json, JsonError, parseStrictJson } from './strict-json';
 
 /** The longest header that the safetensors format allows, in bytes. */
 export const MAX_HEADER_BYTES = 100_000_000;

@@ -1,8 +1,8 @@
 import { CheckpointError } from '../errors';
-import type { ByteFile } from './byte-file';
+import type { ByteFile } from '../io/byte-file';
+import { isJsonObject, type Json, JsonError, parseStrictJson } from '../io/strict-json';
 import { readHeader, storedTensors } from './safetensors-source';
 import { type StoredTensor, type TensorSource, tensorSource } from './source';
-import { isJsonObject, type Json, JsonError, parseStrictJson } from './strict-json';
 
 const AGAIN = 'Download or export the checkpoint again, the index and all its shards together.';
 

@@ -1,8 +1,8 @@
 import { createHash, type Hash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ioError } from '../io/node-file';
 import type { Digest } from './manifest';
-import { ioError } from './node-file';
 
 /** Writes a stream of bytes into files of equal size. */
 export interface ShardWriter {

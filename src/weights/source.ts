@@ -1,5 +1,5 @@
 import { CheckpointError } from '../errors';
-import type { ByteFile } from './byte-file';
+import type { ByteFile } from '../io/byte-file';
 import { DTYPE_BYTES, type DType, elements } from './dtype';
 import { widenToFloat32, widenToInt32 } from './widen';
 

@@ -1,8 +1,8 @@
 import { cp, mkdir, readdir, realpath, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { UsageError } from '../errors';
+import { ioError, isFolder, readText } from '../io/node-file';
 import { MODEL_JSON, parseManifest } from './manifest';
-import { ioError, isFolder, readText } from './node-file';
 
 export interface StagingOptions {
   /** Replaces a converted model that is there already. */

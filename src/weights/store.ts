@@ -1,7 +1,8 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { CheckpointError } from '../errors';
+import type { Params } from '../nn/params';
 import { bytesOf } from './computed';
-import type { Params, WeightStore } from './parameters';
+import type { WeightStore } from './parameters';
 
 /** A view of the tensors whose names begin with `prefix`. */
 export function view(tensors: Pick<ReadonlyMap<string, Tensor>, 'get' | 'has'>, prefix: string): Params {

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { CheckpointError } from '../errors';
-import { PAGE, pageAlignedBytes } from './aligned';
-import { allDone } from './byte-file';
+import { PAGE, pageAlignedBytes } from '../io/aligned';
+import { allDone } from '../io/byte-file';
 import { checkTable } from './check-table';
 import { narrowed } from './computed';
 import { elements } from './dtype';

@@ -1,8 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CheckpointError } from '../errors';
-import type { ByteFile } from './byte-file';
-import { isFile, openFile, readText } from './node-file';
+import type { ByteFile } from '../io/byte-file';
+import { isFile, openFile, readText } from '../io/node-file';
 import { safetensorsSource } from './safetensors-source';
 import { parseShardIndex, shardedSource } from './shard-index';
 import type { TensorSource } from './source';

@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import { benchModel, shortened, syntheticDenoiser } from '../../src/bench/bench-model';
-import { syntheticJob } from '../../src/bench/synthetic-job';
 import { uniform } from '../../src/cache/uniform';
+import { benchModel, shortened, syntheticDenoiser } from '../../src/lab/timing/bench-model';
+import { syntheticJob } from '../../src/lab/timing/synthetic-job';
 import { median } from '../../src/metrics/statistics';
+import { modelClass } from '../../src/models/families';
 import { preset, presetNames } from '../../src/models/presets';
-import { modelClass } from '../../src/models/registry';
 import { workload } from '../../src/models/workload';
-import { sampleLoop } from '../../src/pipelines/sample-loop';
+import { sampleLoop } from '../../src/sampling/sample-loop';
 import { describeOnBackends } from '../support/backends';
 import { command } from '../weights/command';
 

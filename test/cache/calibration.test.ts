@@ -8,7 +8,7 @@ import { observeRuns, pairsOf } from '../../src/calibration/observe';
 import { changeRecord, fitPolynomial, fitTeaCache } from '../../src/calibration/teacache-fit';
 import { methodAtBudget, tuneThreshold } from '../../src/calibration/tune-threshold';
 import { NumericError, UsageError } from '../../src/errors';
-import type { Job } from '../../src/pipelines/pipeline';
+import type { Job } from '../../src/sampling/pipeline';
 import { describeOnBackends } from '../support/backends';
 import { type GoldenModel, goldenModel } from './golden-job';
 

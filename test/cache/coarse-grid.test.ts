@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { coarseGrid, coarseMultistep, computedLevels } from '../../src/cache/coarse-grid';
 import { ertacache } from '../../src/cache/ertacache';
 import type { CachePolicy } from '../../src/cache/policy';
-import { sampleLoop } from '../../src/pipelines/sample-loop';
+import { sampleLoop } from '../../src/sampling/sample-loop';
 import { describeOnBackends } from '../support/backends';
 import { maxAbsDifference } from '../support/golden';
 import { type GoldenModel, goldenModel } from './golden-job';

@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import type { Denoiser } from '../../src/models/denoiser';
-import { createFlux, type FluxConfig, fluxConfig, fluxParameters } from '../../src/models/flux';
+import { createFlux, type FluxConfig, fluxConfig, fluxParameters } from '../../src/models/flux/transformer';
 import { release } from '../../src/nn/scope';
 import {
   type Branch,
@@ -12,9 +11,10 @@ import {
   separateGuidance,
   single,
   unguided,
-} from '../../src/pipelines/guidance';
-import type { Job } from '../../src/pipelines/pipeline';
+} from '../../src/sampling/guidance';
+import type { Job } from '../../src/sampling/pipeline';
 import { createFlowMatchEuler, flowMatchEulerConfig, linspace } from '../../src/schedulers/flow-match-euler';
+import type { Denoiser } from '../../src/transformer/denoiser';
 import { memoryStore } from '../../src/weights/memory-store';
 import type { WeightStore } from '../../src/weights/parameters';
 import { readGoldenTensors } from '../support/golden';

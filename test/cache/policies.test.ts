@@ -10,8 +10,8 @@ import { taylorseer } from '../../src/cache/taylorseer';
 import { teacache } from '../../src/cache/teacache';
 import { uniform, uniformReuse } from '../../src/cache/uniform';
 import { InterruptedError } from '../../src/errors';
-import type { Job } from '../../src/pipelines/pipeline';
-import { type LoopOptions, type StepRecord, sampleLoop } from '../../src/pipelines/sample-loop';
+import type { Job } from '../../src/sampling/pipeline';
+import { type LoopOptions, type StepRecord, sampleLoop } from '../../src/sampling/sample-loop';
 import { describeOnBackends } from '../support/backends';
 import { type GoldenModel, goldenModel } from './golden-job';
 

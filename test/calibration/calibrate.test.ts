@@ -8,10 +8,10 @@ import { fitRectification, fitTrust } from '../../src/calibration/fit';
 import { measurePolicy } from '../../src/calibration/measure';
 import { referenceRun } from '../../src/calibration/reference';
 import { InterruptedError, NumericError, PolicyError, UsageError } from '../../src/errors';
-import type { Pipeline } from '../../src/pipelines/pipeline';
-import { runJob } from '../../src/pipelines/sample';
-import { sampleLoop } from '../../src/pipelines/sample-loop';
 import { computedSteps, parsePolicy, policySettings, requireFits, reusedOf } from '../../src/policy/data';
+import type { Pipeline } from '../../src/sampling/pipeline';
+import { runJob } from '../../src/sampling/run-job';
+import { sampleLoop } from '../../src/sampling/sample-loop';
 import { describeOnBackends } from '../support/backends';
 import { toyPipeline } from '../support/toy-pipeline';
 

@@ -3,7 +3,7 @@ import { reuseLast } from '../../src/cache/predictor';
 import { site } from '../../src/cache/sites';
 import { fitRectification } from '../../src/calibration/fit';
 import { type Reference, referenceRun } from '../../src/calibration/reference';
-import type { Job, Pipeline } from '../../src/pipelines/pipeline';
+import type { Job, Pipeline } from '../../src/sampling/pipeline';
 import { toyPipeline } from '../report/toy';
 import { describeOnBackends } from '../support/backends';
 

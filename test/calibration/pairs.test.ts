@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { batches, splitPairs } from '../../src/calibration/pairs';
 import { UsageError } from '../../src/errors';
-import { packageRoot } from '../../src/package-root';
+import { packageRoot } from '../../src/io/package-root';
 
 const embedded = JSON.parse(
   readFileSync(join(packageRoot(), 'converted-models/fluent-emoji/prompts.json'), 'utf8'),

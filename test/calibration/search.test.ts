@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { reuseCost, shortestSchedule } from '../../src/calibration/shortest-path';
 import { budgetsAtMost, calibrateToTarget } from '../../src/calibration/target';
 import { PolicyError } from '../../src/errors';
-import type { Pipeline } from '../../src/pipelines/pipeline';
 import { computedSteps, type Fidelity } from '../../src/policy/data';
+import type { Pipeline } from '../../src/sampling/pipeline';
 import { describeOnBackends } from '../support/backends';
 import { toyPipeline } from '../support/toy-pipeline';
 

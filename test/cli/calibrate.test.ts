@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import type { Receipt } from '../../src/draw/receipt';
 import { readReceipt } from '../../src/media/receipt';
-import type { Receipt } from '../../src/pipelines/receipt';
 import { parsePolicy } from '../../src/policy/data';
 import { policyHash, readPolicy } from '../../src/policy/file';
 import { scratchFolder } from '../media/pictures';

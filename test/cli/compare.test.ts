@@ -2,7 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { compareCommand } from '../../src/cli/commands/compare';
-import type { Comparison } from '../../src/report/comparison';
+import type { Comparison } from '../../src/lab/compare/comparison';
 import { scratchFolder } from '../media/pictures';
 import { usableBackends } from '../support/backends';
 

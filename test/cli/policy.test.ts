@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { policyCommand } from '../../src/cli/commands/policy';
-import { packageRoot } from '../../src/package-root';
+import { packageRoot } from '../../src/io/package-root';
 import { readPolicy, writePolicy } from '../../src/policy/file';
 import { scratchFolder } from '../media/pictures';
 import { usableBackends } from '../support/backends';

@@ -1,5 +1,5 @@
 import { run } from '../../src/cli/program';
-import { packageRoot, packageVersion } from '../../src/package-root';
+import { packageRoot, packageVersion } from '../../src/io/package-root';
 import { command } from '../weights/command';
 
 /** Runs a command line; commander prints help and version on stdout. */

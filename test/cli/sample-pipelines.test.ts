@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import type { Receipt } from '../../src/draw/receipt';
+import { loadCase } from '../../src/lab/verify/load-case';
+import { maxAbsError } from '../../src/lab/verify/verify';
 import { dense, frames } from '../../src/media/pixels';
 import { readMedia } from '../../src/media/read';
 import { readReceipt } from '../../src/media/receipt';
 import { writeMedia } from '../../src/media/write';
-import type { Receipt } from '../../src/pipelines/receipt';
-import { loadCase } from '../../src/verify/load-case';
-import { maxAbsError } from '../../src/verify/verify';
 import { inspectMp4 } from '../media/mp4';
 import { scratchFolder, testImage } from '../media/pictures';
 import { command } from '../weights/command';

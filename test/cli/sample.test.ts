@@ -1,11 +1,11 @@
 import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Receipt } from '../../src/draw/receipt';
+import { packageRoot, packageVersion } from '../../src/io/package-root';
 import { dense } from '../../src/media/pixels';
 import { readImage } from '../../src/media/read';
 import { readReceipt } from '../../src/media/receipt';
 import { writeMedia } from '../../src/media/write';
-import { packageRoot, packageVersion } from '../../src/package-root';
-import type { Receipt } from '../../src/pipelines/receipt';
 import { policyHash, readPolicy } from '../../src/policy/file';
 import { scratchFolder, testImage } from '../media/pictures';
 import { command } from '../weights/command';

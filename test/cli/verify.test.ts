@@ -1,6 +1,6 @@
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
-import type { CaseReport } from '../../src/verify/verify';
+import type { CaseReport } from '../../src/lab/verify/verify';
 import { scratchFolder } from '../media/pictures';
 import { describeOnBackends, usableBackends } from '../support/backends';
 import { command } from '../weights/command';

@@ -4,9 +4,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Method, methodCalled } from '../../src/cache/registry';
 import { uniform } from '../../src/cache/uniform';
 import { run } from '../../src/engine/run';
-import { packageRoot } from '../../src/package-root';
-import { sampleLatents } from '../../src/pipelines/velocity/sample-latents';
-import type { Velocity } from '../../src/pipelines/velocity/velocity';
+import { packageRoot } from '../../src/io/package-root';
+import { sampleLatents } from '../../src/sampling/velocity/sample-latents';
+import type { Velocity } from '../../src/sampling/velocity/velocity';
 import { describeOnBackends } from '../support/backends';
 import { snippets } from './pages';
 

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { packageRoot } from '../../src/package-root';
+import { packageRoot } from '../../src/io/package-root';
 import { project, requireBuilt, runNode, typeErrors } from '../library/built-package';
 import { scratchFolder } from '../media/pictures';
 import { commandLineFault } from './command-line';

@@ -1,7 +1,7 @@
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { packageRoot } from '../../src/io/package-root';
 import { readImage } from '../../src/media/read';
-import { packageRoot } from '../../src/package-root';
 import { project, requireBuilt, runNode } from '../library/built-package';
 import { scratchFolder } from '../media/pictures';
 

@@ -6,8 +6,8 @@ import sharp from 'sharp';
 import { none } from '../../src/cache/none';
 import { dense } from '../../src/media/pixels';
 import { loadModel } from '../../src/pipelines/load';
-import { runRequest } from '../../src/pipelines/sample';
 import { torchGenerator } from '../../src/random/torch-generator';
+import { runRequest } from '../../src/sampling/run-job';
 import { describeOnBackends } from '../support/backends';
 
 const root = join(__dirname, '../..');

@@ -1,11 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { UnsupportedError } from '../../src/errors';
-import { exportGraph, graphOf } from '../../src/export/export-graph';
-import type { Recordable } from '../../src/export/record-model';
-import { axisOf } from '../../src/export/signatures/signature';
-import { record } from '../../src/export/trace/record';
-import type { Denoiser, Tokens } from '../../src/models/denoiser';
+import { exportGraph, graphOf } from '../../src/lab/export/export-graph';
+import type { Recordable } from '../../src/lab/export/record-model';
+import { record } from '../../src/lab/export/trace/record';
 import { preset, presetNames } from '../../src/models/presets';
+import { axisOf } from '../../src/models/signature';
+import type { Denoiser, Tokens } from '../../src/transformer/denoiser';
 import { goldenCase } from '../models/golden';
 import { describeOnBackends } from '../support/backends';
 

@@ -1,19 +1,19 @@
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import { syntheticJob } from '../../src/bench/synthetic-job';
 import { ertacache } from '../../src/cache/ertacache';
 import { none } from '../../src/cache/none';
 import type { CachePolicy } from '../../src/cache/policy';
 import { methods } from '../../src/cache/registry';
 import { type CalibrateOptions, calibrate } from '../../src/calibration/calibrate';
 import { UnsupportedError } from '../../src/errors';
+import { syntheticJob } from '../../src/lab/timing/synthetic-job';
 import { loadDenoiser } from '../../src/models/load-denoiser';
 import { preset } from '../../src/models/presets';
 import { type Demand, workload } from '../../src/models/workload';
-import type { Job, Pipeline, Request } from '../../src/pipelines/pipeline';
-import { sampleLoop } from '../../src/pipelines/sample-loop';
-import { scheduleText } from '../../src/pipelines/schedule-text';
 import { policySettings } from '../../src/policy/data';
+import type { Job, Pipeline, Request } from '../../src/sampling/pipeline';
+import { sampleLoop } from '../../src/sampling/sample-loop';
+import { scheduleText } from '../../src/sampling/schedule-text';
 import { openModelFile } from '../../src/weights/model-folder';
 import { describeOnBackends } from '../support/backends';
 

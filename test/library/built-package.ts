@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../../src/engine/run';
-import { packageRoot } from '../../src/package-root';
+import { packageRoot } from '../../src/io/package-root';
 
 const root = packageRoot();
 const BUILT = ['index.mjs', 'index.cjs', 'index.d.mts', 'index.d.cts', 'cli.mjs'];

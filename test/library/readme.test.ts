@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { packageRoot, packageVersion } from '../../src/io/package-root';
 import { readImage } from '../../src/media/read';
-import { packageRoot, packageVersion } from '../../src/package-root';
 import { scratchFolder } from '../media/pictures';
 import { project, requireBuilt, runNode, typeErrors } from './built-package';
 

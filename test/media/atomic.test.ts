@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import fs, { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { IoError } from '../../src/errors';
-import { stageFile, withAtomicFolder, writeFileAtomic } from '../../src/media/atomic';
+import { stageFile, withAtomicFolder, writeFileAtomic } from '../../src/io/atomic';
 import { scratchFolder } from './pictures';
 
 const scratch = scratchFolder();

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
+import { goldenImages } from '../../src/lab/verify/golden-pixels';
 import { createLpips, type NamedWeights } from '../../src/metrics';
 import { createAlexNet } from '../../src/metrics/alexnet';
 import { normalised } from '../../src/metrics/lpips';
-import { goldenImages } from '../../src/verify/golden-pixels';
 import { testImage } from '../media/pictures';
 import { describeOnBackends } from '../support/backends';
 import { maxAbsDifference, readGolden, readGoldenCase, readGoldenTensors } from '../support/golden';

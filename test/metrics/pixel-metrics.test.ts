@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import fc from 'fast-check';
+import { goldenClips, goldenImages } from '../../src/lab/verify/golden-pixels';
 import { image } from '../../src/media/pixels';
 import { meanSquaredError, overClips, psnr, ssim, ssimTorchmetrics } from '../../src/metrics';
-import { goldenClips, goldenImages } from '../../src/verify/golden-pixels';
 import { testClip, testImage } from '../media/pictures';
 import { maxAbsDifference, readGolden, readGoldenCase } from '../support/golden';
 

@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { UsageError } from '../../src/errors';
+import { modelClass } from '../../src/models/families';
 import { countFlops } from '../../src/models/flops';
 import { preset, presetNames } from '../../src/models/presets';
-import { modelClass } from '../../src/models/registry';
 import { requirements } from '../../src/models/requirements';
 import { workload } from '../../src/models/workload';
 import { release } from '../../src/nn/scope';

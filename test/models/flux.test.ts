@@ -1,10 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { CheckpointError, ConfigError, ShapeError } from '../../src/errors';
-import { type FluxCondition, fluxConfig, fluxParameters } from '../../src/models/flux';
-import { modelClass, modelClassNames, parseConfig } from '../../src/models/registry';
-import { runBlocks } from '../../src/models/run';
-import { perRow } from '../../src/models/timesteps';
+import { parseConfig } from '../../src/io/parse-config';
+import { modelClass, modelClassNames } from '../../src/models/families';
+import { type FluxCondition, fluxConfig, fluxParameters } from '../../src/models/flux/transformer';
 import { release } from '../../src/nn/scope';
+import { runBlocks } from '../../src/transformer/run';
+import { perRow } from '../../src/transformer/timesteps';
 import { parameterCount } from '../../src/weights/parameters';
 import { describeOnBackends } from '../support/backends';
 import { maxAbsDifference } from '../support/golden';

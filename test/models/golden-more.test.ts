@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { modelClass, parseConfig } from '../../src/models/registry';
+import { parseConfig } from '../../src/io/parse-config';
+import type { GoldenCase } from '../../src/lab/verify/golden-case';
+import { modelClass } from '../../src/models/families';
 import { release } from '../../src/nn/scope';
-import type { GoldenCase } from '../../src/verify/golden-case';
 import { loadStore } from '../../src/weights/load';
 import { openSafetensors } from '../../src/weights/weight-files';
 import { describeOnBackends } from '../support/backends';

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Tensor } from '@tensorflow/tfjs-core';
-import type { CaseRunner, GoldenCase } from '../../src/verify/golden-case';
+import type { CaseRunner, GoldenCase } from '../../src/lab/verify/golden-case';
 import { maxAbsDifference, readGolden, readGoldenCase } from '../support/golden';
 
 const FIXTURES = join(__dirname, '..', 'fixtures');

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { ConfigError, MemoryError } from '../../src/errors';
+import { relativeRms } from '../../src/lab/verify/verify';
 import { loadDenoiser } from '../../src/models/load-denoiser';
 import { preset } from '../../src/models/presets';
-import { forward } from '../../src/models/run';
 import type { ComputeType } from '../../src/nn/bfloat16';
-import { relativeRms } from '../../src/verify/verify';
+import { forward } from '../../src/transformer/run';
 import { openModelFolder } from '../../src/weights/model-folder';
 import { describeOnBackends } from '../support/backends';
 import { values } from './support';

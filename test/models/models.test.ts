@@ -1,9 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { ConfigError, ShapeError } from '../../src/errors';
-import { nullCaptions } from '../../src/models/open-sora';
-import { modelClass, parseConfig } from '../../src/models/registry';
-import { runBlocks } from '../../src/models/run';
+import { parseConfig } from '../../src/io/parse-config';
+import { modelClass } from '../../src/models/families';
+import { nullCaptions } from '../../src/models/open-sora/transformer';
 import { release } from '../../src/nn/scope';
+import { runBlocks } from '../../src/transformer/run';
 import { describeOnBackends } from '../support/backends';
 import { maxAbsDifference } from '../support/golden';
 import { run, smallModel, values } from './support';

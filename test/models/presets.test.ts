@@ -1,6 +1,7 @@
 import { ConfigError } from '../../src/errors';
+import { parseConfig } from '../../src/io/parse-config';
+import { modelClass } from '../../src/models/families';
 import { preset, presetNames } from '../../src/models/presets';
-import { modelClass, parseConfig } from '../../src/models/registry';
 import { autoencoderClass } from '../../src/models/vae/registry';
 import { schedulerClass } from '../../src/schedulers/registry';
 import { type ParameterTable, parameterCount } from '../../src/weights/parameters';

@@ -1,10 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { Denoiser, Tap } from '../../src/models/denoiser';
-import { modelClass, parseConfig } from '../../src/models/registry';
-import { forward } from '../../src/models/run';
+import { parseConfig } from '../../src/io/parse-config';
+import { modelClass } from '../../src/models/families';
+import type { Params } from '../../src/nn/params';
 import { release } from '../../src/nn/scope';
+import type { Denoiser, Tap } from '../../src/transformer/denoiser';
+import { forward } from '../../src/transformer/run';
 import { syntheticStore } from '../../src/weights/memory-store';
-import type { ParameterTable, Params, WeightStore } from '../../src/weights/parameters';
+import type { ParameterTable, WeightStore } from '../../src/weights/parameters';
 
 /** A small model with made-up weights. */
 export function smallModel(config: { _class_name: string }): {

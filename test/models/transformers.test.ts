@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { runTransformer } from '../../src/verify/transformers';
+import { runTransformer } from '../../src/lab/verify/transformers';
 import { describeOnBackends } from '../support/backends';
 import { goldenCases, outcome } from './golden';
 

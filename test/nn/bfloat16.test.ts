@@ -1,13 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { syntheticDenoiser } from '../../src/bench/bench-model';
-import { syntheticCondition, syntheticLatents } from '../../src/bench/synthetic-job';
-import { forward } from '../../src/models/run';
+import { syntheticDenoiser } from '../../src/lab/timing/bench-model';
+import { syntheticCondition, syntheticLatents } from '../../src/lab/timing/synthetic-job';
+import { relativeRms } from '../../src/lab/verify/verify';
 import { workload } from '../../src/models/workload';
 import { type ComputeType, isBfloat16, requireComputeType, toBfloat16 } from '../../src/nn/bfloat16';
 import { linear } from '../../src/nn/linear';
 import { release } from '../../src/nn/scope';
 import { loadModel } from '../../src/pipelines/load';
-import { relativeRms } from '../../src/verify/verify';
+import { forward } from '../../src/transformer/run';
 import { view } from '../../src/weights/store';
 import { describeOnBackends } from '../support/backends';
 

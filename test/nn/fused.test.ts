@@ -1,7 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { syntheticDenoiser } from '../../src/bench/bench-model';
-import { syntheticCondition, syntheticLatents } from '../../src/bench/synthetic-job';
-import { forward } from '../../src/models/run';
+import { syntheticDenoiser } from '../../src/lab/timing/bench-model';
+import { syntheticCondition, syntheticLatents } from '../../src/lab/timing/synthetic-job';
 import { workload } from '../../src/models/workload';
 import { geluTanh, silu } from '../../src/nn/activation';
 import { attention } from '../../src/nn/attention';
@@ -11,6 +10,7 @@ import { linear } from '../../src/nn/linear';
 import { layerNorm, modulatedLayerNorm } from '../../src/nn/norm';
 import { applyRope, ropeTables } from '../../src/nn/rope';
 import { release } from '../../src/nn/scope';
+import { forward } from '../../src/transformer/run';
 import { view } from '../../src/weights/store';
 import { describeOnBackends } from '../support/backends';
 

@@ -4,8 +4,8 @@ import { gelu, geluTanh, quickGelu, silu } from '../../src/nn/activation';
 import { siluMlp, sinusoidal } from '../../src/nn/embeddings';
 import { linear } from '../../src/nn/linear';
 import { affineLayerNorm, chunks, layerNorm, modulate, rmsNorm } from '../../src/nn/norm';
+import type { Params } from '../../src/nn/params';
 import { release, share, tidy } from '../../src/nn/scope';
-import type { Params } from '../../src/weights/parameters';
 import { describeOnBackends } from '../support/backends';
 import { maxAbsDifference } from '../support/golden';
 

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { geluTanh } from '../../src/nn/activation';
 import { feedForward } from '../../src/nn/feed-forward';
 import { linear } from '../../src/nn/linear';
+import type { Params } from '../../src/nn/params';
 import {
   cropVideo,
   type Patch,
@@ -13,7 +14,6 @@ import {
 } from '../../src/nn/patchify';
 import { gridPositions, range, sincosTable } from '../../src/nn/positions';
 import { roundHalfToEven } from '../../src/nn/rounding';
-import type { Params } from '../../src/weights/parameters';
 import { describeOnBackends } from '../support/backends';
 import { maxAbsDifference } from '../support/golden';
 

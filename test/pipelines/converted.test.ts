@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { none } from '../../src/cache/none';
 import { dense } from '../../src/media/pixels';
 import { loadModel } from '../../src/pipelines/load';
-import { runRequest } from '../../src/pipelines/sample';
+import { runRequest } from '../../src/sampling/run-job';
 import { scratchFolder } from '../media/pictures';
 import { describeOnBackends } from '../support/backends';
 import { command } from '../weights/command';

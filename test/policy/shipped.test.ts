@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { demoPrompts } from '../../src/cli/commands/demo';
-import { packageRoot } from '../../src/package-root';
+import { packageRoot } from '../../src/io/package-root';
 import { parsePolicy, reusedOf } from '../../src/policy/data';
 import { readPolicy } from '../../src/policy/file';
 

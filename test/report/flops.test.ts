@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { countFlops, kernelFlops } from '../../src/report/flops';
+import { countFlops, kernelFlops } from '../../src/lab/compare/flops';
 import { describeOnBackends } from '../support/backends';
 
 test('a product of matrices counts its terms, transposed or in batches', () => {

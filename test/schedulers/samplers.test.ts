@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { CheckpointError, ConfigError, UnsupportedError, UsageError } from '../../src/errors';
-import { parseConfig } from '../../src/models/registry';
+import { parseConfig } from '../../src/io/parse-config';
 import { createCogVideoXDDIM } from '../../src/schedulers/cogvideox-ddim';
 import { createCogVideoXDPM } from '../../src/schedulers/cogvideox-dpm';
 import { alphasCumprod, cogVideoXGrid, cogVideoXSchedule } from '../../src/schedulers/cogvideox-schedule';

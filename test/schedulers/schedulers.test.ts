@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { runScheduler } from '../../src/verify/schedulers';
+import { runScheduler } from '../../src/lab/verify/schedulers';
 import { goldenCases, outcome } from '../models/golden';
 import { describeOnBackends } from '../support/backends';
 

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { ConfigError } from '../../src/errors';
-import { parseConfig } from '../../src/models/registry';
+import { parseConfig } from '../../src/io/parse-config';
 import { solveLinear } from '../../src/schedulers/linear-system';
 import { createUniPC, type UniPCConfig, uniPCConfig, uniPCGrid, uniPCGridAt } from '../../src/schedulers/unipc';
 import { describeOnBackends } from '../support/backends';

@@ -1,12 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { Denoiser } from '../../src/models/denoiser';
-import { createFlux, fluxConfig, fluxParameters } from '../../src/models/flux';
-import type { Pipeline } from '../../src/pipelines/pipeline';
+import { createFlux, fluxConfig, fluxParameters } from '../../src/models/flux/transformer';
 import { createPixelPipeline } from '../../src/pipelines/pixel';
 import { pixelFormat } from '../../src/pipelines/pixel-formats';
 import { torchGenerator } from '../../src/random/torch-generator';
+import type { Pipeline } from '../../src/sampling/pipeline';
 import { flowMatchEulerConfig } from '../../src/schedulers/flow-match-euler';
 import { createWordTable } from '../../src/text/word-table';
+import type { Denoiser } from '../../src/transformer/denoiser';
 import { memoryStore } from '../../src/weights/memory-store';
 
 const GEOMETRY = { patch: 4, grid: 4, channels_per_token: 48 };

@@ -1,9 +1,9 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadCase } from '../../src/verify/load-case';
-import { runTextCleaning } from '../../src/verify/text-cleaning';
-import { verifyCase } from '../../src/verify/verify';
+import { loadCase } from '../../src/lab/verify/load-case';
+import { runTextCleaning } from '../../src/lab/verify/text-cleaning';
+import { verifyCase } from '../../src/lab/verify/verify';
 
 const PROMPTS = join(__dirname, '..', 'fixtures', 'text-cleaning', 'prompts');
 

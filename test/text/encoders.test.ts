@@ -1,8 +1,8 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import { loadCase } from '../../src/verify/load-case';
-import { runTextEncoder } from '../../src/verify/text-encoders';
+import { loadCase } from '../../src/lab/verify/load-case';
+import { runTextEncoder } from '../../src/lab/verify/text-encoders';
 import { describeOnBackends } from '../support/backends';
 import { maxAbsDifference } from '../support/golden';
 

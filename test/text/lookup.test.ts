@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
+import { openFile } from '../../src/io/node-file';
+import { loadCase } from '../../src/lab/verify/load-case';
 import { loadTextEncoder, type OpenStore } from '../../src/models/text/load';
 import { textEncoderClass } from '../../src/models/text/registry';
 import { release } from '../../src/nn/scope';
-import { loadCase } from '../../src/verify/load-case';
 import { loadStore } from '../../src/weights/load';
-import { openFile } from '../../src/weights/node-file';
 import { lookUp, readRows } from '../../src/weights/rows';
 import { safetensorsSource } from '../../src/weights/safetensors-source';
 import type { TensorSource } from '../../src/weights/source';

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadCase } from '../../src/verify/load-case';
-import { runTokenizer } from '../../src/verify/tokenizers';
+import { loadCase } from '../../src/lab/verify/load-case';
+import { runTokenizer } from '../../src/lab/verify/tokenizers';
 
 const FIXTURES = join(__dirname, '..', 'fixtures', 'tokenizers');
 

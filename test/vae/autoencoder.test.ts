@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { InterruptedError, ShapeError } from '../../src/errors';
-import { parseConfig } from '../../src/models/registry';
+import { parseConfig } from '../../src/io/parse-config';
 import { autoencoderClass, autoencoderClassNames, encoderOnly } from '../../src/models/vae/registry';
 import { drawn } from '../../src/models/vae/run';
 import { syntheticStore } from '../../src/weights/memory-store';

@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Autoencoder } from '../../src/models/vae/autoencoder';
 import { autoencoderClass } from '../../src/models/vae/registry';
+import type { Params } from '../../src/nn/params';
 import { syntheticStore } from '../../src/weights/memory-store';
-import type { Params } from '../../src/weights/parameters';
 
 /** The smallest autoencoder of each class. */
 export const smallConfigs: Readonly<Record<string, unknown>> = {

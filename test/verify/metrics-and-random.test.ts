@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import { verifyCase } from '../../src/verify/verify';
+import { verifyCase } from '../../src/lab/verify/verify';
 import { describeOnBackends } from '../support/backends';
 
 const fixtures = resolve(__dirname, '../fixtures');

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { knownTables } from '../../src/cli/commands/known-tables';
-import { packageRoot } from '../../src/package-root';
+import { packageRoot } from '../../src/io/package-root';
+import { knownTables } from '../../src/models/known-tables';
 import { describeModel } from '../../src/weights/describe';
 import { componentOf, openModel, readModelJson } from '../../src/weights/open-model';
 

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import { memoryFile } from '../../src/weights/byte-file';
+import { memoryFile } from '../../src/io/byte-file';
 import { encodeSafetensors, type TensorToWrite } from '../../src/weights/encode-safetensors';
 import { loadStore } from '../../src/weights/load';
 import { memoryStore, syntheticStore } from '../../src/weights/memory-store';

@@ -1,9 +1,9 @@
 import { mkdtemp, open, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PAGE, pageAlignedBytes } from '../../src/weights/aligned';
-import { joinedFile } from '../../src/weights/byte-file';
-import { openFile, transientFile } from '../../src/weights/node-file';
+import { PAGE, pageAlignedBytes } from '../../src/io/aligned';
+import { joinedFile } from '../../src/io/byte-file';
+import { openFile, transientFile } from '../../src/io/node-file';
 
 const SIZE = 9_000_001;
 const bytes = Uint8Array.from({ length: SIZE }, (_, i) => (i * 131 + (i >> 12) * 17) % 251);

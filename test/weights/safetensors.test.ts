@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { ErtaError } from '../../src/errors';
+import { JsonError, parseStrictJson } from '../../src/io/strict-json';
 import type { DType } from '../../src/weights/dtype';
 import { encodeSafetensors, type TensorToWrite } from '../../src/weights/encode-safetensors';
 import { parseSafetensors } from '../../src/weights/safetensors';
-import { JsonError, parseStrictJson } from '../../src/weights/strict-json';
 
 const tensors = new Map<string, TensorToWrite>([
   ['a.weight', { dtype: 'F32', shape: [2, 3], data: Float32Array.of(1, 2, 3, 4, 5, 6) }],

@@ -1,15 +1,15 @@
-import type { LoadedAutoencoder } from '../../bench/bench-decode';
-import { loadAutoencoder, syntheticAutoencoder } from '../../bench/bench-decode';
-import { type Described, shortened, syntheticDenoiser } from '../../bench/bench-model';
 import { UnsupportedError, UsageError } from '../../errors';
+import type { LoadedAutoencoder } from '../../lab/timing/bench-decode';
+import { loadAutoencoder, syntheticAutoencoder } from '../../lab/timing/bench-decode';
+import { type Described, shortened, syntheticDenoiser } from '../../lab/timing/bench-model';
+import { modelClassNames } from '../../models/families';
 import { type LoadedDenoiser, loadDenoiser } from '../../models/load-denoiser';
 import { preset, presetNames } from '../../models/presets';
-import { modelClassNames } from '../../models/registry';
 import { type Demand, type Size, workload } from '../../models/workload';
 import type { ComputeType } from '../../nn/bfloat16';
 import { loadModel, locateModel } from '../../pipelines/load';
-import type { Pipeline } from '../../pipelines/pipeline';
 import { usualDemand } from '../../pipelines/usual-demand';
+import type { Pipeline } from '../../sampling/pipeline';
 import { componentOf, openModel } from '../../weights/open-model';
 
 /** What is timed, each part loaded when its turn comes. */

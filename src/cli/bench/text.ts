@@ -1,6 +1,6 @@
-import type { DecodeReport } from '../../bench/bench-decode';
-import type { BenchReport, Rate, RunComparison } from '../../bench/bench-model';
-import type { SampleReport } from '../../bench/bench-sample';
+import type { DecodeReport } from '../../lab/timing/bench-decode';
+import type { BenchReport, Rate, RunComparison } from '../../lab/timing/bench-model';
+import type { SampleReport } from '../../lab/timing/bench-sample';
 import type { Size } from '../../models/workload';
 import { flopsText } from '../commands/requirement-lines';
 import { bytesText, countText } from '../commands/units';

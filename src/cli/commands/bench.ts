@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander';
-import { benchDecode, type DecodeReport } from '../../bench/bench-decode';
-import { type BenchReport, benchModel } from '../../bench/bench-model';
-import { benchSample, type SampleReport } from '../../bench/bench-sample';
+import { benchDecode, type DecodeReport } from '../../lab/timing/bench-decode';
+import { type BenchReport, benchModel } from '../../lab/timing/bench-model';
+import { benchSample, type SampleReport } from '../../lab/timing/bench-sample';
 import { presetNames } from '../../models/presets';
 import type { Size } from '../../models/workload';
 import { type ComputeType, requireComputeType } from '../../nn/bfloat16';

@@ -6,22 +6,22 @@ import { splitPairs } from '../../calibration/pairs';
 import { DEFAULT_TRIALS } from '../../calibration/search';
 import type { EngineChoice } from '../../engine/types';
 import { ErtaError, InterruptedError } from '../../errors';
+import { ABLATION_BASE, ablationRows } from '../../lab/compare/ablation';
+import { runArena } from '../../lab/compare/arena';
+import { beginComparison } from '../../lab/compare/begin';
+import type { Contender } from '../../lab/compare/contender';
+import { contenderCalled, contenders } from '../../lab/compare/contenders';
+import { durationText, estimateSeconds } from '../../lab/compare/estimate';
+import { readGiven } from '../../lab/compare/given';
+import { type Plan, passesOf } from '../../lab/compare/plan';
+import { COMPARISON_FILE, openStore, type Store } from '../../lab/compare/store';
+import { comparisonText } from '../../lab/report/table';
+import { decibels, listText, passes } from '../../lab/report/text';
 import { createLpips, type Lpips } from '../../metrics/lpips';
 import { readLpipsWeights } from '../../metrics/lpips-weights';
 import { DEFAULT_MODEL } from '../../pipelines/load';
-import type { Pipeline } from '../../pipelines/pipeline';
 import { DEFAULT_METHOD } from '../../policy/find';
-import { ABLATION_BASE, ablationRows } from '../../report/ablation';
-import { runArena } from '../../report/arena';
-import { beginComparison } from '../../report/begin';
-import type { Contender } from '../../report/contender';
-import { contenderCalled, contenders } from '../../report/contenders';
-import { durationText, estimateSeconds } from '../../report/estimate';
-import { readGiven } from '../../report/given';
-import { type Plan, passesOf } from '../../report/plan';
-import { COMPARISON_FILE, openStore, type Store } from '../../report/store';
-import { comparisonText } from '../../report/table';
-import { decibels, listText, passes } from '../../report/text';
+import type { Pipeline } from '../../sampling/pipeline';
 import { startBackend } from '../backend';
 import { encodeAhead, promptRequests } from '../encode-ahead';
 import { interruptible } from '../interrupt';
@@ -214,7 +214,7 @@ async function fight(
 
 /** Writes the page. It draws charts with a large library, which no other command needs to wait for. */
 async function page(store: Store): Promise<string> {
-  const { writePage } = await import('../../report/page/write-page');
+  const { writePage } = await import('../../lab/report/page/write-page');
   return writePage(store);
 }
 

@@ -1,8 +1,8 @@
 import { Command } from 'commander';
-import { graphsOfTransformers } from '../../export/export-model';
+import { graphsOfTransformers } from '../../lab/export/export-model';
+import { knownTables } from '../../models/known-tables';
 import { convertModel } from '../../weights/convert';
 import { type ConversionOptions, watchedConversion, withConversionOptions } from './conversion';
-import { knownTables } from './known-tables';
 
 interface Options extends ConversionOptions {
   unchecked: boolean;

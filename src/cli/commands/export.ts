@@ -1,8 +1,8 @@
 import { Command } from 'commander';
-import { exportModel } from '../../export/export-model';
+import { exportModel } from '../../lab/export/export-model';
+import { knownTables } from '../../models/known-tables';
 import { locateModel } from '../../pipelines/load';
 import { type ConversionOptions, watchedConversion, withConversionOptions } from './conversion';
-import { knownTables } from './known-tables';
 
 interface Options extends ConversionOptions {
   split: boolean;

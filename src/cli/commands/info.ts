@@ -1,17 +1,17 @@
 import { existsSync } from 'node:fs';
 import { Command } from 'commander';
 import { UsageError } from '../../errors';
+import { modelClassNames } from '../../models/families';
+import { modelWithKnownNames } from '../../models/known-names';
+import { knownTables } from '../../models/known-tables';
 import { preset, presetNames } from '../../models/presets';
-import { modelClassNames } from '../../models/registry';
 import { type Requirements, requirements } from '../../models/requirements';
 import type { Demand, Size } from '../../models/workload';
 import { shippedModel } from '../../pipelines/load';
 import { type ComponentDescription, describeModel, type ModelDescription } from '../../weights/describe';
 import type { ModelComponent } from '../../weights/model-folder';
-import { modelWithKnownNames } from '../../weights/names/known-names';
 import { type OpenModel, openModel } from '../../weights/open-model';
 import { pixelSize, wholeNumber } from '../parse';
-import { knownTables } from './known-tables';
 import { requirementLines } from './requirement-lines';
 import { bytesText, countText } from './units';
 

@@ -1,11 +1,11 @@
 import { Command, Option } from 'commander';
 import { PolicyError } from '../../errors';
+import { policyText } from '../../lab/report/policy-text';
 import { loadModel } from '../../pipelines/load';
 import type { Policy } from '../../policy/data';
 import { exportMask, type MaskFormat, maskAdvice, maskFormats } from '../../policy/export-mask';
 import { readPolicy, requirePolicyName, writePolicy } from '../../policy/file';
 import { resamplePolicy, resampleSigmas } from '../../policy/resample';
-import { policyText } from '../../report/policy-text';
 import { startBackend } from '../backend';
 import { wholeNumber } from '../parse';
 

@@ -1,11 +1,11 @@
 import { Command } from 'commander';
+import { parseReceipt, type Receipt } from '../../draw/receipt';
 import { UnsupportedError, UsageError } from '../../errors';
 import { readReceipt } from '../../media/receipt';
 import { mediaFormat, writeMedia } from '../../media/write';
-import { writeEmbeddings } from '../../pipelines/hub/embeddings';
-import { DEFAULT_STRENGTH, refusePicture } from '../../pipelines/initial-picture';
+import { writeEmbeddings } from '../../pipelines/embeddings';
 import { DEFAULT_MODEL, loadModel } from '../../pipelines/load';
-import { parseReceipt, type Receipt } from '../../pipelines/receipt';
+import { DEFAULT_STRENGTH, refusePicture } from '../../sampling/initial-picture';
 import { startBackend } from '../backend';
 import { encodeAhead } from '../encode-ahead';
 import { interruptible } from '../interrupt';

@@ -1,8 +1,8 @@
 import { Command } from 'commander';
 import { ErtaError } from '../../errors';
+import { findCases } from '../../lab/verify/load-case';
+import { type CaseReport, verifyCase } from '../../lab/verify/verify';
 import { type ComputeType, requireComputeType } from '../../nn/bfloat16';
-import { findCases } from '../../verify/load-case';
-import { type CaseReport, verifyCase } from '../../verify/verify';
 import { startBackend } from '../backend';
 import { dtypeOption } from '../dtype-option';
 

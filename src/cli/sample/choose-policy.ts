@@ -1,13 +1,13 @@
 import { none } from '../../cache/none';
 import type { CachePolicy } from '../../cache/policy';
+import type { Receipt } from '../../draw/receipt';
 import { PolicyError } from '../../errors';
-import type { PipelineInfo } from '../../pipelines/pipeline';
-import type { Receipt } from '../../pipelines/receipt';
+import { isFile } from '../../io/node-file';
 import { type Policy, type PolicyUse, requireFits } from '../../policy/data';
 import { policyHash, readPolicy } from '../../policy/file';
 import { defaultPolicy, policyByHash } from '../../policy/find';
 import { usePolicy } from '../../policy/use';
-import { isFile } from '../../weights/node-file';
+import type { PipelineInfo } from '../../sampling/pipeline';
 
 /** A policy, and the file it came from. */
 export interface Chosen {

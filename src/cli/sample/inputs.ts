@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import type { Receipt } from '../../draw/receipt';
 import { UsageError } from '../../errors';
+import { readError } from '../../io/system-error';
 import { frames, imageSize } from '../../media/pixels';
 import { readMedia } from '../../media/read';
-import { readError } from '../../media/system-error';
-import { type Embeddings, readEmbeddings } from '../../pipelines/hub/embeddings';
-import type { InitialPicture } from '../../pipelines/pipeline';
-import type { Receipt } from '../../pipelines/receipt';
+import { type Embeddings, readEmbeddings } from '../../pipelines/embeddings';
+import type { InitialPicture } from '../../sampling/pipeline';
 
 /** Files that a run draws on, and what its receipt says of them. */
 export interface Inputs {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
+import type { Receipt } from '../../draw/receipt';
 import { UsageError } from '../../errors';
-import type { Receipt } from '../../pipelines/receipt';
 
 /** One picture to make. */
 export interface Task {

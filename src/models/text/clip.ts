@@ -11,13 +11,13 @@ import { gelu, quickGelu } from '../../nn/activation';
 import { attention } from '../../nn/attention';
 import { linear } from '../../nn/linear';
 import { affineLayerNorm } from '../../nn/norm';
+import type { Params } from '../../nn/params';
 import { range } from '../../nn/positions';
 import { tidy } from '../../nn/scope';
 import {
   linear as linearParameters,
   lookupTable,
   type ParameterTable,
-  type Params,
   plain,
   repeated,
   scoped,

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
+import { parseConfig } from '../../io/parse-config';
 import { type LoadOptions, loadStore } from '../../weights/load';
 import type { ModelComponent } from '../../weights/model-folder';
 import type { ParameterTable, WeightStore } from '../../weights/parameters';
 import type { TensorSource } from '../../weights/source';
-import { parseConfig } from '../registry';
 import type { PromptEncoder } from './prompt-encoder';
 import { textEncoderClass } from './registry';
 

@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { ShapeError } from '../../errors';
+import type { Params } from '../../nn/params';
 import { tidy } from '../../nn/scope';
-import type { Params, WeightStore } from '../../weights/parameters';
+import type { WeightStore } from '../../weights/parameters';
 
 /** What a text encoder makes of a batch of prompts. The caller disposes the tensors. */
 export interface EncodedPrompts {

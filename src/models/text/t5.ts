@@ -13,13 +13,13 @@ import { geluTanh } from '../../nn/activation';
 import { attention } from '../../nn/attention';
 import { linear } from '../../nn/linear';
 import { rmsNorm } from '../../nn/norm';
+import type { Params } from '../../nn/params';
 import { range } from '../../nn/positions';
 import { tidy } from '../../nn/scope';
 import {
   linear as linearParameters,
   lookupTable,
   type ParameterTable,
-  type Params,
   plain,
   repeated,
   vector,

@@ -1,6 +1,6 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import type { Frames } from '../../nn/conv3d';
-import type { Params } from '../../weights/parameters';
+import type { Params } from '../../nn/params';
 import type { Module } from './module';
 import type { Tiling } from './tiling';
 

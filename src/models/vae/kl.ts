@@ -12,13 +12,13 @@ import { inBands } from '../../nn/bands';
 import { conv2d } from '../../nn/conv2d';
 import { applyAffine, groupNorm } from '../../nn/group-norm';
 import { linear } from '../../nn/linear';
+import type { Params } from '../../nn/params';
 import { range } from '../../nn/positions';
 import { tidy } from '../../nn/scope';
 import { upsampleNearest } from '../../nn/upsample';
 import {
   linear as linearParameters,
   type ParameterTable,
-  type Params,
   repeated,
   scoped,
   type WeightStore,

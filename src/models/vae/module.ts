@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Frames } from '../../nn/conv3d';
-import type { Params } from '../../weights/parameters';
+import type { Params } from '../../nn/params';
 
 /** Sees the result of a module by its name; the frames `[1, H, W, C]` are valid only during the call. */
 export type Watch = (name: string, frames: Frames) => void;

@@ -1,11 +1,11 @@
 import type { z } from 'zod';
 import { CheckpointError } from '../../errors';
 import type { ParameterTable, WeightStore } from '../../weights/parameters';
+import { cogVideoXVaeConfig, cogVideoXVaeParameters, createCogVideoXVae } from '../cogvideox/autoencoder';
+import { createOpenSoraVae, openSoraVaeConfig, openSoraVaeParameters } from '../open-sora/autoencoder';
+import { createWanVae, wanVaeConfig, wanVaeParameters } from '../wan/autoencoder';
 import type { Autoencoder } from './autoencoder';
-import { cogVideoXVaeConfig, cogVideoXVaeParameters, createCogVideoXVae } from './cogvideox';
 import { createKl, klConfig, klParameters } from './kl';
-import { createOpenSoraVae, openSoraVaeConfig, openSoraVaeParameters } from './open-sora';
-import { createWanVae, wanVaeConfig, wanVaeParameters } from './wan';
 
 /** What ertacache knows of one class of autoencoder. */
 export interface AutoencoderClass<Config = unknown> {

@@ -2,8 +2,8 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { z } from 'zod';
 import { CheckpointError } from '../../errors';
-import { ioError } from '../../weights/node-file';
-import { parsePlainJson } from '../../weights/plain-json';
+import { ioError } from '../../io/node-file';
+import { parsePlainJson } from '../../io/plain-json';
 
 /** The small files of a tokenizer, by name. An opened model offers them under `<folder>/`. */
 export interface TokenizerFiles {

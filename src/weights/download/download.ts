@@ -1,7 +1,7 @@
 import { mkdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { IoError } from '../../errors';
-import { isFile } from '../node-file';
+import { isFile } from '../../io/node-file';
 import { type FetchOptions, fetchFile, partialPath, sizeOf } from './fetch-file';
 import { neededFiles } from './needed';
 import { type HubFile, hubAddress, listRepository } from './repository';

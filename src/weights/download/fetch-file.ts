@@ -4,7 +4,7 @@ import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { IoError } from '../../errors';
-import { ioError, isFile } from '../node-file';
+import { ioError, isFile } from '../../io/node-file';
 import { type HubFile, type HubOptions, hubHeaders, requireFound } from './repository';
 
 export interface FetchOptions extends HubOptions {

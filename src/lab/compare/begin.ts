@@ -1,0 +1,87 @@
+import { version_core } from '@tensorflow/tfjs-core';
+import { describeCpu, findGpus } from '../../engine/machine';
+import { totalMemory } from '../../engine/memory';
+import type { EngineChoice } from '../../engine/types';
+import { UsageError } from '../../errors';
+import { packageVersion } from '../../io/package-root';
+import type { Pair } from '../../policy/data';
+import type { PipelineInfo } from '../../sampling/pipeline';
+import type { Comparison, ComparisonRequest } from './comparison';
+import type { Contender } from './contender';
+
+/** What a comparison is asked for; the rest of its request follows from the model and the engine. */
+export type Asked = Omit<ComparisonRequest, 'model' | 'backend' | 'version' | 'methods'>;
+
+/** A comparison with everything said and nothing measured. */
+export async function beginComparison(
+  info: PipelineInfo,
+  engine: EngineChoice,
+  contenders: readonly Contender[],
+  asked: Asked,
+  command: string,
+): Promise<Comparison> {
+  requirePossible(asked);
+  const gpus = await findGpus();
+  const cpu = describeCpu();
+  return {
+    format: 'ertacache-comparison',
+    version: 1,
+    state: 'running',
+    command,
+    started: new Date().toISOString(),
+    machine: { cpu: cpu.model, threads: cpu.threads, gpus: gpus.map(g => g.name), memoryBytes: totalMemory() },
+    versions: {
+      ertacache: packageVersion(),
+      node: process.versions.node,
+      tfjs: version_core,
+      engine: engine.label,
+    },
+    parameters: info.parameters,
+    request: {
+      model: { id: info.id, hash: info.hash, class: info.modelClass, scheduler: info.schedulerClass },
+      backend: engine.kind,
+      version: packageVersion(),
+      methods: contenders.map(c => c.name),
+      ...asked,
+    },
+    methods: contenders.map(({ name, title, summary, source, dynamic }) => ({
+      name,
+      title,
+      summary,
+      dynamic,
+      ...(source && { source }),
+    })),
+    reference: { sigmas: [], changes: [], seconds: [] },
+    cells: [],
+    refused: [],
+  };
+}
+
+/** Fewer steps leave nothing to choose. */
+const LEAST_STEPS = 4;
+const LEAST_BUDGET = 2;
+
+function requirePossible({ steps, budgets, calibration, evaluation }: Asked): void {
+  if (steps < LEAST_STEPS)
+    throw new UsageError(`A comparison needs at least ${LEAST_STEPS} steps; ${steps} were asked for.`);
+  const bad = budgets.find(b => b < LEAST_BUDGET || b >= steps);
+  if (bad !== undefined) {
+    throw new UsageError(`${bad} of ${steps} steps cannot be the computed ones.`, {
+      hint: `Give budgets from ${LEAST_BUDGET} to ${steps - 1}.`,
+    });
+  }
+  requireApart(calibration, evaluation, 'calibration');
+}
+
+/**
+ * Refuses to compare on what something was calibrated on.
+ * @throws UsageError naming a prompt that both have
+ */
+export function requireApart(calibration: readonly Pair[], evaluation: readonly Pair[], what: string): void {
+  const seen = new Set(calibration.map(p => p.prompt));
+  const both = evaluation.find(p => seen.has(p.prompt));
+  if (!both) return;
+  throw new UsageError(`"${both.prompt}" is compared on, but ${what} has seen it.`, {
+    hint: 'Give more prompts, or a policy that was calibrated on other ones.',
+  });
+}

@@ -1,0 +1,43 @@
+import { UsageError } from '../../errors';
+import { computedSteps, type Pair, type Policy, type PolicyUse, requireFits, reusedOf } from '../../policy/data';
+import { policyHash, readPolicy } from '../../policy/file';
+import { requireApart } from './begin';
+import type { ComparisonRequest } from './comparison';
+import type { Contender } from './contender';
+import { cellName } from './names';
+
+/** Policies to use instead of calibrating. */
+export interface Given {
+  /** By the name of the cell that they fill. */
+  readonly byCell: ReadonlyMap<string, Policy>;
+  readonly listed: ComparisonRequest['policies'];
+}
+
+/**
+ * Reads policies that are to be compared as they are.
+ * @throws PolicyError or UsageError where one does not fit the run, no method has its name, or it has seen a pair
+ */
+export async function readGiven(
+  paths: readonly string[],
+  use: PolicyUse,
+  contenders: readonly Contender[],
+  evaluation: readonly Pair[],
+): Promise<Given> {
+  const byCell = new Map<string, Policy>();
+  const listed: ComparisonRequest['policies'] = [];
+  for (const path of paths) {
+    const policy = await readPolicy(path);
+    const { name, schedule, calibration } = policy.data;
+    requireFits(policy.data, use);
+    requireApart(calibration.pairs, evaluation, path);
+    if (!contenders.some(c => c.name === name)) {
+      throw new UsageError(`${path} is for the method "${name}", which is not compared.`, {
+        hint: 'Name it in --methods, or calibrate with --name ertacache.',
+      });
+    }
+    const computed = computedSteps(reusedOf(schedule));
+    byCell.set(cellName(name, computed), policy);
+    listed.push({ method: name, computed, hash: policyHash(policy) });
+  }
+  return { byCell, listed };
+}

@@ -1,0 +1,65 @@
+import { measureBaselines, singleJobs } from '../../calibration/baselines';
+import { isFile } from '../../io/node-file';
+import type { Policy } from '../../policy/data';
+import { readPolicy, writePolicy } from '../../policy/file';
+import type { Job, Pipeline } from '../../sampling/pipeline';
+import { cellName, policyName } from './names';
+import type { Bench } from './setting';
+import type { Store } from './store';
+
+export interface BenchOptions {
+  /** Policies to use instead of calibrating, by the name of a cell. */
+  readonly given?: ReadonlyMap<string, Policy>;
+  readonly signal?: AbortSignal;
+  readonly onPasses: (count: number) => void;
+}
+
+/** The bench of a comparison. What is measured or calibrated on it is kept in the store; `release` frees its jobs. */
+export function openBench(
+  pipeline: Pipeline,
+  store: Store,
+  { given, signal, onPasses }: BenchOptions,
+): { readonly bench: Bench; release(): void } {
+  const { comparison } = store;
+  const { steps, guidance, batch, trials, calibration: pairs } = comparison.request;
+  let jobs: Job[] | undefined;
+  const singles = async (): Promise<Job[]> => {
+    jobs ??= await singleJobs(pipeline, pairs, { steps, guidance });
+    return jobs;
+  };
+  return {
+    bench: {
+      pipeline,
+      steps,
+      guidance,
+      pairs,
+      batch,
+      trials,
+      ...(signal && { signal }),
+      onPasses,
+      singles,
+      async facts() {
+        if (!comparison.facts) {
+          const loop = { ...(signal && { signal }), onStep: () => onPasses(1) };
+          const { fit, polynomial, ratios } = await measureBaselines(await singles(), loop);
+          const forwards = pairs.length * steps;
+          comparison.facts = { polynomial: [...polynomial], ratios: [...ratios], r2: fit.r2, forwards };
+          await store.save();
+        }
+        return comparison.facts;
+      },
+      async policy(name, computed, make) {
+        const own = given?.get(cellName(name, computed));
+        if (own) return own;
+        const file = store.path(policyName(name, computed));
+        if (await isFile(file)) return readPolicy(file);
+        const policy = await make();
+        await writePolicy(file, policy);
+        return policy;
+      },
+    },
+    release() {
+      for (const job of jobs ?? []) job.release();
+    },
+  };
+}

@@ -1,0 +1,103 @@
+import ndarray from 'ndarray';
+import { batches } from '../../calibration/pairs';
+import { writeFileAtomic } from '../../io/atomic';
+import { isFile, openFile } from '../../io/node-file';
+import { dense, type Media } from '../../media/pixels';
+import type { Pair } from '../../policy/data';
+import type { Pipeline } from '../../sampling/pipeline';
+import { runJob } from '../../sampling/run-job';
+import { encodeSafetensors, type TensorToWrite } from '../../weights/encode-safetensors';
+import { safetensorsSource } from '../../weights/safetensors-source';
+import { pictureName } from './names';
+import { writeStill } from './pictures';
+import type { Store } from './store';
+import { watchChanges } from './watch-changes';
+
+/** How the pairs of a comparison run. */
+export interface PairRuns {
+  readonly pipeline: Pipeline;
+  readonly evaluation: readonly Pair[];
+  readonly steps: number;
+  readonly guidance: number;
+  readonly batch: number;
+  readonly signal?: AbortSignal;
+  /** Told of forward passes of one pair as they are done. */
+  readonly onPasses: (count: number) => void;
+}
+
+/** Where the exact pixels of a batch lie until the comparison is complete. */
+const floatsName = (batch: number): string => `references/batch-${String(batch).padStart(3, '0')}.safetensors`;
+
+/** Batches of evaluation pairs whose uncached pictures are not kept yet. */
+export async function missingReferences(store: Store, { evaluation, batch }: PairRuns): Promise<number[]> {
+  const missing: number[] = [];
+  for (const b of batches(evaluation, batch).keys()) {
+    if (!(await isFile(store.path(floatsName(b))))) missing.push(b);
+  }
+  return missing;
+}
+
+/** Runs the uncached pictures of the batches that are missing; each is kept as soon as it is done. */
+export async function runReferences(store: Store, runs: PairRuns): Promise<void> {
+  const groups = batches(runs.evaluation, runs.batch);
+  for (const b of await missingReferences(store, runs)) {
+    const group = groups[b] as Pair[];
+    const from = b * runs.batch;
+    const watch = watchChanges();
+    const job = await prepare(runs, group);
+    try {
+      const result = await runJob(runs.pipeline, job, watch.policy, {
+        ...(runs.signal && { signal: runs.signal }),
+        onStep: () => runs.onPasses(group.length),
+      });
+      const changes = await watch.changes();
+      const { reference } = store.comparison;
+      reference.sigmas = [...job.sigmas];
+      for (const [row, media] of result.media.entries()) {
+        reference.changes[from + row] = changes[row] as (number | null)[];
+        reference.seconds[from + row] = result.seconds / group.length;
+        await writeStill(store.path(pictureName('reference', from + row)), media);
+      }
+      await writeFileAtomic(store.path(floatsName(b)), encodeMedia(result.media));
+      await store.save();
+    } finally {
+      job.release();
+    }
+  }
+}
+
+/** A job of some pairs. */
+export function prepare({ pipeline, steps, guidance }: PairRuns, group: readonly Pair[]) {
+  return pipeline.prepare({ prompts: group.map(p => p.prompt), seeds: group.map(p => p.seed), steps, guidance });
+}
+
+/** The uncached picture of an evaluation pair, from the batch that was read last where that has it. */
+export function referenceReader(store: Store, batch: number): (index: number) => Promise<Media> {
+  let read: { readonly batch: number; readonly media: readonly Media[] } | undefined;
+  return async index => {
+    const wanted = Math.floor(index / batch);
+    if (read?.batch !== wanted) read = { batch: wanted, media: await readMedia(store.path(floatsName(wanted))) };
+    return read.media[index % batch] as Media;
+  };
+}
+
+function encodeMedia(media: readonly Media[]): Uint8Array {
+  const entries = media.map((m, i): [string, TensorToWrite] => {
+    return [String(i), { dtype: 'F32', shape: m.shape, data: dense(m) }];
+  });
+  return encodeSafetensors(new Map(entries));
+}
+
+async function readMedia(path: string): Promise<Media[]> {
+  const source = await safetensorsSource(await openFile(path));
+  try {
+    const media: Media[] = [];
+    for (const index of source.names.keys()) {
+      const name = String(index);
+      media.push(ndarray(await source.read(name), [...source.entry(name).shape]));
+    }
+    return media;
+  } finally {
+    await source.close();
+  }
+}

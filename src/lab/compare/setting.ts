@@ -1,0 +1,31 @@
+import type { ModelFacts } from '../../cache/registry';
+import type { CalibrateOptions } from '../../calibration/calibrate';
+import type { Pair, Policy } from '../../policy/data';
+import type { Job, Pipeline } from '../../sampling/pipeline';
+
+/** What calibrating a contender works with. */
+export interface Bench {
+  readonly pipeline: Pipeline;
+  readonly steps: number;
+  readonly guidance: number;
+  /** Calibration pairs; none of them is ever compared on. */
+  readonly pairs: readonly Pair[];
+  readonly batch: number;
+  /** Schedules that a search may try. */
+  readonly trials: number;
+  readonly signal?: AbortSignal;
+  /** Told of forward passes as they are done. */
+  readonly onPasses: (count: number) => void;
+  /** Facts about the model that some methods need, measured when they are first asked for. */
+  facts(): Promise<ModelFacts>;
+  /** The calibration pairs as jobs of one row each, made when they are first asked for; they stay the bench's. */
+  singles(): Promise<readonly Job[]>;
+  /** The policy of that name and budget: given, kept from before, or else made and kept. */
+  policy(name: string, computed: number, make: () => Promise<Policy>): Promise<Policy>;
+}
+
+/** What every calibration on a bench has in common. */
+export function benchRequest(bench: Bench): Omit<CalibrateOptions, 'schedule' | 'onProgress'> {
+  const { pairs, steps, guidance, batch, signal } = bench;
+  return { pairs, steps, guidance, batch, ...(signal && { signal }) };
+}

@@ -1,0 +1,42 @@
+import { UnsupportedError } from '../../errors';
+import { type Conversion, type ConvertOptions, convertModel, type GraphOf } from '../../weights/convert';
+import type { OpenModel } from '../../weights/open-model';
+import { exportGraph } from './export-graph';
+import { exportedClassNames } from './signature-of';
+
+/** Graphs of the transformers that ertacache runs; other classes have none. */
+export function graphsOfTransformers(split = false): GraphOf {
+  return (className, config, prefix) =>
+    exportedClassNames().includes(className) ? exportGraph(className, config, { prefix, split }) : undefined;
+}
+
+export interface ExportOptions extends Omit<ConvertOptions, 'graphOf' | 'select'> {
+  /** Names the three parts of the model in the signature. */
+  readonly split?: boolean;
+}
+
+/**
+ * Writes the transformer of a model as a TensorFlow.js graph model: `model.json`, weights under their own names, and
+ * the constants of the graph. Small models keep their word table and their files, so that ertacache samples from the
+ * result as well.
+ * @throws UnsupportedError when the model holds no transformer that can be exported; see `convertModel` for others
+ */
+export function exportModel(source: string, out: string, options: ExportOptions): Promise<Conversion> {
+  const { split, ...rest } = options;
+  return convertModel(source, out, { ...rest, graphOf: graphsOfTransformers(split), select: transformerOf });
+}
+
+function transformerOf(model: OpenModel): OpenModel {
+  const found = [...model.components].find(([, { className }]) => exportedClassNames().includes(className));
+  if (!found) {
+    const classes = [...model.components.values()].map(component => component.className).join(', ');
+    throw new UnsupportedError(`${model.path} holds no transformer that can be exported (${classes}).`, {
+      hint: `These can: ${exportedClassNames().join(', ')}.`,
+    });
+  }
+  const isSmall = model.files.includes('pipeline.json');
+  const kept = [...model.components].filter(
+    ([name, { className }]) => name === found[0] || (isSmall && className === 'WordTable'),
+  );
+  return { ...model, components: new Map(kept), files: isSmall ? model.files : [] };
+}

@@ -1,0 +1,93 @@
+import type { Affine, Combination } from '../../cache/rectify';
+import { computedSteps, type Fidelity, type Policy, reusedOf } from '../../policy/data';
+import { decibels, likeness, times } from './text';
+
+/** Columns that the noise axis is drawn on. */
+const WIDTH = 60;
+const BARS = '▁▂▃▄▅▆▇█';
+
+/** A policy as text: its schedule over the noise level, its corrections, what it was measured at, where it is from. */
+export function policyText({ data, rectify }: Policy): string {
+  const reused = reusedOf(data.schedule);
+  const [steps, computed] = [reused.length, computedSteps(reused)];
+  const corrections = rectify.form === 'off' ? [] : rectify.steps;
+  const corrected = corrections.map(step => step !== null);
+  const sizes = corrections.map(step => (step === null ? 0 : correctionSize(step)));
+  const { model, search, calibration, measured } = data;
+  const lines: [string, string][] = [
+    ['policy', data.name],
+    ['model', `${model.id}, ${model.class}, ${model.hash.slice(0, 12)}`],
+    ['run', `${steps} steps, ${data.scheduler}, guidance ${data.guidance}`],
+    ['schedule', `${data.schedule}   # computed   . reused`],
+    ['', `${computed} of ${steps} steps computed: ${times(steps / computed)} fewer forward passes`],
+    ['over σ', overSigma(data.sigmas, i => (reused[i] ? '░' : '█'))],
+    ['', sigmaScale()],
+    ['site', `${data.site}${data.taylor > 0 ? `, extrapolated at strength ${data.taylor}` : ''}`],
+    ['timestep', data.timestep.form],
+    ...(data.timestep.form === 'off' ? [] : ([['φ', bars(data.timestep.phi, reused, 1)]] as [string, string][])),
+    ['rectify', data.rectify.form],
+    ...(sizes.length === 0 ? [] : ([['size', bars(sizes, corrected)]] as [string, string][])),
+    [
+      'found by',
+      [search.method, search.lambda && `λ ${search.lambda.toPrecision(3)}`, search.note].filter(Boolean).join(', '),
+    ],
+    [
+      'from',
+      `${calibration.rows === undefined ? `${calibration.pairs.length} pairs` : `${calibration.rows} rows of noise`}, ${calibration.forwards.toLocaleString('en-US')} forward passes`,
+    ],
+    ['measured', measured.heldOut || measured.calibration ? '' : 'not yet'],
+    ...fidelityLines('held out', measured.heldOut),
+    ...fidelityLines('calibrated', measured.calibration),
+  ];
+  return lines.map(([key, value]) => `${key.padEnd(13)}${value}`.trimEnd()).join('\n');
+}
+
+/** One character for every equal part of the noise level from 1 to 0. */
+function overSigma(sigmas: readonly number[], draw: (step: number) => string): string {
+  return Array.from({ length: WIDTH }, (_, column) => {
+    const sigma = 1 - (column + 0.5) / WIDTH;
+    const after = sigmas.findIndex(s => s <= sigma);
+    return draw(Math.max(0, after - 1));
+  }).join('');
+}
+
+function sigmaScale(): string {
+  return `σ = 1${'σ = 0'.padStart(WIDTH - 5)}`;
+}
+
+/** A bar for every step that has one, and what the tallest stands for. */
+function bars(values: readonly number[], has: readonly boolean[], most?: number): string {
+  const top = most ?? Math.max(...values, Number.MIN_VALUE);
+  const drawn = values.map((value, i) => {
+    if (!has[i]) return ' ';
+    return BARS[Math.min(BARS.length - 1, Math.floor((value / top) * BARS.length))];
+  });
+  return `${drawn.join('')}   █ = ${Number(top.toPrecision(2))}`;
+}
+
+/** How far a step's correction is from leaving its output as it is. */
+export function correctionSize(step: Affine | Combination): number {
+  if ('K' in step) {
+    const { K, B } = step as Affine;
+    return Math.max(...K.map((k, c) => Math.abs(k / 4) + Math.abs((B[c] as number) / 4 + 0.5)));
+  }
+  // The parts of age 0 are the step's own output; where plain reuse makes it the last one again, that has age 1.
+  // Guidance puts them together with weights whose sum is 1.
+  const terms = Object.entries(step as Combination);
+  const own = terms.some(([name]) => name.endsWith('.0')) ? '.0' : '.1';
+  const isOwn = ([name]: [string, number]): boolean => name.endsWith(own);
+  const kept = terms.filter(isOwn).reduce((sum, [, weight]) => sum + weight, 0);
+  const added = terms.filter(term => !isOwn(term)).reduce((sum, [, weight]) => sum + Math.abs(weight), 0);
+  return Math.abs(kept - 1) + added;
+}
+
+function fidelityLines(name: string, fidelity: Fidelity | undefined): [string, string][] {
+  if (!fidelity) return [];
+  const { pairs, psnr, ssim } = fidelity;
+  return [
+    [
+      `  ${name}`,
+      `PSNR ${decibels(psnr.mean)} dB (worst ${decibels(psnr.min)}), SSIM ${likeness(ssim.mean)}, ${pairs} pairs`,
+    ],
+  ];
+}

@@ -1,0 +1,102 @@
+import type { Interval } from '../../metrics/statistics';
+import { type Fewest, GROUP, reversed, type Spread, type Summary } from '../compare/aggregate';
+import type { Comparison } from '../compare/comparison';
+
+/** Numbers as the report writes them, in the terminal and on the page. */
+export const decibels = (value: number): string => value.toFixed(value < 99.95 ? 2 : 1);
+export const likeness = (value: number): string => value.toFixed(4);
+export const passes = (value: number): string => (Number.isInteger(value) ? String(value) : value.toFixed(1));
+export const times = (value: number): string => `${value.toFixed(2)}×`;
+export const seconds = (value: number): string => value.toFixed(value < 10 ? 2 : 1);
+
+/** A difference with its sign, and a minus that is as wide as a plus. */
+export function signed(value: number, digits = 2): string {
+  const text = Math.abs(value).toFixed(digits);
+  return `${value < 0 ? '−' : '+'}${text}`;
+}
+
+/** Half the width of an interval; nothing is known about it from a single value. */
+export function reach({ mean, high }: Interval): string {
+  return Number.isFinite(high) ? `±${(high - mean).toFixed(2)}` : '';
+}
+
+/** `+2.1 [+1.4, +2.8]` */
+export function differenceText({ mean, low, high }: Interval): string {
+  return Number.isFinite(low) ? `${signed(mean)} [${signed(low)}, ${signed(high)}]` : signed(mean);
+}
+
+/** LPIPS, or why there is none. */
+export function lpipsText(lpips: Spread | undefined): string {
+  return lpips ? lpips.mean.toFixed(4) : 'no weights';
+}
+
+/** What of a method's run is rebuilt and what that leaves, for a table. */
+export function fewestText({ met }: Fewest): string {
+  return met ? passes(met.forwards) : 'none of those measured';
+}
+
+/** `a, b and c` */
+export function listText(items: readonly (string | number)[]): string {
+  if (items.length < 2) return items.join('');
+  return `${items.slice(0, -1).join(', ')} and ${items.at(-1)}`;
+}
+
+/** Budgets in words: each, or from the least to the most where they are many. */
+export function budgetsText(budgets: readonly number[]): string {
+  return budgets.length <= 4 ? listText(budgets) : `${Math.min(...budgets)} to ${Math.max(...budgets)}`;
+}
+
+/** How the method of interest does at a budget, or the best one where that was not measured. */
+export interface Verdict {
+  readonly shown: Summary;
+  /** Its worst picture, and who is next or ahead, by how much, on how many pairs. */
+  readonly text: string;
+}
+
+export function verdict(comparison: Comparison, summaries: readonly Summary[], budget: number): Verdict | undefined {
+  const { against } = comparison.request;
+  const [first, second] = ranked(summaries, budget);
+  if (!first) return undefined;
+  const shown = ranked(summaries, budget).find(s => s.method === against) ?? first;
+  const worst = worstText(shown, ranked(summaries, budget));
+  if (shown.method !== against || !second) return { shown, text: worst };
+  if (shown !== first) {
+    const { count } = first.behind as Interval;
+    const nearer = count - (first.losses as number);
+    return {
+      shown,
+      text: `${worst} ${first.title} is ahead of it by ${plainGap(reversed(first.behind as Interval))}, and nearer on ${nearer} of ${count} pictures.`,
+    };
+  }
+  const gap = second.behind as Interval;
+  return {
+    shown,
+    text: `${worst} It is ahead of the next best, ${second.title}, by ${plainGap(gap)}, and nearer on ${second.losses} of ${gap.count} pictures.`,
+  };
+}
+
+/** What a method keeps on its worst picture, or the worst of a group, and which keeps most there if it is another. */
+function worstText(shown: Summary, all: readonly Summary[]): string {
+  const own = `On ${worstName(shown)} it keeps ${shown.worstOfGroup.toFixed(1)} dB`;
+  const steadiest = all.reduce((best, s) => (s.worstOfGroup > best.worstOfGroup ? s : best));
+  if (steadiest.worstOfGroup <= shown.worstOfGroup) return `${own}.`;
+  return `${own}; ${steadiest.title} keeps ${steadiest.worstOfGroup.toFixed(1)} dB on its own.`;
+}
+
+function worstName({ psnr }: Summary): string {
+  return psnr.count > GROUP ? `the worst of ${GROUP} pictures` : 'its worst picture';
+}
+
+/** The methods of a budget, the best mean first. */
+function ranked(summaries: readonly Summary[], budget: number): Summary[] {
+  return summaries.filter(s => s.budget === budget).sort((a, b) => b.psnr.mean - a.psnr.mean);
+}
+
+/** `9.1 dB (6.1 to 12.1 at 95 % confidence)`, and a word of caution where the sign is not sure. */
+function plainGap({ mean, low, high }: Interval): string {
+  if (!Number.isFinite(low)) return `${plain(mean)} dB`;
+  const chance = low < 0 && high > 0 ? ', so it may be chance' : '';
+  return `${plain(mean)} dB (${plain(low)} to ${plain(high)} at 95 % confidence${chance})`;
+}
+
+const plain = (value: number): string => `${value < 0 ? '−' : ''}${Math.abs(value).toFixed(1)}`;

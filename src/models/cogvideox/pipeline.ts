@@ -1,0 +1,153 @@
+/**
+ * CogVideoX (Zhipu AI, 2024; diffusers `CogVideoXPipeline`): T5's states without a mask, classifier-free guidance from
+ * one call on [negative, positive], samplers of discrete times.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import { parseConfig } from '../../io/parse-config';
+import { release, tidy } from '../../nn/scope';
+import type { TextRequest } from '../../pipelines/embeddings';
+import type { HubParts } from '../../pipelines/parts';
+import { denoiserBranch, doubled, type Guide, guided, single, unguided } from '../../sampling/guidance';
+import { refusePicture } from '../../sampling/initial-picture';
+import type { Job, PictureSize, Pipeline, Request } from '../../sampling/pipeline';
+import { checkRows, noiseSource, releasing, requestedSize } from '../../sampling/rows';
+import type { Solver } from '../../schedulers/solver';
+import { decodeLatents } from '../decode-latents';
+import { cogVideoXConfig } from './transformer';
+
+const FPS = 8;
+const GUIDANCE_POWER = 5;
+
+/** Guidance from one call on a doubled batch, negative rows first, with a strength for every step. */
+function negativeFirst(scales: readonly number[]): Guide {
+  return {
+    parts: ['conditional', 'unconditional'],
+    split: ([both]) => tf.split(both as tf.Tensor, 2).reverse(),
+    combine: ([conditional, unconditional], step) =>
+      guided(conditional as tf.Tensor, unconditional as tf.Tensor, scales[step] as number),
+  };
+}
+
+/**
+ * Guidance that follows a cosine of the time left. The published formula takes times up to 1000 for steps, so the
+ * angle is huge: double precision, as in the reference, keeps the same digits.
+ */
+export function dynamicScales(guidance: number, timesteps: readonly number[]): number[] {
+  const steps = timesteps.length;
+  return timesteps.map(t => 1 + (guidance * (1 - Math.cos(Math.PI * ((steps - t) / steps) ** GUIDANCE_POWER))) / 2);
+}
+
+/** A solver that draws its own noise unless it is given some. */
+function withNoise(solver: Solver, draw: () => tf.Tensor): Solver {
+  return { ...solver, step: (index, output, sample, noise = draw) => solver.step(index, output, sample, noise) };
+}
+
+/** CogVideoX from its parts, which the pipeline disposes. */
+export function cogVideoXPipeline(parts: HubParts): Pipeline {
+  const { geometry, scheduler, watch } = parts;
+  const { space, time } = geometry.compression;
+  const config = parseConfig(cogVideoXConfig, parts.config('transformer'), 'transformer/config.json');
+  const usual = {
+    width: config.sample_width * space,
+    height: config.sample_height * space,
+    frames: config.sample_frames,
+  };
+
+  /** The size that is asked for; refuses what cannot be drawn, before anything is loaded. */
+  function sizeOf(request: Request): PictureSize {
+    checkRows(request);
+    refusePicture(request, parts.info.id);
+    const multiple = space * config.patch_size;
+    const size = requestedSize(request, usual, multiple);
+    const { height, width, frames } = size;
+    const tokens = latentFrames(frames) * (height / multiple) * (width / multiple);
+    parts.requireMemory({
+      size,
+      tokens: tokens + (request.maxSequenceLength ?? config.max_text_seq_length),
+      width: config.num_attention_heads * config.attention_head_dim,
+      rows: request.prompts.length * (isGuided(request) ? 2 : 1),
+    });
+    return size;
+  }
+
+  const latentFrames = (frames: number): number => Math.floor((frames - 1) / time) + 1;
+
+  const isGuided = (request: Request): boolean => request.guidance > 1;
+
+  /** The prompts and, where they guide, those steered away from. */
+  const textsOf = (request: Request): TextRequest[] =>
+    [request.prompts, ...(isGuided(request) ? [request.prompts.map(() => request.negativePrompt ?? '')] : [])].map(
+      texts => ({
+        encoder: 'text_encoder',
+        tokenizer: 'tokenizer',
+        texts,
+        length: request.maxSequenceLength ?? config.max_text_seq_length,
+      }),
+    );
+
+  return {
+    info: { ...parts.info, kind: 'clip', fps: FPS, defaults: { steps: 50, guidance: 6 } },
+    unknownWords: () => [],
+
+    prepare: request =>
+      releasing(async (own): Promise<Job> => {
+        const size = sizeOf(request);
+        const shape = [latentFrames(size.frames), geometry.latentChannels, size.height / space, size.width / space];
+        const rows = request.prompts.length;
+        const guide = isGuided(request);
+
+        const texts: tf.Tensor[] = [];
+        for (const [i, wanted] of textsOf(request).entries()) {
+          const { ids, states } = own(await parts.encode(wanted));
+          const name = i === 0 ? '' : 'negative_';
+          watch(`${name}input_ids`, ids.flat());
+          watch(`${name}prompt_embeds`, states);
+          texts.unshift(states);
+        }
+
+        const model = await parts.transformer();
+        const schedule = scheduler.schedule({ steps: request.steps });
+        const { guidance, dynamicGuidance = false } = request;
+        const scales = dynamicGuidance
+          ? dynamicScales(guidance, schedule.timesteps)
+          : schedule.timesteps.map(() => guidance);
+        const { latents, context } = tidy(() => ({
+          latents: noiseSource(request.seeds, shape)(),
+          context: model.prepare({ encoderHiddenStates: tf.concat(texts) }, [texts.length * rows, ...shape]),
+        }));
+        return {
+          branches: [
+            denoiserBranch({
+              name: guide ? 'guided' : 'conditional',
+              model,
+              context,
+              expand: guide ? doubled : single,
+            }),
+          ],
+          guide: guide ? negativeFirst(scales) : unguided,
+          latents,
+          size: { ...size, frames: geometry.clipFrames(latentFrames(size.frames)) },
+          sigmas: schedule.sigmas,
+          solver(sigmas) {
+            const draw = noiseSource(request.seeds, shape);
+            // The first draw of a seed was the start; the sampler's own noise comes after it.
+            draw().dispose();
+            return withNoise(schedule.solver(sigmas), draw);
+          },
+          channelAxis: 2,
+          release: () => release([context, latents]),
+        };
+      }),
+
+    async encodePrompts(request) {
+      sizeOf(request);
+      for (const texts of textsOf(request)) release(await parts.encode(texts));
+    },
+    embeddings: parts.embeddings,
+    async decode(latents, _, options) {
+      const channelsFirst = tf.transpose(latents, [0, 2, 1, 3, 4]);
+      return decodeLatents(parts, channelsFirst, options).finally(() => channelsFirst.dispose());
+    },
+    dispose: () => parts.dispose(),
+  };
+}

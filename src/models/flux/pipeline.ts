@@ -1,0 +1,213 @@
+/**
+ * FLUX.1 (Black Forest Labs, 2024; diffusers `FluxPipeline`): CLIP's pooled vector and T5's states, guidance that the
+ * model is told, noise levels shifted by the picture's size.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import { UnsupportedError } from '../../errors';
+import { parseConfig } from '../../io/parse-config';
+import { dense, imageSize } from '../../media/pixels';
+import { resized } from '../../media/resize';
+import { range } from '../../nn/positions';
+import { release, tidy } from '../../nn/scope';
+import type { TextRequest } from '../../pipelines/embeddings';
+import type { HubParts } from '../../pipelines/parts';
+import { denoiserBranch, single, unguided } from '../../sampling/guidance';
+import { firstStep } from '../../sampling/initial-picture';
+import type { Job, PictureSize, Pipeline, Request } from '../../sampling/pipeline';
+import { checkRows, noiseSource, releasing, requestedSize } from '../../sampling/rows';
+import { dynamicShift, type FlowMatchEulerConfig, linspace } from '../../schedulers/flow-match-euler';
+import type { Denoiser } from '../../transformer/denoiser';
+import { decodeLatents } from '../decode-latents';
+import { klConfig } from '../vae/kl';
+import { drawn } from '../vae/run';
+import { type FluxCondition, fluxConfig } from './transformer';
+
+/** A token stands for this many rows and columns of the latent. */
+const PATCH = 2;
+/** Tokens of T5: the guided model's, and those of the model that was distilled to few steps. */
+const TEXT_TOKENS = { guided: 512, distilled: 256 };
+
+/** `[B, C, h, w]` to tokens `[B, h/2 · w/2, 4C]`, the channels of a token in the order (C, row, column). */
+export function packLatents(latents: tf.Tensor): tf.Tensor {
+  return tf.tidy(() => {
+    const [batch, channels, height, width] = latents.shape as [number, number, number, number];
+    const [rows, columns] = [height / PATCH, width / PATCH];
+    const strips = tf.reshape(latents, [batch * channels * rows, PATCH, columns, PATCH]);
+    const patches = tf.reshape(tf.transpose(strips, [0, 2, 1, 3]), [batch, channels, rows * columns, PATCH * PATCH]);
+    return tf.reshape(tf.transpose(patches, [0, 2, 1, 3]), [batch, rows * columns, channels * PATCH * PATCH]);
+  });
+}
+
+/** The reverse, for a latent of `height` by `width`. */
+export function unpackLatents(tokens: tf.Tensor, height: number, width: number): tf.Tensor {
+  return tf.tidy(() => {
+    const [batch, count, packed] = tokens.shape as [number, number, number];
+    const channels = packed / (PATCH * PATCH);
+    const [rows, columns] = [height / PATCH, width / PATCH];
+    const patches = tf.transpose(tf.reshape(tokens, [batch, count, channels, PATCH * PATCH]), [0, 2, 1, 3]);
+    const strips = tf.reshape(patches, [batch * channels * rows, columns, PATCH, PATCH]);
+    return tf.reshape(tf.transpose(strips, [0, 2, 1, 3]), [batch, channels, height, width]);
+  });
+}
+
+/**
+ * The transformer on latents `[B, C, h, w]`. The reference packs once, before the loop; packing only moves numbers, so
+ * the steps between are the same, and a latent here says its size.
+ */
+function onLatents(model: Denoiser, height: number, width: number): Denoiser {
+  return {
+    ...model,
+    prepare: (cond, [batch, channels], tap) => {
+      const tokens = (height * width) / (PATCH * PATCH);
+      return model.prepare(cond, [batch as number, tokens, (channels as number) * PATCH * PATCH], tap);
+    },
+    embed: (x, timestep, context, tap) => tidy(() => model.embed(packLatents(x), timestep, context, tap)),
+    head: (stream, tap) => tidy(() => unpackLatents(model.head(stream, tap), height, width)),
+  };
+}
+
+/** FLUX from its parts, which the pipeline disposes. */
+export function fluxPipeline(parts: HubParts): Pipeline {
+  const { geometry, scheduler, watch } = parts;
+  const config = parseConfig(fluxConfig, parts.config('transformer'), 'transformer/config.json');
+  const { sample_size: side } = parseConfig(klConfig, parts.config('vae'), 'vae/config.json');
+  const usual = { width: side, height: side, frames: 1 };
+
+  /**
+   * The size that is asked for, else that of the picture to begin with, else the model's; refuses what cannot be drawn,
+   * before anything is loaded.
+   */
+  function sizeOf(request: Request): PictureSize {
+    checkRows(request);
+    if (request.negativePrompt) {
+      throw new UnsupportedError('FLUX is told its guidance and has no use for a negative prompt.', {
+        hint: 'Leave the negative prompt out.',
+      });
+    }
+    if (request.init) firstStep(request.steps, request.init.strength);
+    const multiple = PATCH * geometry.compression.space;
+    const whole = (length: number): number => Math.max(1, Math.floor(length / multiple)) * multiple;
+    const own = request.init && imageSize(request.init.image);
+    const size = requestedSize(
+      { ...request, size: { ...request.size, frames: 1 } },
+      own ? { width: whole(own.width), height: whole(own.height), frames: 1 } : usual,
+      multiple,
+    );
+    parts.requireMemory({
+      size,
+      tokens: (size.height / multiple) * (size.width / multiple) + textTokens(request),
+      width: config.num_attention_heads * config.attention_head_dim,
+      rows: request.prompts.length,
+    });
+    return size;
+  }
+
+  const textTokens = ({ maxSequenceLength }: Request): number =>
+    maxSequenceLength ?? TEXT_TOKENS[config.guidance_embeds ? 'guided' : 'distilled'];
+
+  const forClip = ({ prompts }: Request): TextRequest => ({
+    encoder: 'text_encoder',
+    tokenizer: 'tokenizer',
+    texts: prompts,
+  });
+  const forT5 = (request: Request): TextRequest => ({
+    encoder: 'text_encoder_2',
+    tokenizer: 'tokenizer_2',
+    texts: request.prompts2 ?? request.prompts,
+    length: textTokens(request),
+  });
+
+  /**
+   * The latents that a run begins with: noise alone, or a picture's latents with as much noise as the first step
+   * expects. A seed's first numbers then draw from the autoencoder's posterior, and the next ones are the noise.
+   * @param shape of one row
+   */
+  async function startOf(request: Request, shape: number[], size: PictureSize, sigma: number): Promise<tf.Tensor> {
+    const draw = noiseSource(request.seeds, shape);
+    if (!request.init) return draw();
+    const picture = await resized(request.init.image, size.height, size.width);
+    const pixels = tf.tidy(() => {
+      const rows = tf.tensor4d(dense(picture), [1, size.height, size.width, 3]);
+      return tf.sub(tf.mul(tf.transpose(rows, [0, 3, 1, 2]), 2), 1);
+    });
+    const posterior = await parts.encodePixels(pixels).finally(() => pixels.dispose());
+    try {
+      return tidy(() => {
+        const clean = geometry.normalise(drawn(posterior, draw()));
+        return tf.add(tf.mul(draw(), sigma), tf.mul(clean, 1 - sigma));
+      });
+    } finally {
+      release(posterior);
+    }
+  }
+
+  return {
+    info: {
+      ...parts.info,
+      kind: 'image',
+      defaults: { steps: config.guidance_embeds ? 28 : 4, guidance: config.guidance_embeds ? 3.5 : 0 },
+    },
+    unknownWords: () => [],
+
+    prepare: request =>
+      releasing(async (own): Promise<Job> => {
+        const size = sizeOf(request);
+        const [channels, , height, width] = geometry.latentShape(size);
+        const [rows, columns] = [height / PATCH, width / PATCH];
+
+        const [clip, t5] = [own(await parts.encode(forClip(request))), own(await parts.encode(forT5(request)))];
+        const condition: FluxCondition = {
+          encoderHiddenStates: t5.states,
+          pooledProjections: clip.pooled as tf.Tensor,
+          guidance: request.prompts.map(() => request.guidance),
+          imgIds: range(rows).flatMap(y => range(columns).map(x => [0, y, x])),
+        };
+        watch('clip_input_ids', clip.ids.flat());
+        watch('t5_input_ids', t5.ids.flat());
+        watch('prompt_embeds', condition.encoderHiddenStates);
+        watch('pooled_prompt_embeds', condition.pooledProjections);
+        watch('img_ids', condition.imgIds.flat());
+        watch(
+          'txt_ids',
+          (t5.ids[0] ?? []).flatMap(() => [0, 0, 0]),
+        );
+
+        const { steps, init } = request;
+        const schedule = scheduler.schedule(
+          {
+            steps,
+            sigmas: linspace(1, 1 / steps, steps),
+            mu: dynamicShift(scheduler.config as FlowMatchEulerConfig, rows * columns),
+          },
+          init ? firstStep(steps, init.strength) : 0,
+        );
+        const shape = [channels, height, width];
+        const start = own(await startOf(request, shape, size, schedule.sigmas[0] as number));
+        const model = onLatents(await parts.transformer(), height, width);
+        const { latents, context } = tidy(() => ({
+          latents: start.clone(),
+          context: model.prepare(condition, [request.prompts.length, ...shape]),
+        }));
+        return {
+          branches: [denoiserBranch({ name: 'conditional', model, context, expand: single })],
+          guide: unguided,
+          latents,
+          size,
+          sigmas: schedule.sigmas,
+          ...(init && { base: schedule.base }),
+          solver: schedule.solver,
+          channelAxis: 1,
+          release: () => release([context, latents]),
+        };
+      }),
+
+    async encodePrompts(request) {
+      sizeOf(request);
+      release(await parts.encode(forClip(request)));
+      release(await parts.encode(forT5(request)));
+    },
+    embeddings: parts.embeddings,
+    decode: (latents, _, options) => decodeLatents(parts, latents, options),
+    dispose: () => parts.dispose(),
+  };
+}

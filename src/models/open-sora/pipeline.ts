@@ -1,0 +1,138 @@
+/**
+ * Open-Sora 1.2 (Zheng et al., 2024): cleaned prompts, T5's states with a mask, a learned null prompt, classifier-free
+ * guidance from one call on [prompt, null], the velocity in the first half of the output's channels.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import { parseConfig } from '../../io/parse-config';
+import { release, tidy } from '../../nn/scope';
+import type { TextRequest } from '../../pipelines/embeddings';
+import type { HubParts } from '../../pipelines/parts';
+import { batchedGuidance, denoiserBranch, doubled, single, unguided } from '../../sampling/guidance';
+import { refusePicture } from '../../sampling/initial-picture';
+import type { Job, PictureSize, Pipeline, Request } from '../../sampling/pipeline';
+import { checkRows, noiseSource, releasing, requestedSize, usualSize } from '../../sampling/rows';
+import { rflowConfig } from '../../schedulers/rflow';
+import { cleanOpenSoraPrompt } from '../../text/cleaning';
+import { type Denoiser, untapped } from '../../transformer/denoiser';
+import { decodeLatents } from '../decode-latents';
+import { nullCaptions, type OpenSoraCondition, openSoraConfig } from './transformer';
+
+const FPS = 24;
+/** What the model is told of a picture, which has no frame rate. */
+const IMAGE_FPS = 120;
+const PUBLISHED = { width: 848, height: 480, frames: 51 };
+const TRIAL = { width: 96, height: 64, frames: 17 };
+
+/** The model without its predicted variance: an output of the latent's own channels, which caches can work with. */
+function velocityOf(model: Denoiser, channels: number): Denoiser {
+  return {
+    ...model,
+    head: (stream, tap = untapped) =>
+      tf.tidy(() => {
+        const output = tap('model_output', () => model.head(stream, tap));
+        return tf.slice(output, [0, 0, 0, 0, 0], [-1, channels, -1, -1, -1]);
+      }),
+  };
+}
+
+/** Open-Sora 1.2 from its parts, which the pipeline disposes. */
+export function openSoraPipeline(parts: HubParts): Pipeline {
+  const { geometry, scheduler, watch } = parts;
+  const config = parseConfig(openSoraConfig, parts.config('transformer'), 'transformer/config.json');
+  const sampler = parseConfig(rflowConfig, scheduler.config, 'scheduler_config.json');
+  const usual = usualSize(parts.info.parameters, PUBLISHED, TRIAL);
+
+  /** The size that is asked for; refuses what cannot be drawn, before anything is loaded. */
+  function sizeOf(request: Request): PictureSize {
+    checkRows(request);
+    refusePicture(request, parts.info.id);
+    // What does not fill a patch is padded, so any multiple of the autoencoder's will do.
+    const size = requestedSize(request, usual, geometry.compression.space);
+    const [, ...latent] = geometry.latentShape(size);
+    parts.requireMemory({
+      size,
+      tokens: latent.reduce((all, count, i) => all * Math.ceil(count / config.patch_size[i]!), 1),
+      width: config.hidden_size,
+      rows: request.prompts.length * (isGuided(request) ? 2 : 1),
+    });
+    return size;
+  }
+
+  const isGuided = (request: Request): boolean => request.guidance !== 1;
+
+  const textOf = ({ prompts }: Request): TextRequest => ({
+    encoder: 'text_encoder',
+    tokenizer: 'tokenizer',
+    texts: prompts.map(prompt => cleanOpenSoraPrompt(prompt)),
+    length: config.model_max_length,
+    masked: true,
+  });
+
+  return {
+    info: {
+      ...parts.info,
+      kind: 'clip',
+      fps: FPS,
+      defaults: { steps: sampler.num_sampling_steps, guidance: sampler.cfg_scale },
+    },
+    unknownWords: () => [],
+
+    prepare: request =>
+      releasing(async (own): Promise<Job> => {
+        const size = sizeOf(request);
+        const shape = geometry.latentShape(size);
+        const rows = request.prompts.length;
+        const guided = isGuided(request);
+
+        const { ids, mask, states } = own(await parts.encode(textOf(request)));
+        watch('input_ids', ids.flat());
+        watch('attention_mask', mask.flat());
+        watch('prompt_embeds', states);
+
+        const model = velocityOf(await parts.transformer(), config.in_channels);
+        const condition = (): OpenSoraCondition => ({
+          captions: guided ? tf.concat([states, nullCaptions(model.weights, rows)]) : states,
+          // Repeated over the null rows, which so attend to as many tokens as the prompts have.
+          mask,
+          fps: request.fps ?? (size.frames === 1 ? IMAGE_FPS : FPS),
+          height: size.height,
+          width: size.width,
+        });
+        const schedule = scheduler.schedule({ steps: request.steps, ...size });
+        const { latents, context } = tidy(() => ({
+          latents: noiseSource(request.seeds, shape)(),
+          context: model.prepare(condition(), [guided ? 2 * rows : rows, ...shape]),
+        }));
+        return {
+          branches: [
+            denoiserBranch({
+              name: guided ? 'guided' : 'conditional',
+              model,
+              context,
+              expand: guided ? doubled : single,
+            }),
+          ],
+          guide: guided ? batchedGuidance(request.guidance) : unguided,
+          latents,
+          size,
+          sigmas: schedule.sigmas,
+          solver: schedule.solver,
+          channelAxis: 1,
+          release: () => release([context, latents]),
+        };
+      }),
+
+    async encodePrompts(request) {
+      sizeOf(request);
+      release(await parts.encode(textOf(request)));
+    },
+    embeddings: parts.embeddings,
+    decode(latents, size, options) {
+      const latentFrames = latents.shape[2] as number;
+      // One latent frame may be up to four frames of a clip; without a word on it, it is a picture.
+      const frames = size?.frames ?? (latentFrames === 1 ? 1 : geometry.clipFrames(latentFrames));
+      return decodeLatents(parts, latents, options, frames);
+    },
+    dispose: () => parts.dispose(),
+  };
+}

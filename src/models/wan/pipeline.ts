@@ -1,0 +1,115 @@
+/**
+ * Wan2.1 text to video (Wan Team, 2025; diffusers `WanPipeline`): cleaned prompts, UMT5's states with zeros for padding,
+ * classifier-free guidance from two calls.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import { parseConfig } from '../../io/parse-config';
+import { release, tidy } from '../../nn/scope';
+import type { HubParts } from '../../pipelines/parts';
+import { denoiserBranch, separateGuidance, single, unguided } from '../../sampling/guidance';
+import { refusePicture } from '../../sampling/initial-picture';
+import type { Job, PictureSize, Pipeline, Request } from '../../sampling/pipeline';
+import { checkRows, noiseSource, releasing, requestedSize, usualSize } from '../../sampling/rows';
+import { cleanWanPrompt } from '../../text/cleaning';
+import { decodeLatents } from '../decode-latents';
+import { wanConfig } from './transformer';
+
+const BRANCHES = ['conditional', 'unconditional'] as const;
+const TEXT_TOKENS = 512;
+const FPS = 16;
+const PUBLISHED = { width: 832, height: 480, frames: 81 };
+const TRIAL = { width: 96, height: 64, frames: 9 };
+
+/** Wan2.1 from its parts, which the pipeline disposes. */
+export function wanPipeline(parts: HubParts): Pipeline {
+  const { geometry, scheduler, watch } = parts;
+  const config = parseConfig(wanConfig, parts.config('transformer'), 'transformer/config.json');
+  const usual = usualSize(parts.info.parameters, PUBLISHED, TRIAL);
+
+  /** UMT5's states `[B, N, D]`, zeros where a text has ended. */
+  async function encode(texts: readonly string[], length: number, name: string): Promise<tf.Tensor> {
+    const encoded = await parts.encode({
+      encoder: 'text_encoder',
+      tokenizer: 'tokenizer',
+      texts: texts.map(text => cleanWanPrompt(text)),
+      length,
+      masked: true,
+    });
+    const states = tf.tidy(() => tf.mul(encoded.states, tf.expandDims(tf.tensor2d(encoded.mask as number[][]), -1)));
+    release(encoded);
+    watch(`${name}input_ids`, encoded.ids.flat());
+    watch(`${name}attention_mask`, encoded.mask.flat());
+    watch(`${name}prompt_embeds`, states);
+    return states;
+  }
+
+  /** The size that is asked for; refuses what cannot be drawn, before anything is loaded. */
+  function sizeOf(request: Request): PictureSize {
+    checkRows(request);
+    refusePicture(request, parts.info.id);
+    const size = requestedSize(request, usual, geometry.compression.space * config.patch_size[1]);
+    const [, frames, height, width] = geometry.latentShape(size) as [number, number, number, number];
+    const [t, h, w] = config.patch_size;
+    parts.requireMemory({
+      size,
+      tokens: (frames / t) * (height / h) * (width / w) + (request.maxSequenceLength ?? TEXT_TOKENS),
+      width: config.num_attention_heads * config.attention_head_dim,
+      rows: request.prompts.length,
+    });
+    return size;
+  }
+
+  const isGuided = (request: Request): boolean => request.guidance > 1;
+
+  /** The prompts and, where they guide, those steered away from. */
+  const textsOf = (request: Request): (readonly string[])[] => [
+    request.prompts,
+    ...(isGuided(request) ? [request.prompts.map(() => request.negativePrompt ?? '')] : []),
+  ];
+
+  return {
+    info: { ...parts.info, kind: 'clip', fps: FPS, defaults: { steps: 50, guidance: 5 } },
+    unknownWords: () => [],
+
+    prepare: request =>
+      releasing(async (own): Promise<Job> => {
+        const size = sizeOf(request);
+        const shape = geometry.latentShape(size);
+        const guided = isGuided(request);
+        const texts: tf.Tensor[] = own([]);
+        for (const [i, prompts] of textsOf(request).entries()) {
+          texts.push(await encode(prompts, request.maxSequenceLength ?? TEXT_TOKENS, i === 0 ? '' : 'negative_'));
+        }
+
+        const model = await parts.transformer();
+        const schedule = scheduler.schedule({ steps: request.steps });
+        const { latents, contexts } = tidy(() => ({
+          latents: noiseSource(request.seeds, shape)(),
+          contexts: texts.map(encoderHiddenStates =>
+            model.prepare({ encoderHiddenStates }, [request.prompts.length, ...shape]),
+          ),
+        }));
+        return {
+          branches: contexts.map((context, i) =>
+            denoiserBranch({ name: BRANCHES[i] as string, model, context, expand: single }),
+          ),
+          guide: guided ? separateGuidance(request.guidance) : unguided,
+          latents,
+          size,
+          sigmas: schedule.sigmas,
+          solver: schedule.solver,
+          channelAxis: 1,
+          release: () => release([contexts, latents]),
+        };
+      }),
+
+    async encodePrompts(request) {
+      sizeOf(request);
+      const length = request.maxSequenceLength ?? TEXT_TOKENS;
+      for (const texts of textsOf(request)) release(await encode(texts, length, ''));
+    },
+    embeddings: parts.embeddings,
+    decode: (latents, _, options) => decodeLatents(parts, latents, options),
+    dispose: () => parts.dispose(),
+  };
+}

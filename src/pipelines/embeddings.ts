@@ -1,0 +1,196 @@
+/**
+ * What text encoders made of some prompts, kept outside the backend, and as a file, so that later runs need no text
+ * encoder at all.
+ */
+import { createHash } from 'node:crypto';
+import * as tf from '@tensorflow/tfjs-core';
+import { z } from 'zod';
+import { CheckpointError, UsageError } from '../errors';
+import { writeFileAtomic } from '../io/atomic';
+import { openFile } from '../io/node-file';
+import { parseConfig } from '../io/parse-config';
+import { parsePlainJson } from '../io/plain-json';
+import { isFloating } from '../weights/dtype';
+import { encodeSafetensors, type TensorToWrite } from '../weights/encode-safetensors';
+import type { ModelComponent } from '../weights/model-folder';
+import { readHeader } from '../weights/safetensors-source';
+import { openSafetensors } from '../weights/weight-files';
+
+/** Texts for one of a pipeline's text encoders. */
+export interface TextRequest {
+  /** Folders of the two: `text_encoder` and `tokenizer`, … */
+  readonly encoder: string;
+  readonly tokenizer: string;
+  readonly texts: readonly string[];
+  /** Tokens that every text is cut or padded to; the tokenizer's own length unless given. */
+  readonly length?: number;
+  /** Whether padding is hidden from the encoder. */
+  readonly masked?: boolean;
+}
+
+/** What a text encoder made of some texts. The tensors belong to the caller. */
+export interface EncodedTexts {
+  /** Token ids and, 1 for a token and 0 for padding, the mask; rows of one length. */
+  readonly ids: readonly (readonly number[])[];
+  readonly mask: readonly (readonly number[])[];
+  /** `[B, N, D]`. */
+  readonly states: tf.Tensor;
+  /** CLIP's `[B, D]`. */
+  readonly pooled?: tf.Tensor;
+}
+
+/** A tensor's values, outside the backend. */
+export interface Copy {
+  readonly values: Float32Array;
+  readonly shape: readonly number[];
+}
+
+/** What an encoder made of a set of texts. */
+export interface Embedding extends Omit<EncodedTexts, 'states' | 'pooled'> {
+  readonly request: TextRequest;
+  readonly states: Copy;
+  readonly pooled?: Copy;
+}
+
+/** Embeddings of whole prompts, by every encoder of one model. */
+export interface Embeddings {
+  /** How errors call them: a file. */
+  readonly where: string;
+  /** Prompts that were drawn, in their order, and what was steered away from. */
+  readonly prompts: readonly string[];
+  readonly negativePrompt?: string;
+  /** Identity of every encoder, by the name of its folder. */
+  readonly encoders: Readonly<Record<string, string>>;
+  readonly entries: readonly Embedding[];
+}
+
+export const copyOf = async (t: tf.Tensor): Promise<Copy> => ({ values: await t.data<'float32'>(), shape: t.shape });
+export const tensorOf = ({ values, shape }: Copy): tf.Tensor => tf.tensor(values, [...shape]);
+
+/** Values of each tensor that its encoder's identity is made of. */
+const SAMPLED = 64;
+
+/**
+ * Tells one text encoder from another: its configuration, the names and shapes of its tensors, and the first values of
+ * each. Reading all 9.5 GB of T5-XXL only to know that they are the same would cost as much as encoding with them.
+ */
+export async function encoderIdentity({ className, source }: ModelComponent): Promise<string> {
+  const hash = createHash('sha256').update(className);
+  for (const name of source.names) {
+    const { dtype, shape, size } = source.entry(name);
+    hash.update(`${JSON.stringify([name, shape])}\n`);
+    if (!isFloating(dtype)) continue;
+    const values = await source.read(name, { start: 0, count: Math.min(SAMPLED, size) });
+    hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+  }
+  return hash.digest('hex');
+}
+
+const FORMAT = 'ertacache-embeddings';
+
+const contentSchema = z.object({
+  prompts: z.array(z.string()),
+  negativePrompt: z.string().optional(),
+  encoders: z.record(z.string(), z.string()),
+  entries: z.array(
+    z.object({
+      encoder: z.string(),
+      tokenizer: z.string(),
+      texts: z.array(z.string()),
+      length: z.int().positive().optional(),
+      masked: z.boolean().optional(),
+    }),
+  ),
+});
+
+/** Writes embeddings as safetensors; the file appears whole or not at all. */
+export async function writeEmbeddings(path: string, embeddings: Omit<Embeddings, 'where'>): Promise<void> {
+  const { entries, ...rest } = embeddings;
+  const tensors = new Map<string, TensorToWrite>();
+  const floats = (name: string, { values, shape }: Copy): void => {
+    tensors.set(name, { dtype: 'F32', shape, data: values });
+  };
+  const integers = (name: string, rows: readonly (readonly number[])[]): void => {
+    const shape = [rows.length, rows[0]?.length ?? 0];
+    tensors.set(name, { dtype: 'I32', shape, data: Int32Array.from(rows.flat()) });
+  };
+  for (const [i, { ids, mask, states, pooled }] of entries.entries()) {
+    integers(`${i}.input_ids`, ids);
+    integers(`${i}.attention_mask`, mask);
+    floats(`${i}.prompt_embeds`, states);
+    if (pooled) floats(`${i}.pooled_prompt_embeds`, pooled);
+  }
+  const content = { ...rest, entries: entries.map(entry => entry.request) };
+  const metadata = { format: FORMAT, version: '1', content: JSON.stringify(content) };
+  await writeFileAtomic(path, encodeSafetensors(tensors, metadata));
+}
+
+/** @throws CheckpointError when the file is broken, UsageError when it holds something else */
+export async function readEmbeddings(path: string): Promise<Embeddings> {
+  const content = await readContent(path);
+  const source = await openSafetensors(path);
+  try {
+    const floats = async (name: string): Promise<Copy> => ({
+      values: await source.read(name),
+      shape: source.entry(name).shape,
+    });
+    const integers = async (name: string): Promise<number[][]> => {
+      const [rows = 0, columns = 0] = source.entry(name).shape;
+      const values = [...(await source.readInts(name))];
+      return Array.from({ length: rows }, (_, i) => values.slice(i * columns, (i + 1) * columns));
+    };
+    const entries: Embedding[] = [];
+    for (const [i, request] of content.entries.entries()) {
+      entries.push({
+        request,
+        ids: await integers(`${i}.input_ids`),
+        mask: await integers(`${i}.attention_mask`),
+        states: await floats(`${i}.prompt_embeds`),
+        ...(source.has(`${i}.pooled_prompt_embeds`) && { pooled: await floats(`${i}.pooled_prompt_embeds`) }),
+      });
+    }
+    return { ...content, where: path, entries };
+  } finally {
+    await source.close();
+  }
+}
+
+async function readContent(path: string): Promise<z.infer<typeof contentSchema>> {
+  const file = await openFile(path);
+  try {
+    const { metadata } = await readHeader(file);
+    if (metadata.get('format') !== FORMAT || metadata.get('version') !== '1') {
+      throw new UsageError(`${path} holds no embeddings of ertacache.`, {
+        hint: 'Write them with `ertacache sample … --save-embeddings FILE`.',
+      });
+    }
+    return parseConfig(contentSchema, parsePlainJson(metadata.get('content') ?? ''), path);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new CheckpointError('header_json', `The description of the embeddings in ${path} is broken.`, {
+      hint: 'Write the file again.',
+      cause: error,
+    });
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * Refuses embeddings that another text encoder made.
+ * @param encoderOf the encoder of a folder's name
+ * @throws UsageError
+ */
+export async function requireOwn(
+  { where, encoders }: Embeddings,
+  model: string,
+  encoderOf: (name: string) => ModelComponent | undefined,
+): Promise<void> {
+  for (const [name, identity] of Object.entries(encoders)) {
+    const encoder = encoderOf(name);
+    if (encoder && (await encoderIdentity(encoder)) === identity) continue;
+    throw new UsageError(`The embeddings in ${where} were made by another ${name} than that of ${model}.`, {
+      hint: 'Make them with this model: leave --embeddings away, and pass --save-embeddings.',
+    });
+  }
+}

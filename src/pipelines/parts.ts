@@ -1,0 +1,208 @@
+import { basename, join } from 'node:path';
+import type * as tf from '@tensorflow/tfjs-core';
+import { parseConfig } from '../io/parse-config';
+import { modelClass } from '../models/families';
+import { loadDenoiser } from '../models/load-denoiser';
+import { activationBytes, requireMemory, weightBytes } from '../models/room';
+import type { Autoencoder, CodeOptions, Posterior } from '../models/vae/autoencoder';
+import { autoencoderClass, decoderOnly, encoderOnly } from '../models/vae/registry';
+import type { ComputeType } from '../nn/bfloat16';
+import type { PictureSize, PipelineInfo } from '../sampling/pipeline';
+import { type HubScheduler, hubScheduler } from '../sampling/schedule';
+import type { Denoiser } from '../transformer/denoiser';
+import { loadStore } from '../weights/load';
+import type { ModelComponent } from '../weights/model-folder';
+import { componentOf, type OpenModel, openModel, readModelJson } from '../weights/open-model';
+import { parameterCount, type WeightStore } from '../weights/parameters';
+import { residentStore } from '../weights/store';
+import { type Embeddings, type EncodedTexts, encoderIdentity, requireOwn, type TextRequest } from './embeddings';
+import { combinedHash } from './identity';
+import { encodeTexts, textMemory } from './text';
+
+/** How a folder in the layout of the hub is loaded and run. */
+export interface HubOptions {
+  /** Takes the place of the folder's `scheduler_config.json`. */
+  readonly scheduler?: unknown;
+  /** Leaves the transformer's blocks on disk and brings in one at a time, for models larger than memory. */
+  readonly offload?: boolean;
+  /** What the products of the transformer's blocks are computed in; `bfloat16` needs the native backend. */
+  readonly dtype?: ComputeType;
+  /** Decodes pictures larger than a tile in tiles, as `enable_tiling` of diffusers does: less memory, faint seams. */
+  readonly tiling?: boolean;
+  /** What the text encoders made of the prompts, from a file: no text encoder is then loaded. */
+  readonly embeddings?: Embeddings;
+  /** Sees what goes from part to part (`prompt_embeds`, `vae_input`, …), for comparison with a reference. */
+  readonly watch?: (name: string, value: tf.Tensor | readonly number[]) => void;
+  /** Sees what goes on inside the decoder. */
+  readonly watchDecoder?: CodeOptions['watch'];
+}
+
+/** What a forward pass has to hold. */
+export interface RunSize {
+  readonly size: PictureSize;
+  /** Of a row, text included. */
+  readonly tokens: number;
+  /** Channels of a token. */
+  readonly width: number;
+  /** Rows of a batch. */
+  readonly rows: number;
+}
+
+/** The parts of a published pipeline, each loaded when it is first needed. */
+export interface HubParts extends Required<Pick<HubOptions, 'watch'>>, Pick<HubOptions, 'watchDecoder' | 'tiling'> {
+  readonly info: Pick<PipelineInfo, 'id' | 'hash' | 'modelClass' | 'schedulerClass' | 'parameters' | 'prompts'>;
+  /** The `config.json` of a part, for the schema of its class. */
+  config(part: string): unknown;
+  readonly scheduler: HubScheduler;
+  /** The autoencoder's sizes. It has no weights; `autoencoder` has. */
+  readonly geometry: Autoencoder;
+  /** Runs a text encoder, which is gone from memory afterwards. The result is the caller's. */
+  encode(request: TextRequest): Promise<EncodedTexts>;
+  /** All that `encode` has made so far. */
+  embeddings(): Promise<Pick<Embeddings, 'encoders' | 'entries'>>;
+  /**
+   * Refuses a run that memory is too small for, before anything is loaded.
+   * @throws MemoryError
+   */
+  requireMemory(run: RunSize): void;
+  /** Stays loaded until `dispose`. Encode the prompts first, so that encoder and transformer are not held at once. */
+  transformer(): Promise<Denoiser>;
+  /** Stays loaded until `dispose`; decodes only. */
+  autoencoder(): Promise<Autoencoder>;
+  /** What the autoencoder's encoder, which is gone from memory afterwards, makes of pixels. The caller's. */
+  encodePixels(pixels: tf.Tensor): Promise<Posterior>;
+  dispose(): void;
+}
+
+const SCHEDULER = 'scheduler/scheduler_config.json';
+
+/** @param model an opened pipeline folder; it is opened again for every part, so the caller may close it */
+export async function hubParts(model: OpenModel, options: HubOptions = {}): Promise<HubParts> {
+  const transformer = componentOf(model, 'transformer');
+  const vae = componentOf(model, 'vae');
+  const configs = new Map([...model.components].map(([name, { config }]) => [name, config]));
+  const scheduler = hubScheduler(
+    options.scheduler ?? (await readModelJson(model, SCHEDULER)),
+    join(model.path, SCHEDULER),
+  );
+  const known = modelClass(transformer.className);
+  const parsed = parseConfig(known.schema, transformer.config, transformer.where);
+  const table = known.parameters(parsed);
+  const weights = weightBytes(table, { ...options, blocks: known.blockNames(parsed) });
+  const stores: WeightStore[] = [];
+  let isLoaded = false;
+  const keep = (store: WeightStore): void => {
+    stores.push(store);
+  };
+  const { embeddings: given } = options;
+  if (given) await requireOwn(given, basename(model.path), name => model.components.get(name));
+  const memory = textMemory(request => opened(model.path, again => encodeTexts(again, request)), given);
+  return {
+    info: {
+      id: basename(model.path),
+      hash: await combinedHash([transformer], scheduler.config),
+      modelClass: transformer.className,
+      schedulerClass: scheduler.className,
+      parameters: parameterCount(table),
+      prompts: [],
+    },
+    config: part => configs.get(part),
+    scheduler,
+    geometry: sizesOf(vae),
+    encode: memory.encode,
+    embeddings: () =>
+      opened(model.path, async again => {
+        const entries = memory.entries();
+        const encoders: Record<string, string> = {};
+        for (const { request } of entries) {
+          encoders[request.encoder] ??= await encoderIdentity(componentOf(again, request.encoder));
+        }
+        return { encoders, entries };
+      }),
+    requireMemory({ size, tokens, width, rows }) {
+      const { height, width: columns, frames } = size;
+      const what = `${basename(model.path)} at ${height}x${columns}${frames === 1 ? '' : `, ${frames} frames,`}`;
+      const held = isLoaded ? weights : 0;
+      requireMemory({ bytes: weights + activationBytes(tokens, width, rows), held }, what);
+    },
+    transformer: once(async () => {
+      const denoiser = await loadTransformer(model.path, options, keep);
+      isLoaded = true;
+      return denoiser;
+    }),
+    autoencoder: once(() => opened(model.path, again => loadDecoder(componentOf(again, 'vae'), keep))),
+    encodePixels: pixels => opened(model.path, again => encodeOnce(componentOf(again, 'vae'), pixels)),
+    ...(options.tiling && { tiling: true }),
+    watch: options.watch ?? (() => {}),
+    ...(options.watchDecoder && { watchDecoder: options.watchDecoder }),
+    dispose() {
+      for (const store of stores.splice(0)) store.dispose();
+    },
+  };
+}
+
+async function opened<T>(path: string, work: (model: OpenModel) => Promise<T>): Promise<T> {
+  const model = await openModel(path);
+  try {
+    return await work(model);
+  } finally {
+    await model.close();
+  }
+}
+
+/** What `load` gave the first time. A failure is not remembered. */
+function once<T>(load: () => Promise<T>): () => Promise<T> {
+  let loaded: Promise<T> | undefined;
+  return () => {
+    loaded ??= load().catch(error => {
+      loaded = undefined;
+      throw error;
+    });
+    return loaded;
+  };
+}
+
+async function loadTransformer(
+  path: string,
+  { offload = false, dtype }: HubOptions,
+  keep: (s: WeightStore) => void,
+): Promise<Denoiser> {
+  const model = await openModel(path);
+  try {
+    const { denoiser } = await loadDenoiser(componentOf(model, 'transformer'), { offload, dtype });
+    keep(denoiser.weights);
+    return denoiser;
+  } finally {
+    // Blocks that are left on disk are read from the transformer's files, which the store closes.
+    const done = [...model.components].filter(([name]) => !(offload && name === 'transformer'));
+    await Promise.all(done.map(([, { source }]) => source.close()));
+  }
+}
+
+function sizesOf({ className, config, where }: ModelComponent): Autoencoder {
+  const known = autoencoderClass(className);
+  return known.create(parseConfig(known.schema, config, join(where, 'config.json')), residentStore(new Map()));
+}
+
+async function loadDecoder(component: ModelComponent, keep: (s: WeightStore) => void): Promise<Autoencoder> {
+  const { autoencoder, store } = await loadHalf(component, encoderOnly);
+  keep(store);
+  return autoencoder;
+}
+
+async function encodeOnce(component: ModelComponent, pixels: tf.Tensor): Promise<Posterior> {
+  const { autoencoder, store } = await loadHalf(component, decoderOnly);
+  return autoencoder.encode(pixels).finally(() => store.dispose());
+}
+
+/** An autoencoder without the parameters of one direction. */
+async function loadHalf(
+  { className, config, source, where }: ModelComponent,
+  without: RegExp,
+): Promise<{ autoencoder: Autoencoder; store: WeightStore }> {
+  const known = autoencoderClass(className);
+  const parsed = parseConfig(known.schema, config, join(where, 'config.json'));
+  const table = known.parameters(parsed).filter(({ name }) => !without.test(name));
+  const store = await loadStore(source, table, { where, ignore: [without] });
+  return { autoencoder: known.create(parsed, store), store };
+}

@@ -1,0 +1,104 @@
+import { UsageError } from '../errors';
+import { loadTextEncoder } from '../models/text/load';
+import { release } from '../nn/scope';
+import { modelFiles } from '../text/tokenizers/files';
+import { loadTokenizer } from '../text/tokenizers/load';
+import { componentOf, type OpenModel } from '../weights/open-model';
+import { streamedStore } from '../weights/streamed-store';
+import { copyOf, type Embedding, type Embeddings, type EncodedTexts, type TextRequest, tensorOf } from './embeddings';
+
+/** Tokens that CLIP was trained with, for tokenizers that do not say their length. */
+const CLIP_LENGTH = 77;
+
+/**
+ * Loads a text encoder, runs it, and releases it before returning. Its layers are read one at a time, so that the
+ * largest needs the memory of one.
+ */
+export async function encodeTexts(model: OpenModel, request: TextRequest): Promise<EncodedTexts> {
+  const tokenizer = await loadTokenizer(modelFiles(model, request.tokenizer));
+  const length = request.length ?? tokenizer.maxLength ?? CLIP_LENGTH;
+  const padded = request.texts.map(text => tokenizer.pad(text, length));
+  const [ids, mask] = [padded.map(p => p.ids), padded.map(p => p.mask)];
+  const { encoder, dispose } = await loadTextEncoder(componentOf(model, request.encoder), streamedStore);
+  try {
+    const { lastHiddenState: states, pooled } = await encoder.encode(ids, request.masked ? { mask } : {});
+    return { ids, mask, states, ...(pooled && { pooled }) };
+  } finally {
+    dispose();
+  }
+}
+
+/**
+ * Host memory for embeddings. A command that draws many pictures encodes every prompt before the transformer is
+ * loaded; a prompt of T5-XXL takes 8 MB.
+ */
+const REMEMBERED_BYTES = 4e9;
+
+/** A text encoder's work, done once for each set of texts. */
+export interface TextMemory {
+  /** What was made of some texts, now or before; the caller's. */
+  encode(request: TextRequest): Promise<EncodedTexts>;
+  /** Everything that is remembered, in the order in which it was made. */
+  entries(): Embedding[];
+}
+
+/**
+ * @param encode loads an encoder and runs it
+ * @param given embeddings that take its place: what they do not hold is refused
+ */
+export function textMemory(encode: (request: TextRequest) => Promise<EncodedTexts>, given?: Embeddings): TextMemory {
+  const known = new Map<string, Embedding>((given?.entries ?? []).map(entry => [keyOf(entry.request), entry]));
+  let bytes = 0;
+
+  async function remember(request: TextRequest): Promise<Embedding> {
+    if (given) throw notHeld(given, request);
+    const fresh = await encode(request);
+    const { states, pooled, ...rest } = fresh;
+    const found = {
+      ...rest,
+      request,
+      states: await copyOf(states),
+      ...(pooled && { pooled: await copyOf(pooled) }),
+    };
+    release(fresh);
+    known.set(keyOf(request), found);
+    bytes += bytesOf(found);
+    for (const [key, oldest] of known) {
+      if (bytes <= REMEMBERED_BYTES || oldest === found) break;
+      known.delete(key);
+      bytes -= bytesOf(oldest);
+    }
+    return found;
+  }
+
+  return {
+    async encode(request) {
+      const { states, pooled, ids, mask } = known.get(keyOf(request)) ?? (await remember(request));
+      return { ids, mask, states: tensorOf(states), ...(pooled && { pooled: tensorOf(pooled) }) };
+    },
+    entries: () => [...known.values()],
+  };
+}
+
+const keyOf = ({ encoder, tokenizer, texts, length, masked = false }: TextRequest): string =>
+  JSON.stringify([encoder, tokenizer, texts, length, masked]);
+
+const bytesOf = ({ states, pooled }: Embedding): number =>
+  states.values.byteLength + (pooled ? pooled.values.byteLength : 0);
+
+function notHeld({ where, entries }: Embeddings, { encoder, texts, length }: TextRequest): UsageError {
+  const own = entries.filter(({ request }) => request.encoder === encoder);
+  const text = texts.map(t => `"${t}"`).join(', ');
+  const same = own.find(({ request }) => JSON.stringify(request.texts) === JSON.stringify(texts));
+  if (same) {
+    return new UsageError(
+      `${where} holds ${text} at ${same.request.length} tokens for ${encoder}, and ${length} are asked for.`,
+      { hint: `Pass --max-sequence-length ${same.request.length}, or encode the prompt again.` },
+    );
+  }
+  const held = [...new Set(own.flatMap(({ request }) => request.texts))].map(t => `"${t}"`);
+  const shown = held.length > 5 ? `${held.slice(0, 5).join(', ')} and ${held.length - 5} more` : held.join(', ');
+  return new UsageError(`${where} holds no embedding of ${text} by ${encoder}.`, {
+    hint: `It holds ${shown || 'none'}; leave --embeddings away and pass --save-embeddings to make others.`,
+  });
+}

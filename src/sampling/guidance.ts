@@ -1,0 +1,88 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { type Evaluation, evaluateDenoiser } from '../cache/evaluation';
+import type { Denoiser } from '../transformer/denoiser';
+
+/** One call of a model at every step. */
+export interface Branch {
+  readonly name: string;
+  /**
+   * The model at one latent and time, of which nothing is computed yet; its caller releases it.
+   * @param sample the run's latent, which stays the caller's and must outlive the evaluation
+   * @param timestep in the solver's units
+   */
+  evaluate(sample: tf.Tensor, timestep: number): Evaluation;
+}
+
+/** What a branch of a denoiser is made of. */
+export interface DenoiserBranch {
+  readonly name: string;
+  readonly model: Denoiser;
+  /** What `Denoiser.prepare` made for this branch. */
+  readonly context: unknown;
+  /** The latent as this branch's model takes it; a new tensor. */
+  readonly expand: (sample: tf.Tensor) => tf.Tensor;
+}
+
+/** A branch that calls a denoiser. */
+export function denoiserBranch({ name, model, context, expand }: DenoiserBranch): Branch {
+  return {
+    name,
+    evaluate(sample, timestep) {
+      const expanded = expand(sample);
+      const evaluation = evaluateDenoiser(model, expanded, timestep, context);
+      return {
+        ...evaluation,
+        release() {
+          evaluation.release();
+          expanded.dispose();
+        },
+      };
+    },
+  };
+}
+
+/**
+ * How the outputs of all branches become the one prediction that the solver gets. Between the two lie the parts, such
+ * as the conditional and the unconditional output, which a correction may weigh on their own.
+ */
+export interface Guide {
+  readonly parts: readonly string[];
+  /** The outputs of all branches, cut into parts; new tensors. */
+  split(outputs: readonly tf.Tensor[]): tf.Tensor[];
+  /** The prediction that the parts make; a new tensor. */
+  combine(parts: readonly tf.Tensor[], stepIndex: number): tf.Tensor;
+}
+
+const copies = (outputs: readonly tf.Tensor[]): tf.Tensor[] => outputs.map(output => output.clone());
+const GUIDED_PARTS = ['conditional', 'unconditional'] as const;
+
+/** A single branch, no guidance. */
+export const unguided: Guide = {
+  parts: ['output'],
+  split: copies,
+  combine: ([output]) => (output as tf.Tensor).clone(),
+};
+
+/** `u + g · (c - u)`. */
+export function guided(conditional: tf.Tensor, unconditional: tf.Tensor, scale: number): tf.Tensor {
+  return tf.tidy(() => tf.add(unconditional, tf.mul(tf.sub(conditional, unconditional), scale)));
+}
+
+/** Classifier-free guidance from two calls, conditional first. */
+export function separateGuidance(scale: number): Guide {
+  return {
+    parts: GUIDED_PARTS,
+    split: copies,
+    combine: ([conditional, unconditional]) => guided(conditional as tf.Tensor, unconditional as tf.Tensor, scale),
+  };
+}
+
+/** Classifier-free guidance from one call on a doubled batch, conditional rows first. */
+export function batchedGuidance(scale: number): Guide {
+  return { ...separateGuidance(scale), split: ([both]) => tf.split(both as tf.Tensor, 2) };
+}
+
+/** The latent twice, for `batchedGuidance`. */
+export const doubled = (sample: tf.Tensor): tf.Tensor => tf.concat([sample, sample]);
+/** The latent once. */
+export const single = (sample: tf.Tensor): tf.Tensor => sample.clone();

@@ -1,0 +1,117 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+import type { Clip, Image } from '../media/pixels';
+import type { Embeddings } from '../pipelines/embeddings';
+import type { Solver } from '../schedulers/solver';
+import type { Branch, Guide } from './guidance';
+
+/** Size of a picture or clip in pixels; a picture has one frame. */
+export interface PictureSize {
+  readonly width: number;
+  readonly height: number;
+  readonly frames: number;
+}
+
+/** What is to be drawn: one row for every prompt, each with its own seed. */
+export interface Request {
+  readonly prompts: readonly string[];
+  /** FLUX: what the second text encoder reads, a text for every prompt; the prompts unless given. */
+  readonly prompts2?: readonly string[];
+  /** One seed a prompt. */
+  readonly seeds: readonly number[];
+  /** What to steer away from; the model's null prompt unless given. */
+  readonly negativePrompt?: string;
+  /** Strength of classifier-free guidance; 1 turns it off and halves the work. */
+  readonly guidance: number;
+  readonly steps: number;
+  /** The model's usual size unless given. Models that paint pixels directly have one size only. */
+  readonly size?: Partial<PictureSize>;
+  /** Tokens that prompts are cut or padded to; the model's usual number unless given. */
+  readonly maxSequenceLength?: number;
+  /** CogVideoX: guidance that grows over the run. */
+  readonly dynamicGuidance?: boolean;
+  /** Frames a second that the clip is meant for, in models that are told (Open-Sora). */
+  readonly fps?: number;
+  /** What all rows begin with; models of pictures only. */
+  readonly init?: InitialPicture;
+}
+
+/** A picture that a run begins with in place of pure noise. */
+export interface InitialPicture {
+  /** Brought to the size that is drawn. */
+  readonly image: Image;
+  /** Share of the steps that is run, 0 … 1: how much is drawn anew. */
+  readonly strength: number;
+}
+
+/** A request made ready: text encoded, noise drawn, times laid out. */
+export interface Job {
+  readonly branches: readonly Branch[];
+  readonly guide: Guide;
+  /** Starting noise `[B, …]`. */
+  readonly latents: Tensor;
+  /** Size of what the latents decode to, where a latent alone does not say. */
+  readonly size?: PictureSize;
+  /**
+   * Noise levels of the base schedule, length `steps + 1`. Samplers of discrete times give those of their times,
+   * `√(1 - ᾱ)`: they fall and tell one schedule from another, but a run cannot be moved to others.
+   */
+  readonly sigmas: readonly number[];
+  /** Where a run begins with a picture: the whole schedule, of which `skipped` steps are not taken. */
+  readonly base?: { readonly sigmas: readonly number[]; readonly skipped: number };
+  /**
+   * A fresh solver over the base schedule or over other falling noise levels.
+   * @throws UnsupportedError for other levels where the sampler's times are discrete
+   */
+  solver(sigmas?: readonly number[]): Solver;
+  /** Axis of the latent that holds its channels. */
+  readonly channelAxis: number;
+  /** Releases the latents and what was prepared. */
+  release(): void;
+}
+
+/** Facts about a pipeline that policies, receipts and reports name. */
+export interface PipelineInfo {
+  /** Short name, such as `fluent-emoji`. */
+  readonly id: string;
+  /** Content hash of weights and configuration: a policy belongs to one. */
+  readonly hash: string;
+  readonly modelClass: string;
+  readonly schedulerClass: string;
+  readonly parameters: number;
+  readonly kind: 'image' | 'clip';
+  /** Frames a second of a clip. */
+  readonly fps?: number;
+  readonly defaults: { readonly steps: number; readonly guidance: number };
+  /** Prompts that the model is known to draw well, where its folder lists them. */
+  readonly prompts: readonly string[];
+}
+
+/** How final latents are decoded, and who is told of it. */
+export interface DecodeOptions {
+  /** Called after every part; a promise is awaited, so that a display can be drawn. */
+  readonly onProgress?: (done: number, total: number) => void | Promise<void>;
+  readonly signal?: AbortSignal;
+}
+
+/** From prompts to pixels. */
+export interface Pipeline {
+  readonly info: PipelineInfo;
+  /** The words of a prompt that the text encoder does not know. */
+  unknownWords(prompt: string): string[];
+  /** Makes a request ready; its caller releases the job. */
+  prepare(request: Request): Promise<Job>;
+  /**
+   * Encodes a request's prompts ahead, in pipelines with text encoders: those are then not in memory together with the
+   * transformer. They are remembered, so that `prepare` need not encode them.
+   */
+  encodePrompts?(request: Request): Promise<void>;
+  /** Everything that the text encoders have made so far, for a file. */
+  embeddings?(): Promise<Pick<Embeddings, 'encoders' | 'entries'>>;
+  /**
+   * Pixels of every row of a final latent, which stays the caller's.
+   * @param size that of the job, where a latent alone does not say
+   */
+  decode(latents: Tensor, size?: PictureSize, options?: DecodeOptions): Promise<(Image | Clip)[]>;
+  /** Releases the weights. */
+  dispose(): void;
+}

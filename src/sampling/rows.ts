@@ -1,0 +1,60 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { ShapeError } from '../errors';
+import { release } from '../nn/scope';
+import { torchGenerator } from '../random/torch-generator';
+import type { PictureSize, Request } from './pipeline';
+
+/** Models with fewer parameters are trials of the code, not of the eye: their usual size is a small one. */
+const TRIAL_PARAMETERS = 50e6;
+
+/** The size that a model draws when none is asked for: that of the published checkpoints, or a small one. */
+export function usualSize(parameters: number, published: PictureSize, trial: PictureSize): PictureSize {
+  return parameters < TRIAL_PARAMETERS ? trial : published;
+}
+
+/**
+ * The size that is asked for, checked.
+ * @param multiple what height and width are multiples of
+ */
+export function requestedSize({ size }: Request, usual: PictureSize, multiple: number): PictureSize {
+  const { width = usual.width, height = usual.height, frames = usual.frames } = size ?? {};
+  const wrong = [width, height].find(n => !Number.isInteger(n) || n < multiple || n % multiple !== 0);
+  if (wrong !== undefined) {
+    const near = Math.max(1, Math.round(wrong / multiple)) * multiple;
+    throw new ShapeError(`A side of ${wrong} pixels is no multiple of ${multiple}, which this model works on.`, {
+      hint: `Take ${near} instead.`,
+    });
+  }
+  if (!Number.isInteger(frames) || frames < 1) throw new ShapeError(`A clip of ${frames} frames cannot be drawn.`);
+  return { width, height, frames };
+}
+
+/** @throws ShapeError unless every prompt has a seed */
+export function checkRows({ prompts, seeds }: Request): void {
+  if (prompts.length > 0 && prompts.length === seeds.length) return;
+  throw new ShapeError(`${prompts.length} prompts were given ${seeds.length} seeds.`, {
+    hint: 'Give every prompt one seed.',
+  });
+}
+
+/**
+ * A stream of normal noise, a generator for every row: the first draw is the start of the run, as in PyTorch.
+ * @param shape of one row
+ */
+export function noiseSource(seeds: readonly number[], shape: readonly number[]): () => tf.Tensor {
+  const generators = seeds.map(seed => torchGenerator(seed));
+  return () => tf.tidy(() => tf.stack(generators.map(g => tf.tensor(g.normal(shape), [...shape]))));
+}
+
+/** Runs `work`; whatever it hands to `own` is released afterwards, also when it fails. */
+export async function releasing<T>(work: (own: <R>(tensors: R) => R) => Promise<T>): Promise<T> {
+  const owned: unknown[] = [];
+  try {
+    return await work(tensors => {
+      owned.push(tensors);
+      return tensors;
+    });
+  } finally {
+    release(owned);
+  }
+}

@@ -1,0 +1,57 @@
+import { ConfigError } from '../errors';
+import { parseConfig } from '../io/parse-config';
+import type { GridOptions } from '../schedulers/grid';
+import { schedulerClass } from '../schedulers/registry';
+import type { Solver } from '../schedulers/solver';
+import type { Job } from './pipeline';
+
+/** The times of one run, and solvers over them. */
+export interface Schedule {
+  readonly timesteps: readonly number[];
+  readonly sigmas: readonly number[];
+  /** The whole schedule, of which these are the last. */
+  readonly base: NonNullable<Job['base']>;
+  /**
+   * A fresh solver, over the schedule's own noise levels or over others.
+   * @throws UnsupportedError for other levels where the sampler's times are discrete
+   */
+  solver(sigmas?: readonly number[]): Solver;
+}
+
+/** The sampler that a `scheduler_config.json` describes. */
+export interface HubScheduler {
+  readonly className: string;
+  readonly config: Readonly<Record<string, unknown>>;
+  /** @param skipped steps at the beginning that are not taken, where a run begins with a picture */
+  schedule(options: GridOptions, skipped?: number): Schedule;
+}
+
+/** @throws CheckpointError for a sampler that ertacache does not know, ConfigError for one it cannot run */
+export function hubScheduler(json: unknown, where: string): HubScheduler {
+  const className = typeof json === 'object' && json !== null && '_class_name' in json ? json._class_name : undefined;
+  if (typeof className !== 'string') {
+    throw new ConfigError(`${where} names no sampler (_class_name).`, { hint: "Take it from the model's repository." });
+  }
+  const known = schedulerClass(className);
+  const config = parseConfig(known.schema, json, where) as Readonly<Record<string, unknown>>;
+  return {
+    className,
+    config,
+    schedule(options, skipped = 0) {
+      const whole = known.grid(config, options);
+      const grid = {
+        ...whole,
+        timesteps: whole.timesteps.slice(skipped),
+        sigmas: whole.sigmas.slice(skipped),
+      };
+      const same = (sigmas: readonly number[]): boolean =>
+        sigmas.length === grid.sigmas.length && sigmas.every((s, i) => s === grid.sigmas[i]);
+      return {
+        ...grid,
+        base: { sigmas: whole.sigmas, skipped },
+        // Times made from noise levels may differ from the schedule's own in the last bit.
+        solver: (sigmas = grid.sigmas) => known.create(config, same(sigmas) ? grid : known.gridAt(config, sigmas)),
+      };
+    },
+  };
+}

@@ -1,0 +1,30 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { sha256 } from '../../io/sha256';
+
+/** Whose policy it is: a policy fits the model that it was calibrated for, and no other. */
+export interface ModelIdentity {
+  /** Short name, for people. */
+  readonly id: string;
+  /** Identifies the weights, for example by `hashTensors`. */
+  readonly hash: string;
+  /** What kind of model it is; `function` unless given. */
+  readonly class?: string;
+}
+
+/** Functions without an identity: their policies fit each other, and nobody else's. */
+export const UNNAMED: ModelIdentity = { id: 'function', hash: 'unnamed' };
+
+/**
+ * The identity of weights: SHA-256 over their shapes and values, in this order.
+ * @example
+ * const model = { id: 'my-denoiser', hash: await hashTensors(layersModel.getWeights()) };
+ */
+export async function hashTensors(tensors: readonly Tensor[]): Promise<string> {
+  const hashes: string[] = [];
+  for (const tensor of tensors) {
+    const values = await tensor.data();
+    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+    hashes.push(`${tensor.dtype} [${tensor.shape}] ${await sha256(bytes)}`);
+  }
+  return sha256(new TextEncoder().encode(hashes.join('\n')));
+}

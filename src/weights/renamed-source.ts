@@ -1,0 +1,130 @@
+import { CheckpointError } from '../errors';
+import { allDone } from '../io/byte-file';
+import { elements, showShape } from './dtype';
+import { type KeyLayout, type Origin, originsOf } from './key-layout';
+import type { ParameterTable } from './parameters';
+import { type Slice, storedBytes, type TensorEntry, type TensorSource } from './source';
+
+/**
+ * A checkpoint of another layout under the names of the parameter table. Nothing is read ahead: a parameter that is a
+ * part of a fused tensor is read as the ranges of its rows. Keys that the layout does not know keep their names, so
+ * that whoever compares names with the table finds them.
+ * @param where how errors call the checkpoint
+ * @throws CheckpointError naming an original key that is missing or of the wrong shape
+ */
+export function renamedSource(
+  source: TensorSource,
+  table: ParameterTable,
+  layout: KeyLayout,
+  where: string,
+): TensorSource {
+  const origins = originsOf(table, layout);
+  checkOrigins(source, table, origins, where);
+  const used = new Set([...origins.values()].map(origin => origin.name));
+  const names = [...origins.keys(), ...source.names.filter(name => !used.has(name))].sort();
+
+  /** Elements of a row of the original. */
+  const rowWidth = (origin: Origin): number => elements(source.entry(origin.name).shape.slice(1));
+
+  /** The parts of the original that make up a slice of the parameter, and where each belongs. */
+  function parts(origin: Origin, slice?: Slice): { at: number; part: Slice }[] {
+    const width = rowWidth(origin);
+    const { start, count } = slice ?? { start: 0, count: Number.POSITIVE_INFINITY };
+    const found: { at: number; part: Slice }[] = [];
+    let before = 0;
+    for (const [first, end] of origin.rows) {
+      const size = (end - first) * width;
+      const [from, to] = [Math.max(start, before), Math.min(start + count, before + size)];
+      if (from < to) found.push({ at: from - start, part: { start: first * width + from - before, count: to - from } });
+      before += size;
+    }
+    return found;
+  }
+
+  function entry(name: string): TensorEntry {
+    const origin = origins.get(name);
+    const whole = source.entry(origin?.name ?? name);
+    if (!origin) return whole;
+    const rows = origin.rows.reduce((sum, [first, end]) => sum + end - first, 0);
+    const shape = whole.shape.length === 0 ? [] : [rows, ...whole.shape.slice(1)];
+    const size = elements(shape);
+    const width = storedBytes(whole.dtype);
+    const begin = whole.begin + (origin.rows[0]?.[0] ?? 0) * rowWidth(origin) * width;
+    return { ...whole, shape, size, bytes: size * width, begin };
+  }
+
+  async function readInto(name: string, target: Uint8Array, slice?: Slice): Promise<void> {
+    const origin = origins.get(name);
+    if (!origin) return source.readInto(name, target, slice);
+    const width = storedBytes(source.entry(origin.name).dtype);
+    await allDone(
+      parts(origin, slice).map(({ at, part }) =>
+        source.readInto(origin.name, target.subarray(at * width, (at + part.count) * width), part),
+      ),
+    );
+  }
+
+  async function readRaw(name: string, slice?: Slice): Promise<Uint8Array<ArrayBuffer>> {
+    const { size, dtype } = entry(name);
+    const { start, count } = slice ?? { start: 0, count: size };
+    if (start < 0 || count < 0 || start + count > size) {
+      throw new RangeError(`elements ${start} to ${start + count} are not in tensor ${name}`);
+    }
+    const out = new Uint8Array(count * storedBytes(dtype));
+    await readInto(name, out, slice);
+    return out;
+  }
+
+  const originalOf = (name: string): string => origins.get(name)?.name ?? name;
+  const widen: TensorSource['widen'] = (name, bytes) => source.widen(originalOf(name), bytes);
+  return {
+    names,
+    files: source.files,
+    has: name => origins.has(name) || (source.has(name) && !used.has(name)),
+    entry,
+    read: async (name, slice) => widen(name, await readRaw(name, slice)),
+    readInts(name, slice) {
+      const origin = origins.get(name);
+      const [only] = origin ? parts(origin, slice) : [];
+      return source.readInts(originalOf(name), only?.part ?? slice);
+    },
+    readRaw,
+    readInto,
+    widen,
+    bypassCache: () => source.bypassCache(),
+    close: () => source.close(),
+  };
+}
+
+/** Every original key is there, and its rows are those of its parameters, each once. */
+function checkOrigins(
+  source: TensorSource,
+  table: ParameterTable,
+  origins: ReadonlyMap<string, Origin>,
+  where: string,
+): void {
+  const rows = new Map<string, number>();
+  for (const { name: original, rows: runs } of origins.values()) {
+    const count = runs.reduce((sum, [first, end]) => sum + end - first, 0);
+    rows.set(original, (rows.get(original) ?? 0) + count);
+  }
+  const missing = [...rows.keys()].filter(name => !source.has(name));
+  if (missing.length > 0) {
+    const shown = missing.slice(0, 3).join(', ');
+    const more = missing.length > 3 ? ` and ${missing.length - 3} more tensors` : '';
+    throw new CheckpointError('missing_key', `${where} lacks ${shown}${more}.`, {
+      hint: 'The weights are not those of this config.json, or were saved incompletely.',
+    });
+  }
+  for (const { name, shape } of table) {
+    const origin = origins.get(name);
+    if (!origin) continue;
+    const found = source.entry(origin.name).shape;
+    const wanted = [rows.get(origin.name)!, ...shape.slice(1)];
+    if (shape.length === found.length && wanted.every((size, i) => size === found[i])) continue;
+    const message = `${origin.name} in ${where} has the shape ${showShape(found)}, but the model takes ${showShape(wanted)}.`;
+    throw new CheckpointError('shape_mismatch', message, {
+      hint: 'The weights are not those of this config.json; take both from the same repository.',
+    });
+  }
+}
