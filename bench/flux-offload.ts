@@ -11,10 +11,10 @@ import { parseArgs } from 'node:util';
 import { formatBytes, peakMemory } from '../src/engine/memory';
 import { selectBackend } from '../src/engine/select';
 import { syntheticCondition, syntheticLatents } from '../src/lab/timing/synthetic-job';
-import { modelClass } from '../src/models/families';
+import { familyOf } from '../src/models/families';
 import { loadDenoiser } from '../src/models/load-denoiser';
 import { preset } from '../src/models/presets';
-import { workload } from '../src/models/workload';
+import { workload } from '../src/models/workload-of';
 import { forward } from '../src/transformer/run';
 import { openModelFolder } from '../src/weights/model-folder';
 import type { WeightStore } from '../src/weights/parameters';
@@ -98,7 +98,7 @@ async function main(): Promise<void> {
     const { bytes: read, activeSeconds } = await endWatch();
     if (!values.every(Number.isFinite)) throw new Error('the output is not finite');
     forgetCached(path);
-    const streamed = await streamBlocks(denoiser.weights, modelClass(className).blockNames(config));
+    const streamed = await streamBlocks(denoiser.weights, familyOf(className).blockNames(config));
     denoiser.weights.dispose();
 
     const after = await diskRate(path, Math.floor(size / 4));

@@ -15,7 +15,7 @@ import type { BackendRequest } from '../src/engine/types';
 import { syntheticCondition, syntheticLatents } from '../src/lab/timing/synthetic-job';
 import { loadDenoiser } from '../src/models/load-denoiser';
 import { preset } from '../src/models/presets';
-import { workload } from '../src/models/workload';
+import { workload } from '../src/models/workload-of';
 import { type ComputeType, computeTypes } from '../src/nn/bfloat16';
 import { forward } from '../src/transformer/run';
 import { openModelFolder } from '../src/weights/model-folder';

@@ -1,6 +1,6 @@
 import { closeSync, fsyncSync, openSync, statfsSync, writeFileSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { modelClass } from '../src/models/families';
+import { familyOf } from '../src/models/families';
 import { elements } from '../src/weights/dtype';
 import type { ParameterTable } from '../src/weights/parameters';
 
@@ -12,7 +12,7 @@ export function writeCheckpoint(
   folder: string,
   config: { readonly _class_name: string },
 ): { path: string; bytes: number } {
-  const known = modelClass(config._class_name);
+  const known = familyOf(config._class_name);
   const { paths, bytes } = writeModel(folder, config, known.parameters(known.schema.parse(config)));
   return { path: paths[0] as string, bytes };
 }

@@ -11,7 +11,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { formatBytes, peakMemory } from '../src/engine/memory';
 import { selectBackend } from '../src/engine/select';
 import type { BackendRequest } from '../src/engine/types';
-import { encoderOnly } from '../src/models/vae/registry';
+import { encoderOnly } from '../src/models/autoencoders';
 import { createWanVae, wanVaeConfig, wanVaeParameters } from '../src/models/wan/autoencoder';
 import { torchGenerator } from '../src/random/torch-generator';
 import { loadStore } from '../src/weights/load';

@@ -36,7 +36,6 @@ export { type ResidualOptions, residualBranch } from './cache/residual';
 export { type Site, type SiteName, site } from './cache/sites';
 export { type TaylorSeerOptions, taylorseer } from './cache/taylorseer';
 export { type TeaCacheOptions, type TeaCacheSignal, teacache } from './cache/teacache';
-export { publishedPolynomial } from './cache/teacache-polynomials';
 export { adjustGrid, type TimestepForm } from './cache/time-grid';
 export { uniform } from './cache/uniform';
 export {
@@ -56,7 +55,9 @@ export { type ByteFile, memoryFile } from './io/byte-file';
 export type { Clip, Image, Media } from './media/pixels';
 export { psnr } from './metrics/psnr';
 export { ssim } from './metrics/ssim';
-export { type ModelClass, modelClass, modelClassNames } from './models/families';
+export { familyOf, modelClassNames } from './models/families';
+export type { Family } from './models/family';
+export { publishedPolynomial } from './models/polynomials';
 export type { Params } from './nn/params';
 export {
   type CoefficientFile,

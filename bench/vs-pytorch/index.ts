@@ -17,7 +17,7 @@ import { openFile } from '../../src/io/node-file';
 import { syntheticCondition, syntheticLatents } from '../../src/lab/timing/synthetic-job';
 import { median } from '../../src/metrics/statistics';
 import { loadDenoiser } from '../../src/models/load-denoiser';
-import { workload } from '../../src/models/workload';
+import { workload } from '../../src/models/workload-of';
 import { type ComputeType, computeTypes } from '../../src/nn/bfloat16';
 import { release } from '../../src/nn/scope';
 import { settle } from '../../src/nn/settle';

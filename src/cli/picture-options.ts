@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { ComputeType } from '../nn/bfloat16';
+import type { HubOptions } from '../pipelines/hub-parts';
 import { loadModel } from '../pipelines/load';
-import type { HubOptions } from '../pipelines/parts';
 import { atSize, type PictureRequest } from '../sampling/at-size';
 import type { Pipeline } from '../sampling/pipeline';
 import { dtypeOption } from './dtype-option';

@@ -3,9 +3,9 @@ import type { CachePolicy } from '../cache/policy';
 import type { Media } from '../media/pixels';
 import type { Policy } from '../policy/data';
 import { defaultPolicy } from '../policy/find';
-import { policyUse } from '../policy/policy-use';
 import { usePolicy } from '../policy/use';
 import type { InitialPicture, Job, PictureSize, Pipeline, Request } from '../sampling/pipeline';
+import { policyUse } from '../sampling/policy-use';
 import { type RunResult, runJob } from '../sampling/run-job';
 import type { LoopOptions } from '../sampling/sample-loop';
 

@@ -146,3 +146,6 @@ export function enlarged(media: Media, factor: number): Media {
   });
   return isClip(media) ? joinFrames(images) : images[0]!;
 }
+
+/** Brings a picture to another size, stretched where the proportions differ. The same size gives it back. */
+export type Resize = (image: Image, height: number, width: number) => Promise<Image>;

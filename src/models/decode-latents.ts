@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { clip, image, type Media } from '../media/pixels';
-import type { HubParts } from '../pipelines/parts';
 import type { DecodeOptions } from '../sampling/pipeline';
+import type { PipelineParts } from './pipeline-parts';
 
 /**
  * Pixels of final latents.
@@ -9,7 +9,7 @@ import type { DecodeOptions } from '../sampling/pipeline';
  * @param frames of each clip, where the latent's do not say
  */
 export async function decodeLatents(
-  parts: HubParts,
+  parts: PipelineParts,
   latents: tf.Tensor,
   { onProgress, signal }: DecodeOptions = {},
   frames?: number,

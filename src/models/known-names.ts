@@ -1,28 +1,18 @@
-import type { KeyLayout } from '../weights/key-layout';
 import type { ModelComponent } from '../weights/model-folder';
 import type { OpenModel } from '../weights/open-model';
 import { renamedSource } from '../weights/renamed-source';
 import type { TableOf } from '../weights/tables';
-import { fluxNames } from './flux/keys';
-import { wanConfigOf, wanNames } from './wan/keys';
+import { families } from './families';
 
 /**
- * Layouts besides the parameter table's own, by model class. The table of Open-Sora has its authors' names already;
- * CogVideoX is published in no other layout that is safe to read.
- */
-const layouts: ReadonlyMap<string, KeyLayout> = new Map([
-  ['FluxTransformer2DModel', fluxNames],
-  ['WanTransformer3DModel', wanNames],
-]);
-
-/**
- * A component under the names of its class's parameter table, whichever of the published layouts it has: which one is
- * told from its keys.
+ * A component under the names of its class's parameter table, whichever of the published layouts it has: its keys say
+ * which one.
  * @throws CheckpointError when it has another layout but not all of its keys
  */
 export function withKnownNames(component: ModelComponent, tableOf: TableOf): ModelComponent {
-  const known = { ...component, ...wanConfigOf(component) };
-  const layout = layouts.get(known.className);
+  const own = families.map(family => family.configOf?.(component)).find(config => config !== undefined);
+  const known = { ...component, ...own };
+  const layout = families.find(family => family.className === known.className)?.keys;
   if (!layout || !component.source.has(layout.marker)) return known;
   const table = tableOf(known.className, known.config);
   return table ? { ...known, source: renamedSource(component.source, table, layout, component.where) } : known;

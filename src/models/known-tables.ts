@@ -1,20 +1,20 @@
 import { parseConfig } from '../io/parse-config';
 import { plain } from '../weights/parameters';
 import { ownTables, type TableOf } from '../weights/tables';
-import { modelClass, modelClassNames } from './families';
+import { autoencoderClassNames, autoencoderOf } from './autoencoders';
+import { familyOf, modelClassNames } from './families';
 import { textEncoderClass, textEncoderNames } from './text/registry';
-import { autoencoderClass, autoencoderClassNames } from './vae/registry';
 
 /** Parameter tables of every class that ertacache runs: transformers, text encoders and autoencoders. */
 export const knownTables: TableOf = (className, config, listing) => {
   const parsed = <Config>(schema: Parameters<typeof parseConfig<Config>>[0]): Config =>
     parseConfig(schema, config, `The configuration of ${className}`);
   if (modelClassNames().includes(className)) {
-    const model = modelClass(className);
+    const model = familyOf(className);
     return model.parameters(parsed(model.schema));
   }
   if (autoencoderClassNames().includes(className)) {
-    const autoencoder = autoencoderClass(className);
+    const autoencoder = autoencoderOf(className);
     return autoencoder.parameters(parsed(autoencoder.schema));
   }
   if (textEncoderNames().includes(className)) {

@@ -7,7 +7,7 @@ import type { ModelComponent } from '../weights/model-folder';
 import { parameterCount, type WeightStore } from '../weights/parameters';
 import { streamedStore } from '../weights/streamed-store';
 import type { TableOf } from '../weights/tables';
-import { modelClass } from './families';
+import { familyOf } from './families';
 import { withKnownNames } from './known-names';
 import { requireMemory, weightBytes } from './room';
 
@@ -33,7 +33,7 @@ export interface LoadedDenoiser {
 }
 
 const tableOf: TableOf = (className, config) => {
-  const known = modelClass(className);
+  const known = familyOf(className);
   return known.parameters(parseConfig(known.schema, config, `The configuration of ${className}`));
 };
 
@@ -49,7 +49,7 @@ export async function loadDenoiser(
   const { dtype } = options;
   requireComputeType(dtype);
   const { className, config, source, where } = withKnownNames(component, tableOf);
-  const known = modelClass(className);
+  const known = familyOf(className);
   const parsed = parseConfig(known.schema, config, where);
   const table = known.parameters(parsed);
   const blocks = known.blockNames(parsed);

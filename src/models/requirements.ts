@@ -1,10 +1,12 @@
 import { availableMemory, totalMemory } from '../engine/memory';
 import { parseConfig } from '../io/parse-config';
+import type { PictureSize } from '../sampling/pipeline';
 import { parameterCount } from '../weights/parameters';
-import { modelClass } from './families';
+import { familyOf } from './families';
 import { countFlops, type Flops } from './flops';
 import { activationBytes, weightBytes } from './room';
-import { type Demand, type Size, workload } from './workload';
+import type { Demand } from './workload';
+import { workload } from './workload-of';
 
 /** Room that a way of running needs, and whether this machine has it. */
 export interface Need {
@@ -18,7 +20,7 @@ export interface Requirements {
   readonly parameters: number;
   /** The weights alone. */
   readonly bytes: { readonly float32: number; readonly bfloat16: number; readonly float16: number };
-  readonly size: Size;
+  readonly size: PictureSize;
   readonly tokens: number;
   readonly textTokens: number;
   readonly flops: Flops;
@@ -38,7 +40,7 @@ export interface Requirements {
 const BASE = 0.6e9;
 /** @throws UsageError when the model cannot draw the size, ConfigError when the configuration is none of the class's */
 export function requirements(className: string, config: unknown, demand: Demand = {}): Requirements {
-  const known = modelClass(className);
+  const known = familyOf(className);
   const parsed = parseConfig(known.schema, config, `The configuration of ${className}`);
   const table = known.parameters(parsed);
   const blocks = known.blockNames(parsed);

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { IoError, UnsupportedError } from '../errors';
 import { packageRoot } from '../io/package-root';
 import { parseConfig } from '../io/parse-config';
+import { resized } from '../media/resize';
 import { loadDenoiser } from '../models/load-denoiser';
 import { type ComputeType, requireComputeType } from '../nn/bfloat16';
 import type { Pipeline } from '../sampling/pipeline';
@@ -13,8 +14,8 @@ import { createWordTable, wordTableConfig } from '../text/word-table';
 import type { ModelComponent } from '../weights/model-folder';
 import { componentOf, type OpenModel, openModel, readModelJson } from '../weights/open-model';
 import { isHubPipeline, loadHubPipeline } from './hub';
+import type { HubOptions } from './hub-parts';
 import { combinedHash } from './identity';
-import type { HubOptions } from './parts';
 import { createPixelPipeline } from './pixel';
 import { pixelFormat } from './pixel-formats';
 
@@ -99,6 +100,7 @@ async function loadPixelPipeline(files: OpenModel, id: string, dtype?: ComputeTy
   return createPixelPipeline({
     format,
     scheduler,
+    resize: resized,
     model: denoiser,
     embeddings,
     padId: tokenizer.pad_id,

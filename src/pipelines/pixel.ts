@@ -3,6 +3,8 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { ShapeError, UnsupportedError } from '../errors';
+import type { Resize } from '../media/pixels';
+import type { PixelFormat } from '../models/pixel-format';
 import { release, tidy } from '../nn/scope';
 import { torchGenerator } from '../random/torch-generator';
 import { batchedGuidance, denoiserBranch, doubled, single, unguided } from '../sampling/guidance';
@@ -17,7 +19,6 @@ import {
 } from '../schedulers/flow-match-euler';
 import { embedWords, type WordTable } from '../text/word-table';
 import type { Denoiser } from '../transformer/denoiser';
-import type { PixelFormat } from './pixel-formats';
 
 export interface PixelParts {
   readonly info: PipelineInfo;
@@ -28,10 +29,12 @@ export interface PixelParts {
   /** The text table `[V, E]`, owned by the pipeline. */
   readonly embeddings: tf.Tensor2D;
   readonly padId: number;
+  /** Brings a picture to begin with to the model's size. */
+  readonly resize: Resize;
 }
 
 export function createPixelPipeline(parts: PixelParts): Pipeline {
-  const { info, format, model, scheduler, words, embeddings, padId } = parts;
+  const { info, format, model, scheduler, words, embeddings, padId, resize } = parts;
 
   /** Text of all rows, the guidance rows after the prompts' own. */
   function condition(request: Request, guide: boolean): object {
@@ -60,7 +63,8 @@ export function createPixelPipeline(parts: PixelParts): Pipeline {
       const { init, steps } = request;
       const skipped = init ? firstStep(steps, init.strength) : 0;
       if (!format.encode) refusePicture(request, info.id);
-      const picture = init && (await format.encode?.(init.image));
+      const { height, width } = format.size;
+      const picture = init && format.encode?.(await resize(init.image, height, width));
       const guide = request.guidance !== 1;
       const whole = flowMatchEulerGrid(scheduler, {
         steps: request.steps,

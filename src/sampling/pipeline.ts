@@ -1,7 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Clip, Image } from '../media/pixels';
-import type { Embeddings } from '../pipelines/embeddings';
 import type { Solver } from '../schedulers/solver';
+import type { Embeddings } from './embeddings';
 import type { Branch, Guide } from './guidance';
 
 /** Size of a picture or clip in pixels; a picture has one frame. */

@@ -4,9 +4,9 @@ import { uniform } from '../../src/cache/uniform';
 import { benchModel, shortened, syntheticDenoiser } from '../../src/lab/timing/bench-model';
 import { syntheticJob } from '../../src/lab/timing/synthetic-job';
 import { median } from '../../src/metrics/statistics';
-import { modelClass } from '../../src/models/families';
+import { familyOf } from '../../src/models/families';
 import { preset, presetNames } from '../../src/models/presets';
-import { workload } from '../../src/models/workload';
+import { workload } from '../../src/models/workload-of';
 import { sampleLoop } from '../../src/sampling/sample-loop';
 import { describeOnBackends } from '../support/backends';
 import { command } from '../weights/command';
@@ -42,7 +42,7 @@ test('the median of odd and even numbers of times', () => {
 test('a shortened model keeps its width', () => {
   const { transformer } = preset('flux-dev');
   const { className, config } = shortened({ className: transformer._class_name, config: transformer }, 2);
-  const known = modelClass(className);
+  const known = familyOf(className);
   expect(known.blockNames(known.schema.parse(config))).toHaveLength(4);
   expect(config).toMatchObject({ num_attention_heads: 24, num_layers: 2, num_single_layers: 2 });
 });

@@ -7,7 +7,7 @@ import { parseConfig } from '../../src/io/parse-config';
 import { exportModel } from '../../src/lab/export/export-model';
 import type { GoldenCase } from '../../src/lab/verify/golden-case';
 import { conditionOf } from '../../src/lab/verify/transformers';
-import { modelClass } from '../../src/models/families';
+import { familyOf } from '../../src/models/families';
 import { knownTables } from '../../src/models/known-tables';
 import { release } from '../../src/nn/scope';
 import { denoiserBranch, single, unguided } from '../../src/sampling/guidance';
@@ -121,7 +121,7 @@ async function withModel<T>(
   golden: GoldenCase,
   work: (ready: { model: Denoiser; context: unknown; latents: tf.Tensor; timesteps: number[] }) => Promise<T>,
 ): Promise<T> {
-  const known = modelClass(golden.className);
+  const known = familyOf(golden.className);
   const config = parseConfig(known.schema, golden.config, golden.name);
   const files = await openModel(weightsOf(golden));
   const blocks = known.blockNames(config);

@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { UsageError } from '../../src/errors';
-import { modelClass } from '../../src/models/families';
+import { familyOf } from '../../src/models/families';
 import { countFlops } from '../../src/models/flops';
 import { preset, presetNames } from '../../src/models/presets';
 import { requirements } from '../../src/models/requirements';
-import { workload } from '../../src/models/workload';
+import { workload } from '../../src/models/workload-of';
 import { release } from '../../src/nn/scope';
 import { describeOnBackends } from '../support/backends';
 import { command } from '../weights/command';
@@ -114,7 +114,7 @@ async function countedFlops(headWidth: number, work: () => Promise<unknown>): Pr
 describeOnBackends('operations', () => {
   test.each(models)('$name: as many as a forward pass runs', async ({ config, demand, condition }) => {
     const { model, weights, table } = smallModel(config);
-    const known = modelClass(config._class_name);
+    const known = familyOf(config._class_name);
     const work = workload(config._class_name, config, demand);
     const parsed = known.schema.parse(config);
     const [latent, cond] = [values([...work.latent]), condition()];

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { CheckpointError, ConfigError, ShapeError } from '../../src/errors';
 import { parseConfig } from '../../src/io/parse-config';
-import { modelClass, modelClassNames } from '../../src/models/families';
+import { familyOf, modelClassNames } from '../../src/models/families';
 import { type FluxCondition, fluxConfig, fluxParameters } from '../../src/models/flux/transformer';
 import { release } from '../../src/nn/scope';
 import { runBlocks } from '../../src/transformer/run';
@@ -135,8 +135,7 @@ describeOnBackends('FLUX', () => {
 });
 
 describe('the configuration of FLUX', () => {
-  const parse = (change: object) =>
-    parseConfig(modelClass('FluxTransformer2DModel').schema, { ...flux, ...change }, 'c');
+  const parse = (change: object) => parseConfig(familyOf('FluxTransformer2DModel').schema, { ...flux, ...change }, 'c');
 
   test.each([
     [{ axes_dims_rope: [2, 2, 2] }, 'axes_dims_rope must add up to attention_head_dim'],
@@ -157,8 +156,8 @@ describe('the configuration of FLUX', () => {
   });
 
   test('of a class that there is not names those that there are', () => {
-    expect(() => modelClass('UNet')).toThrow(CheckpointError);
-    expect(() => modelClass('UNet')).toThrow('"UNet" is not one that ertacache runs.');
+    expect(() => familyOf('UNet')).toThrow(CheckpointError);
+    expect(() => familyOf('UNet')).toThrow('"UNet" is not one that ertacache runs.');
     expect(modelClassNames()).toContain('FluxTransformer2DModel');
   });
 });

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { parseConfig } from '../../src/io/parse-config';
 import type { GoldenCase } from '../../src/lab/verify/golden-case';
-import { modelClass } from '../../src/models/families';
+import { familyOf } from '../../src/models/families';
 import { release } from '../../src/nn/scope';
 import { loadStore } from '../../src/weights/load';
 import { openSafetensors } from '../../src/weights/weight-files';
@@ -10,7 +10,7 @@ import { maxAbsDifference } from '../support/golden';
 import { goldenCase } from './golden';
 
 async function modelOf(golden: GoldenCase) {
-  const known = modelClass(golden.className);
+  const known = familyOf(golden.className);
   const config = parseConfig(known.schema, golden.config, golden.name);
   const source = await openSafetensors(`${golden.folder}/weights.safetensors`);
   const weights = await loadStore(source, known.parameters(config), { blocks: known.blockNames(config) });

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { ConfigError, ShapeError } from '../../src/errors';
 import { parseConfig } from '../../src/io/parse-config';
-import { modelClass } from '../../src/models/families';
+import { familyOf } from '../../src/models/families';
 import { nullCaptions } from '../../src/models/open-sora/transformer';
 import { release } from '../../src/nn/scope';
 import { runBlocks } from '../../src/transformer/run';
@@ -238,7 +238,7 @@ describeOnBackends('refusals', () => {
     [openSora, { skip_y_embedder: true }, 'skip_y_embedder'],
     [openSora, { num_heads: 8 }, 'hidden_size'],
   ])('of a configuration name the field: %#', (config, change, field) => {
-    const { schema } = modelClass(config._class_name);
+    const { schema } = familyOf(config._class_name);
     expect(() => parseConfig(schema, { ...config, ...change }, 'config.json')).toThrow(ConfigError);
     expect(() => parseConfig(schema, { ...config, ...change }, 'config.json')).toThrow(field);
   });

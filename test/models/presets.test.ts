@@ -1,14 +1,14 @@
 import { ConfigError } from '../../src/errors';
 import { parseConfig } from '../../src/io/parse-config';
-import { modelClass } from '../../src/models/families';
+import { autoencoderOf } from '../../src/models/autoencoders';
+import { familyOf } from '../../src/models/families';
 import { preset, presetNames } from '../../src/models/presets';
-import { autoencoderClass } from '../../src/models/vae/registry';
 import { schedulerClass } from '../../src/schedulers/registry';
 import { type ParameterTable, parameterCount } from '../../src/weights/parameters';
 
 function table(name: string): ParameterTable {
   const { transformer } = preset(name);
-  const model = modelClass(transformer._class_name);
+  const model = familyOf(transformer._class_name);
   return model.parameters(parseConfig(model.schema, transformer, name));
 }
 
@@ -58,7 +58,7 @@ test.each(presetNames())('%s: every name once, every block among the names, a sa
   const names = table(name).map(p => p.name);
   expect(new Set(names).size).toBe(names.length);
   const { transformer, scheduler } = preset(name);
-  const model = modelClass(transformer._class_name);
+  const model = familyOf(transformer._class_name);
   const blocks = model.blockNames(parseConfig(model.schema, transformer, name));
   for (const block of blocks) expect(names.some(n => n.startsWith(`${block}.`))).toBe(true);
   parseConfig(schedulerClass(scheduler._class_name).schema, scheduler, name);
@@ -76,6 +76,6 @@ test.each([
   ['cogvideox-2b', 215_583_907],
 ])('%s: the published autoencoder has %i values', (name, count) => {
   const { className, config } = preset(name).autoencoder;
-  const known = autoencoderClass(className);
+  const known = autoencoderOf(className);
   expect(parameterCount(known.parameters(parseConfig(known.schema, config, name)))).toBe(count);
 });

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { parseConfig } from '../../src/io/parse-config';
-import { modelClass } from '../../src/models/families';
+import { familyOf } from '../../src/models/families';
 import type { Params } from '../../src/nn/params';
 import { release } from '../../src/nn/scope';
 import type { Denoiser, Tap } from '../../src/transformer/denoiser';
@@ -15,7 +15,7 @@ export function smallModel(config: { _class_name: string }): {
   table: ParameterTable;
   used: Set<string>;
 } {
-  const known = modelClass(config._class_name);
+  const known = familyOf(config._class_name);
   const parsed = parseConfig(known.schema, config, 'config.json');
   const table = known.parameters(parsed);
   const used = new Set<string>();

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { syntheticDenoiser } from '../../src/lab/timing/bench-model';
 import { syntheticCondition, syntheticLatents } from '../../src/lab/timing/synthetic-job';
 import { relativeRms } from '../../src/lab/verify/verify';
-import { workload } from '../../src/models/workload';
+import { workload } from '../../src/models/workload-of';
 import { type ComputeType, isBfloat16, requireComputeType, toBfloat16 } from '../../src/nn/bfloat16';
 import { linear } from '../../src/nn/linear';
 import { release } from '../../src/nn/scope';

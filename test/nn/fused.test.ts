@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { syntheticDenoiser } from '../../src/lab/timing/bench-model';
 import { syntheticCondition, syntheticLatents } from '../../src/lab/timing/synthetic-job';
-import { workload } from '../../src/models/workload';
+import { workload } from '../../src/models/workload-of';
 import { geluTanh, silu } from '../../src/nn/activation';
 import { attention } from '../../src/nn/attention';
 import { allowFused, fusedNames, hasFused } from '../../src/nn/fused';

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { none } from '../../src/cache/none';
 import { dense } from '../../src/media/pixels';
-import { readEmbeddings, writeEmbeddings } from '../../src/pipelines/embeddings';
+import { readEmbeddings, writeEmbeddings } from '../../src/pipelines/embeddings-file';
 import { loadModel } from '../../src/pipelines/load';
 import type { Request } from '../../src/sampling/pipeline';
 import { runRequest } from '../../src/sampling/run-job';

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { resized } from '../../src/media/resize';
 import { createFlux, fluxConfig, fluxParameters } from '../../src/models/flux/transformer';
 import { createPixelPipeline } from '../../src/pipelines/pixel';
 import { pixelFormat } from '../../src/pipelines/pixel-formats';
@@ -64,5 +65,6 @@ export function toyPipeline({ seed = 1, hash = 'toy', change }: ToyOptions = {})
     words: createWordTable(tokenizer, Object.fromEntries(WORDS.map((word, id) => [word, id]))),
     embeddings: tf.tensor2d(random.normal([WORDS.length, 8]), [WORDS.length, 8]),
     padId: 0,
+    resize: resized,
   });
 }

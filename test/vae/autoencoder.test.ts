@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { InterruptedError, ShapeError } from '../../src/errors';
 import { parseConfig } from '../../src/io/parse-config';
-import { autoencoderClass, autoencoderClassNames, encoderOnly } from '../../src/models/vae/registry';
+import { autoencoderClassNames, autoencoderOf, encoderOnly } from '../../src/models/autoencoders';
 import { drawn } from '../../src/models/vae/run';
 import { syntheticStore } from '../../src/weights/memory-store';
 import { parameterCount } from '../../src/weights/parameters';
@@ -30,7 +30,7 @@ describe('classes of autoencoders', () => {
     ['AutoencoderKLCogVideoX', 215_583_907, { _class_name: 'AutoencoderKLCogVideoX' }],
     ['VideoAutoencoderPipeline', 393_341_015, { architectures: ['VideoAutoencoderPipeline'] }],
   ])('%s as published has %d parameters', (className, count, config) => {
-    const model = autoencoderClass(className);
+    const model = autoencoderOf(className);
     expect(parameterCount(model.parameters(parseConfig(model.schema, config, 'config.json')))).toBe(count);
   });
 
@@ -45,13 +45,13 @@ describe('classes of autoencoders', () => {
     ['VideoAutoencoderPipeline', { cal_loss: true }, 'cal_loss'],
     ['VideoAutoencoderPipeline', { vae_2d: { config: { act_fn: 'relu' } } }, 'vae_2d.config.act_fn'],
   ])('%s refuses %j, naming %s', (className, change, named) => {
-    const { schema } = autoencoderClass(className);
+    const { schema } = autoencoderOf(className);
     const config = { ...(smallConfigs[className] as object), ...change };
     expect(() => parseConfig(schema, config, 'config.json')).toThrow(named);
   });
 
   test('an unknown class is refused with the names of the known ones', () => {
-    expect(() => autoencoderClass('AutoencoderTiny')).toThrow('AutoencoderTiny');
+    expect(() => autoencoderOf('AutoencoderTiny')).toThrow('AutoencoderTiny');
   });
 });
 
@@ -72,7 +72,7 @@ describeOnBackends('every autoencoder', () => {
   });
 
   test.each(autoencoderClassNames())('%s decodes without the parameters of its encoder', async className => {
-    const model = autoencoderClass(className);
+    const model = autoencoderOf(className);
     const config = model.schema.parse(smallConfigs[className]);
     const table = model.parameters(config);
     const kept = table.filter(p => !encoderOnly.test(p.name));

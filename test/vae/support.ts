@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { autoencoderOf } from '../../src/models/autoencoders';
 import type { Autoencoder } from '../../src/models/vae/autoencoder';
-import { autoencoderClass } from '../../src/models/vae/registry';
 import type { Params } from '../../src/nn/params';
 import { syntheticStore } from '../../src/weights/memory-store';
 
@@ -66,7 +66,7 @@ export const smallConfigs: Readonly<Record<string, unknown>> = {
 
 /** Runs `work` on the smallest autoencoder of a class, with made-up weights. */
 export async function withSmall<T>(className: string, work: (model: Autoencoder) => Promise<T>): Promise<T> {
-  const model = autoencoderClass(className);
+  const model = autoencoderOf(className);
   const config = model.schema.parse(smallConfigs[className]);
   const weights = syntheticStore(model.parameters(config), 7);
   try {

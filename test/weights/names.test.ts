@@ -5,12 +5,12 @@ import { CheckpointError } from '../../src/errors';
 import { memoryFile } from '../../src/io/byte-file';
 import { parseConfig } from '../../src/io/parse-config';
 import { produceForward } from '../../src/lab/verify/transformers';
-import { modelClass } from '../../src/models/families';
-import { fluxNames } from '../../src/models/flux/keys';
+import { familyOf } from '../../src/models/families';
+import { fluxKeys } from '../../src/models/flux/keys';
 import { withKnownNames } from '../../src/models/known-names';
 import { knownTables } from '../../src/models/known-tables';
 import { preset } from '../../src/models/presets';
-import { wanNames } from '../../src/models/wan/keys';
+import { wanKeys } from '../../src/models/wan/keys';
 import { encodeSafetensors, type TensorToWrite } from '../../src/weights/encode-safetensors';
 import { originsOf } from '../../src/weights/key-layout';
 import { loadStore } from '../../src/weights/load';
@@ -25,10 +25,10 @@ import { asOriginalFlux, asOriginalWan } from './original-names';
 type Config = Record<string, number> & { _class_name: string };
 
 const samples = [
-  ['flux_guidance', fluxNames],
-  ['flux_noguidance_nonsquare', fluxNames],
-  ['wan_square', wanNames],
-  ['wan_video_nonsquare', wanNames],
+  ['flux_guidance', fluxKeys],
+  ['flux_noguidance_nonsquare', fluxKeys],
+  ['wan_square', wanKeys],
+  ['wan_video_nonsquare', wanKeys],
 ] as const;
 
 /** A golden case's weights in both layouts. */
@@ -76,7 +76,7 @@ describe.each(samples)('%s under its original names', (name, layout) => {
   describeOnBackends('the forward pass', () => {
     test('is that of the reference', async () => {
       const { golden, config, theirs } = layouts(name);
-      const known = modelClass(config._class_name);
+      const known = familyOf(config._class_name);
       const parsed = parseConfig(known.schema, config, 'config.json');
       const { source } = withKnownNames(await componentOf(theirs, config), knownTables);
       const weights = await loadStore(source, known.parameters(parsed), { blocks: known.blockNames(parsed) });
@@ -95,7 +95,7 @@ test.each(['flux-dev', 'flux-schnell', 'wan2.1-t2v-1.3b', 'wan2.1-t2v-14b'])(
   name => {
     const { transformer } = preset(name);
     const table = knownTables(transformer._class_name, transformer)!;
-    const layout = transformer._class_name === 'FluxTransformer2DModel' ? fluxNames : wanNames;
+    const layout = transformer._class_name === 'FluxTransformer2DModel' ? fluxKeys : wanKeys;
     expect(originsOf(table, layout).size).toBe(table.length);
   },
 );
@@ -105,7 +105,7 @@ describe('a checkpoint that is not whole is refused by its own names', () => {
     const { config, theirs } = layouts('flux_guidance');
     change(theirs);
     const component = await componentOf(theirs, config);
-    const known = modelClass(config._class_name);
+    const known = familyOf(config._class_name);
     const parsed = parseConfig(known.schema, config, 'config.json');
     try {
       const { source } = withKnownNames(component, knownTables);

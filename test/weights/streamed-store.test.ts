@@ -7,7 +7,7 @@ import { PAGE } from '../../src/io/aligned';
 import { memoryFile } from '../../src/io/byte-file';
 import { parseConfig } from '../../src/io/parse-config';
 import { produceForward } from '../../src/lab/verify/transformers';
-import { modelClass } from '../../src/models/families';
+import { familyOf } from '../../src/models/families';
 import { knownTables } from '../../src/models/known-tables';
 import { convertModel } from '../../src/weights/convert';
 import { DTYPE_BYTES, type DType } from '../../src/weights/dtype';
@@ -58,7 +58,7 @@ function source(dtype: DType = 'F32', change?: (tensors: Map<string, TensorToWri
 
 describeOnBackends('blocks left on disk', () => {
   test.each(cases)('$name: every output of the reference, and nothing leaks', async golden => {
-    const known = modelClass(golden.className);
+    const known = familyOf(golden.className);
     const config = parseConfig(known.schema, golden.config, 'config.json');
     const before = tf.memory().numTensors;
     const weights = await streamedStore(
@@ -88,7 +88,7 @@ describeOnBackends('blocks left on disk', () => {
       await convertModel(from, join(folder, 'byte'), { dtype: 'uint8', tableOf: knownTables });
       for (const path of [from, join(folder, 'half'), join(folder, 'byte')]) {
         const { className, config, source } = componentOf(await openModel(path), 'transformer');
-        const known = modelClass(className);
+        const known = familyOf(className);
         const parsed = parseConfig(known.schema, config, path);
         const blocks = known.blockNames(parsed);
         const resident = await loadStore(source, known.parameters(parsed), { blocks });

@@ -2,14 +2,15 @@ import { UnsupportedError, UsageError } from '../../errors';
 import type { LoadedAutoencoder } from '../../lab/timing/bench-decode';
 import { loadAutoencoder, syntheticAutoencoder } from '../../lab/timing/bench-decode';
 import { type Described, shortened, syntheticDenoiser } from '../../lab/timing/bench-model';
-import { modelClassNames } from '../../models/families';
+import { familyOf, modelClassNames } from '../../models/families';
 import { type LoadedDenoiser, loadDenoiser } from '../../models/load-denoiser';
 import { preset, presetNames } from '../../models/presets';
-import { type Demand, type Size, workload } from '../../models/workload';
+import type { Demand } from '../../models/workload';
+import { workload } from '../../models/workload-of';
 import type { ComputeType } from '../../nn/bfloat16';
 import { loadModel, locateModel } from '../../pipelines/load';
 import { usualDemand } from '../../pipelines/usual-demand';
-import type { Pipeline } from '../../sampling/pipeline';
+import type { PictureSize, Pipeline } from '../../sampling/pipeline';
 import { componentOf, openModel } from '../../weights/open-model';
 
 /** What is timed, each part loaded when its turn comes. */
@@ -18,7 +19,7 @@ export interface Subject {
   readonly published: Described;
   /** A size that is usual for this model, where it is not its class's. */
   readonly demand: Demand;
-  readonly size: (demand: Demand) => Size;
+  readonly size: (demand: Demand) => PictureSize;
   transformer(): Promise<LoadedDenoiser>;
   autoencoder(): Promise<LoadedAutoencoder>;
   pipeline(): Promise<Pipeline>;
@@ -87,8 +88,8 @@ async function folderSubject({ model, offload, dtype }: SubjectOptions): Promise
 
 /** The sampler of the first preset of a class. */
 export function schedulerOf(className: string): { readonly _class_name: string } {
-  const name = presetNames().find(candidate => preset(candidate).transformer._class_name === className);
-  if (name) return preset(name).scheduler;
+  const published = modelClassNames().includes(className) ? familyOf(className).presets[0] : undefined;
+  if (published) return published.scheduler;
   throw new UsageError(`Runs of the class ${className} cannot be timed.`, {
     hint: `Known classes: ${modelClassNames().join(', ')}.`,
   });

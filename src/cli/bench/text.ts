@@ -1,7 +1,7 @@
 import type { DecodeReport } from '../../lab/timing/bench-decode';
 import type { BenchReport, Rate, RunComparison } from '../../lab/timing/bench-model';
 import type { SampleReport } from '../../lab/timing/bench-sample';
-import type { Size } from '../../models/workload';
+import type { PictureSize } from '../../sampling/pipeline';
 import { flopsText } from '../commands/requirement-lines';
 import { bytesText, countText } from '../commands/units';
 
@@ -45,7 +45,7 @@ export function sampleLines(report: SampleReport): string[] {
   ];
 }
 
-function sizeText({ height, width, frames }: Size): string {
+function sizeText({ height, width, frames }: PictureSize): string {
   return `${height}x${width}${frames === 1 ? '' : `, ${frames} frames`}`;
 }
 

@@ -3,8 +3,8 @@ import { benchDecode, type DecodeReport } from '../../lab/timing/bench-decode';
 import { type BenchReport, benchModel } from '../../lab/timing/bench-model';
 import { benchSample, type SampleReport } from '../../lab/timing/bench-sample';
 import { presetNames } from '../../models/presets';
-import type { Size } from '../../models/workload';
 import { type ComputeType, requireComputeType } from '../../nn/bfloat16';
+import type { PictureSize } from '../../sampling/pipeline';
 import { startBackend } from '../backend';
 import { type Subject, schedulerOf, subjectOf } from '../bench/subject';
 import { decodeLine, sampleLines, transformerLines } from '../bench/text';
@@ -20,7 +20,7 @@ interface Options {
   offload: boolean;
   dtype: ComputeType;
   parts: readonly Part[];
-  size?: Pick<Size, 'height' | 'width'>;
+  size?: Pick<PictureSize, 'height' | 'width'>;
   frames?: number;
   textTokens?: number;
   batch: number;

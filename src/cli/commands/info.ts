@@ -6,8 +6,9 @@ import { modelWithKnownNames } from '../../models/known-names';
 import { knownTables } from '../../models/known-tables';
 import { preset, presetNames } from '../../models/presets';
 import { type Requirements, requirements } from '../../models/requirements';
-import type { Demand, Size } from '../../models/workload';
+import type { Demand } from '../../models/workload';
 import { shippedModel } from '../../pipelines/load';
+import type { PictureSize } from '../../sampling/pipeline';
 import { type ComponentDescription, describeModel, type ModelDescription } from '../../weights/describe';
 import type { ModelComponent } from '../../weights/model-folder';
 import { type OpenModel, openModel } from '../../weights/open-model';
@@ -21,7 +22,7 @@ interface Options {
   config?: string;
   values?: boolean;
   unchecked: boolean;
-  size?: Pick<Size, 'height' | 'width'>;
+  size?: Pick<PictureSize, 'height' | 'width'>;
   frames?: number;
 }
 

@@ -3,7 +3,7 @@ import { parseReceipt, type Receipt } from '../../draw/receipt';
 import { UnsupportedError, UsageError } from '../../errors';
 import { readReceipt } from '../../media/receipt';
 import { mediaFormat, writeMedia } from '../../media/write';
-import { writeEmbeddings } from '../../pipelines/embeddings';
+import { writeEmbeddings } from '../../pipelines/embeddings-file';
 import { DEFAULT_MODEL, loadModel } from '../../pipelines/load';
 import { DEFAULT_STRENGTH, refusePicture } from '../../sampling/initial-picture';
 import { startBackend } from '../backend';

@@ -5,7 +5,8 @@ import { UsageError } from '../../errors';
 import { readError } from '../../io/system-error';
 import { frames, imageSize } from '../../media/pixels';
 import { readMedia } from '../../media/read';
-import { type Embeddings, readEmbeddings } from '../../pipelines/embeddings';
+import { readEmbeddings } from '../../pipelines/embeddings-file';
+import type { Embeddings } from '../../sampling/embeddings';
 import type { InitialPicture } from '../../sampling/pipeline';
 
 /** Files that a run draws on, and what its receipt says of them. */

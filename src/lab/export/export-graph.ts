@@ -1,11 +1,11 @@
 import { parseConfig } from '../../io/parse-config';
-import { type ModelClass, modelClass } from '../../models/families';
+import { familyOf } from '../../models/families';
+import type { Family } from '../../models/family';
 import type { Sized } from '../../models/signature';
 import { sizeKey } from '../../models/sizes';
 import { type GraphConstant, graphDef, type NodeDef, shapeAttribute } from './graph-def';
 import type { Varied } from './interpolate';
 import { forwardPass, PARTS, type Recordable } from './record-model';
-import { signatureOf } from './signature-of';
 import { record } from './trace/record';
 import { typeName } from './trace/types';
 import { type GraphNode, lookUpSize, unify } from './unify';
@@ -47,21 +47,15 @@ const [LOW, HIGH, TRIAL] = [2, 3, 4];
  * @throws UnsupportedError for a class, or an operation in it, that cannot be exported
  */
 export function exportGraph(className: string, config: unknown, options: GraphOptions): ExportedGraph {
-  const known = modelClass(className);
-  const signature = signatureOf(className);
+  const known = familyOf(className);
   const parsed = parseConfig(known.schema, config, `The configuration of ${className}`);
-  return graphOf(recordable(known, parsed, signature, options.prefix), options.split);
+  return graphOf(recordable(known, parsed, options.prefix), options.split);
 }
 
-function recordable(
-  known: ModelClass,
-  config: unknown,
-  signature: Recordable['signature'],
-  prefix: string,
-): Recordable {
+function recordable(known: Family, config: unknown, prefix: string): Recordable {
   return {
     config,
-    signature,
+    signature: known.signature,
     prefix,
     table: known.parameters(config),
     create: weights => known.create(config, weights),

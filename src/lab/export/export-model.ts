@@ -1,13 +1,13 @@
 import { UnsupportedError } from '../../errors';
+import { modelClassNames } from '../../models/families';
 import { type Conversion, type ConvertOptions, convertModel, type GraphOf } from '../../weights/convert';
 import type { OpenModel } from '../../weights/open-model';
 import { exportGraph } from './export-graph';
-import { exportedClassNames } from './signature-of';
 
 /** Graphs of the transformers that ertacache runs; other classes have none. */
 export function graphsOfTransformers(split = false): GraphOf {
   return (className, config, prefix) =>
-    exportedClassNames().includes(className) ? exportGraph(className, config, { prefix, split }) : undefined;
+    modelClassNames().includes(className) ? exportGraph(className, config, { prefix, split }) : undefined;
 }
 
 export interface ExportOptions extends Omit<ConvertOptions, 'graphOf' | 'select'> {
@@ -27,11 +27,11 @@ export function exportModel(source: string, out: string, options: ExportOptions)
 }
 
 function transformerOf(model: OpenModel): OpenModel {
-  const found = [...model.components].find(([, { className }]) => exportedClassNames().includes(className));
+  const found = [...model.components].find(([, { className }]) => modelClassNames().includes(className));
   if (!found) {
     const classes = [...model.components.values()].map(component => component.className).join(', ');
     throw new UnsupportedError(`${model.path} holds no transformer that can be exported (${classes}).`, {
-      hint: `These can: ${exportedClassNames().join(', ')}.`,
+      hint: `These can: ${modelClassNames().join(', ')}.`,
     });
   }
   const isSmall = model.files.includes('pipeline.json');

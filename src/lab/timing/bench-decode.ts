@@ -1,12 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { peakMemory } from '../../engine/memory';
 import { median } from '../../metrics/statistics';
+import { autoencoderOf, encoderOnly } from '../../models/autoencoders';
 import type { Autoencoder } from '../../models/vae/autoencoder';
-import { autoencoderClass, encoderOnly } from '../../models/vae/registry';
 import { needsTiles } from '../../models/vae/tiling';
-import type { Size } from '../../models/workload';
 import { settle } from '../../nn/settle';
 import { torchGenerator } from '../../random/torch-generator';
+import type { PictureSize } from '../../sampling/pipeline';
 import { loadStore } from '../../weights/load';
 import { syntheticStore } from '../../weights/memory-store';
 import type { ModelComponent } from '../../weights/model-folder';
@@ -15,7 +15,7 @@ import type { Described } from './bench-model';
 
 /** Time and memory of turning one latent into pixels. */
 export interface DecodeReport {
-  readonly size: Size;
+  readonly size: PictureSize;
   readonly tiled: boolean;
   readonly seconds: number;
   readonly runs: number;
@@ -25,7 +25,7 @@ export interface DecodeReport {
 }
 
 export interface DecodeBenchOptions {
-  readonly size: Size;
+  readonly size: PictureSize;
   readonly runs: number;
   /** Told how much of a run is done. */
   readonly onProgress?: (what: string) => void;
@@ -39,7 +39,7 @@ export interface LoadedAutoencoder {
 
 /** An autoencoder of this configuration with made-up weights. */
 export function syntheticAutoencoder({ className, config }: Described): LoadedAutoencoder {
-  const known = autoencoderClass(className);
+  const known = autoencoderOf(className);
   const parsed = known.schema.parse(config);
   const store = syntheticStore(decoding(known.parameters(parsed)), 1);
   return { autoencoder: known.create(parsed, store), store };
@@ -52,7 +52,7 @@ export async function loadAutoencoder({
   source,
   where,
 }: ModelComponent): Promise<LoadedAutoencoder> {
-  const known = autoencoderClass(className);
+  const known = autoencoderOf(className);
   const parsed = known.schema.parse(config);
   const store = await loadStore(source, decoding(known.parameters(parsed)), { where, ignore: [encoderOnly] });
   return { autoencoder: known.create(parsed, store), store };

@@ -5,15 +5,16 @@ import { uniform } from '../../cache/uniform';
 import { peakMemory } from '../../engine/memory';
 import { parseConfig } from '../../io/parse-config';
 import { median } from '../../metrics/statistics';
-import { modelClass } from '../../models/families';
+import { familyOf } from '../../models/families';
 import { attentionFlops, countFlops } from '../../models/flops';
 import type { LoadedDenoiser } from '../../models/load-denoiser';
-import { type Demand, type Size, type Workload, workload } from '../../models/workload';
+import type { Demand, Workload } from '../../models/workload';
+import { workload } from '../../models/workload-of';
 import { attention } from '../../nn/attention';
 import { type ComputeType, requireComputeType } from '../../nn/bfloat16';
 import { release } from '../../nn/scope';
 import { settle } from '../../nn/settle';
-import type { Job } from '../../sampling/pipeline';
+import type { Job, PictureSize } from '../../sampling/pipeline';
 import { type StepRecord, sampleLoop } from '../../sampling/sample-loop';
 import { scheduleText } from '../../sampling/schedule-text';
 import type { Denoiser } from '../../transformer/denoiser';
@@ -61,7 +62,7 @@ export interface BenchReport {
   /** Blocks that were there, and those of the published model. */
   readonly blocks: number;
   readonly allBlocks: number;
-  readonly size: Size;
+  readonly size: PictureSize;
   readonly tokens: number;
   readonly textTokens: number;
   readonly rows: number;
@@ -94,7 +95,7 @@ const DEPTHS = ['num_layers', 'num_single_layers', 'depth'] as const;
 
 /** The same model with at most `blocks` blocks of every kind. */
 export function shortened({ className, config }: Described, blocks: number): Described {
-  const parsed = parseConfig(modelClass(className).schema, config, className) as Record<string, unknown>;
+  const parsed = parseConfig(familyOf(className).schema, config, className) as Record<string, unknown>;
   const depths = DEPTHS.filter(key => typeof parsed[key] === 'number');
   return {
     className,
@@ -108,7 +109,7 @@ export function syntheticDenoiser(
   { seed = 1, dtype }: { readonly seed?: number; readonly dtype?: ComputeType } = {},
 ): LoadedDenoiser {
   requireComputeType(dtype);
-  const known = modelClass(className);
+  const known = familyOf(className);
   const parsed = parseConfig(known.schema, config, className);
   const table = known.parameters(parsed);
   const store = syntheticStore(table, seed, known.blockNames(parsed), dtype);
@@ -134,7 +135,7 @@ export async function benchModel(
   const peakLoaded = peakMemory();
   const { denoiser, className, config } = loaded;
   try {
-    const known = modelClass(className);
+    const known = familyOf(className);
     const work = workload(className, config, demand);
     const names = known.blockNames(config);
     const table = known.parameters(config);

@@ -3,9 +3,9 @@ import type { CachePolicy } from '../../cache/policy';
 import { uniform } from '../../cache/uniform';
 import { median } from '../../metrics/statistics';
 import { defaultPolicy } from '../../policy/find';
-import { policyUse } from '../../policy/policy-use';
 import { usePolicy } from '../../policy/use';
 import type { Pipeline } from '../../sampling/pipeline';
+import { policyUse } from '../../sampling/policy-use';
 import { runJob } from '../../sampling/run-job';
 import type { StepRecord } from '../../sampling/sample-loop';
 

@@ -1,12 +1,9 @@
-import * as tf from '@tensorflow/tfjs-core';
+import type * as tf from '@tensorflow/tfjs-core';
 import { parseConfig } from '../../io/parse-config';
-import type { CogVideoXConfig } from '../../models/cogvideox/transformer';
-import type { FluxConfig } from '../../models/flux/transformer';
-import type { OpenSoraConfig } from '../../models/open-sora/transformer';
-import type { WanConfig } from '../../models/wan/transformer';
+import { familyOf } from '../../models/families';
+import { noiseRows } from '../../models/synthetic';
 import type { Workload } from '../../models/workload';
 import { release } from '../../nn/scope';
-import { torchGenerator } from '../../random/torch-generator';
 import {
   batchedGuidance,
   denoiserBranch,
@@ -42,57 +39,15 @@ export interface SyntheticRun extends SyntheticInputs {
   readonly seeds: readonly number[];
 }
 
-type Conditions = (inputs: SyntheticInputs, config: never, seeds: readonly number[]) => object;
-
-/** How each class is conditioned, and how it is guided. */
-const classes: Readonly<Record<string, { condition: Conditions; guidance: 'embedded' | 'separate' | 'batched' }>> = {
-  FluxTransformer2DModel: { condition: fluxCondition, guidance: 'embedded' },
-  WanTransformer3DModel: {
-    condition: ({ work }, c: WanConfig, seeds) => ({ encoderHiddenStates: text(seeds, work.textTokens, c.text_dim) }),
-    guidance: 'separate',
-  },
-  CogVideoXTransformer3DModel: {
-    condition: ({ work }, c: CogVideoXConfig, seeds) => ({
-      encoderHiddenStates: text(seeds, work.textTokens, c.text_embed_dim),
-    }),
-    guidance: 'batched',
-  },
-  STDiT3: {
-    condition: ({ work }, c: OpenSoraConfig, seeds) => ({
-      captions: text(seeds, work.textTokens, c.caption_channels),
-      fps: 24,
-      height: work.size.height,
-      width: work.size.width,
-    }),
-    guidance: 'batched',
-  },
-};
-
-function fluxCondition({ work }: SyntheticInputs, c: FluxConfig, seeds: readonly number[]): object {
-  const columns = work.size.width / 16;
-  return {
-    encoderHiddenStates: text(seeds, work.textTokens, c.joint_attention_dim),
-    pooledProjections: noise(seeds, [c.pooled_projection_dim]),
-    imgIds: Array.from({ length: work.tokens }, (_, i) => [0, Math.floor(i / columns), i % columns]),
-    ...(c.guidance_embeds && { guidance: seeds.map(() => 3.5) }),
-  };
-}
-
-const text = (seeds: readonly number[], tokens: number, width: number): tf.Tensor => noise(seeds, [tokens, width]);
-
-/** Normal values, one row for every seed. */
-function noise(seeds: readonly number[], shape: readonly number[]): tf.Tensor {
-  return tf.tidy(() => tf.stack(seeds.map(seed => tf.tensor(torchGenerator(seed).normal(shape), [...shape]))));
-}
-
 /** A condition of `seeds.length` rows for a model of this class; release it with `release`. */
 export function syntheticCondition(inputs: SyntheticInputs, seeds: readonly number[]): object {
-  return classes[inputs.className]!.condition(inputs, inputs.config as never, seeds);
+  const { className, config, work } = inputs;
+  return familyOf(className).synthetic.condition(config, work, seeds);
 }
 
 /** A latent of noise `[B, …]`. */
 export function syntheticLatents({ work }: SyntheticInputs, seeds: readonly number[]): tf.Tensor {
-  return noise(seeds, work.latent.slice(1));
+  return noiseRows(seeds, work.latent.slice(1));
 }
 
 /** A run of a transformer with its own sampler, ready to go; no text encoder and no autoencoder are needed. */
@@ -105,8 +60,9 @@ export function syntheticJob(run: SyntheticRun): Job {
 
   // Text that no row has: what a row is steered away from.
   const against = seeds.map(seed => seed + 1_000_000);
-  const isGuided = run.guidance !== 1 && classes[run.className]!.guidance !== 'embedded';
-  const guidance = isGuided ? classes[run.className]!.guidance : 'embedded';
+  const { guidance: usual } = familyOf(run.className).synthetic;
+  const isGuided = run.guidance !== 1 && usual !== 'embedded';
+  const guidance = isGuided ? usual : 'embedded';
   const contexts: unknown[] = [];
   const contextOf = (rows: readonly number[]): unknown => {
     const condition = syntheticCondition(run, rows);

@@ -7,14 +7,14 @@ import { none } from '../../cache/none';
 import type { CachePolicy } from '../../cache/policy';
 import { taylorseer } from '../../cache/taylorseer';
 import { teacache } from '../../cache/teacache';
-import { publishedPolynomial } from '../../cache/teacache-polynomials';
 import { ratioRecord } from '../../calibration/magcache-ratios';
 import { observed } from '../../calibration/observe';
 import { CheckpointError } from '../../errors';
 import { openFile } from '../../io/node-file';
 import { parseConfig } from '../../io/parse-config';
-import { modelClass } from '../../models/families';
+import { familyOf } from '../../models/families';
 import type { FluxCondition } from '../../models/flux/transformer';
+import { publishedPolynomial } from '../../models/polynomials';
 import { release } from '../../nn/scope';
 import { denoiserBranch, single, unguided } from '../../sampling/guidance';
 import { sampleLoop } from '../../sampling/sample-loop';
@@ -123,7 +123,7 @@ export const runCache: CaseRunner = async (golden, produce) => {
   const condition = conditionOf(golden);
   let context: unknown;
   try {
-    const model = modelClass(golden.className).create(configOf(golden), store);
+    const model = familyOf(golden.className).create(configOf(golden), store);
     context = model.prepare(condition, latents.shape);
     const final = await sampleLoop(
       {
@@ -159,11 +159,11 @@ export const runCache: CaseRunner = async (golden, produce) => {
 };
 
 function configOf(golden: GoldenCase): unknown {
-  return parseConfig(modelClass(golden.className).schema, golden.config, join(golden.folder, 'config.json'));
+  return parseConfig(familyOf(golden.className).schema, golden.config, join(golden.folder, 'config.json'));
 }
 
 async function storeOf(golden: GoldenCase, file: string): Promise<WeightStore> {
-  const { parameters, blockNames } = modelClass(golden.className);
+  const { parameters, blockNames } = familyOf(golden.className);
   const config = configOf(golden);
   const path = join(golden.folder, file);
   const source = await safetensorsSource(await openFile(path));

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { isFile } from '../../io/node-file';
 import { parseConfig } from '../../io/parse-config';
-import { modelClass } from '../../models/families';
+import { familyOf } from '../../models/families';
 import { loadStore } from '../../weights/load';
 import { openModelFolder } from '../../weights/model-folder';
 import type { TensorSource } from '../../weights/source';
@@ -23,7 +23,7 @@ export const runCheckpoint: CaseRunner = async (golden, produce) => {
     for (const name of golden.expected.keys()) {
       if (name.startsWith(WEIGHT)) produce(name, await source.read(name.slice(WEIGHT.length)));
     }
-    const known = modelClass(className);
+    const known = familyOf(className);
     const parsed = parseConfig(known.schema, config, join(where, 'config.json'));
     const blocks = known.blockNames(parsed);
     const weights = await loadStore(source, known.parameters(parsed), { blocks, where });

@@ -10,7 +10,7 @@ import { packLatents, unpackLatents } from '../../models/flux/pipeline';
 import { fromFrames } from '../../models/vae/frames';
 import { release } from '../../nn/scope';
 import { loadHubPipeline } from '../../pipelines/hub';
-import type { HubOptions } from '../../pipelines/parts';
+import type { HubOptions } from '../../pipelines/hub-parts';
 import type { Job, Pipeline, Request } from '../../sampling/pipeline';
 import { sampleLoop } from '../../sampling/sample-loop';
 import { alphasCumprod, cogVideoXSchedule } from '../../schedulers/cogvideox-schedule';

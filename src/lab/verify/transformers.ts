@@ -3,7 +3,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import { CheckpointError } from '../../errors';
 import { openFile } from '../../io/node-file';
 import { parseConfig } from '../../io/parse-config';
-import { modelClass } from '../../models/families';
+import { familyOf } from '../../models/families';
+import type { GoldenInputs, GoldenNames } from '../../models/golden';
 import type { ComputeType } from '../../nn/bfloat16';
 import { release } from '../../nn/scope';
 import type { Denoiser, Stream, Tap, Tokens } from '../../transformer/denoiser';
@@ -13,79 +14,7 @@ import type { WeightStore } from '../../weights/parameters';
 import { safetensorsSource } from '../../weights/safetensors-source';
 import type { CaseRunner, GoldenCase, Produce } from './golden-case';
 
-/** How the reference's arguments and results are named for one class of transformer. */
-interface Wording {
-  /** Name of the latent among the inputs; `hidden_states` unless told. */
-  readonly latent?: string;
-  /** What the reference's timestep is multiplied by to be in the scheduler's units. */
-  readonly timeFactor?: number;
-  condition(inputs: Inputs): object;
-  /** Results that are not taps of the model, made from the embedded tokens. */
-  embedded?(tokens: Tokens): Record<string, tf.Tensor>;
-  /** Tokens after a block, by their names in the case. */
-  afterBlock(index: number, tokens: Tokens): Record<string, tf.Tensor>;
-}
-
-/** A case's inputs: tensors that live until the run's end, or plain numbers. */
-interface Inputs {
-  has(name: string): boolean;
-  tensor(name: string): tf.Tensor;
-  /** A tensor without `axis`, which is of size 1. */
-  squeezed(name: string, axis: number): tf.Tensor;
-  list(name: string): number[];
-  rows(name: string): number[][];
-}
-
-const blockName = (index: number): string => `block_${String(index).padStart(2, '0')}`;
-
-const bothStreams = (index: number, tokens: Tokens): Record<string, tf.Tensor> => ({
-  [`${blockName(index)}.hidden_states`]: tokens.hidden,
-  [`${blockName(index)}.encoder_hidden_states`]: tokens.context as tf.Tensor,
-});
-
-const wordings: Readonly<Record<string, Wording>> = {
-  FluxTransformer2DModel: {
-    timeFactor: 1000,
-    condition: inputs => ({
-      encoderHiddenStates: inputs.tensor('encoder_hidden_states'),
-      pooledProjections: inputs.tensor('pooled_projections'),
-      imgIds: inputs.rows('img_ids'),
-      txtIds: inputs.rows('txt_ids'),
-      ...(inputs.has('guidance') && { guidance: inputs.list('guidance') }),
-    }),
-    afterBlock: bothStreams,
-  },
-  WanTransformer3DModel: {
-    condition: inputs => ({ encoderHiddenStates: inputs.tensor('encoder_hidden_states') }),
-    afterBlock: (index, tokens) => ({ [blockName(index)]: tokens.hidden }),
-  },
-  CogVideoXTransformer3DModel: {
-    condition: inputs => ({
-      encoderHiddenStates: inputs.tensor('encoder_hidden_states'),
-      ...(inputs.has('image_rotary_emb.cos') && {
-        rope: { cos: inputs.tensor('image_rotary_emb.cos'), sin: inputs.tensor('image_rotary_emb.sin') },
-      }),
-    }),
-    embedded: tokens => ({ patch_embed: tf.concat([tokens.context as tf.Tensor, tokens.hidden], 1) }),
-    afterBlock: bothStreams,
-  },
-  STDiT3: {
-    latent: 'x',
-    condition: inputs => ({
-      captions: inputs.squeezed('y', 1),
-      fps: inputs.list('fps'),
-      height: inputs.list('height')[0],
-      width: inputs.list('width')[0],
-      ...(inputs.has('mask') && { mask: inputs.rows('mask') }),
-      ...(inputs.has('x_mask') && { frameMask: inputs.rows('x_mask') }),
-    }),
-    afterBlock: (index, tokens) => ({
-      [`${blockName(Math.floor(index / 2))}.${index % 2 === 0 ? 'spatial' : 'temporal'}`]: tokens.hidden,
-    }),
-  },
-};
-
-function inputsOf(golden: GoldenCase, made: tf.Tensor[]): Inputs {
+function inputsOf(golden: GoldenCase, made: tf.Tensor[]): GoldenInputs {
   const find = (name: string) => {
     const found = golden.inputs.get(name);
     if (found) return found;
@@ -136,13 +65,7 @@ export function conditionOf(golden: GoldenCase): { condition: object; release():
   return { condition, release: () => tf.dispose(made) };
 }
 
-function wordingOf(golden: GoldenCase): Wording {
-  const wording = wordings[golden.className];
-  if (wording) return wording;
-  throw new CheckpointError('config_class', `Cases of the class "${golden.className}" cannot be run.`, {
-    hint: `Known classes: ${Object.keys(wordings).join(', ')}.`,
-  });
-}
+const wordingOf = ({ className }: GoldenCase): GoldenNames => familyOf(className).golden;
 
 /** The forward pass of a transformer on a case's inputs, with everything named along the way handed over. */
 export async function produceForward(golden: GoldenCase, model: Denoiser, produce: Produce): Promise<void> {
@@ -177,7 +100,7 @@ export async function produceForward(golden: GoldenCase, model: Denoiser, produc
 
 /** The weights beside a case; its caller disposes them. */
 async function storeOf(golden: GoldenCase, config: unknown, dtype?: ComputeType): Promise<WeightStore> {
-  const model = modelClass(golden.className);
+  const model = familyOf(golden.className);
   const path = join(golden.folder, 'weights.safetensors');
   const source = await safetensorsSource(await openFile(path));
   try {
@@ -189,7 +112,7 @@ async function storeOf(golden: GoldenCase, config: unknown, dtype?: ComputeType)
 
 /** Runs a case of the group `transformers`. */
 export const runTransformer: CaseRunner = async (golden, produce, dtype) => {
-  const model = modelClass(golden.className);
+  const model = familyOf(golden.className);
   const config = parseConfig(model.schema, golden.config, join(golden.folder, 'config.json'));
   const weights = await storeOf(golden, config, dtype);
   try {

@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { openFile } from '../../io/node-file';
 import { parseConfig } from '../../io/parse-config';
+import { autoencoderOf } from '../../models/autoencoders';
 import type { Autoencoder, CodeOptions } from '../../models/vae/autoencoder';
 import { fromFrames } from '../../models/vae/frames';
-import { autoencoderClass } from '../../models/vae/registry';
 import type { Tiling } from '../../models/vae/tiling';
 import type { Frames } from '../../nn/conv3d';
 import { release, tidy } from '../../nn/scope';
@@ -140,7 +140,7 @@ function runsOf(golden: GoldenCase): string[] {
 export const runAutoencoder: CaseRunner = async (golden, produce) => {
   const where = join(golden.folder, 'config.json');
   const { className } = parseConfigJson(JSON.stringify(golden.config), where);
-  const model = autoencoderClass(className);
+  const model = autoencoderOf(className);
   const config = parseConfig(model.schema, golden.config, where);
   const path = join(golden.folder, 'weights.safetensors');
   const source = await safetensorsSource(await openFile(path));

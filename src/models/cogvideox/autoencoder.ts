@@ -16,7 +16,7 @@ import { range } from '../../nn/positions';
 import { tidy } from '../../nn/scope';
 import { upsampleNearest } from '../../nn/upsample';
 import { type ParameterTable, repeated, scoped, type WeightStore } from '../../weights/parameters';
-import type { Autoencoder, Codec } from '../vae/autoencoder';
+import { type Autoencoder, autoencoderClass, type Codec } from '../vae/autoencoder';
 import { causalConv } from '../vae/causal';
 import type { Module } from '../vae/module';
 import { conv2d as conv2dParameters, conv3d as conv3dParameters, norm as normParameters } from '../vae/parameters';
@@ -292,3 +292,10 @@ function codec(c: CogVideoXVaeConfig): Codec {
 export function createCogVideoXVae(config: CogVideoXVaeConfig, weights: WeightStore): Autoencoder {
   return autoencoder(codec(config), weights);
 }
+
+/** The class, for the list of its family. */
+export const cogVideoXAutoencoder = autoencoderClass({
+  schema: cogVideoXVaeConfig,
+  parameters: cogVideoXVaeParameters,
+  create: createCogVideoXVae,
+});

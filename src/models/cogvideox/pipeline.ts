@@ -5,15 +5,16 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { parseConfig } from '../../io/parse-config';
 import { release, tidy } from '../../nn/scope';
-import type { TextRequest } from '../../pipelines/embeddings';
-import type { HubParts } from '../../pipelines/parts';
+import type { TextRequest } from '../../sampling/embeddings';
 import { denoiserBranch, doubled, type Guide, guided, single, unguided } from '../../sampling/guidance';
 import { refusePicture } from '../../sampling/initial-picture';
 import type { Job, PictureSize, Pipeline, Request } from '../../sampling/pipeline';
 import { checkRows, noiseSource, releasing, requestedSize } from '../../sampling/rows';
 import type { Solver } from '../../schedulers/solver';
 import { decodeLatents } from '../decode-latents';
+import type { PipelineParts } from '../pipeline-parts';
 import { cogVideoXConfig } from './transformer';
+import { COGVIDEOX_RUN, cogVideoXSize } from './usual';
 
 const FPS = 8;
 const GUIDANCE_POWER = 5;
@@ -43,15 +44,11 @@ function withNoise(solver: Solver, draw: () => tf.Tensor): Solver {
 }
 
 /** CogVideoX from its parts, which the pipeline disposes. */
-export function cogVideoXPipeline(parts: HubParts): Pipeline {
+export function cogVideoXPipeline(parts: PipelineParts): Pipeline {
   const { geometry, scheduler, watch } = parts;
   const { space, time } = geometry.compression;
   const config = parseConfig(cogVideoXConfig, parts.config('transformer'), 'transformer/config.json');
-  const usual = {
-    width: config.sample_width * space,
-    height: config.sample_height * space,
-    frames: config.sample_frames,
-  };
+  const usual = cogVideoXSize(config, space);
 
   /** The size that is asked for; refuses what cannot be drawn, before anything is loaded. */
   function sizeOf(request: Request): PictureSize {
@@ -86,7 +83,7 @@ export function cogVideoXPipeline(parts: HubParts): Pipeline {
     );
 
   return {
-    info: { ...parts.info, kind: 'clip', fps: FPS, defaults: { steps: 50, guidance: 6 } },
+    info: { ...parts.info, kind: 'clip', fps: FPS, defaults: COGVIDEOX_RUN },
     unknownWords: () => [],
 
     prepare: request =>

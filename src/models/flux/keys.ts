@@ -4,7 +4,7 @@ import type { KeyLayout } from '../../weights/key-layout';
  * FLUX.1 as Black Forest Labs publish it. Queries, keys and values are one matrix there, in single blocks together
  * with the feed-forward's first layer, and the last modulation gives shift before scale.
  */
-export const fluxNames: KeyLayout = {
+export const fluxKeys: KeyLayout = {
   marker: 'img_in.weight',
   groups: [
     {

@@ -6,11 +6,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import { UnsupportedError } from '../../errors';
 import { parseConfig } from '../../io/parse-config';
 import { dense, imageSize } from '../../media/pixels';
-import { resized } from '../../media/resize';
 import { range } from '../../nn/positions';
 import { release, tidy } from '../../nn/scope';
-import type { TextRequest } from '../../pipelines/embeddings';
-import type { HubParts } from '../../pipelines/parts';
+import type { TextRequest } from '../../sampling/embeddings';
 import { denoiserBranch, single, unguided } from '../../sampling/guidance';
 import { firstStep } from '../../sampling/initial-picture';
 import type { Job, PictureSize, Pipeline, Request } from '../../sampling/pipeline';
@@ -18,9 +16,11 @@ import { checkRows, noiseSource, releasing, requestedSize } from '../../sampling
 import { dynamicShift, type FlowMatchEulerConfig, linspace } from '../../schedulers/flow-match-euler';
 import type { Denoiser } from '../../transformer/denoiser';
 import { decodeLatents } from '../decode-latents';
+import type { PipelineParts } from '../pipeline-parts';
 import { klConfig } from '../vae/kl';
 import { drawn } from '../vae/run';
 import { type FluxCondition, fluxConfig } from './transformer';
+import { fluxUsualRun } from './usual';
 
 /** A token stands for this many rows and columns of the latent. */
 const PATCH = 2;
@@ -67,7 +67,7 @@ function onLatents(model: Denoiser, height: number, width: number): Denoiser {
 }
 
 /** FLUX from its parts, which the pipeline disposes. */
-export function fluxPipeline(parts: HubParts): Pipeline {
+export function fluxPipeline(parts: PipelineParts): Pipeline {
   const { geometry, scheduler, watch } = parts;
   const config = parseConfig(fluxConfig, parts.config('transformer'), 'transformer/config.json');
   const { sample_size: side } = parseConfig(klConfig, parts.config('vae'), 'vae/config.json');
@@ -125,7 +125,7 @@ export function fluxPipeline(parts: HubParts): Pipeline {
   async function startOf(request: Request, shape: number[], size: PictureSize, sigma: number): Promise<tf.Tensor> {
     const draw = noiseSource(request.seeds, shape);
     if (!request.init) return draw();
-    const picture = await resized(request.init.image, size.height, size.width);
+    const picture = await parts.resize(request.init.image, size.height, size.width);
     const pixels = tf.tidy(() => {
       const rows = tf.tensor4d(dense(picture), [1, size.height, size.width, 3]);
       return tf.sub(tf.mul(tf.transpose(rows, [0, 3, 1, 2]), 2), 1);
@@ -145,7 +145,7 @@ export function fluxPipeline(parts: HubParts): Pipeline {
     info: {
       ...parts.info,
       kind: 'image',
-      defaults: { steps: config.guidance_embeds ? 28 : 4, guidance: config.guidance_embeds ? 3.5 : 0 },
+      defaults: fluxUsualRun(config),
     },
     unknownWords: () => [],
 

@@ -13,7 +13,7 @@ import { applyAffine, groupNorm } from '../../nn/group-norm';
 import { range } from '../../nn/positions';
 import { release, tidy } from '../../nn/scope';
 import { type ParameterTable, plain, repeated, scoped, type WeightStore } from '../../weights/parameters';
-import type { Autoencoder, Codec } from '../vae/autoencoder';
+import { type Autoencoder, autoencoderClass, type Codec } from '../vae/autoencoder';
 import { type CausalOptions, causalConv } from '../vae/causal';
 import { type KlFields, klDecode, klEncode, klFields, klParameters } from '../vae/kl';
 import type { Module } from '../vae/module';
@@ -281,3 +281,10 @@ function codec(c: OpenSoraVaeConfig): Codec {
 export function createOpenSoraVae(config: OpenSoraVaeConfig, weights: WeightStore): Autoencoder {
   return autoencoder(codec(config), weights);
 }
+
+/** The class, for the list of its family. */
+export const openSoraAutoencoder = autoencoderClass({
+  schema: openSoraVaeConfig,
+  parameters: openSoraVaeParameters,
+  create: createOpenSoraVae,
+});

@@ -5,42 +5,28 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { parseConfig } from '../../io/parse-config';
 import { release, tidy } from '../../nn/scope';
-import type { TextRequest } from '../../pipelines/embeddings';
-import type { HubParts } from '../../pipelines/parts';
+import type { TextRequest } from '../../sampling/embeddings';
 import { batchedGuidance, denoiserBranch, doubled, single, unguided } from '../../sampling/guidance';
 import { refusePicture } from '../../sampling/initial-picture';
 import type { Job, PictureSize, Pipeline, Request } from '../../sampling/pipeline';
 import { checkRows, noiseSource, releasing, requestedSize, usualSize } from '../../sampling/rows';
-import { rflowConfig } from '../../schedulers/rflow';
 import { cleanOpenSoraPrompt } from '../../text/cleaning';
-import { type Denoiser, untapped } from '../../transformer/denoiser';
+import { velocityOnly } from '../../transformer/velocity-only';
 import { decodeLatents } from '../decode-latents';
+import type { PipelineParts } from '../pipeline-parts';
 import { nullCaptions, type OpenSoraCondition, openSoraConfig } from './transformer';
+import { OPEN_SORA_SIZE, openSoraUsualRun } from './usual';
 
 const FPS = 24;
 /** What the model is told of a picture, which has no frame rate. */
 const IMAGE_FPS = 120;
-const PUBLISHED = { width: 848, height: 480, frames: 51 };
 const TRIAL = { width: 96, height: 64, frames: 17 };
 
-/** The model without its predicted variance: an output of the latent's own channels, which caches can work with. */
-function velocityOf(model: Denoiser, channels: number): Denoiser {
-  return {
-    ...model,
-    head: (stream, tap = untapped) =>
-      tf.tidy(() => {
-        const output = tap('model_output', () => model.head(stream, tap));
-        return tf.slice(output, [0, 0, 0, 0, 0], [-1, channels, -1, -1, -1]);
-      }),
-  };
-}
-
 /** Open-Sora 1.2 from its parts, which the pipeline disposes. */
-export function openSoraPipeline(parts: HubParts): Pipeline {
+export function openSoraPipeline(parts: PipelineParts): Pipeline {
   const { geometry, scheduler, watch } = parts;
   const config = parseConfig(openSoraConfig, parts.config('transformer'), 'transformer/config.json');
-  const sampler = parseConfig(rflowConfig, scheduler.config, 'scheduler_config.json');
-  const usual = usualSize(parts.info.parameters, PUBLISHED, TRIAL);
+  const usual = usualSize(parts.info.parameters, OPEN_SORA_SIZE, TRIAL);
 
   /** The size that is asked for; refuses what cannot be drawn, before anything is loaded. */
   function sizeOf(request: Request): PictureSize {
@@ -73,7 +59,7 @@ export function openSoraPipeline(parts: HubParts): Pipeline {
       ...parts.info,
       kind: 'clip',
       fps: FPS,
-      defaults: { steps: sampler.num_sampling_steps, guidance: sampler.cfg_scale },
+      defaults: openSoraUsualRun(config, scheduler.config),
     },
     unknownWords: () => [],
 
@@ -89,7 +75,7 @@ export function openSoraPipeline(parts: HubParts): Pipeline {
         watch('attention_mask', mask.flat());
         watch('prompt_embeds', states);
 
-        const model = velocityOf(await parts.transformer(), config.in_channels);
+        const model = velocityOnly(await parts.transformer(), config.in_channels, 1);
         const condition = (): OpenSoraCondition => ({
           captions: guided ? tf.concat([states, nullCaptions(model.weights, rows)]) : states,
           // Repeated over the null rows, which so attend to as many tokens as the prompts have.

@@ -1,6 +1,8 @@
 import type * as tf from '@tensorflow/tfjs-core';
+import type { z } from 'zod';
 import type { Frames } from '../../nn/conv3d';
 import type { Params } from '../../nn/params';
+import type { ParameterTable, WeightStore } from '../../weights/parameters';
 import type { Module } from './module';
 import type { Tiling } from './tiling';
 
@@ -90,4 +92,17 @@ export interface Codec {
   encode(m: Module, pixels: Frames): Iterable<tf.Tensor[]>;
   /** Last touch on whole frames, after tiles have been joined. */
   finish?(pixels: tf.Tensor): tf.Tensor;
+}
+
+/** What ertacache knows of one class of autoencoder. */
+export interface AutoencoderClass<Config = unknown> {
+  /** Accepts the hub's `config.json`. */
+  readonly schema: z.ZodType<Config>;
+  parameters(config: Config): ParameterTable;
+  create(config: Config, weights: WeightStore): Autoencoder;
+}
+
+/** An autoencoder for a family's list, the type of its configuration forgotten. */
+export function autoencoderClass<Config>(known: AutoencoderClass<Config>): AutoencoderClass {
+  return known as unknown as AutoencoderClass;
 }

@@ -23,7 +23,7 @@ import {
   scoped,
   type WeightStore,
 } from '../../weights/parameters';
-import type { Autoencoder, Codec } from './autoencoder';
+import { type Autoencoder, autoencoderClass, type Codec } from './autoencoder';
 import type { Module } from './module';
 import { conv2d as conv2dParameters, norm as normParameters } from './parameters';
 import { autoencoder } from './run';
@@ -227,3 +227,6 @@ function codec(c: KlConfig): Codec {
 export function createKl(config: KlConfig, weights: WeightStore): Autoencoder {
   return autoencoder(codec(config), weights);
 }
+
+/** The class, for the list of its family. */
+export const kl = autoencoderClass({ schema: klConfig, parameters: klParameters, create: createKl });

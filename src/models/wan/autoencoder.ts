@@ -18,7 +18,7 @@ import { range } from '../../nn/positions';
 import { tidy } from '../../nn/scope';
 import { upsampleNearest } from '../../nn/upsample';
 import { type ParameterTable, plain, repeated, scoped, type WeightStore } from '../../weights/parameters';
-import type { Autoencoder, Codec } from '../vae/autoencoder';
+import { type Autoencoder, autoencoderClass, type Codec } from '../vae/autoencoder';
 import { causalConv } from '../vae/causal';
 import type { Module } from '../vae/module';
 import { conv2d as conv2dParameters, conv3d as conv3dParameters } from '../vae/parameters';
@@ -329,3 +329,10 @@ function codec(c: WanVaeConfig): Codec {
 export function createWanVae(config: WanVaeConfig, weights: WeightStore): Autoencoder {
   return autoencoder(codec(config), weights);
 }
+
+/** The class, for the list of its family. */
+export const wanAutoencoder = autoencoderClass({
+  schema: wanVaeConfig,
+  parameters: wanVaeParameters,
+  create: createWanVae,
+});

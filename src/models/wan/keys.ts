@@ -3,7 +3,7 @@ import type { KeyLayout } from '../../weights/key-layout';
 import type { ModelConfig } from '../../weights/model-config';
 
 /** Wan2.1 as its authors publish it. Norms are numbered there in the order of writing, not of use: theirs 3 is ours 2. */
-export const wanNames: KeyLayout = {
+export const wanKeys: KeyLayout = {
   marker: 'head.head.weight',
   groups: [
     {
@@ -46,8 +46,8 @@ export const wanNames: KeyLayout = {
 };
 
 /** The configuration of the authors' own class, `WanModel`, as that of diffusers' class. */
-export function wanConfigOf({ className, config }: ModelConfig): ModelConfig {
-  if (className !== 'WanModel') return { className, config };
+export function wanConfigOf({ className, config }: ModelConfig): ModelConfig | undefined {
+  if (className !== 'WanModel') return undefined;
   if ((config.model_type ?? 't2v') !== 't2v') {
     throw new UnsupportedError(`Wan models of the type ${JSON.stringify(config.model_type)} are not supported.`, {
       hint: 'Take a text-to-video model, "t2v".',

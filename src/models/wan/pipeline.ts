@@ -5,26 +5,26 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { parseConfig } from '../../io/parse-config';
 import { release, tidy } from '../../nn/scope';
-import type { HubParts } from '../../pipelines/parts';
 import { denoiserBranch, separateGuidance, single, unguided } from '../../sampling/guidance';
 import { refusePicture } from '../../sampling/initial-picture';
 import type { Job, PictureSize, Pipeline, Request } from '../../sampling/pipeline';
 import { checkRows, noiseSource, releasing, requestedSize, usualSize } from '../../sampling/rows';
 import { cleanWanPrompt } from '../../text/cleaning';
 import { decodeLatents } from '../decode-latents';
+import type { PipelineParts } from '../pipeline-parts';
 import { wanConfig } from './transformer';
+import { WAN_RUN, WAN_SIZE } from './usual';
 
 const BRANCHES = ['conditional', 'unconditional'] as const;
 const TEXT_TOKENS = 512;
 const FPS = 16;
-const PUBLISHED = { width: 832, height: 480, frames: 81 };
 const TRIAL = { width: 96, height: 64, frames: 9 };
 
 /** Wan2.1 from its parts, which the pipeline disposes. */
-export function wanPipeline(parts: HubParts): Pipeline {
+export function wanPipeline(parts: PipelineParts): Pipeline {
   const { geometry, scheduler, watch } = parts;
   const config = parseConfig(wanConfig, parts.config('transformer'), 'transformer/config.json');
-  const usual = usualSize(parts.info.parameters, PUBLISHED, TRIAL);
+  const usual = usualSize(parts.info.parameters, WAN_SIZE, TRIAL);
 
   /** UMT5's states `[B, N, D]`, zeros where a text has ended. */
   async function encode(texts: readonly string[], length: number, name: string): Promise<tf.Tensor> {
@@ -68,7 +68,7 @@ export function wanPipeline(parts: HubParts): Pipeline {
   ];
 
   return {
-    info: { ...parts.info, kind: 'clip', fps: FPS, defaults: { steps: 50, guidance: 5 } },
+    info: { ...parts.info, kind: 'clip', fps: FPS, defaults: WAN_RUN },
     unknownWords: () => [],
 
     prepare: request =>

@@ -1,23 +1,26 @@
 import { basename, join } from 'node:path';
 import type * as tf from '@tensorflow/tfjs-core';
 import { parseConfig } from '../io/parse-config';
-import { modelClass } from '../models/families';
+import { resized } from '../media/resize';
+import { autoencoderOf, decoderOnly, encoderOnly } from '../models/autoencoders';
+import { familyOf } from '../models/families';
 import { loadDenoiser } from '../models/load-denoiser';
+import type { PipelineParts, Watch } from '../models/pipeline-parts';
 import { activationBytes, requireMemory, weightBytes } from '../models/room';
+import { textMemory } from '../models/text/memory';
 import type { Autoencoder, CodeOptions, Posterior } from '../models/vae/autoencoder';
-import { autoencoderClass, decoderOnly, encoderOnly } from '../models/vae/registry';
 import type { ComputeType } from '../nn/bfloat16';
-import type { PictureSize, PipelineInfo } from '../sampling/pipeline';
-import { type HubScheduler, hubScheduler } from '../sampling/schedule';
+import type { Embeddings } from '../sampling/embeddings';
+import { hubScheduler } from '../sampling/schedule';
 import type { Denoiser } from '../transformer/denoiser';
 import { loadStore } from '../weights/load';
 import type { ModelComponent } from '../weights/model-folder';
 import { componentOf, type OpenModel, openModel, readModelJson } from '../weights/open-model';
 import { parameterCount, type WeightStore } from '../weights/parameters';
 import { residentStore } from '../weights/store';
-import { type Embeddings, type EncodedTexts, encoderIdentity, requireOwn, type TextRequest } from './embeddings';
+import { encoderIdentity, requireOwn } from './embeddings-file';
+import { encodeTexts } from './encode-texts';
 import { combinedHash } from './identity';
-import { encodeTexts, textMemory } from './text';
 
 /** How a folder in the layout of the hub is loaded and run. */
 export interface HubOptions {
@@ -32,52 +35,15 @@ export interface HubOptions {
   /** What the text encoders made of the prompts, from a file: no text encoder is then loaded. */
   readonly embeddings?: Embeddings;
   /** Sees what goes from part to part (`prompt_embeds`, `vae_input`, …), for comparison with a reference. */
-  readonly watch?: (name: string, value: tf.Tensor | readonly number[]) => void;
+  readonly watch?: Watch;
   /** Sees what goes on inside the decoder. */
   readonly watchDecoder?: CodeOptions['watch'];
-}
-
-/** What a forward pass has to hold. */
-export interface RunSize {
-  readonly size: PictureSize;
-  /** Of a row, text included. */
-  readonly tokens: number;
-  /** Channels of a token. */
-  readonly width: number;
-  /** Rows of a batch. */
-  readonly rows: number;
-}
-
-/** The parts of a published pipeline, each loaded when it is first needed. */
-export interface HubParts extends Required<Pick<HubOptions, 'watch'>>, Pick<HubOptions, 'watchDecoder' | 'tiling'> {
-  readonly info: Pick<PipelineInfo, 'id' | 'hash' | 'modelClass' | 'schedulerClass' | 'parameters' | 'prompts'>;
-  /** The `config.json` of a part, for the schema of its class. */
-  config(part: string): unknown;
-  readonly scheduler: HubScheduler;
-  /** The autoencoder's sizes. It has no weights; `autoencoder` has. */
-  readonly geometry: Autoencoder;
-  /** Runs a text encoder, which is gone from memory afterwards. The result is the caller's. */
-  encode(request: TextRequest): Promise<EncodedTexts>;
-  /** All that `encode` has made so far. */
-  embeddings(): Promise<Pick<Embeddings, 'encoders' | 'entries'>>;
-  /**
-   * Refuses a run that memory is too small for, before anything is loaded.
-   * @throws MemoryError
-   */
-  requireMemory(run: RunSize): void;
-  /** Stays loaded until `dispose`. Encode the prompts first, so that encoder and transformer are not held at once. */
-  transformer(): Promise<Denoiser>;
-  /** Stays loaded until `dispose`; decodes only. */
-  autoencoder(): Promise<Autoencoder>;
-  /** What the autoencoder's encoder, which is gone from memory afterwards, makes of pixels. The caller's. */
-  encodePixels(pixels: tf.Tensor): Promise<Posterior>;
-  dispose(): void;
 }
 
 const SCHEDULER = 'scheduler/scheduler_config.json';
 
 /** @param model an opened pipeline folder; it is opened again for every part, so the caller may close it */
-export async function hubParts(model: OpenModel, options: HubOptions = {}): Promise<HubParts> {
+export async function hubParts(model: OpenModel, options: HubOptions = {}): Promise<PipelineParts> {
   const transformer = componentOf(model, 'transformer');
   const vae = componentOf(model, 'vae');
   const configs = new Map([...model.components].map(([name, { config }]) => [name, config]));
@@ -85,7 +51,7 @@ export async function hubParts(model: OpenModel, options: HubOptions = {}): Prom
     options.scheduler ?? (await readModelJson(model, SCHEDULER)),
     join(model.path, SCHEDULER),
   );
-  const known = modelClass(transformer.className);
+  const known = familyOf(transformer.className);
   const parsed = parseConfig(known.schema, transformer.config, transformer.where);
   const table = known.parameters(parsed);
   const weights = weightBytes(table, { ...options, blocks: known.blockNames(parsed) });
@@ -132,6 +98,7 @@ export async function hubParts(model: OpenModel, options: HubOptions = {}): Prom
     }),
     autoencoder: once(() => opened(model.path, again => loadDecoder(componentOf(again, 'vae'), keep))),
     encodePixels: pixels => opened(model.path, again => encodeOnce(componentOf(again, 'vae'), pixels)),
+    resize: resized,
     ...(options.tiling && { tiling: true }),
     watch: options.watch ?? (() => {}),
     ...(options.watchDecoder && { watchDecoder: options.watchDecoder }),
@@ -180,7 +147,7 @@ async function loadTransformer(
 }
 
 function sizesOf({ className, config, where }: ModelComponent): Autoencoder {
-  const known = autoencoderClass(className);
+  const known = autoencoderOf(className);
   return known.create(parseConfig(known.schema, config, join(where, 'config.json')), residentStore(new Map()));
 }
 
@@ -200,7 +167,7 @@ async function loadHalf(
   { className, config, source, where }: ModelComponent,
   without: RegExp,
 ): Promise<{ autoencoder: Autoencoder; store: WeightStore }> {
-  const known = autoencoderClass(className);
+  const known = autoencoderOf(className);
   const parsed = parseConfig(known.schema, config, join(where, 'config.json'));
   const table = known.parameters(parsed).filter(({ name }) => !without.test(name));
   const store = await loadStore(source, table, { where, ignore: [without] });

@@ -1,32 +1,13 @@
-import { UsageError } from '../errors';
-import { loadTextEncoder } from '../models/text/load';
-import { release } from '../nn/scope';
-import { modelFiles } from '../text/tokenizers/files';
-import { loadTokenizer } from '../text/tokenizers/load';
-import { componentOf, type OpenModel } from '../weights/open-model';
-import { streamedStore } from '../weights/streamed-store';
-import { copyOf, type Embedding, type Embeddings, type EncodedTexts, type TextRequest, tensorOf } from './embeddings';
-
-/** Tokens that CLIP was trained with, for tokenizers that do not say their length. */
-const CLIP_LENGTH = 77;
-
-/**
- * Loads a text encoder, runs it, and releases it before returning. Its layers are read one at a time, so that the
- * largest needs the memory of one.
- */
-export async function encodeTexts(model: OpenModel, request: TextRequest): Promise<EncodedTexts> {
-  const tokenizer = await loadTokenizer(modelFiles(model, request.tokenizer));
-  const length = request.length ?? tokenizer.maxLength ?? CLIP_LENGTH;
-  const padded = request.texts.map(text => tokenizer.pad(text, length));
-  const [ids, mask] = [padded.map(p => p.ids), padded.map(p => p.mask)];
-  const { encoder, dispose } = await loadTextEncoder(componentOf(model, request.encoder), streamedStore);
-  try {
-    const { lastHiddenState: states, pooled } = await encoder.encode(ids, request.masked ? { mask } : {});
-    return { ids, mask, states, ...(pooled && { pooled }) };
-  } finally {
-    dispose();
-  }
-}
+import { UsageError } from '../../errors';
+import { release } from '../../nn/scope';
+import {
+  copyOf,
+  type Embedding,
+  type Embeddings,
+  type EncodedTexts,
+  type TextRequest,
+  tensorOf,
+} from '../../sampling/embeddings';
 
 /**
  * Host memory for embeddings. A command that draws many pictures encodes every prompt before the transformer is

@@ -1,5 +1,5 @@
-import type { Job, PipelineInfo } from '../sampling/pipeline';
-import type { PolicyUse } from './data';
+import type { PolicyUse } from '../policy/data';
+import type { Job, PipelineInfo } from './pipeline';
 
 /** The run of a job, as policies are checked against it. */
 export function policyUse(info: PipelineInfo, guidance: number, { sigmas, base }: Job): PolicyUse {

@@ -3,69 +3,18 @@
  * encoder at all.
  */
 import { createHash } from 'node:crypto';
-import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { CheckpointError, UsageError } from '../errors';
 import { writeFileAtomic } from '../io/atomic';
 import { openFile } from '../io/node-file';
 import { parseConfig } from '../io/parse-config';
 import { parsePlainJson } from '../io/plain-json';
+import type { Copy, Embedding, Embeddings } from '../sampling/embeddings';
 import { isFloating } from '../weights/dtype';
 import { encodeSafetensors, type TensorToWrite } from '../weights/encode-safetensors';
 import type { ModelComponent } from '../weights/model-folder';
 import { readHeader } from '../weights/safetensors-source';
 import { openSafetensors } from '../weights/weight-files';
-
-/** Texts for one of a pipeline's text encoders. */
-export interface TextRequest {
-  /** Folders of the two: `text_encoder` and `tokenizer`, … */
-  readonly encoder: string;
-  readonly tokenizer: string;
-  readonly texts: readonly string[];
-  /** Tokens that every text is cut or padded to; the tokenizer's own length unless given. */
-  readonly length?: number;
-  /** Whether padding is hidden from the encoder. */
-  readonly masked?: boolean;
-}
-
-/** What a text encoder made of some texts. The tensors belong to the caller. */
-export interface EncodedTexts {
-  /** Token ids and, 1 for a token and 0 for padding, the mask; rows of one length. */
-  readonly ids: readonly (readonly number[])[];
-  readonly mask: readonly (readonly number[])[];
-  /** `[B, N, D]`. */
-  readonly states: tf.Tensor;
-  /** CLIP's `[B, D]`. */
-  readonly pooled?: tf.Tensor;
-}
-
-/** A tensor's values, outside the backend. */
-export interface Copy {
-  readonly values: Float32Array;
-  readonly shape: readonly number[];
-}
-
-/** What an encoder made of a set of texts. */
-export interface Embedding extends Omit<EncodedTexts, 'states' | 'pooled'> {
-  readonly request: TextRequest;
-  readonly states: Copy;
-  readonly pooled?: Copy;
-}
-
-/** Embeddings of whole prompts, by every encoder of one model. */
-export interface Embeddings {
-  /** How errors call them: a file. */
-  readonly where: string;
-  /** Prompts that were drawn, in their order, and what was steered away from. */
-  readonly prompts: readonly string[];
-  readonly negativePrompt?: string;
-  /** Identity of every encoder, by the name of its folder. */
-  readonly encoders: Readonly<Record<string, string>>;
-  readonly entries: readonly Embedding[];
-}
-
-export const copyOf = async (t: tf.Tensor): Promise<Copy> => ({ values: await t.data<'float32'>(), shape: t.shape });
-export const tensorOf = ({ values, shape }: Copy): tf.Tensor => tf.tensor(values, [...shape]);
 
 /** Values of each tensor that its encoder's identity is made of. */
 const SAMPLED = 64;

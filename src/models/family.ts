@@ -1,0 +1,84 @@
+import type { z } from 'zod';
+import type { PictureSize, Pipeline } from '../sampling/pipeline';
+import type { Denoiser } from '../transformer/denoiser';
+import type { KeyLayout } from '../weights/key-layout';
+import type { ModelConfig } from '../weights/model-config';
+import type { ParameterTable, WeightStore } from '../weights/parameters';
+import type { GoldenNames } from './golden';
+import type { PipelineParts } from './pipeline-parts';
+import type { PixelFormat } from './pixel-format';
+import type { PublishedPolynomial } from './polynomial';
+import type { Preset } from './preset';
+import type { Signature } from './signature';
+import type { Synthetic } from './synthetic';
+import type { AutoencoderClass } from './vae/autoencoder';
+import type { Workload } from './workload';
+
+/** How a model is run where nothing else is asked for. */
+export interface UsualRun {
+  readonly steps: number;
+  /** Strength of guidance; 1 is none. */
+  readonly guidance: number;
+}
+
+/**
+ * Everything that ertacache knows of one family of diffusion transformers. Each room has a file of its own in the
+ * family's folder; all else asks the list in `families.ts`.
+ */
+export interface Family<Config = unknown> {
+  /** Class of the transformer, as its `config.json` names it. */
+  readonly className: string;
+  /** What people call the family. */
+  readonly title: string;
+  /** Accepts the hub's `config.json`. */
+  readonly schema: z.ZodType<Config>;
+  /** Every parameter of a model with this configuration, under the names of diffusers. */
+  parameters(config: Config): ParameterTable;
+  /** Prefix of every group of parameters that is used together, in order: the unit of offloading. */
+  blockNames(config: Config): string[];
+  /** The denoiser over loaded weights, which stay the store's. */
+  create(config: Config, weights: WeightStore): Denoiser;
+
+  /** The size that published checkpoints of this configuration draw. */
+  usualSize(config: Config): PictureSize;
+  /** @param scheduler what the `scheduler_config.json` says */
+  usualRun(config: Config, scheduler: unknown): UsualRun;
+  /** The work of one forward pass. @throws UsageError for a size that the model cannot draw */
+  workload(config: Config, size: PictureSize, textTokens?: number): Workload;
+
+  /** Published models. */
+  readonly presets: readonly Preset[];
+  /** The authors' own names of the parameters, where checkpoints in that layout exist. */
+  readonly keys?: KeyLayout;
+  /** The authors' own configuration as that of diffusers; undefined for one that is not theirs. */
+  configOf?(foreign: ModelConfig): ModelConfig | undefined;
+  /** Autoencoders that pipelines of the family decode with, by class. */
+  readonly autoencoders: Readonly<Record<string, AutoencoderClass>>;
+
+  /** Classes that a `model_index.json` names for pipelines of the family. */
+  readonly pipelineClasses: readonly string[];
+  /** The published pipeline, from its parts, which it disposes. */
+  pipeline(parts: PipelineParts): Pipeline;
+  /** How small models of the family that paint pixels lay them out; absent where there is no such model. */
+  pixels?(pipelineJson: unknown): PixelFormat;
+
+  /** The transformer's inputs as a TensorFlow.js graph. */
+  readonly signature: Signature<Config>;
+  /** How golden cases of the reference name things. */
+  readonly golden: GoldenNames;
+  /** Made-up inputs, for benchmarks. */
+  readonly synthetic: Synthetic<Config>;
+  /** TeaCache's published polynomials; empty where there is none. */
+  readonly polynomials: readonly PublishedPolynomial[];
+}
+
+/** A family for the list, its class name kept as a literal type and its configuration's type forgotten. */
+export function family<const Name extends string, Config>(
+  rooms: Family<Config> & { readonly className: Name },
+): Family & { readonly className: Name } {
+  return rooms as unknown as Family & { readonly className: Name };
+}
+
+/** `prefix.0 … prefix.(count - 1)`: the names of a stack of blocks. */
+export const numbered = (prefix: string, count: number): string[] =>
+  Array.from({ length: count }, (_, i) => `${prefix}.${i}`);

@@ -1,0 +1,7 @@
+import type { UsualRun } from '../family';
+import type { FluxConfig } from './transformer';
+
+/** FLUX.1-dev is told its guidance; FLUX.1-schnell, distilled to few steps, has none (diffusers passes it 0). */
+export function fluxUsualRun({ guidance_embeds: isGuided }: FluxConfig): UsualRun {
+  return isGuided ? { steps: 28, guidance: 3.5 } : { steps: 4, guidance: 0 };
+}

@@ -1,0 +1,31 @@
+import { UsageError } from '../../errors';
+import type { PictureSize } from '../../sampling/pipeline';
+import { LATENT_PIXELS, requireMultiple, rowsByName, TEXT_TOKENS, type Workload } from '../workload';
+import type { FluxConfig } from './transformer';
+
+/** What a forward pass of FLUX has to do. @throws UsageError for a size that FLUX cannot draw */
+export function fluxWorkload(c: FluxConfig, size: PictureSize, textTokens = TEXT_TOKENS): Workload {
+  requireMultiple(size, [2 * LATENT_PIXELS, 2 * LATENT_PIXELS], 'FLUX');
+  if (size.frames !== 1) throw new UsageError(`FLUX draws images, not ${size.frames} frames.`);
+  const tokens = (size.height * size.width) / (2 * LATENT_PIXELS) ** 2;
+  const both = tokens + textTokens;
+  const width = c.num_attention_heads * c.attention_head_dim;
+  return {
+    size,
+    latent: [1, tokens, c.in_channels],
+    channelAxis: 2,
+    tokens,
+    textTokens,
+    width,
+    heads: c.num_attention_heads,
+    rows: rowsByName(
+      [
+        [/^time_text_embed\.|\.norm1?(_context)?\.linear\.|^norm_out\./, 1],
+        [/^context_embedder\.|\.add_[qkv]_proj\.|\.to_add_out\.|\.ff_context\./, textTokens],
+        [/^single_transformer_blocks\./, both],
+      ],
+      tokens,
+    ),
+    attention: () => [{ count: 1, queries: both, keys: both, width }],
+  };
+}

@@ -1,0 +1,38 @@
+import type { Denoiser } from '../../transformer/denoiser';
+import { family, numbered } from '../family';
+import { wanAutoencoder } from './autoencoder';
+import { wanGolden } from './golden';
+import { wanConfigOf, wanKeys } from './keys';
+import { wanPipeline } from './pipeline';
+import { wanPixels } from './pixels';
+import { wanPresets } from './presets';
+import { wanSignature } from './signature';
+import { wanSynthetic } from './synthetic';
+import { wanPolynomials } from './teacache';
+import { createWan, wanConfig, wanParameters } from './transformer';
+import { WAN_RUN, WAN_SIZE } from './usual';
+import { wanWorkload } from './workload';
+
+/** Wan2.1 text to video (Wan Team, 2025). */
+export const wan = family({
+  className: 'WanTransformer3DModel',
+  title: 'Wan2.1',
+  schema: wanConfig,
+  parameters: wanParameters,
+  blockNames: c => numbered('blocks', c.num_layers),
+  create: (config, weights) => createWan(config, weights) as Denoiser,
+  usualSize: () => WAN_SIZE,
+  usualRun: () => WAN_RUN,
+  workload: wanWorkload,
+  presets: wanPresets,
+  keys: wanKeys,
+  configOf: wanConfigOf,
+  autoencoders: { AutoencoderKLWan: wanAutoencoder },
+  pipelineClasses: ['WanPipeline'],
+  pipeline: wanPipeline,
+  pixels: wanPixels,
+  signature: wanSignature,
+  golden: wanGolden,
+  synthetic: wanSynthetic,
+  polynomials: wanPolynomials,
+});

@@ -1,0 +1,6 @@
+import type { PictureSize } from '../../sampling/pipeline';
+import type { UsualRun } from '../family';
+
+/** What the published checkpoints draw. */
+export const WAN_SIZE: PictureSize = { height: 480, width: 832, frames: 81 };
+export const WAN_RUN: UsualRun = { steps: 50, guidance: 5 };
