@@ -77,13 +77,13 @@ export {
 export { type DrawType, type TorchGenerator, torchGenerator } from './random/torch-generator';
 export type { Branch, Guide } from './sampling/guidance';
 export type {
+  BatchRequest,
   DecodeOptions,
   InitialPicture,
   Job,
   PictureSize,
   Pipeline,
   PipelineInfo,
-  Request,
 } from './sampling/pipeline';
 export { type RunResult, runJob, runRequest } from './sampling/run-job';
 export { type LoopOptions, type Run, type StepRecord, sampleLoop } from './sampling/sample-loop';

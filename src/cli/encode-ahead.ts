@@ -1,11 +1,11 @@
 import { InterruptedError } from '../errors';
-import type { Pipeline, Request } from '../sampling/pipeline';
+import type { BatchRequest, Pipeline } from '../sampling/pipeline';
 import { progressLine } from './progress';
 
 /** Runs the text encoders on all prompts while the transformer is not loaded yet. */
 export async function encodeAhead(
   pipeline: Pipeline,
-  requests: readonly Request[],
+  requests: readonly BatchRequest[],
   signal: AbortSignal,
 ): Promise<void> {
   if (!pipeline.encodePrompts) return;
@@ -25,6 +25,6 @@ export async function encodeAhead(
 export function promptRequests(
   pairs: readonly { readonly prompt: string }[],
   run: { readonly steps: number; readonly guidance: number },
-): Request[] {
+): BatchRequest[] {
   return [...new Set(pairs.map(p => p.prompt))].map(prompt => ({ prompts: [prompt], seeds: [0], ...run }));
 }

@@ -4,7 +4,7 @@ import type { Media } from '../media/pixels';
 import type { Policy } from '../policy/data';
 import { defaultPolicy } from '../policy/find';
 import { usePolicy } from '../policy/use';
-import type { InitialPicture, Job, PictureSize, Pipeline, Request } from '../sampling/pipeline';
+import type { BatchRequest, InitialPicture, Job, PictureSize, Pipeline } from '../sampling/pipeline';
 import { policyUse } from '../sampling/policy-use';
 import { type RunResult, runJob } from '../sampling/run-job';
 import type { LoopOptions } from '../sampling/sample-loop';
@@ -42,7 +42,7 @@ export interface SampleResult extends Omit<RunResult, 'media'> {
  */
 export async function sample(pipeline: Pipeline, prompt: string, options: SampleOptions = {}): Promise<SampleResult> {
   const { defaults } = pipeline.info;
-  const request: Request = {
+  const request: BatchRequest = {
     prompts: [prompt],
     seeds: [options.seed ?? 0],
     steps: options.steps ?? defaults.steps,
@@ -64,7 +64,7 @@ export async function sample(pipeline: Pipeline, prompt: string, options: Sample
 async function choosePolicy(
   choice: NonNullable<SampleOptions['policy']>,
   { info }: Pipeline,
-  { guidance }: Request,
+  { guidance }: BatchRequest,
   job: Job,
 ): Promise<CachePolicy> {
   if (choice === 'none') return none();

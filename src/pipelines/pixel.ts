@@ -9,7 +9,7 @@ import { release, tidy } from '../nn/scope';
 import { torchGenerator } from '../random/torch-generator';
 import { batchedGuidance, denoiserBranch, doubled, single, unguided } from '../sampling/guidance';
 import { firstStep, refusePicture } from '../sampling/initial-picture';
-import type { Job, Pipeline, PipelineInfo, Request } from '../sampling/pipeline';
+import type { BatchRequest, Job, Pipeline, PipelineInfo, RunLevels, ScheduleRequest } from '../sampling/pipeline';
 import {
   createFlowMatchEuler,
   dynamicShift,
@@ -37,15 +37,30 @@ export function createPixelPipeline(parts: PixelParts): Pipeline {
   const { info, format, model, scheduler, words, embeddings, padId, resize } = parts;
 
   /** Text of all rows, the guidance rows after the prompts' own. */
-  function condition(request: Request, guide: boolean): object {
+  function condition(request: BatchRequest, guide: boolean): object {
     const ids = request.prompts.map(p => words.encode(p).ids);
     const negative = request.prompts.map(() => words.encode(request.negativePrompt ?? '').ids);
     const { states, pooled } = embedWords(embeddings, guide ? [...ids, ...negative] : ids, padId);
     return format.condition(states, pooled);
   }
 
+  function levelsOf({ steps, size, init }: ScheduleRequest): RunLevels {
+    if (size) {
+      throw new UnsupportedError(`${info.id} draws pictures of one size.`, { hint: 'Omit the size.' });
+    }
+    if (!format.encode) refusePicture({ init }, info.id);
+    const skipped = init ? firstStep(steps, init.strength) : 0;
+    const { sigmas } = flowMatchEulerGrid(scheduler, {
+      steps,
+      sigmas: linspace(1, 1 / steps, steps),
+      ...(scheduler.use_dynamic_shifting && { mu: dynamicShift(scheduler, format.tokens) }),
+    });
+    return { sigmas: sigmas.slice(skipped), ...(init && { base: { sigmas, skipped } }) };
+  }
+
   return {
     info,
+    schedule: levelsOf,
     unknownWords: prompt => words.encode(prompt).unknown,
 
     async prepare(request): Promise<Job> {
@@ -55,23 +70,16 @@ export function createPixelPipeline(parts: PixelParts): Pipeline {
           hint: 'Give every prompt one seed.',
         });
       }
-      if (request.size || request.maxSequenceLength !== undefined) {
-        throw new UnsupportedError(`${info.id} draws pictures of one size, from prompts of any length.`, {
-          hint: 'Leave the size and the length of the prompt out.',
+      if (request.maxSequenceLength !== undefined) {
+        throw new UnsupportedError(`${info.id} takes prompts of any length.`, {
+          hint: 'Omit the length of the prompt.',
         });
       }
-      const { init, steps } = request;
-      const skipped = init ? firstStep(steps, init.strength) : 0;
-      if (!format.encode) refusePicture(request, info.id);
+      const { sigmas, base } = levelsOf(request);
+      const { init } = request;
       const { height, width } = format.size;
       const picture = init && format.encode?.(await resize(init.image, height, width));
       const guide = request.guidance !== 1;
-      const whole = flowMatchEulerGrid(scheduler, {
-        steps: request.steps,
-        sigmas: linspace(1, 1 / request.steps, request.steps),
-        ...(scheduler.use_dynamic_shifting && { mu: dynamicShift(scheduler, format.tokens) }),
-      });
-      const sigmas = whole.sigmas.slice(skipped);
       const shape = [...format.latentShape];
       const { latents, context } = tidy(() => {
         const noise = tf.stack(request.seeds.map(seed => tf.tensor(torchGenerator(seed).normal(shape), shape)));
@@ -87,7 +95,7 @@ export function createPixelPipeline(parts: PixelParts): Pipeline {
         guide: guide ? batchedGuidance(request.guidance) : unguided,
         latents,
         sigmas,
-        ...(init && { base: { sigmas: whole.sigmas, skipped } }),
+        ...(base && { base }),
         channelAxis: format.channelAxis,
         solver: (levels = sigmas) =>
           createFlowMatchEuler(scheduler, {

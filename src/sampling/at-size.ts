@@ -1,13 +1,14 @@
-import type { Pipeline, Request } from './pipeline';
+import type { BatchRequest, Pipeline } from './pipeline';
 
 /** What a request may say of the picture besides what is in it. */
-export type PictureRequest = Pick<Request, 'size' | 'maxSequenceLength'>;
+export type PictureRequest = Pick<BatchRequest, 'size' | 'maxSequenceLength'>;
 
 /** The same pipeline, which draws at this size where a request does not say another; still its owner's to dispose. */
 export function atSize(pipeline: Pipeline, usual: PictureRequest): Pipeline {
   const { encodePrompts } = pipeline;
   return {
     ...pipeline,
+    schedule: request => pipeline.schedule({ ...usual, ...request }),
     prepare: request => pipeline.prepare({ ...usual, ...request }),
     ...(encodePrompts && { encodePrompts: request => encodePrompts({ ...usual, ...request }) }),
   };

@@ -1,5 +1,5 @@
 import { UnsupportedError, UsageError } from '../errors';
-import type { Request } from './pipeline';
+import type { BatchRequest } from './pipeline';
 
 /** How much of a run is done on a picture unless told, as in diffusers. */
 export const DEFAULT_STRENGTH = 0.6;
@@ -23,7 +23,7 @@ export function firstStep(steps: number, strength: number): number {
 }
 
 /** @throws UnsupportedError for a model of clips that is given a picture to begin with */
-export function refusePicture({ init }: Pick<Request, 'init'>, id: string): void {
+export function refusePicture({ init }: Pick<BatchRequest, 'init'>, id: string): void {
   if (!init) return;
   throw new UnsupportedError(`${id} draws clips, and cannot begin with a picture.`, {
     hint: 'Leave --init out; it is for FLUX and for the embedded model of pictures.',

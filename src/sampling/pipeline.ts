@@ -11,8 +11,19 @@ export interface PictureSize {
   readonly frames: number;
 }
 
+/** What decides the noise levels of a run. */
+export interface ScheduleRequest {
+  /** Strength of classifier-free guidance; 1 turns it off and halves the work. */
+  readonly guidance: number;
+  readonly steps: number;
+  /** The model's usual size unless given. Models that paint pixels directly have one size only. */
+  readonly size?: Partial<PictureSize>;
+  /** What all rows begin with; models of pictures only. */
+  readonly init?: InitialPicture;
+}
+
 /** What is to be drawn: one row for every prompt, each with its own seed. */
-export interface Request {
+export interface BatchRequest extends ScheduleRequest {
   readonly prompts: readonly string[];
   /** FLUX: what the second text encoder reads, a text for every prompt; the prompts unless given. */
   readonly prompts2?: readonly string[];
@@ -20,19 +31,12 @@ export interface Request {
   readonly seeds: readonly number[];
   /** What to steer away from; the model's null prompt unless given. */
   readonly negativePrompt?: string;
-  /** Strength of classifier-free guidance; 1 turns it off and halves the work. */
-  readonly guidance: number;
-  readonly steps: number;
-  /** The model's usual size unless given. Models that paint pixels directly have one size only. */
-  readonly size?: Partial<PictureSize>;
   /** Tokens that prompts are cut or padded to; the model's usual number unless given. */
   readonly maxSequenceLength?: number;
   /** CogVideoX: guidance that grows over the run. */
   readonly dynamicGuidance?: boolean;
   /** Frames a second that the clip is meant for, in models that are told (Open-Sora). */
   readonly fps?: number;
-  /** What all rows begin with; models of pictures only. */
-  readonly init?: InitialPicture;
 }
 
 /** A picture that a run begins with in place of pure noise. */
@@ -43,14 +47,8 @@ export interface InitialPicture {
   readonly strength: number;
 }
 
-/** A request made ready: text encoded, noise drawn, times laid out. */
-export interface Job {
-  readonly branches: readonly Branch[];
-  readonly guide: Guide;
-  /** Starting noise `[B, …]`. */
-  readonly latents: Tensor;
-  /** Size of what the latents decode to, where a latent alone does not say. */
-  readonly size?: PictureSize;
+/** The noise levels of a run. */
+export interface RunLevels {
   /**
    * Noise levels of the base schedule, length `steps + 1`. Samplers of discrete times give those of their times,
    * `√(1 - ᾱ)`: they fall and tell one schedule from another, but a run cannot be moved to others.
@@ -58,6 +56,16 @@ export interface Job {
   readonly sigmas: readonly number[];
   /** Where a run begins with a picture: the whole schedule, of which `skipped` steps are not taken. */
   readonly base?: { readonly sigmas: readonly number[]; readonly skipped: number };
+}
+
+/** A request made ready: text encoded, noise drawn, times laid out. */
+export interface Job extends RunLevels {
+  readonly branches: readonly Branch[];
+  readonly guide: Guide;
+  /** Starting noise `[B, …]`. */
+  readonly latents: Tensor;
+  /** Size of what the latents decode to, where a latent alone does not say. */
+  readonly size?: PictureSize;
   /**
    * A fresh solver over the base schedule or over other falling noise levels.
    * @throws UnsupportedError for other levels where the sampler's times are discrete
@@ -98,13 +106,18 @@ export interface Pipeline {
   readonly info: PipelineInfo;
   /** The words of a prompt that the text encoder does not know. */
   unknownWords(prompt: string): string[];
+  /**
+   * The noise levels that a run will have. Nothing is loaded and nothing is encoded.
+   * @throws ErtaError for a size, a number of steps or a picture that the model cannot be run with
+   */
+  schedule(request: ScheduleRequest): RunLevels;
   /** Makes a request ready; its caller releases the job. */
-  prepare(request: Request): Promise<Job>;
+  prepare(request: BatchRequest): Promise<Job>;
   /**
    * Encodes a request's prompts ahead, in pipelines with text encoders: those are then not in memory together with the
    * transformer. They are remembered, so that `prepare` need not encode them.
    */
-  encodePrompts?(request: Request): Promise<void>;
+  encodePrompts?(request: BatchRequest): Promise<void>;
   /** Everything that the text encoders have made so far, for a file. */
   embeddings?(): Promise<Pick<Embeddings, 'encoders' | 'entries'>>;
   /**

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { ShapeError } from '../errors';
 import { release } from '../nn/scope';
 import { torchGenerator } from '../random/torch-generator';
-import type { PictureSize, Request } from './pipeline';
+import type { BatchRequest, PictureSize, ScheduleRequest } from './pipeline';
 
 /** Models with fewer parameters are trials of the code, not of the eye: their usual size is a small one. */
 const TRIAL_PARAMETERS = 50e6;
@@ -16,7 +16,11 @@ export function usualSize(parameters: number, published: PictureSize, trial: Pic
  * The size that is asked for, checked.
  * @param multiple what height and width are multiples of
  */
-export function requestedSize({ size }: Request, usual: PictureSize, multiple: number): PictureSize {
+export function requestedSize(
+  { size }: Pick<ScheduleRequest, 'size'>,
+  usual: PictureSize,
+  multiple: number,
+): PictureSize {
   const { width = usual.width, height = usual.height, frames = usual.frames } = size ?? {};
   const wrong = [width, height].find(n => !Number.isInteger(n) || n < multiple || n % multiple !== 0);
   if (wrong !== undefined) {
@@ -30,7 +34,7 @@ export function requestedSize({ size }: Request, usual: PictureSize, multiple: n
 }
 
 /** @throws ShapeError unless every prompt has a seed */
-export function checkRows({ prompts, seeds }: Request): void {
+export function checkRows({ prompts, seeds }: BatchRequest): void {
   if (prompts.length > 0 && prompts.length === seeds.length) return;
   throw new ShapeError(`${prompts.length} prompts were given ${seeds.length} seeds.`, {
     hint: 'Give every prompt one seed.',

@@ -1,6 +1,6 @@
 import type { CachePolicy } from '../cache/policy';
 import type { Media } from '../media/pixels';
-import type { DecodeOptions, Job, Pipeline, Request } from './pipeline';
+import type { BatchRequest, DecodeOptions, Job, Pipeline } from './pipeline';
 import { type LoopOptions, requireFinite, type StepRecord, sampleLoop } from './sample-loop';
 import { scheduleText } from './schedule-text';
 
@@ -46,7 +46,7 @@ export async function runJob(
 /** Samples every row of a request in one batch. */
 export async function runRequest(
   pipeline: Pipeline,
-  request: Request,
+  request: BatchRequest,
   policy: CachePolicy,
   options: LoopOptions = {},
 ): Promise<RunResult> {

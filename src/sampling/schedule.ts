@@ -3,7 +3,7 @@ import { parseConfig } from '../io/parse-config';
 import type { GridOptions } from '../schedulers/grid';
 import { schedulerClass } from '../schedulers/registry';
 import type { Solver } from '../schedulers/solver';
-import type { Job } from './pipeline';
+import type { Job, RunLevels } from './pipeline';
 
 /** The times of one run, and solvers over them. */
 export interface Schedule {
@@ -54,4 +54,9 @@ export function hubScheduler(json: unknown, where: string): HubScheduler {
       };
     },
   };
+}
+
+/** A schedule's noise levels, as a job tells them: with the whole schedule where a run begins with a picture. */
+export function levelsOf({ sigmas, base }: Schedule, beginsWithPicture = false): RunLevels {
+  return beginsWithPicture ? { sigmas, base } : { sigmas };
 }

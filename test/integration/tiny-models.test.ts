@@ -12,7 +12,7 @@ import { preset } from '../../src/models/presets';
 import type { Demand } from '../../src/models/workload';
 import { workload } from '../../src/models/workload-of';
 import { policySettings } from '../../src/policy/data';
-import type { Job, Pipeline, Request } from '../../src/sampling/pipeline';
+import type { BatchRequest, Job, Pipeline } from '../../src/sampling/pipeline';
 import { sampleLoop } from '../../src/sampling/sample-loop';
 import { scheduleText } from '../../src/sampling/schedule-text';
 import { openModelFile } from '../../src/weights/model-folder';
@@ -70,14 +70,19 @@ async function tinyPipeline({ name, like, demand }: Sample): Promise<Pipeline> {
       prompts: [],
     },
     unknownWords: () => [],
-    prepare: async ({ steps, guidance, seeds }: Request) =>
+    schedule({ steps, guidance }) {
+      const { sigmas, release } = syntheticJob({ className, config, work, model, scheduler, steps, guidance, seeds: [0] });
+      release();
+      return { sigmas };
+    },
+    prepare: async ({ steps, guidance, seeds }: BatchRequest) =>
       syntheticJob({ className, config, work, model, scheduler, steps, guidance, seeds }),
     decode: async () => [],
     dispose: () => model.weights.dispose(),
   };
 }
 
-const request = (seed: number): Request => ({ prompts: [''], seeds: [seed], steps: STEPS, guidance: GUIDANCE });
+const request = (seed: number): BatchRequest => ({ prompts: [''], seeds: [seed], steps: STEPS, guidance: GUIDANCE });
 
 async function run(job: Job, policy: CachePolicy) {
   const solver = job.solver(policy.adjust?.(job.sigmas));

@@ -5,7 +5,7 @@ import { none } from '../../src/cache/none';
 import { dense } from '../../src/media/pixels';
 import { readEmbeddings, writeEmbeddings } from '../../src/pipelines/embeddings-file';
 import { loadModel } from '../../src/pipelines/load';
-import type { Request } from '../../src/sampling/pipeline';
+import type { BatchRequest } from '../../src/sampling/pipeline';
 import { runRequest } from '../../src/sampling/run-job';
 import { openModel } from '../../src/weights/open-model';
 import { scratchFolder } from '../media/pictures';
@@ -13,7 +13,7 @@ import { describeOnBackends } from '../support/backends';
 
 const tiny = (name: string): string => resolve(__dirname, '../fixtures/pipelines', name, 'pipeline');
 const scratch = scratchFolder();
-const request: Request = {
+const request: BatchRequest = {
   prompts: ['a red fox'],
   seeds: [3],
   steps: 2,
@@ -82,7 +82,7 @@ describeOnBackends('embeddings in a file', () => {
     const file = scratch.path('e.safetensors');
     await saved(tiny('wan-tiny'), file, { ...request, guidance: 1 });
     const pipeline = await loadModel(tiny('wan-tiny'), { embeddings: await readEmbeddings(file) });
-    const prepared = (change: Partial<Request>) => pipeline.prepare({ ...request, guidance: 1, ...change });
+    const prepared = (change: Partial<BatchRequest>) => pipeline.prepare({ ...request, guidance: 1, ...change });
     await expect(prepared({ prompts: ['a cat'] })).rejects.toThrow('holds no embedding of "a cat" by text_encoder.');
     await expect(prepared({ guidance: 3 })).rejects.toThrow('holds no embedding of "" by text_encoder.');
     await expect(prepared({ maxSequenceLength: 9 })).rejects.toThrow('at 512 tokens for text_encoder, and 9 are');

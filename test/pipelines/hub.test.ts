@@ -14,7 +14,7 @@ import { packLatents, unpackLatents } from '../../src/models/flux/pipeline';
 import type { HubOptions } from '../../src/pipelines/hub-parts';
 import { loadModel } from '../../src/pipelines/load';
 import { policySettings, requireFits } from '../../src/policy/data';
-import type { Pipeline, Request } from '../../src/sampling/pipeline';
+import type { BatchRequest, Pipeline } from '../../src/sampling/pipeline';
 import { usualSize } from '../../src/sampling/rows';
 import { runRequest } from '../../src/sampling/run-job';
 import { describeOnBackends } from '../support/backends';
@@ -45,7 +45,7 @@ const load = (name: Case, options?: HubOptions): Promise<Pipeline> =>
   loadModel(join(fixtures, name, 'pipeline'), options);
 
 /** The request of a run of one row; the cases draw the noise of run i from the case's seed + 50 + i. */
-function requestOf(name: Case, file: string): Request {
+function requestOf(name: Case, file: string): BatchRequest {
   const { seed, runs } = describeCase(name);
   const run = runs.find(r => r.file === file) as Run;
   return {
@@ -120,7 +120,7 @@ describeOnBackends('whole pipelines', () => {
       site: 'velocity',
       schedule: { reused: [false, true, false, true] },
     } as CalibrateOptions);
-    const request: Request = { prompts: ['a red fox'], seeds: [2], steps: 4, guidance };
+    const request: BatchRequest = { prompts: ['a red fox'], seeds: [2], steps: 4, guidance };
     const job = await pipeline.prepare(request);
     const { info } = pipeline;
     requireFits(policy.data, { model: info, scheduler: info.schedulerClass, guidance, sigmas: job.sigmas });
@@ -159,7 +159,7 @@ describeOnBackends('whole pipelines', () => {
 
   test('rows of a batch do not depend on each other', async () => {
     const pipeline = await load('cogvideox-tiny', { scheduler: dpm() });
-    const request: Request = { prompts: ['a', 'b'], seeds: [3, 4], steps: 3, guidance: 6, size: { frames: 1 } };
+    const request: BatchRequest = { prompts: ['a', 'b'], seeds: [3, 4], steps: 3, guidance: 6, size: { frames: 1 } };
     const both = await runRequest(pipeline, request, none());
     const alone = await runRequest(pipeline, { ...request, prompts: ['b'], seeds: [4] }, none());
     expect(maxAbsError(dense(both.media[1]!), dense(alone.media[0]!))).toBeLessThan(1e-3);
@@ -170,7 +170,7 @@ describeOnBackends('whole pipelines', () => {
     const before = tf.memory().numTensors;
     for (const name of cases) {
       const pipeline = await load(name);
-      const request: Request = { prompts: ['a'], seeds: [0], steps: 0, guidance: 5 };
+      const request: BatchRequest = { prompts: ['a'], seeds: [0], steps: 0, guidance: 5 };
       await expect(pipeline.prepare(request)).rejects.toThrow('at least 1');
       await expect(pipeline.prepare({ ...request, seeds: [] })).rejects.toThrow('1 prompts were given 0 seeds');
       await expect(pipeline.prepare({ ...request, steps: 4, size: { width: 33 } })).rejects.toThrow('no multiple of');
@@ -181,7 +181,7 @@ describeOnBackends('whole pipelines', () => {
 
   test('what a pipeline cannot do is refused by name', async () => {
     const flux = await load('flux-tiny');
-    const request: Request = { prompts: ['a'], seeds: [0], steps: 4, guidance: 3.5 };
+    const request: BatchRequest = { prompts: ['a'], seeds: [0], steps: 4, guidance: 3.5 };
     await expect(flux.prepare({ ...request, negativePrompt: 'b' })).rejects.toThrow('negative prompt');
     flux.dispose();
     const cogvideox = await load('cogvideox-tiny');

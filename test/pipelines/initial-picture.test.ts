@@ -14,7 +14,7 @@ import { policySettings } from '../../src/policy/data';
 import { defaultPolicy } from '../../src/policy/find';
 import { torchGenerator } from '../../src/random/torch-generator';
 import { firstStep } from '../../src/sampling/initial-picture';
-import type { Request } from '../../src/sampling/pipeline';
+import type { BatchRequest } from '../../src/sampling/pipeline';
 import { runJob, runRequest } from '../../src/sampling/run-job';
 import { openModel } from '../../src/weights/open-model';
 import { testImage } from '../media/pictures';
@@ -43,7 +43,7 @@ test('a strength that leaves no step is refused', () => {
 });
 
 describeOnBackends('a run that begins with a picture', () => {
-  const request: Request = { prompts: ['red heart'], seeds: [4], steps: 30, guidance: 3 };
+  const request: BatchRequest = { prompts: ['red heart'], seeds: [4], steps: 30, guidance: 3 };
 
   test('the embedded model: weak runs keep the picture, full ones draw anew, nothing leaks', async () => {
     const pipeline = await loadModel('fluent-emoji');

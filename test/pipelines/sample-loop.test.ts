@@ -7,7 +7,7 @@ import { sample } from '../../src/draw/draw';
 import { InterruptedError, NumericError, ShapeError, UsageError } from '../../src/errors';
 import { dense } from '../../src/media/pixels';
 import { separateGuidance } from '../../src/sampling/guidance';
-import type { Job, Pipeline, Request } from '../../src/sampling/pipeline';
+import type { BatchRequest, Job, Pipeline } from '../../src/sampling/pipeline';
 import { runJob, runRequest } from '../../src/sampling/run-job';
 import { type Run, type StepRecord, sampleLoop } from '../../src/sampling/sample-loop';
 import { describeOnBackends } from '../support/backends';
@@ -15,7 +15,7 @@ import { maxAbsDifference } from '../support/golden';
 import { toyPipeline } from '../support/toy-pipeline';
 
 const STEPS = 4;
-const request: Request = { prompts: ['red heart', 'lion'], seeds: [1, 2], steps: STEPS, guidance: 2 };
+const request: BatchRequest = { prompts: ['red heart', 'lion'], seeds: [1, 2], steps: STEPS, guidance: 2 };
 /** Float32 sums in another order, through four steps of values below 8. */
 const SAME_SUMS = 1e-4;
 
@@ -214,7 +214,7 @@ describeOnBackends('sampling', () => {
   });
 
   test('refuses requests that cannot be right, and leaks nothing', async () => {
-    const refused = (change: Partial<Request>) => pipeline.prepare({ ...request, ...change });
+    const refused = (change: Partial<BatchRequest>) => pipeline.prepare({ ...request, ...change });
     await expect(refused({ seeds: [1] })).rejects.toThrow(ShapeError);
     await expect(refused({ prompts: [], seeds: [] })).rejects.toThrow(ShapeError);
     for (const steps of [0, -1, 2.5, Number.NaN]) await expect(refused({ steps })).rejects.toThrow(UsageError);

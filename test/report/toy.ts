@@ -21,6 +21,11 @@ export function toyPipeline(): Pipeline {
       prompts: [],
     },
     unknownWords: () => [],
+    schedule({ steps }) {
+      const { sigmas, release } = golden.job({ seeds: [0], steps });
+      release();
+      return { sigmas };
+    },
     prepare: async ({ seeds, steps }) => golden.job({ seeds, steps }),
     async decode(latents) {
       const values = await latents.data<'float32'>();

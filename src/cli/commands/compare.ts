@@ -132,7 +132,7 @@ async function compare(
     model: info,
     scheduler: info.schedulerClass,
     guidance,
-    sigmas: await sigmasOf(pipeline, steps, guidance),
+    sigmas: pipeline.schedule({ steps, guidance }).sigmas,
   };
   const given = await readGiven(options.policy, use, chosen, evaluation);
   const fresh = await beginComparison(
@@ -216,12 +216,6 @@ async function fight(
 async function page(store: Store): Promise<string> {
   const { writePage } = await import('../../lab/report/page/write-page');
   return writePage(store);
-}
-
-async function sigmasOf(pipeline: Pipeline, steps: number, guidance: number): Promise<readonly number[]> {
-  const job = await pipeline.prepare({ prompts: [''], seeds: [0], steps, guidance });
-  job.release();
-  return job.sigmas;
 }
 
 async function fileHash(path: string): Promise<string> {

@@ -9,7 +9,7 @@ import { renderSheet } from '../../media/sheet';
 import { mediaFormat, writeMedia } from '../../media/write';
 import { psnr } from '../../metrics/psnr';
 import { DEFAULT_MODEL, loadModel } from '../../pipelines/load';
-import { policySettings } from '../../policy/data';
+import { type Policy, policySettings } from '../../policy/data';
 import { defaultPolicy } from '../../policy/find';
 import type { Pipeline } from '../../sampling/pipeline';
 import { type RunResult, runRequest } from '../../sampling/run-job';
@@ -132,12 +132,10 @@ async function drawSheet(pipeline: Pipeline, out: string, engine: string, signal
   }
 }
 
-async function shippedPolicy(pipeline: Pipeline) {
+async function shippedPolicy(pipeline: Pipeline): Promise<Policy> {
   const { info } = pipeline;
   const { steps, guidance } = info.defaults;
-  const job = await pipeline.prepare({ prompts: [''], seeds: [0], steps, guidance });
-  const { sigmas } = job;
-  job.release();
+  const { sigmas } = pipeline.schedule({ steps, guidance });
   const policy = await defaultPolicy({ model: info, scheduler: info.schedulerClass, guidance, sigmas });
   if (policy) return policy;
   throw new PolicyError(`No shipped policy fits ${info.id}.`, {

@@ -91,9 +91,7 @@ async function sigmasOfModel(model: string, { data }: Policy, steps: number, com
         { hint: 'Give the model that it was calibrated for.' },
       );
     }
-    const job = await pipeline.prepare({ prompts: [''], seeds: [0], steps, guidance: data.guidance });
-    job.release();
-    return [...job.sigmas];
+    return [...pipeline.schedule({ steps, guidance: data.guidance }).sigmas];
   } finally {
     pipeline.dispose();
   }

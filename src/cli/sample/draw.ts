@@ -6,7 +6,7 @@ import { packageVersion } from '../../io/package-root';
 import { enlarged, frameSize, type Media } from '../../media/pixels';
 import { writeMedia } from '../../media/write';
 import { DEFAULT_MODEL } from '../../pipelines/load';
-import type { Job, Pipeline, Request } from '../../sampling/pipeline';
+import type { BatchRequest, Job, Pipeline } from '../../sampling/pipeline';
 import { policyUse } from '../../sampling/policy-use';
 import { type RunResult, runJob } from '../../sampling/run-job';
 import { type PictureOptions, pictureRequest } from '../picture-options';
@@ -39,7 +39,7 @@ export interface Drawing {
 }
 
 /** The run of a task. */
-export function requestOf({ pipeline, options, inputs }: Drawing, { prompt, seed }: Task): Request {
+export function requestOf({ pipeline, options, inputs }: Drawing, { prompt, seed }: Task): BatchRequest {
   const { defaults } = pipeline.info;
   return {
     prompts: [prompt],

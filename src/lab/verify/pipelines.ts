@@ -11,7 +11,7 @@ import { fromFrames } from '../../models/vae/frames';
 import { release } from '../../nn/scope';
 import { loadHubPipeline } from '../../pipelines/hub';
 import type { HubOptions } from '../../pipelines/hub-parts';
-import type { Job, Pipeline, Request } from '../../sampling/pipeline';
+import type { BatchRequest, Job, Pipeline } from '../../sampling/pipeline';
 import { sampleLoop } from '../../sampling/sample-loop';
 import { alphasCumprod, cogVideoXSchedule } from '../../schedulers/cogvideox-schedule';
 import type { Solver } from '../../schedulers/solver';
@@ -80,7 +80,7 @@ async function schedulerOf(model: OpenModel, { scheduler, use_timestep_transform
   return use_timestep_transform === undefined ? own : { ...own, use_timestep_transform };
 }
 
-function requestOf(call: RunCall): Request {
+function requestOf(call: RunCall): BatchRequest {
   return {
     prompts: call.prompt,
     ...(call.prompt_2 && { prompts2: call.prompt_2 }),

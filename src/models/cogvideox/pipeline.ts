@@ -8,8 +8,9 @@ import { release, tidy } from '../../nn/scope';
 import type { TextRequest } from '../../sampling/embeddings';
 import { denoiserBranch, doubled, type Guide, guided, single, unguided } from '../../sampling/guidance';
 import { refusePicture } from '../../sampling/initial-picture';
-import type { Job, PictureSize, Pipeline, Request } from '../../sampling/pipeline';
+import type { BatchRequest, Job, PictureSize, Pipeline, ScheduleRequest } from '../../sampling/pipeline';
 import { checkRows, noiseSource, releasing, requestedSize } from '../../sampling/rows';
+import { levelsOf } from '../../sampling/schedule';
 import type { Solver } from '../../schedulers/solver';
 import { decodeLatents } from '../decode-latents';
 import type { PipelineParts } from '../pipeline-parts';
@@ -50,12 +51,17 @@ export function cogVideoXPipeline(parts: PipelineParts): Pipeline {
   const config = parseConfig(cogVideoXConfig, parts.config('transformer'), 'transformer/config.json');
   const usual = cogVideoXSize(config, space);
 
-  /** The size that is asked for; refuses what cannot be drawn, before anything is loaded. */
-  function sizeOf(request: Request): PictureSize {
-    checkRows(request);
+  const multiple = space * config.patch_size;
+
+  function sizeOf(request: ScheduleRequest): PictureSize {
     refusePicture(request, parts.info.id);
-    const multiple = space * config.patch_size;
-    const size = requestedSize(request, usual, multiple);
+    return requestedSize(request, usual, multiple);
+  }
+
+  /** The size that is asked for; refuses what cannot be drawn, before anything is loaded. */
+  function checked(request: BatchRequest): PictureSize {
+    checkRows(request);
+    const size = sizeOf(request);
     const { height, width, frames } = size;
     const tokens = latentFrames(frames) * (height / multiple) * (width / multiple);
     parts.requireMemory({
@@ -69,10 +75,10 @@ export function cogVideoXPipeline(parts: PipelineParts): Pipeline {
 
   const latentFrames = (frames: number): number => Math.floor((frames - 1) / time) + 1;
 
-  const isGuided = (request: Request): boolean => request.guidance > 1;
+  const isGuided = (request: BatchRequest): boolean => request.guidance > 1;
 
   /** The prompts and, where they guide, those steered away from. */
-  const textsOf = (request: Request): TextRequest[] =>
+  const textsOf = (request: BatchRequest): TextRequest[] =>
     [request.prompts, ...(isGuided(request) ? [request.prompts.map(() => request.negativePrompt ?? '')] : [])].map(
       texts => ({
         encoder: 'text_encoder',
@@ -85,10 +91,14 @@ export function cogVideoXPipeline(parts: PipelineParts): Pipeline {
   return {
     info: { ...parts.info, kind: 'clip', fps: FPS, defaults: COGVIDEOX_RUN },
     unknownWords: () => [],
+    schedule(request) {
+      sizeOf(request);
+      return levelsOf(scheduler.schedule({ steps: request.steps }));
+    },
 
     prepare: request =>
       releasing(async (own): Promise<Job> => {
-        const size = sizeOf(request);
+        const size = checked(request);
         const shape = [latentFrames(size.frames), geometry.latentChannels, size.height / space, size.width / space];
         const rows = request.prompts.length;
         const guide = isGuided(request);
@@ -124,7 +134,7 @@ export function cogVideoXPipeline(parts: PipelineParts): Pipeline {
           guide: guide ? negativeFirst(scales) : unguided,
           latents,
           size: { ...size, frames: geometry.clipFrames(latentFrames(size.frames)) },
-          sigmas: schedule.sigmas,
+          ...levelsOf(schedule),
           solver(sigmas) {
             const draw = noiseSource(request.seeds, shape);
             // The first draw of a seed was the start; the sampler's own noise comes after it.
@@ -137,7 +147,7 @@ export function cogVideoXPipeline(parts: PipelineParts): Pipeline {
       }),
 
     async encodePrompts(request) {
-      sizeOf(request);
+      checked(request);
       for (const texts of textsOf(request)) release(await parts.encode(texts));
     },
     embeddings: parts.embeddings,

@@ -11,8 +11,9 @@ import { release, tidy } from '../../nn/scope';
 import type { TextRequest } from '../../sampling/embeddings';
 import { denoiserBranch, single, unguided } from '../../sampling/guidance';
 import { firstStep } from '../../sampling/initial-picture';
-import type { Job, PictureSize, Pipeline, Request } from '../../sampling/pipeline';
+import type { BatchRequest, Job, PictureSize, Pipeline, ScheduleRequest } from '../../sampling/pipeline';
 import { checkRows, noiseSource, releasing, requestedSize } from '../../sampling/rows';
+import { levelsOf, type Schedule } from '../../sampling/schedule';
 import { dynamicShift, type FlowMatchEulerConfig, linspace } from '../../schedulers/flow-match-euler';
 import type { Denoiser } from '../../transformer/denoiser';
 import { decodeLatents } from '../decode-latents';
@@ -73,26 +74,39 @@ export function fluxPipeline(parts: PipelineParts): Pipeline {
   const { sample_size: side } = parseConfig(klConfig, parts.config('vae'), 'vae/config.json');
   const usual = { width: side, height: side, frames: 1 };
 
-  /**
-   * The size that is asked for, else that of the picture to begin with, else the model's; refuses what cannot be drawn,
-   * before anything is loaded.
-   */
-  function sizeOf(request: Request): PictureSize {
-    checkRows(request);
-    if (request.negativePrompt) {
-      throw new UnsupportedError('FLUX is told its guidance and has no use for a negative prompt.', {
-        hint: 'Leave the negative prompt out.',
-      });
-    }
-    if (request.init) firstStep(request.steps, request.init.strength);
-    const multiple = PATCH * geometry.compression.space;
+  const multiple = PATCH * geometry.compression.space;
+
+  /** The size that is asked for, else that of the picture to begin with, else the model's. */
+  function sizeOf(request: ScheduleRequest): PictureSize {
     const whole = (length: number): number => Math.max(1, Math.floor(length / multiple)) * multiple;
     const own = request.init && imageSize(request.init.image);
-    const size = requestedSize(
-      { ...request, size: { ...request.size, frames: 1 } },
+    return requestedSize(
+      { size: { ...request.size, frames: 1 } },
       own ? { width: whole(own.width), height: whole(own.height), frames: 1 } : usual,
       multiple,
     );
+  }
+
+  /** Noise levels are shifted by the picture's size. */
+  function scheduleOf({ steps, init }: ScheduleRequest, { height, width }: PictureSize): Schedule {
+    const tokens = (height / multiple) * (width / multiple);
+    const mu = dynamicShift(scheduler.config as FlowMatchEulerConfig, tokens);
+    return scheduler.schedule(
+      { steps, sigmas: linspace(1, 1 / steps, steps), mu },
+      init ? firstStep(steps, init.strength) : 0,
+    );
+  }
+
+  /** The size that is drawn; refuses what cannot be drawn, before anything is loaded. */
+  function checked(request: BatchRequest): PictureSize {
+    checkRows(request);
+    if (request.negativePrompt) {
+      throw new UnsupportedError('FLUX is told its guidance and has no use for a negative prompt.', {
+        hint: 'Omit the negative prompt.',
+      });
+    }
+    if (request.init) firstStep(request.steps, request.init.strength);
+    const size = sizeOf(request);
     parts.requireMemory({
       size,
       tokens: (size.height / multiple) * (size.width / multiple) + textTokens(request),
@@ -102,15 +116,15 @@ export function fluxPipeline(parts: PipelineParts): Pipeline {
     return size;
   }
 
-  const textTokens = ({ maxSequenceLength }: Request): number =>
+  const textTokens = ({ maxSequenceLength }: BatchRequest): number =>
     maxSequenceLength ?? TEXT_TOKENS[config.guidance_embeds ? 'guided' : 'distilled'];
 
-  const forClip = ({ prompts }: Request): TextRequest => ({
+  const forClip = ({ prompts }: BatchRequest): TextRequest => ({
     encoder: 'text_encoder',
     tokenizer: 'tokenizer',
     texts: prompts,
   });
-  const forT5 = (request: Request): TextRequest => ({
+  const forT5 = (request: BatchRequest): TextRequest => ({
     encoder: 'text_encoder_2',
     tokenizer: 'tokenizer_2',
     texts: request.prompts2 ?? request.prompts,
@@ -122,7 +136,7 @@ export function fluxPipeline(parts: PipelineParts): Pipeline {
    * expects. A seed's first numbers then draw from the autoencoder's posterior, and the next ones are the noise.
    * @param shape of one row
    */
-  async function startOf(request: Request, shape: number[], size: PictureSize, sigma: number): Promise<tf.Tensor> {
+  async function startOf(request: BatchRequest, shape: number[], size: PictureSize, sigma: number): Promise<tf.Tensor> {
     const draw = noiseSource(request.seeds, shape);
     if (!request.init) return draw();
     const picture = await parts.resize(request.init.image, size.height, size.width);
@@ -148,10 +162,11 @@ export function fluxPipeline(parts: PipelineParts): Pipeline {
       defaults: fluxUsualRun(config),
     },
     unknownWords: () => [],
+    schedule: request => levelsOf(scheduleOf(request, sizeOf(request)), request.init !== undefined),
 
     prepare: request =>
       releasing(async (own): Promise<Job> => {
-        const size = sizeOf(request);
+        const size = checked(request);
         const [channels, , height, width] = geometry.latentShape(size);
         const [rows, columns] = [height / PATCH, width / PATCH];
 
@@ -172,15 +187,7 @@ export function fluxPipeline(parts: PipelineParts): Pipeline {
           (t5.ids[0] ?? []).flatMap(() => [0, 0, 0]),
         );
 
-        const { steps, init } = request;
-        const schedule = scheduler.schedule(
-          {
-            steps,
-            sigmas: linspace(1, 1 / steps, steps),
-            mu: dynamicShift(scheduler.config as FlowMatchEulerConfig, rows * columns),
-          },
-          init ? firstStep(steps, init.strength) : 0,
-        );
+        const schedule = scheduleOf(request, size);
         const shape = [channels, height, width];
         const start = own(await startOf(request, shape, size, schedule.sigmas[0] as number));
         const model = onLatents(await parts.transformer(), height, width);
@@ -193,8 +200,7 @@ export function fluxPipeline(parts: PipelineParts): Pipeline {
           guide: unguided,
           latents,
           size,
-          sigmas: schedule.sigmas,
-          ...(init && { base: schedule.base }),
+          ...levelsOf(schedule, request.init !== undefined),
           solver: schedule.solver,
           channelAxis: 1,
           release: () => release([context, latents]),
@@ -202,7 +208,7 @@ export function fluxPipeline(parts: PipelineParts): Pipeline {
       }),
 
     async encodePrompts(request) {
-      sizeOf(request);
+      checked(request);
       release(await parts.encode(forClip(request)));
       release(await parts.encode(forT5(request)));
     },

@@ -8,8 +8,9 @@ import { release, tidy } from '../../nn/scope';
 import type { TextRequest } from '../../sampling/embeddings';
 import { batchedGuidance, denoiserBranch, doubled, single, unguided } from '../../sampling/guidance';
 import { refusePicture } from '../../sampling/initial-picture';
-import type { Job, PictureSize, Pipeline, Request } from '../../sampling/pipeline';
+import type { BatchRequest, Job, PictureSize, Pipeline, ScheduleRequest } from '../../sampling/pipeline';
 import { checkRows, noiseSource, releasing, requestedSize, usualSize } from '../../sampling/rows';
+import { levelsOf } from '../../sampling/schedule';
 import { cleanOpenSoraPrompt } from '../../text/cleaning';
 import { velocityOnly } from '../../transformer/velocity-only';
 import { decodeLatents } from '../decode-latents';
@@ -28,12 +29,16 @@ export function openSoraPipeline(parts: PipelineParts): Pipeline {
   const config = parseConfig(openSoraConfig, parts.config('transformer'), 'transformer/config.json');
   const usual = usualSize(parts.info.parameters, OPEN_SORA_SIZE, TRIAL);
 
-  /** The size that is asked for; refuses what cannot be drawn, before anything is loaded. */
-  function sizeOf(request: Request): PictureSize {
-    checkRows(request);
+  function sizeOf(request: ScheduleRequest): PictureSize {
     refusePicture(request, parts.info.id);
     // What does not fill a patch is padded, so any multiple of the autoencoder's will do.
-    const size = requestedSize(request, usual, geometry.compression.space);
+    return requestedSize(request, usual, geometry.compression.space);
+  }
+
+  /** The size that is asked for; refuses what cannot be drawn, before anything is loaded. */
+  function checked(request: BatchRequest): PictureSize {
+    checkRows(request);
+    const size = sizeOf(request);
     const [, ...latent] = geometry.latentShape(size);
     parts.requireMemory({
       size,
@@ -44,9 +49,9 @@ export function openSoraPipeline(parts: PipelineParts): Pipeline {
     return size;
   }
 
-  const isGuided = (request: Request): boolean => request.guidance !== 1;
+  const isGuided = (request: BatchRequest): boolean => request.guidance !== 1;
 
-  const textOf = ({ prompts }: Request): TextRequest => ({
+  const textOf = ({ prompts }: BatchRequest): TextRequest => ({
     encoder: 'text_encoder',
     tokenizer: 'tokenizer',
     texts: prompts.map(prompt => cleanOpenSoraPrompt(prompt)),
@@ -62,10 +67,11 @@ export function openSoraPipeline(parts: PipelineParts): Pipeline {
       defaults: openSoraUsualRun(config, scheduler.config),
     },
     unknownWords: () => [],
+    schedule: request => levelsOf(scheduler.schedule({ steps: request.steps, ...sizeOf(request) })),
 
     prepare: request =>
       releasing(async (own): Promise<Job> => {
-        const size = sizeOf(request);
+        const size = checked(request);
         const shape = geometry.latentShape(size);
         const rows = request.prompts.length;
         const guided = isGuided(request);
@@ -101,7 +107,7 @@ export function openSoraPipeline(parts: PipelineParts): Pipeline {
           guide: guided ? batchedGuidance(request.guidance) : unguided,
           latents,
           size,
-          sigmas: schedule.sigmas,
+          ...levelsOf(schedule),
           solver: schedule.solver,
           channelAxis: 1,
           release: () => release([context, latents]),
@@ -109,7 +115,7 @@ export function openSoraPipeline(parts: PipelineParts): Pipeline {
       }),
 
     async encodePrompts(request) {
-      sizeOf(request);
+      checked(request);
       release(await parts.encode(textOf(request)));
     },
     embeddings: parts.embeddings,

@@ -7,8 +7,9 @@ import { parseConfig } from '../../io/parse-config';
 import { release, tidy } from '../../nn/scope';
 import { denoiserBranch, separateGuidance, single, unguided } from '../../sampling/guidance';
 import { refusePicture } from '../../sampling/initial-picture';
-import type { Job, PictureSize, Pipeline, Request } from '../../sampling/pipeline';
+import type { BatchRequest, Job, PictureSize, Pipeline, ScheduleRequest } from '../../sampling/pipeline';
 import { checkRows, noiseSource, releasing, requestedSize, usualSize } from '../../sampling/rows';
+import { levelsOf } from '../../sampling/schedule';
 import { cleanWanPrompt } from '../../text/cleaning';
 import { decodeLatents } from '../decode-latents';
 import type { PipelineParts } from '../pipeline-parts';
@@ -43,11 +44,15 @@ export function wanPipeline(parts: PipelineParts): Pipeline {
     return states;
   }
 
-  /** The size that is asked for; refuses what cannot be drawn, before anything is loaded. */
-  function sizeOf(request: Request): PictureSize {
-    checkRows(request);
+  function sizeOf(request: ScheduleRequest): PictureSize {
     refusePicture(request, parts.info.id);
-    const size = requestedSize(request, usual, geometry.compression.space * config.patch_size[1]);
+    return requestedSize(request, usual, geometry.compression.space * config.patch_size[1]);
+  }
+
+  /** The size that is asked for; refuses what cannot be drawn, before anything is loaded. */
+  function checked(request: BatchRequest): PictureSize {
+    checkRows(request);
+    const size = sizeOf(request);
     const [, frames, height, width] = geometry.latentShape(size) as [number, number, number, number];
     const [t, h, w] = config.patch_size;
     parts.requireMemory({
@@ -59,10 +64,10 @@ export function wanPipeline(parts: PipelineParts): Pipeline {
     return size;
   }
 
-  const isGuided = (request: Request): boolean => request.guidance > 1;
+  const isGuided = (request: BatchRequest): boolean => request.guidance > 1;
 
   /** The prompts and, where they guide, those steered away from. */
-  const textsOf = (request: Request): (readonly string[])[] => [
+  const textsOf = (request: BatchRequest): (readonly string[])[] => [
     request.prompts,
     ...(isGuided(request) ? [request.prompts.map(() => request.negativePrompt ?? '')] : []),
   ];
@@ -70,10 +75,14 @@ export function wanPipeline(parts: PipelineParts): Pipeline {
   return {
     info: { ...parts.info, kind: 'clip', fps: FPS, defaults: WAN_RUN },
     unknownWords: () => [],
+    schedule(request) {
+      sizeOf(request);
+      return levelsOf(scheduler.schedule({ steps: request.steps }));
+    },
 
     prepare: request =>
       releasing(async (own): Promise<Job> => {
-        const size = sizeOf(request);
+        const size = checked(request);
         const shape = geometry.latentShape(size);
         const guided = isGuided(request);
         const texts: tf.Tensor[] = own([]);
@@ -96,7 +105,7 @@ export function wanPipeline(parts: PipelineParts): Pipeline {
           guide: guided ? separateGuidance(request.guidance) : unguided,
           latents,
           size,
-          sigmas: schedule.sigmas,
+          ...levelsOf(schedule),
           solver: schedule.solver,
           channelAxis: 1,
           release: () => release([contexts, latents]),
@@ -104,7 +113,7 @@ export function wanPipeline(parts: PipelineParts): Pipeline {
       }),
 
     async encodePrompts(request) {
-      sizeOf(request);
+      checked(request);
       const length = request.maxSequenceLength ?? TEXT_TOKENS;
       for (const texts of textsOf(request)) release(await encode(texts, length, ''));
     },
