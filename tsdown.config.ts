@@ -2,7 +2,7 @@ import { defineConfig } from 'tsdown';
 
 export default defineConfig([
   {
-    entry: ['src/index.ts', 'src/core.ts'],
+    entry: ['src/entries/index.ts', 'src/entries/core.ts', 'src/entries/cache.ts', 'src/entries/models.ts'],
     format: ['esm', 'cjs'],
     dts: true,
     shims: true,

@@ -6,12 +6,13 @@
  */
 import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
-import { sample } from '../src/draw/draw';
+import { draw } from '../src/draw/draw';
 import { formatBytes } from '../src/engine/memory';
 import { selectBackend } from '../src/engine/select';
 import type { BackendRequest } from '../src/engine/types';
 import { median } from '../src/metrics/statistics';
 import { loadModel } from '../src/pipelines/load';
+import { policiesOnDisk } from '../src/policy/on-disk';
 
 const { values: given } = parseArgs({
   options: {
@@ -33,7 +34,7 @@ async function main(): Promise<void> {
   const seconds: number[] = [];
   for (let i = 1; i <= Number(given.samples); i++) {
     const started = performance.now();
-    await sample(model, 'red heart', { seed: i, steps: Number(given.steps) });
+    await draw({ prompt: 'red heart', seed: i, steps: Number(given.steps) }, { model, policies: policiesOnDisk });
     seconds.push((performance.now() - started) / 1000);
     if (i % EVERY !== 0) continue;
     sizes.push(process.memoryUsage.rss());

@@ -4,7 +4,8 @@
  * Needs `npm install ertacache @tensorflow/tfjs-core`.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { calibrate, readPolicy, sampleLatents, selectBackend, uniform, writePolicy } from 'ertacache';
+import { calibrate, readPolicy, sampleLatents, selectBackend, writePolicy } from 'ertacache';
+import { uniform } from 'ertacache/cache';
 
 await selectBackend('auto');
 

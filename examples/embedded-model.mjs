@@ -2,13 +2,13 @@
  * The model that ships inside the package, in a Node script: a picture with every step computed, the same picture with
  * the shipped policy, and how alike they are. Needs `npm install ertacache`.
  */
-import { loadModel, psnr, sample, selectBackend, ssim, writeMedia } from 'ertacache';
+import { draw, loadModel, psnr, selectBackend, ssim, writeMedia } from 'ertacache';
 
 const { label } = await selectBackend('auto');
 const model = await loadModel('fluent-emoji');
-const whole = await sample(model, 'red heart', { seed: 1, policy: 'none' });
-const cached = await sample(model, 'red heart', { seed: 1 });
-await writeMedia('red-heart.png', cached.media);
+const whole = await draw({ prompt: 'red heart', seed: 1, policy: 'none' }, { model });
+const cached = await draw({ prompt: 'red heart', seed: 1 }, { model });
+await writeMedia('red-heart.png', cached.media, { receipt: cached.receipt });
 model.dispose();
 
 const decibels = psnr(whole.media, cached.media).toFixed(1);

@@ -4,7 +4,8 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
-import { calibrate, hashTensors, sampleLatents, selectBackend, uniform, withCache } from 'ertacache';
+import { calibrate, hashTensors, sampleLatents, selectBackend, withCache } from 'ertacache';
+import { uniform } from 'ertacache/cache';
 
 await selectBackend('auto');
 

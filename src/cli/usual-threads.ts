@@ -1,5 +1,6 @@
 import { requirements } from '../models/requirements';
-import { DEFAULT_MODEL, locateModel } from '../pipelines/load';
+import { DEFAULT_MODEL } from '../pipelines/default-model';
+import { locateModel } from '../pipelines/load';
 import { usualDemand } from '../pipelines/usual-demand';
 import { componentOf, openModel } from '../weights/open-model';
 

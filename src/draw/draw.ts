@@ -1,74 +1,183 @@
-import { none } from '../cache/none';
 import type { CachePolicy } from '../cache/policy';
-import type { Media } from '../media/pixels';
-import type { Policy } from '../policy/data';
-import { defaultPolicy } from '../policy/find';
-import { usePolicy } from '../policy/use';
-import type { BatchRequest, InitialPicture, Job, PictureSize, Pipeline } from '../sampling/pipeline';
+import { activeKind } from '../engine/active-kind';
+import { UsageError } from '../errors';
+import { sha256 } from '../io/sha256';
+import { enlarged, type Image, type Media, toBytes } from '../media/pixels';
+import { type Policy, type PolicyUse, requireFits } from '../policy/data';
+import { type Chosen, type PolicySource, policiesInMemory } from '../policy/source';
+import { DEFAULT_STRENGTH } from '../sampling/initial-picture';
+import type { BatchRequest, DecodeOptions, Pipeline, PipelineInfo } from '../sampling/pipeline';
 import { policyUse } from '../sampling/policy-use';
 import { type RunResult, runJob } from '../sampling/run-job';
 import type { LoopOptions } from '../sampling/sample-loop';
+import { VERSION } from '../version';
+import { cacheOf, choosePolicy, policyOfReceipt, policyReceipt } from './choose-policy';
+import { parseReceipt, type Receipt, requestOf } from './receipt';
+import { type FullRequest, parseRequest, type Request } from './request';
 
-/** How `sample` draws. */
-export interface SampleOptions extends LoopOptions {
-  readonly seed?: number;
-  /** The model's own unless given. */
-  readonly steps?: number;
-  /** The model's own unless given. */
-  readonly guidance?: number;
-  readonly negativePrompt?: string;
-  /** The model's own unless given; with `init`, that of the picture. */
-  readonly size?: Partial<PictureSize>;
-  /** A picture to begin with, in models of pictures. */
-  readonly init?: InitialPicture;
-  /**
-   * How to reuse work: a calibrated policy, any caching method, `none`, or `auto` for the shipped policy that fits
-   * (every step is computed where none does). `auto` unless given.
-   */
-  readonly policy?: Policy | CachePolicy | 'auto' | 'none';
+/** With what, and how, a request is drawn. */
+export interface DrawOptions extends LoopOptions {
+  /** The loaded model. It stays the caller's, and serves any number of requests. */
+  readonly model: Pipeline;
+  /** Where policies are looked for; those that ship with the package by default, in browsers none. */
+  readonly policies?: PolicySource;
+  /** A policy or a caching method in place of the one that the request names. */
+  readonly policy?: Policy | CachePolicy;
+  /** The picture to begin with: the one that `request.init` names, read by the caller, or any other. */
+  readonly init?: Image;
+  /** Called after every part of the decoder's work. */
+  readonly onDecode?: DecodeOptions['onProgress'];
 }
 
-/** What `sample` drew. */
-export interface SampleResult extends Omit<RunResult, 'media'> {
-  /** The picture, or the clip. */
+/** A picture or a clip, and how it was made. */
+export interface Drawn extends Omit<RunResult, 'media'> {
+  /** The picture or the clip, enlarged as the request asks. */
   readonly media: Media;
+  /** How it was made; `repeat` makes it again. */
+  readonly receipt: Receipt;
+  /** The calibrated policy that was used, where one was. */
+  readonly policy: Policy | undefined;
+  /** Words of the prompt that the model does not know and has left out. */
+  readonly unknownWords: readonly string[];
 }
 
 /**
- * Draws one picture or clip from a prompt.
+ * Draws one picture or clip: chooses the policy, checks it, samples, and says how it was made.
+ * @throws UsageError for a request that is wrong, PolicyError for a policy that does not fit, InterruptedError when
+ *   `signal` is aborted, and what the model throws for sizes it cannot draw
  * @example
  * const model = await loadModel('fluent-emoji');
- * const { media, schedule } = await sample(model, 'red heart', { seed: 1 });
+ * const { media, receipt } = await draw({ prompt: 'red heart', seed: 1 }, { model });
  */
-export async function sample(pipeline: Pipeline, prompt: string, options: SampleOptions = {}): Promise<SampleResult> {
-  const { defaults } = pipeline.info;
-  const request: BatchRequest = {
+export async function draw(request: Request, options: DrawOptions): Promise<Drawn> {
+  const full = parseRequest(request);
+  return drawWith(full, options, (use, policies) => choosePolicy(full.policy, use, policies));
+}
+
+/**
+ * Draws the picture of a receipt again, with the very policy that made it: bit for bit on the same backend.
+ * @throws UsageError when the model is another version, PolicyError when the policy is no longer there
+ * @example
+ * const again = await repeat(await readReceipt('red-heart.png'), { model });
+ */
+export async function repeat(receipt: Receipt, options: DrawOptions): Promise<Drawn> {
+  const parsed = parseReceipt(receipt, 'the given object');
+  const { model, policy } = parsed;
+  if (model.hash !== options.model.info.hash) {
+    throw new UsageError(`The picture was made with another version of the model "${model.id}".`, {
+      hint: 'Use the model that it was made with.',
+    });
+  }
+  return drawWith(requestOf(parsed), options, async (use, policies) =>
+    policy ? policyOfReceipt(policy, use, policies) : undefined,
+  );
+}
+
+/**
+ * The run that a request makes of a model, as policies are checked against it. Nothing is loaded and nothing encoded.
+ */
+export function useOf(request: FullRequest, { model, init }: Pick<DrawOptions, 'model' | 'init'>): PolicyUse {
+  const batch = batchOf(request, model, init);
+  return policyUse(model.info, batch.guidance, model.schedule(batch));
+}
+
+/** The request of one row that a pipeline takes. */
+export function batchOf(request: FullRequest, { info }: Pipeline, init?: Image): BatchRequest {
+  const { prompt, seed, negativePrompt, size, maxSequenceLength } = request;
+  if (request.init && !init) {
+    throw new UsageError(`The picture ${request.init.path} that the request begins with was not given.`, {
+      hint: 'Give its pixels as the option init.',
+    });
+  }
+  const strength = request.init?.strength ?? DEFAULT_STRENGTH;
+  return {
     prompts: [prompt],
-    seeds: [options.seed ?? 0],
-    steps: options.steps ?? defaults.steps,
-    guidance: options.guidance ?? defaults.guidance,
-    ...(options.negativePrompt !== undefined && { negativePrompt: options.negativePrompt }),
-    ...(options.size && { size: options.size }),
-    ...(options.init && { init: options.init }),
+    seeds: [seed],
+    steps: request.steps ?? info.defaults.steps,
+    guidance: request.guidance ?? info.defaults.guidance,
+    ...(negativePrompt !== undefined && { negativePrompt }),
+    ...(size && Object.keys(size).length > 0 && { size }),
+    ...(maxSequenceLength !== undefined && { maxSequenceLength }),
+    ...(init && { init: { image: init, strength } }),
   };
-  const job = await pipeline.prepare(request);
+}
+
+type Choose = (use: PolicyUse, policies: PolicySource) => Promise<Chosen | undefined>;
+
+async function drawWith(request: FullRequest, options: DrawOptions, choose: Choose): Promise<Drawn> {
+  const { model, policies = policiesInMemory(), init, signal, onStep, onDecode } = options;
+  const batch = batchOf(request, model, init);
+  const levels = model.schedule(batch);
+  const use = policyUse(model.info, batch.guidance, levels);
+  // Before anything is encoded: a policy that does not fit should not cost minutes.
+  const { cache, policy, said } = await cacheFor(options.policy, use, () => choose(use, policies));
+  const job = await model.prepare(batch);
   try {
-    const policy = await choosePolicy(options.policy ?? 'auto', pipeline, request, job);
-    const { media, ...rest } = await runJob(pipeline, job, policy, options);
-    return { media: media[0] as Media, ...rest };
+    const { media, ...run } = await runJob(model, job, cache, { signal, onStep, onDecode });
+    const receipt = await receiptOf(request, batch, model.info, { ...run, policy: said });
+    return {
+      ...run,
+      media: enlarged(media[0] as Media, request.scale),
+      receipt,
+      policy,
+      unknownWords: model.unknownWords(request.prompt),
+    };
   } finally {
     job.release();
   }
 }
 
-async function choosePolicy(
-  choice: NonNullable<SampleOptions['policy']>,
-  { info }: Pipeline,
-  { guidance }: BatchRequest,
-  job: Job,
-): Promise<CachePolicy> {
-  if (choice === 'none') return none();
-  const use = policyUse(info, guidance, job);
-  const policy = choice === 'auto' ? await defaultPolicy(use) : choice;
-  return policy ? usePolicy(policy, use) : none();
+/** The cache of a run, and what its receipt says of it. */
+interface CacheFor {
+  readonly cache: CachePolicy;
+  readonly policy?: Policy;
+  readonly said: Receipt['policy'];
+}
+
+async function cacheFor(
+  own: DrawOptions['policy'],
+  use: PolicyUse,
+  choose: () => Promise<Chosen | undefined>,
+): Promise<CacheFor> {
+  // A method of the caller's own has no hash: whoever repeats the run has to give it again.
+  if (own && 'begin' in own) return { cache: own, said: { name: own.name, hash: 'custom' } };
+  const chosen = own ? { policy: own } : await choose();
+  if (own) requireFits(own.data, use);
+  return { cache: cacheOf(chosen, use), policy: chosen?.policy, said: policyReceipt(chosen) };
+}
+
+async function receiptOf(
+  request: FullRequest,
+  { steps, guidance, size, maxSequenceLength, init: begun }: BatchRequest,
+  info: PipelineInfo,
+  { policy, schedule, forwards }: Pick<Receipt, 'policy' | 'schedule' | 'forwards'>,
+): Promise<Receipt> {
+  const { model, prompt, negativePrompt, seed, init, embeddings, vaeTiling, dtype, scale } = request;
+  return {
+    tool: 'ertacache',
+    version: VERSION,
+    model: { id: info.id, hash: info.hash, path: model },
+    prompt,
+    ...(negativePrompt !== undefined && { negativePrompt }),
+    seed,
+    steps,
+    guidance,
+    ...(size && { size }),
+    ...(maxSequenceLength !== undefined && { maxSequenceLength }),
+    ...(begun && {
+      init: {
+        path: init?.path ?? 'picture',
+        sha256: init?.sha256 ?? (await sha256(toBytes(begun.image))),
+        strength: begun.strength,
+      },
+    }),
+    ...(embeddings && { embeddings: { ...embeddings, sha256: embeddings.sha256 ?? '' } }),
+    ...(vaeTiling && { vaeTiling }),
+    ...(dtype === 'bfloat16' && { dtype }),
+    scale,
+    backend: activeKind(),
+    policy,
+    schedule,
+    forwards,
+  };
 }

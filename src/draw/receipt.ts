@@ -1,29 +1,30 @@
 import { z } from 'zod';
 import { UsageError } from '../errors';
-import { computeTypes } from '../nn/bfloat16';
+import { drawnFields, embeddingsFields, type FullRequest, initFields } from './request';
 
-/** What a picture carries so that it can be made again. */
+const { prompt, negativePrompt, seed, size, maxSequenceLength, vaeTiling, dtype, scale } = drawnFields;
+
+/** What a picture carries so that it can be made again. The order of the fields is that of the written receipt. */
 export const receiptSchema = z.object({
   tool: z.literal('ertacache'),
   version: z.string(),
   model: z.object({ id: z.string(), hash: z.string(), path: z.string() }),
-  prompt: z.string(),
-  negativePrompt: z.string().optional(),
-  seed: z.int().nonnegative(),
+  prompt,
+  negativePrompt,
+  seed,
   steps: z.int().positive(),
   guidance: z.number(),
   /** What was asked for where it was not the model's own. */
-  size: z.object({ width: z.int(), height: z.int(), frames: z.int() }).partial().optional(),
-  maxSequenceLength: z.int().optional(),
+  size,
+  maxSequenceLength,
   /** The picture that the run began with. */
-  init: z.object({ path: z.string(), sha256: z.string(), strength: z.number() }).optional(),
+  init: z.object(initFields).optional(),
   /** The file that the prompt's embeddings came from. */
-  embeddings: z.object({ path: z.string(), sha256: z.string() }).optional(),
-  /** Whether the picture was decoded in tiles. */
-  vaeTiling: z.boolean().optional(),
-  /** What the blocks' products were computed in, where it was not float32. */
-  dtype: z.enum(computeTypes).optional(),
-  scale: z.int().positive(),
+  embeddings: z.object(embeddingsFields).optional(),
+  vaeTiling,
+  /** Where it was not float32. */
+  dtype,
+  scale,
   backend: z.string(),
   /** The policy that was used, or null where every step was computed. */
   policy: z.object({ name: z.string(), hash: z.string(), path: z.string().optional() }).nullable(),
@@ -33,6 +34,7 @@ export const receiptSchema = z.object({
   forwards: z.number(),
 });
 
+/** What a picture carries so that it can be made again, bit for bit on the same backend: see `repeat`. */
 export type Receipt = z.infer<typeof receiptSchema>;
 
 /** @throws UsageError when a file's receipt is not one that a run can be repeated from */
@@ -42,4 +44,10 @@ export function parseReceipt(value: unknown, path: string): Receipt {
   throw new UsageError(`The receipt in ${path} does not describe a run of ertacache.`, {
     hint: 'Use a picture that `ertacache sample` wrote.',
   });
+}
+
+/** The request that leads to the picture of a receipt; its policy is identified by hash, see `repeat`. */
+export function requestOf(receipt: Receipt): FullRequest {
+  const { tool: _, version: __, model, backend: ___, policy, schedule: ____, forwards: _____, ...drawn } = receipt;
+  return { ...drawn, model: model.path, policy: policy ? (policy.path ?? 'auto') : 'none' };
 }

@@ -1,6 +1,5 @@
-import * as tf from '@tensorflow/tfjs-core';
+import { activeKind } from '../engine/active-kind';
 import { assertFits, type MemoryNeed } from '../engine/memory';
-import type { EngineKind } from '../engine/types';
 import { type Computed, isNarrow } from '../weights/computed';
 import { type ParameterTable, parameterCount } from '../weights/parameters';
 
@@ -39,12 +38,4 @@ export function activationBytes(tokens: number, width: number, rows = 1): number
  */
 export function requireMemory(need: MemoryNeed, what: string): void {
   assertFits(need, activeKind(), what);
-}
-
-function activeKind(): EngineKind {
-  const name = tf.getBackend();
-  if (name === 'webgpu' || name === 'wasm') return name;
-  if (name !== 'tensorflow') return 'cpu';
-  const backend: object = tf.backend();
-  return 'isUsingGpuDevice' in backend && backend.isUsingGpuDevice ? 'gpu' : 'native';
 }

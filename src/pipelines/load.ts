@@ -13,14 +13,12 @@ import { flowMatchEulerConfig } from '../schedulers/flow-match-euler';
 import { createWordTable, wordTableConfig } from '../text/word-table';
 import type { ModelComponent } from '../weights/model-folder';
 import { componentOf, type OpenModel, openModel, readModelJson } from '../weights/open-model';
+import { DEFAULT_MODEL } from './default-model';
 import { isHubPipeline, loadHubPipeline } from './hub';
 import type { HubOptions } from './hub-parts';
 import { combinedHash } from './identity';
 import { createPixelPipeline } from './pixel';
 import { pixelFormat } from './pixel-formats';
-
-/** The model that is used when none is named; it ships with the package. */
-export const DEFAULT_MODEL = 'fluent-emoji';
 
 /** The folder of a model that ships with the package, by its name. */
 export function shippedModel(name: string): string | undefined {

@@ -1,11 +1,9 @@
-import { createHash } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { UsageError } from '../errors';
 import { stageFile, writeFileAtomic } from '../io/atomic';
 import { openFile, readText } from '../io/node-file';
 import { deserializePolicy, serializePolicy } from './bytes';
-import { encodeRectification, plainRectify } from './coefficients';
-import { type Policy, policySchema } from './data';
+import type { Policy } from './data';
 
 /** @throws UsageError unless a policy can be written under this name: its coefficients take the name's beginning */
 export function requirePolicyName(path: string): void {
@@ -52,16 +50,4 @@ async function readBytes(path: string): Promise<Uint8Array> {
   } finally {
     await file.close();
   }
-}
-
-/** Identifies a policy in receipts, whatever its files are called, written or not. */
-export function policyHash({ data, rectify }: Policy): string {
-  // Parsed, so that the order in which an object was put together does not count.
-  const { measured: _measured, ...decisive } = policySchema.parse({ ...data, rectify: plainRectify(rectify) });
-  const coefficients = encodeRectification(rectify);
-  return sha256(JSON.stringify([decisive, coefficients ? sha256(coefficients) : ''])).slice(0, 16);
-}
-
-function sha256(bytes: Uint8Array | string): string {
-  return createHash('sha256').update(bytes).digest('hex');
 }

@@ -2,7 +2,8 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Receipt } from '../../src/draw/receipt';
 import { readReceipt } from '../../src/media/receipt';
 import { parsePolicy } from '../../src/policy/data';
-import { policyHash, readPolicy } from '../../src/policy/file';
+import { readPolicy } from '../../src/policy/file';
+import { policyHash } from '../../src/policy/hash';
 import { scratchFolder } from '../media/pictures';
 import { command } from '../weights/command';
 

@@ -6,7 +6,8 @@ import { dense } from '../../src/media/pixels';
 import { readImage } from '../../src/media/read';
 import { readReceipt } from '../../src/media/receipt';
 import { writeMedia } from '../../src/media/write';
-import { policyHash, readPolicy } from '../../src/policy/file';
+import { readPolicy } from '../../src/policy/file';
+import { policyHash } from '../../src/policy/hash';
 import { scratchFolder, testImage } from '../media/pictures';
 import { command } from '../weights/command';
 

@@ -71,7 +71,16 @@ async function tinyPipeline({ name, like, demand }: Sample): Promise<Pipeline> {
     },
     unknownWords: () => [],
     schedule({ steps, guidance }) {
-      const { sigmas, release } = syntheticJob({ className, config, work, model, scheduler, steps, guidance, seeds: [0] });
+      const { sigmas, release } = syntheticJob({
+        className,
+        config,
+        work,
+        model,
+        scheduler,
+        steps,
+        guidance,
+        seeds: [0],
+      });
       release();
       return { sigmas };
     },

@@ -2,12 +2,13 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { none } from '../../src/cache/none';
 import { calibrate } from '../../src/calibration/calibrate';
-import { sample } from '../../src/draw/draw';
+import { draw } from '../../src/draw/draw';
 import { selectBackend } from '../../src/engine/select';
 import { packageRoot } from '../../src/io/package-root';
 import { dense, type Media } from '../../src/media/pixels';
 import { psnr } from '../../src/metrics/psnr';
 import { loadModel } from '../../src/pipelines/load';
+import { policiesOnDisk } from '../../src/policy/on-disk';
 import type { Pipeline } from '../../src/sampling/pipeline';
 import { runRequest } from '../../src/sampling/run-job';
 import { sampleLoop } from '../../src/sampling/sample-loop';
@@ -95,11 +96,11 @@ describeOnBackends('the embedded model', () => {
   });
 
   test('gives the same picture for the same seed, and another one for another', async () => {
-    const draw = async (seed: number) =>
-      pixels((await sample(pipeline, 'lion', { seed, steps: 3, policy: 'none' })).media);
-    const first = await draw(7);
-    expect(await draw(7)).toEqual(first);
-    expect(await draw(8)).not.toEqual(first);
+    const drawn = async (seed: number) =>
+      pixels((await draw({ prompt: 'lion', seed, steps: 3, policy: 'none' }, { model: pipeline })).media);
+    const first = await drawn(7);
+    expect(await drawn(7)).toEqual(first);
+    expect(await drawn(8)).not.toEqual(first);
   });
 
   test('draws two pictures in one batch as it draws them one by one', async () => {
@@ -123,7 +124,7 @@ describeOnBackends('the embedded model', () => {
         rectify: 'lsq',
       });
       expect(tf.memory().numTensors).toBe(before);
-      const { schedule } = await sample(pipeline, 'lion', { steps: 4, guidance: 3, policy });
+      const { schedule } = await draw({ prompt: 'lion', steps: 4, guidance: 3 }, { model: pipeline, policy });
       expect(schedule).toBe('#.#.');
       expect(tf.memory().numTensors).toBe(before);
     }
@@ -140,14 +141,17 @@ const both = usableBackends().includes('native') && usableBackends().includes('w
 (both ? describe : describe.skip)('the embedded model on native and on wasm', () => {
   // With every step computed the golden run holds both to the same latents; here the caches have to agree as well.
   test('draws the same picture to 50 dB, with the policy that ships', async () => {
-    const draw = async (backend: 'native' | 'wasm') => {
+    const drawn = async (backend: 'native' | 'wasm') => {
       await selectBackend(backend);
       const pipeline = await loadModel('fluent-emoji');
-      const { media, schedule } = await sample(pipeline, 'rocket', { seed: 3 });
+      const { media, schedule } = await draw(
+        { prompt: 'rocket', seed: 3 },
+        { model: pipeline, policies: policiesOnDisk },
+      );
       pipeline.dispose();
       return { media, schedule };
     };
-    const [native, wasm] = [await draw('native'), await draw('wasm')];
+    const [native, wasm] = [await drawn('native'), await drawn('wasm')];
     expect(native.schedule).toContain('.');
     expect(wasm.schedule).toBe(native.schedule);
     expect(psnr(native.media, wasm.media)).toBeGreaterThan(50);

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { cutSettings } from '../../src/cache/cut';
 import { ertacache } from '../../src/cache/ertacache';
 import { none } from '../../src/cache/none';
-import { sample } from '../../src/draw/draw';
+import { draw } from '../../src/draw/draw';
 import { maxAbsError } from '../../src/lab/verify/verify';
 import { dense, type Media } from '../../src/media/pixels';
 import { psnr } from '../../src/metrics/psnr';
@@ -11,7 +11,7 @@ import { drawn } from '../../src/models/vae/run';
 import { hubParts } from '../../src/pipelines/hub-parts';
 import { loadModel } from '../../src/pipelines/load';
 import { policySettings } from '../../src/policy/data';
-import { defaultPolicy } from '../../src/policy/find';
+import { defaultPolicy, policiesOnDisk } from '../../src/policy/on-disk';
 import { torchGenerator } from '../../src/random/torch-generator';
 import { firstStep } from '../../src/sampling/initial-picture';
 import type { BatchRequest } from '../../src/sampling/pipeline';
@@ -77,7 +77,10 @@ describeOnBackends('a run that begins with a picture', () => {
     const cached = await runJob(pipeline, job, ertacache(cutSettings(policySettings(policy), 12)));
     expect(cached.forwards).toBeLessThan(plain.forwards);
     expect(psnr(plain.media[0]!, cached.media[0]!)).toBeGreaterThan(40);
-    const same = await sample(pipeline, 'blue heart', { seed: 4, init: { image: first, strength: 0.6 } });
+    const same = await draw(
+      { prompt: 'blue heart', seed: 4 },
+      { model: pipeline, init: first, policies: policiesOnDisk },
+    );
     expect(dense(same.media)).toEqual(dense(cached.media[0]!));
     job.release();
     pipeline.dispose();

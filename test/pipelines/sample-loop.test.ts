@@ -3,7 +3,7 @@ import { ertacache } from '../../src/cache/ertacache';
 import { none } from '../../src/cache/none';
 import type { CachePolicy, CacheRun } from '../../src/cache/policy';
 import { uniform } from '../../src/cache/uniform';
-import { sample } from '../../src/draw/draw';
+import { draw } from '../../src/draw/draw';
 import { InterruptedError, NumericError, ShapeError, UsageError } from '../../src/errors';
 import { dense } from '../../src/media/pixels';
 import { separateGuidance } from '../../src/sampling/guidance';
@@ -138,10 +138,10 @@ describeOnBackends('sampling', () => {
     expect(evaluation.sample.shape[0]).toBe(2);
     evaluation.release();
     own.release();
-    const draw = async (prompt: string) => [
-      ...dense((await sample(pipeline, prompt, { seed: 1, steps: 2, policy: 'none' })).media),
+    const drawn = async (prompt: string) => [
+      ...dense((await draw({ prompt, seed: 1, steps: 2, policy: 'none' }, { model: pipeline })).media),
     ];
-    expect(await draw('dragon')).toEqual(await draw(''));
+    expect(await drawn('dragon')).toEqual(await drawn(''));
     expect(pipeline.unknownWords('red dragon')).toEqual(['dragon']);
   });
 
@@ -222,7 +222,7 @@ describeOnBackends('sampling', () => {
   });
 
   test('of one picture uses the defaults of the model, and no policy where none that ships fits', async () => {
-    const { schedule, forwards, media, steps } = await sample(pipeline, 'lion');
+    const { schedule, forwards, media, steps } = await draw({ prompt: 'lion' }, { model: pipeline });
     expect([schedule, forwards, steps.length]).toEqual(['######', 6, 6]);
     expect(media.shape).toEqual([16, 16, 3]);
   });
@@ -248,8 +248,10 @@ describeOnBackends('sampling', () => {
         measured: {},
       },
     };
-    await expect(sample(pipeline, 'lion', { steps: STEPS, policy })).rejects.toThrow('for the model "other"');
+    await expect(draw({ prompt: 'lion', steps: STEPS }, { model: pipeline, policy })).rejects.toThrow(
+      'for the model "other"',
+    );
     const own = { ...policy, data: { ...policy.data, model: { ...policy.data.model, hash: 'toy' } } };
-    expect((await sample(pipeline, 'lion', { steps: STEPS, policy: own })).schedule).toBe('#.##');
+    expect((await draw({ prompt: 'lion', steps: STEPS }, { model: pipeline, policy: own })).schedule).toBe('#.##');
   });
 });

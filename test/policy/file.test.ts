@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import type { Rectification } from '../../src/cache/rectify';
 import { ErtaError, IoError, PolicyError, UsageError } from '../../src/errors';
 import { type Policy, type PolicyUse, policySettings, requireFits } from '../../src/policy/data';
-import { policyHash, readPolicy, writePolicy } from '../../src/policy/file';
+import { readPolicy, writePolicy } from '../../src/policy/file';
+import { policyHash } from '../../src/policy/hash';
 import { encodeSafetensors } from '../../src/weights/encode-safetensors';
 
 const f = Math.fround;

@@ -12,7 +12,7 @@ import { DEFAULT_TRIALS, type SearchMethod } from '../../calibration/search';
 import { budgetsAtMost, calibrateToTarget, type FidelityTarget, type TargetOptions } from '../../calibration/target';
 import { UsageError } from '../../errors';
 import { readText } from '../../io/node-file';
-import { DEFAULT_MODEL } from '../../pipelines/load';
+import { DEFAULT_MODEL } from '../../pipelines/default-model';
 import { computedSteps, type Fidelity, type Policy, type PolicyData, reusedOf } from '../../policy/data';
 import { requirePolicyName, writePolicy } from '../../policy/file';
 import type { Pipeline } from '../../sampling/pipeline';

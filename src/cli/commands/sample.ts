@@ -1,25 +1,34 @@
 import { Command } from 'commander';
-import { parseReceipt, type Receipt } from '../../draw/receipt';
-import { UnsupportedError, UsageError } from '../../errors';
+import { choosePolicy } from '../../draw/choose-policy';
+import { batchOf, type DrawOptions, useOf } from '../../draw/draw';
+import { type Inputs, readInputs } from '../../draw/read-inputs';
+import { parseReceipt, type Receipt, requestOf } from '../../draw/receipt';
+import type { FullRequest } from '../../draw/request';
+import { PolicyError, UnsupportedError, UsageError } from '../../errors';
 import { readReceipt } from '../../media/receipt';
 import { mediaFormat, writeMedia } from '../../media/write';
+import { DEFAULT_MODEL } from '../../pipelines/default-model';
 import { writeEmbeddings } from '../../pipelines/embeddings-file';
-import { DEFAULT_MODEL, loadModel } from '../../pipelines/load';
-import { DEFAULT_STRENGTH, refusePicture } from '../../sampling/initial-picture';
+import { loadModel } from '../../pipelines/load';
+import { policiesOnDisk } from '../../policy/on-disk';
+import { DEFAULT_STRENGTH } from '../../sampling/initial-picture';
+import type { Pipeline } from '../../sampling/pipeline';
 import { startBackend } from '../backend';
 import { encodeAhead } from '../encode-ahead';
 import { interruptible } from '../interrupt';
 import { numberBetween, wholeNumber } from '../parse';
-import { addPictureOptions, loadingOptions } from '../picture-options';
+import { addPictureOptions } from '../picture-options';
 import { promptLines } from '../prompts';
-import { checkPolicyFile } from '../sample/choose-policy';
-import { type Drawing, type DrawOptions, drawPicture, requestOf } from '../sample/draw';
-import { type InputOptions, type Inputs, readInputs } from '../sample/inputs';
+import { drawTask } from '../sample/draw-task';
+import { noPolicyNote } from '../sample/notes';
 import { type DrawnPair, pairSheet } from '../sample/pair-sheet';
+import { type RequestOptions, requestOfTask } from '../sample/requests';
 import { type Task, type TaskOptions, taskOf, tasksOf } from '../sample/tasks';
 import { usualThreads } from '../usual-threads';
 
-interface SampleOptions extends DrawOptions, InputOptions, TaskOptions {
+interface SampleOptions extends RequestOptions, TaskOptions {
+  readonly from?: string;
+  readonly sheet?: string;
   readonly promptsFile?: string;
   readonly saveEmbeddings?: string;
 }
@@ -43,7 +52,7 @@ export function sampleCommand(): Command {
     .option('--guidance <g>', "classifier-free guidance; 1 turns it off (default: the model's)", numberBetween(0))
     .option('--seed <n>', 'seed of the first picture; PyTorch draws the same noise from it', wholeNumber(), 0)
     .option('--num-images <n>', 'pictures of each prompt, with seeds counted up', wholeNumber(1), 1)
-    .option('--negative <prompt>', 'what to steer away from')
+    .option('--negative-prompt <prompt>', 'what to steer away from')
     .option('--init <picture>', 'begin with a picture in place of noise (FLUX, fluent-emoji)')
     .option(
       '--strength <s>',
@@ -61,74 +70,109 @@ export function sampleCommand(): Command {
   return addPictureOptions(command).action(async (words: string[], given: SampleOptions, command: Command) => {
     if (command.getOptionValueSource('strength') === 'cli' && given.init === undefined) {
       throw new UsageError('--strength says how much of a picture is drawn anew, and no --init names one.', {
-        hint: 'Add --init PICTURE, or leave --strength away.',
+        hint: 'Add --init PICTURE, or omit --strength.',
       });
     }
     const receipt = given.from ? parseReceipt(await readReceipt(given.from), given.from) : undefined;
-    const options = receipt ? settingsOf(receipt, given) : given;
-    checkOutputs(options);
-    const inputs = await readInputs(options, receipt);
-    const negative = options.negative ?? inputs.embeddings?.negativePrompt;
+    checkOutputs(given);
+    if (receipt && given.sheet && !receipt.policy) throw nothingCached();
+    const base = receipt ? repeated(receipt, given) : requestOfTask(given, { prompt: '', seed: given.seed });
+    const inputs = await readInputs(base);
+    const { embeddings } = inputs;
     const tasks = receipt
-      ? [taskOf(receipt, words, { ...options, from: given.from as string })]
-      : tasksOf(await promptsOf(words, options, inputs), options);
+      ? [taskOf(receipt, words, { ...given, from: given.from as string })]
+      : tasksOf(await promptsOf(words, given, embeddings), given);
     for (const { out } of tasks) if (out) mediaFormat(out);
-    const { kind } = await startBackend(command, { threads: await usualThreads(options.model) });
+    const { kind } = await startBackend(command, { threads: await usualThreads(base.model) });
     if (receipt && receipt.backend !== kind) {
       process.stderr.write(`Made on ${receipt.backend}, repeated on ${kind}: the last digits may differ.\n`);
     }
-    await interruptible(signal =>
-      drawAll(tasks, { ...options, ...(negative !== undefined && { negative }) }, inputs, kind, signal, receipt),
-    );
+    const negativePrompt = base.negativePrompt ?? embeddings?.negativePrompt;
+    const request = { ...inputs.request, ...(negativePrompt !== undefined && { negativePrompt }) };
+    await interruptible(signal => drawAll(tasks, given, { ...inputs, request }, signal, receipt));
   });
 }
 
 async function drawAll(
   tasks: readonly Task[],
   options: SampleOptions,
-  inputs: Inputs,
-  backend: string,
+  { request: base, init, embeddings }: Inputs,
   signal: AbortSignal,
   repeats?: Receipt,
 ): Promise<void> {
-  const pipeline = await loadModel(options.model, {
-    ...loadingOptions(options),
-    ...(inputs.embeddings && { embeddings: inputs.embeddings }),
-  });
+  const { dtype, vaeTiling: tiling = false } = base;
+  const { offload = false } = options;
+  const model = await loadModel(base.model, { dtype, tiling, offload, ...(embeddings && { embeddings }) });
   const pairs: DrawnPair[] = [];
   try {
-    if (pipeline.info.kind === 'clip') refusePicture(inputs, pipeline.info.id);
-    if (!repeats) await checkPolicyFile(options.policy, pipeline.info, options);
-    const drawing: Drawing = { pipeline, options, inputs, backend, signal, ...(repeats && { repeats }) };
-    const first = new Map(tasks.map(task => [task.prompt, task]));
+    const requests = new Map(tasks.map(task => [task, { ...base, prompt: task.prompt, seed: task.seed }]));
+    if (!repeats) await checkPolicy(base, options, { model, init });
+    const first = new Map([...requests.values()].map(request => [request.prompt, request]));
     await encodeAhead(
-      pipeline,
-      [...first.values()].map(task => requestOf(drawing, task)),
+      model,
+      [...first.values()].map(request => batchOf(request, model, init)),
       signal,
     );
-    if (options.saveEmbeddings) await saveEmbeddings(drawing, tasks, options.saveEmbeddings);
-    for (const task of tasks) {
-      const pair = await drawPicture(drawing, task);
+    if (options.saveEmbeddings) await saveEmbeddings(model, tasks, base, options.saveEmbeddings);
+    const drawing = { model, init, signal, paired: options.sheet !== undefined, repeats };
+    for (const [task, request] of requests) {
+      const pair = await drawTask(drawing, task, request);
       if (pair) pairs.push(pair);
     }
   } finally {
-    pipeline.dispose();
+    model.dispose();
     // Also after Ctrl-C: pairs that are finished are shown.
-    if (options.sheet && pairs.length > 0) await writeSheet(options.sheet, pairs, pipeline.info, options);
+    if (options.sheet && pairs.length > 0) await writeSheet(options.sheet, pairs, model.info, base);
   }
 }
 
-async function saveEmbeddings({ pipeline, options }: Drawing, tasks: readonly Task[], path: string): Promise<void> {
-  const made = await pipeline.embeddings?.();
+/** Chooses the policy once ahead, so that one that does not fit, or that there is none, is said before any work. */
+async function checkPolicy(
+  request: FullRequest,
+  { sheet }: SampleOptions,
+  given: Pick<DrawOptions, 'model' | 'init'>,
+): Promise<void> {
+  const use = useOf(request, given);
+  const chosen = await choosePolicy(request.policy, use, policiesOnDisk);
+  if (chosen) return;
+  if (sheet) throw nothingCached();
+  if (request.policy !== 'auto') return;
+  process.stderr.write(noPolicyNote(given.model.info, use.sigmas.length - 1, use.guidance));
+}
+
+function nothingCached(): PolicyError {
+  return new PolicyError('A sheet shows cached pictures above uncached ones, and no policy is in use.', {
+    hint: 'Give a policy that fits as --policy; `ertacache calibrate` makes one.',
+  });
+}
+
+/** The request of a receipt, of which some files may have been moved. */
+function repeated(receipt: Receipt, { model, init, embeddings }: SampleOptions): FullRequest {
+  const request = requestOf(receipt);
+  return {
+    ...request,
+    ...(model !== undefined && { model }),
+    ...(init !== undefined && request.init && { init: { ...request.init, path: init } }),
+    ...(embeddings !== undefined && request.embeddings && { embeddings: { ...request.embeddings, path: embeddings } }),
+  };
+}
+
+async function saveEmbeddings(
+  model: Pipeline,
+  tasks: readonly Task[],
+  { negativePrompt }: FullRequest,
+  path: string,
+): Promise<void> {
+  const made = await model.embeddings?.();
   if (!made) {
-    throw new UnsupportedError(`${pipeline.info.id} has no text encoder whose work could be kept.`, {
-      hint: 'Leave --save-embeddings away.',
+    throw new UnsupportedError(`${model.info.id} has no text encoder whose work could be kept.`, {
+      hint: 'Omit --save-embeddings.',
     });
   }
   await writeEmbeddings(path, {
     ...made,
     prompts: [...new Set(tasks.map(task => task.prompt))],
-    ...(options.negative !== undefined && { negativePrompt: options.negative }),
+    ...(negativePrompt !== undefined && { negativePrompt }),
   });
   process.stderr.write(`wrote the embeddings to ${path}\n`);
 }
@@ -136,8 +180,8 @@ async function saveEmbeddings({ pipeline, options }: Drawing, tasks: readonly Ta
 async function writeSheet(
   path: string,
   pairs: readonly DrawnPair[],
-  { id, fps, defaults }: Drawing['pipeline']['info'],
-  { steps = defaults.steps, guidance = defaults.guidance }: SampleOptions,
+  { id, fps, defaults }: Pipeline['info'],
+  { steps = defaults.steps, guidance = defaults.guidance }: FullRequest,
 ): Promise<void> {
   const sheet = await pairSheet(pairs, { title: id, subtitle: `${steps} steps, guidance ${guidance}` });
   await writeMedia(path, sheet, fps === undefined ? {} : { fps });
@@ -150,16 +194,16 @@ function checkOutputs({ out, outDir, sheet, policy, embeddings, saveEmbeddings }
     mediaFormat(sheet);
     if (policy === 'none') {
       throw new UsageError('--sheet shows cached pictures above uncached ones, and --policy none caches nothing.', {
-        hint: 'Leave one of them away.',
+        hint: 'Omit one of them.',
       });
     }
   }
   if (out && outDir) {
-    throw new UsageError('--out and --out-dir both say where to write.', { hint: 'Leave one of them away.' });
+    throw new UsageError('--out and --out-dir both say where to write.', { hint: 'Omit one of them.' });
   }
   if (embeddings && saveEmbeddings) {
     throw new UsageError('--embeddings takes the place of the text encoders, so there is nothing to save.', {
-      hint: 'Leave --save-embeddings away.',
+      hint: 'Omit --save-embeddings.',
     });
   }
 }
@@ -168,27 +212,8 @@ function checkOutputs({ out, outDir, sheet, policy, embeddings, saveEmbeddings }
 async function promptsOf(
   words: readonly string[],
   { promptsFile }: SampleOptions,
-  { embeddings }: Inputs,
+  embeddings: Inputs['embeddings'],
 ): Promise<readonly string[]> {
   const prompts = [...words, ...(promptsFile ? await promptLines(promptsFile) : [])];
   return prompts.length === 0 && embeddings ? embeddings.prompts : prompts;
-}
-
-function settingsOf(receipt: Receipt, options: SampleOptions): SampleOptions {
-  const { init, embeddings } = receipt;
-  return {
-    ...options,
-    model: options.model ?? receipt.model.path,
-    policy: receipt.policy ? (receipt.policy.path ?? 'auto') : 'none',
-    steps: receipt.steps,
-    guidance: receipt.guidance,
-    scale: receipt.scale,
-    dtype: receipt.dtype ?? 'float32',
-    ...receipt.size,
-    ...(receipt.maxSequenceLength !== undefined && { maxSequenceLength: receipt.maxSequenceLength }),
-    ...(receipt.negativePrompt !== undefined && { negative: receipt.negativePrompt }),
-    ...(receipt.vaeTiling && { vaeTiling: true }),
-    ...(init && { init: options.init ?? init.path, strength: init.strength }),
-    ...(embeddings && { embeddings: options.embeddings ?? embeddings.path }),
-  };
 }

@@ -32,7 +32,7 @@ export function tasksOf(prompts: readonly string[], { seed, numImages, out, outD
   );
   if (out && tasks.length > 1) {
     throw new UsageError(`--out names one file and ${tasks.length} pictures were asked for.`, {
-      hint: 'Leave --out away: every picture is named after its prompt and seed; --out-dir names their folder.',
+      hint: 'Omit --out: every picture is named after its prompt and seed; --out-dir names their folder.',
     });
   }
   return tasks.map(task => ({ ...task, ...(out && { out }) }));
@@ -46,7 +46,7 @@ export function taskOf(
 ): Task {
   if (prompts.length > 0) {
     throw new UsageError(`--from repeats the run of ${from}, which has its own prompt.`, {
-      hint: 'Leave the prompt away, or leave --from away.',
+      hint: 'Omit the prompt, or omit --from.',
     });
   }
   return { prompt, seed, name: join(outDir, slug(prompt)), out: out ?? again(from) };

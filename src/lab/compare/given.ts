@@ -1,6 +1,7 @@
 import { UsageError } from '../../errors';
 import { computedSteps, type Pair, type Policy, type PolicyUse, requireFits, reusedOf } from '../../policy/data';
-import { policyHash, readPolicy } from '../../policy/file';
+import { readPolicy } from '../../policy/file';
+import { policyHash } from '../../policy/hash';
 import { requireApart } from './begin';
 import type { ComparisonRequest } from './comparison';
 import type { Contender } from './contender';

@@ -2,7 +2,7 @@ import { none } from '../../cache/none';
 import type { CachePolicy } from '../../cache/policy';
 import { uniform } from '../../cache/uniform';
 import { median } from '../../metrics/statistics';
-import { defaultPolicy } from '../../policy/find';
+import { defaultPolicy } from '../../policy/on-disk';
 import { usePolicy } from '../../policy/use';
 import type { Pipeline } from '../../sampling/pipeline';
 import { policyUse } from '../../sampling/policy-use';

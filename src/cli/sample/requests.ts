@@ -1,0 +1,37 @@
+import { type FullRequest, parseRequest } from '../../draw/request';
+import { type PictureOptions, pictureRequest } from '../picture-options';
+import type { Task } from './tasks';
+
+/** Options of `sample` that say what is drawn. */
+export interface RequestOptions extends PictureOptions {
+  readonly model?: string;
+  readonly policy: string;
+  readonly steps?: number;
+  readonly guidance?: number;
+  readonly negativePrompt?: string;
+  readonly scale: number;
+  readonly init?: string;
+  readonly strength: number;
+  readonly embeddings?: string;
+}
+
+/** The request of a command line's task. */
+export function requestOfTask(options: RequestOptions, { prompt, seed }: Pick<Task, 'prompt' | 'seed'>): FullRequest {
+  const { model, policy, steps, guidance, negativePrompt, scale, init, strength, embeddings, vaeTiling, dtype } =
+    options;
+  return parseRequest({
+    prompt,
+    seed,
+    model,
+    policy,
+    steps,
+    guidance,
+    negativePrompt,
+    scale,
+    dtype,
+    vaeTiling,
+    ...pictureRequest(options),
+    ...(init !== undefined && { init: { path: init, strength } }),
+    ...(embeddings !== undefined && { embeddings: { path: embeddings } }),
+  });
+}

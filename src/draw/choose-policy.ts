@@ -1,0 +1,55 @@
+import { cutSettings } from '../cache/cut';
+import { ertacache } from '../cache/ertacache';
+import { none } from '../cache/none';
+import type { CachePolicy } from '../cache/policy';
+import { PolicyError } from '../errors';
+import { type PolicyUse, policySettings, requireFits } from '../policy/data';
+import { policyHash } from '../policy/hash';
+import type { Chosen, PolicySource } from '../policy/source';
+import type { Receipt } from './receipt';
+
+/**
+ * The policy that a request names, checked against its run.
+ * @param name a file, `auto` or `none`
+ * @returns nothing where every step is to be computed: nothing fits, or nothing is to be reused
+ * @throws PolicyError when the named policy is not for this run
+ */
+export async function choosePolicy(name: string, use: PolicyUse, policies: PolicySource): Promise<Chosen | undefined> {
+  if (name === 'none') return undefined;
+  if (name !== 'auto') return checked({ policy: await policies.named(name), path: name }, use);
+  const policy = await policies.fitting(use);
+  return policy && { policy };
+}
+
+/**
+ * The very policy that made a picture.
+ * @throws PolicyError when it is no longer there, or is not for this run
+ */
+export async function policyOfReceipt(
+  { name, hash, path }: NonNullable<Receipt['policy']>,
+  use: PolicyUse,
+  policies: PolicySource,
+): Promise<Chosen> {
+  const found = await policies.byHash(hash, path);
+  if (found) return checked(found, use);
+  throw new PolicyError(`The policy "${name}" (${hash}) that made the picture is no longer here.`, {
+    hint: path ? `Put ${path} back as it was.` : 'Use the version of ertacache that made the picture.',
+  });
+}
+
+function checked(chosen: Chosen, use: PolicyUse): Chosen {
+  requireFits(chosen.policy.data, use);
+  return chosen;
+}
+
+/** The caching method of a run under a policy that was checked against it. */
+export function cacheOf(chosen: Chosen | undefined, { skipped = 0 }: PolicyUse): CachePolicy {
+  return chosen ? ertacache(cutSettings(policySettings(chosen.policy), skipped)) : none();
+}
+
+/** What a receipt says of a policy. */
+export function policyReceipt(chosen: Chosen | undefined): Receipt['policy'] {
+  if (!chosen) return null;
+  const { policy, path } = chosen;
+  return { name: policy.data.name, hash: policyHash(policy), ...(path && { path }) };
+}

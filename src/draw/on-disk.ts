@@ -1,0 +1,50 @@
+import { loadModel } from '../pipelines/load';
+import { policiesOnDisk } from '../policy/on-disk';
+import type { Pipeline } from '../sampling/pipeline';
+import { type Drawn, type DrawOptions, draw as drawWith, repeat as repeatWith } from './draw';
+import { type Inputs, readInputs } from './read-inputs';
+import { parseReceipt, type Receipt, requestOf } from './receipt';
+import { parseRequest, type Request } from './request';
+
+/** How a request is drawn where there are files: models, policies and pictures are found by their names. */
+export interface DrawFilesOptions extends Omit<DrawOptions, 'model'> {
+  /** A loaded model, which stays the caller's; the one that the request names is loaded for this run by default. */
+  readonly model?: Pipeline;
+}
+
+/**
+ * Draws one picture or clip from a prompt. Load the model once where several are drawn.
+ * @throws ErtaError for a request that is wrong, a policy that does not fit, a model that is not there
+ * @example
+ * const { media, receipt } = await draw({ prompt: 'red heart', seed: 1 });
+ * await writeMedia('red-heart.png', media, { receipt });
+ */
+export async function draw(request: Request, options: DrawFilesOptions = {}): Promise<Drawn> {
+  const inputs = await readInputs(parseRequest(request));
+  return withModel(inputs, options, given => drawWith(inputs.request, given));
+}
+
+/**
+ * Draws the picture of a receipt again, bit for bit on the same backend.
+ * @param receipt what `readReceipt` gives of a picture
+ * @throws ErtaError when a file, the model or the policy is no longer what it was
+ */
+export async function repeat(receipt: Receipt, options: DrawFilesOptions = {}): Promise<Drawn> {
+  const parsed = parseReceipt(receipt, 'the given object');
+  const inputs = await readInputs(requestOf(parsed));
+  return withModel(inputs, options, given => repeatWith(parsed, given));
+}
+
+async function withModel(
+  { request, init, embeddings }: Inputs,
+  options: DrawFilesOptions,
+  work: (options: DrawOptions) => Promise<Drawn>,
+): Promise<Drawn> {
+  const { dtype, vaeTiling: tiling = false } = request;
+  const model = options.model ?? (await loadModel(request.model, { dtype, tiling, ...(embeddings && { embeddings }) }));
+  try {
+    return await work({ policies: policiesOnDisk, ...(init && { init }), ...options, model });
+  } finally {
+    if (model !== options.model) model.dispose();
+  }
+}

@@ -1,0 +1,81 @@
+import { z } from 'zod';
+import { UsageError } from '../errors';
+import { computeTypes } from '../nn/bfloat16';
+import { DEFAULT_MODEL } from '../pipelines/default-model';
+import { DEFAULT_STRENGTH } from '../sampling/initial-picture';
+
+const pixels = z.int().positive();
+
+/**
+ * The fields that say what is drawn, spelled once: requests, receipts and command-line flags (in kebab case) take them
+ * from here. What is optional is as usual for the model.
+ */
+export const drawnFields = {
+  prompt: z.string(),
+  /** What to steer away from. */
+  negativePrompt: z.string().optional(),
+  /** PyTorch draws the same noise from it. */
+  seed: z.int().nonnegative(),
+  /** Pixels, and frames of a clip. */
+  size: z.object({ width: pixels, height: pixels, frames: pixels }).partial().optional(),
+  /** Tokens that a prompt is cut or padded to. */
+  maxSequenceLength: z.int().positive().optional(),
+  /** Decodes large pictures in overlapping tiles. */
+  vaeTiling: z.boolean().optional(),
+  /** What the products of the transformer's blocks are computed in; float32 by default. */
+  dtype: z.enum(computeTypes).optional(),
+  /** Enlarges the picture this many times, pixel by pixel. */
+  scale: z.int().positive(),
+} as const;
+
+/** A file that a run draws on, and what it must hold. */
+const file = { path: z.string(), sha256: z.string() } as const;
+
+/** The picture that a run begins with, and how much of it is drawn anew. */
+export const initFields = { ...file, strength: z.number().min(0).max(1) } as const;
+/** Prompt embeddings that take the place of the text encoders. */
+export const embeddingsFields = file;
+
+/** What `draw` is asked for. */
+export const requestSchema = z.strictObject({
+  ...drawnFields,
+  seed: drawnFields.seed.default(0),
+  scale: drawnFields.scale.default(1),
+  /** A model's folder, or the name of one that ships with ertacache. */
+  model: z.string().default(DEFAULT_MODEL),
+  steps: z.int().positive().optional(),
+  /** Strength of classifier-free guidance; 1 turns it off. */
+  guidance: z.number().nonnegative().optional(),
+  init: z
+    .object({
+      ...initFields,
+      sha256: initFields.sha256.optional(),
+      strength: initFields.strength.default(DEFAULT_STRENGTH),
+    })
+    .optional(),
+  embeddings: z.object({ ...embeddingsFields, sha256: embeddingsFields.sha256.optional() }).optional(),
+  /** A policy's file, `auto` for the shipped one that fits, or `none` to compute every step. */
+  policy: z.string().default('auto'),
+});
+
+/**
+ * What `draw` is asked for, as JSON: the same fields as the flags of `ertacache sample` and a picture's receipt.
+ * Everything but the prompt may be left out.
+ */
+export type Request = z.input<typeof requestSchema>;
+/** A request with its defaults filled in. */
+export type FullRequest = z.output<typeof requestSchema>;
+
+/**
+ * A request with its defaults filled in.
+ * @throws UsageError naming the field that is wrong
+ */
+export function parseRequest(request: Request): FullRequest {
+  const parsed = requestSchema.safeParse(request);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const field = issue?.path.join('.') || 'request';
+  throw new UsageError(`The ${field} of the request is wrong: ${issue?.message}.`, {
+    hint: 'The fields are those of the type Request.',
+  });
+}

@@ -1,0 +1,64 @@
+/**
+ * For authors of caching methods and of samplers: the interface of a method, the parts that methods are made of, every
+ * method that is measured here, and the loop that runs them.
+ * @packageDocumentation
+ */
+export { type ErtaSettings, ertacache } from '../cache/ertacache';
+export type { Evaluation, ModelParts } from '../cache/evaluation';
+export { fewerSteps } from '../cache/fewer-steps';
+export { type FirstBlockOptions, firstBlock } from '../cache/first-block';
+export { type MagCacheOptions, type MagCacheSignal, magcache } from '../cache/magcache';
+export { none } from '../cache/none';
+export type {
+  BranchCache,
+  CachePolicy,
+  CacheRun,
+  Decision,
+  Evaluated,
+  GuidedOutput,
+  RunInfo,
+  StepInfo,
+} from '../cache/policy';
+export { type History, type Predictor, reuseLast, taylor } from '../cache/predictor';
+export type { Affine, Combination, Parts, Rectification, RectifyForm } from '../cache/rectify';
+export {
+  type Budget,
+  type CalibratedMethod,
+  type Described,
+  type Method,
+  type ModelFacts,
+  methodCalled,
+  methods,
+  type ScheduledMethod,
+  type ThresholdMethod,
+} from '../cache/registry';
+export { type ResidualOptions, residualBranch } from '../cache/residual';
+export { type Site, type SiteName, site } from '../cache/sites';
+export { type TaylorSeerOptions, taylorseer } from '../cache/taylorseer';
+export { type TeaCacheOptions, type TeaCacheSignal, teacache } from '../cache/teacache';
+export { adjustGrid, type TimestepForm } from '../cache/time-grid';
+export { uniform } from '../cache/uniform';
+export type { MethodOptions, ScheduleRequest } from '../calibration/decide';
+export type { Granularity } from '../calibration/fit';
+export type { SearchMethod } from '../calibration/search';
+export type { Branch, Guide } from '../sampling/guidance';
+export { type RunResult, runJob, runRequest } from '../sampling/run-job';
+export { type LoopOptions, type Run, type StepRecord, sampleLoop } from '../sampling/sample-loop';
+export type { ModelIdentity } from '../sampling/velocity/identity';
+export type { VelocityBlock, VelocityParts } from '../sampling/velocity/parts';
+export { type SampledLatents, type SampleLatentsOptions, sampleLatents } from '../sampling/velocity/sample-latents';
+export {
+  defineScheduler,
+  eulerScheduler,
+  type NoiseLevels,
+  type Scheduler,
+  type SchedulerDefinition,
+  type StepLevels,
+  type Times,
+} from '../sampling/velocity/scheduler';
+export type { GuidedVelocity, Velocity, VelocitySource } from '../sampling/velocity/velocity';
+export { type CachedVelocity, type WithCacheOptions, withCache } from '../sampling/velocity/with-cache';
+export type { GridOptions } from '../schedulers/grid';
+export type { Inspect, StepReport } from '../schedulers/inspect';
+export { type SchedulerClass, schedulerClass, schedulerClassNames } from '../schedulers/registry';
+export type { Solver, TimeGrid } from '../schedulers/solver';

@@ -1,0 +1,48 @@
+/**
+ * The part of ertacache that runs anywhere TensorFlow.js does, browsers included: models from bytes, drawing, caching and
+ * calibration of any velocity function, policies in memory, metrics. A bundler takes it for `ertacache` in a page.
+ * @packageDocumentation
+ */
+export type { CachePolicy } from '../cache/policy';
+export {
+  type CalibrateOptions,
+  type CalibrateVelocityOptions,
+  type CalibrationRun,
+  calibrate,
+  calibrationForwards,
+} from '../calibration/calibrate';
+export { type MeasureOptions, measurePolicy, type Score, score } from '../calibration/measure';
+export { type PairSplit, splitPairs } from '../calibration/pairs';
+export { type Drawn, type DrawOptions, draw, repeat } from '../draw/draw';
+export { parseReceipt, type Receipt } from '../draw/receipt';
+export type { FullRequest, Request } from '../draw/request';
+export * from '../errors';
+export type { Clip, Image, Media, Resize } from '../media/pixels';
+export { psnr } from '../metrics/psnr';
+export { ssim } from '../metrics/ssim';
+export { type CoefficientFile, deserializePolicy, type PolicyBytes, serializePolicy } from '../policy/bytes';
+export {
+  type Fidelity,
+  type Pair,
+  type Policy,
+  type PolicyData,
+  type PolicyUse,
+  policySettings,
+  requireFits,
+} from '../policy/data';
+export { type Chosen, type PolicySource, policiesInMemory } from '../policy/source';
+export type {
+  BatchRequest,
+  DecodeOptions,
+  InitialPicture,
+  Job,
+  PictureSize,
+  Pipeline,
+  PipelineInfo,
+  RunLevels,
+  ScheduleRequest,
+} from '../sampling/pipeline';
+export { hashTensors, type ModelIdentity } from '../sampling/velocity/identity';
+export { type SampledLatents, type SampleLatentsOptions, sampleLatents } from '../sampling/velocity/sample-latents';
+export type { GuidedVelocity, Velocity, VelocitySource } from '../sampling/velocity/velocity';
+export { type CachedVelocity, type WithCacheOptions, withCache } from '../sampling/velocity/with-cache';

@@ -1,0 +1,53 @@
+import { UsageError } from '../errors';
+import { encodeAnimatedWebp, encodeGif } from './animation';
+import { encodeMp4 } from './mp4';
+import { frames, isClip, joinFrames, type Media } from './pixels';
+import { encodePng, encodeWebp } from './png';
+
+/** Forms in which pixels can be written. */
+export type MediaFormat = 'png' | 'webp' | 'gif' | 'mp4' | 'frames';
+
+/** How media is written. */
+export interface WriteOptions {
+  /** Frames per second of a clip; 16 unless given. */
+  fps?: number;
+  /** JSON that says how the picture was made, for `readReceipt`. */
+  receipt?: unknown;
+  /** 1 … 100; 100 is lossless in WebP. Unless given, still WebP is lossless and clips have 90. */
+  quality?: number;
+}
+
+/** A format that is one file. */
+export type FileFormat = Exclude<MediaFormat, 'frames'>;
+
+/**
+ * The bytes of a file. PNG and WebP hold the receipt; that of GIF and MP4 goes into a file beside (`writeMedia`).
+ * @param media a clip of one frame or a picture for PNG; a picture becomes a clip of one frame for GIF and MP4
+ * @throws UsageError for several frames as PNG, and for a rate or a quality out of range
+ */
+export async function encodeMedia(media: Media, format: FileFormat, options: WriteOptions = {}): Promise<Uint8Array> {
+  checkWriteOptions(options);
+  const { fps = 16, quality, receipt } = options;
+  const moving = isClip(media);
+  if (format === 'png') {
+    const stills = frames(media);
+    if (stills.length === 1) return encodePng(stills[0]!, { receipt });
+    throw new UsageError(`A PNG file holds one picture, and the clip has ${stills.length} frames.`, {
+      hint: 'Use .mp4, .webp or .gif, or a name ending with / for a frame folder.',
+    });
+  }
+  if (format === 'webp' && !moving) return encodeWebp(media, { quality, receipt });
+  const clip = moving ? media : joinFrames([media]);
+  if (format === 'webp') return encodeAnimatedWebp(clip, { fps, quality, receipt });
+  return format === 'gif' ? encodeGif(clip, { fps }) : encodeMp4(clip, { fps, quality });
+}
+
+/** @throws UsageError for a rate or a quality out of range */
+export function checkWriteOptions({ fps = 16, quality = 90 }: WriteOptions): void {
+  if (!(fps > 0 && fps <= 240)) {
+    throw new UsageError(`A clip cannot be written at ${fps} frames per second.`, { hint: 'Give a rate up to 240.' });
+  }
+  if (!(quality >= 1 && quality <= 100)) {
+    throw new UsageError(`The quality ${quality} is not between 1 and 100.`);
+  }
+}

@@ -1,0 +1,40 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isFile } from '../io/node-file';
+import { packageRoot } from '../io/package-root';
+import type { Policy, PolicyUse } from './data';
+import { readPolicy } from './file';
+import { policyHash } from './hash';
+import { bestFitting, type PolicySource } from './source';
+
+/** Files of policies that ship with the package. */
+async function shippedPolicies(): Promise<string[]> {
+  const folder = join(packageRoot(), 'calibration');
+  const names = await readdir(folder).catch(() => []);
+  return names
+    .filter(name => name.endsWith('.json'))
+    .sort()
+    .map(name => join(folder, name));
+}
+
+/** Policies in files, and those that ship with the package. */
+export const policiesOnDisk: PolicySource = {
+  fitting: async use => bestFitting(await Promise.all((await shippedPolicies()).map(readPolicy)), use),
+  named: readPolicy,
+  async byHash(hash, path) {
+    if (path !== undefined && (await isFile(path))) {
+      const policy = await readPolicy(path);
+      if (policyHash(policy) === hash) return { policy, path };
+    }
+    for (const shipped of await shippedPolicies()) {
+      const policy = await readPolicy(shipped);
+      if (policyHash(policy) === hash) return { policy };
+    }
+    return undefined;
+  },
+};
+
+/** The shipped default policy that fits a run, if there is one; of several budgets the most faithful. */
+export function defaultPolicy(use: PolicyUse): Promise<Policy | undefined> {
+  return policiesOnDisk.fitting(use);
+}
