@@ -20,13 +20,6 @@ export function numberBetween(least: number, most = Number.POSITIVE_INFINITY): (
   };
 }
 
-/** A height and a width such as `480x832`. */
-export function pixelSize(text: string): { height: number; width: number } {
-  const [, height, width] = /^([1-9]\d{0,4})x([1-9]\d{0,4})$/i.exec(text) ?? [];
-  if (height && width) return { height: Number(height), width: Number(width) };
-  throw new InvalidArgumentError('It must be a height and a width in pixels, such as 480x832.');
-}
-
 /** A schedule such as `##.#.`, as true where a step is reused. */
 export function scheduleStrip(text: string): boolean[] {
   if (/^[#.]+$/.test(text)) return reusedOf(text);

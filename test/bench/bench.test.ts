@@ -97,7 +97,7 @@ describeOnBackends('bench', () => {
 
 describe('ertacache bench', () => {
   const folder = join(__dirname, '../fixtures/checkpoints/bf16/transformer');
-  const size = ['--size', '32x48', '--frames', '5', '--text-tokens', '5'];
+  const size = ['--height', '32', '--width', '48', '--frames', '5', '--max-sequence-length', '5'];
 
   test('a folder, its blocks in memory or on disk', async () => {
     for (const extra of [[], ['--offload']]) {
@@ -143,10 +143,10 @@ describe('ertacache bench', () => {
 
   test('decoding, of a folder and of made-up weights of the published size', async () => {
     const pipeline = join(__dirname, '../fixtures/pipelines/wan-tiny/pipeline');
-    const clip = ['--parts', 'decode', '--size', '32x48', '--frames', '5', '--runs', '1', '--json'];
+    const clip = ['--parts', 'decode', '--height', '32', '--width', '48', '--frames', '5', '--runs', '1', '--json'];
     const { decode } = JSON.parse((await command('bench', '--model', pipeline, ...clip)).stdout);
     expect(decode).toMatchObject({ size: { height: 32, width: 48, frames: 5 }, tiled: false, runs: 1 });
-    const image = ['--parts', 'decode', '--size', '16x16', '--frames', '1', '--runs', '1'];
+    const image = ['--parts', 'decode', '--height', '16', '--width', '16', '--frames', '1', '--runs', '1'];
     const { stdout } = await command('bench', '--model', 'wan2.1-t2v-1.3b', '--synthetic', ...image);
     expect(stdout).toMatch(/decode .* 16x16; most memory/);
   });

@@ -72,7 +72,7 @@ describe('the four published pipelines', () => {
     expect(inputs.size).toBeGreaterThan(0);
     const words = [
       (run.prompt as string[])[0]!,
-      ...(run.negative_prompt ? ['--negative', `${run.negative_prompt}`] : []),
+      ...(run.negative_prompt ? ['--negative-prompt', `${run.negative_prompt}`] : []),
     ];
     expect(await sample(...words, ...args, '--model', tiny(name), ...sizes, ...own)).toMatchObject({ code: 0 });
     const wanted = expected.get(`run${index}.${output}`)!;
@@ -157,7 +157,15 @@ describe('prompts and pictures from files', () => {
       '2',
     ];
     const out = (name: string): string[] => ['--out', scratch.path(name)];
-    const first = await sample('a fox', '--negative', 'blur', ...run, '--save-embeddings', kept, ...out('a.webp'));
+    const first = await sample(
+      'a fox',
+      '--negative-prompt',
+      'blur',
+      ...run,
+      '--save-embeddings',
+      kept,
+      ...out('a.webp'),
+    );
     expect(first).toMatchObject({ code: 0, stderr: expect.stringContaining('wrote the embeddings to') });
     expect(await sample(...run, '--embeddings', kept, ...out('b.webp'))).toMatchObject({ code: 0 });
     expect(await pixelsOf('b.webp')).toEqual(await pixelsOf('a.webp'));
@@ -215,7 +223,11 @@ describe('what cannot be right is said in a sentence, and nothing is written', (
     ['two places to write', () => ['--out', 'b.png', '--out-dir', 'c'], '--out and --out-dir both'],
     ['embeddings of words', () => ['--save-embeddings', scratch.path('e.st')], 'has no text encoder whose work'],
     ['embeddings that are none', () => ['--embeddings', picture()], 'a.png'],
-    ['a foreign negative', () => ['--model', tiny('flux-tiny'), '--negative', 'b'], 'no use for a negative prompt'],
+    [
+      'a foreign negative',
+      () => ['--model', tiny('flux-tiny'), '--negative-prompt', 'b'],
+      'no use for a negative prompt',
+    ],
     ['a side of 33', () => ['--model', tiny('wan-tiny'), '--width', '33'], 'is no multiple of'],
   ])('%s', async (_, args, message) => {
     const { code, stdout, stderr } = await sample('lion', ...args());

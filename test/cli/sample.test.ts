@@ -63,7 +63,7 @@ test('a picture holds the receipt of its run, and inspect prints it', async () =
 
 describe('--from', () => {
   test('repeats a run bit for bit, with its scale, guidance and negative prompt', async () => {
-    const own = ['--steps', '2', '--guidance', '2', '--negative', 'lion', '--scale', '3'];
+    const own = ['--steps', '2', '--guidance', '2', '--negative-prompt', 'lion', '--scale', '3'];
     await sample('star', ...own, '--seed', '9', '--policy', 'none', '--out', scratch.path('a.png'));
     const { code, stdout } = await sample('--from', scratch.path('a.png'));
     expect([code, await files()]).toEqual([0, ['a-again.png', 'a.png']]);
@@ -97,7 +97,7 @@ describe('--from', () => {
     await fabricated('a.png', { policy: { name: 'mine', hash: '0123456789abcdef', path: scratch.path('gone.json') } });
     const { code, stderr } = await sample('--from', scratch.path('a.png'));
     expect(code).toBe(1);
-    expect(stderr).toContain('The policy "mine" (0123456789abcdef) that made the picture is not here any more.');
+    expect(stderr).toContain('The policy "mine" (0123456789abcdef) that made the picture is no longer here.');
     expect(await files()).toEqual(['a.png']);
   });
 

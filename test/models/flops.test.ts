@@ -175,7 +175,7 @@ describe('ertacache info', () => {
   });
 
   test('for people, at a size of their own', async () => {
-    const { stdout } = await command('info', 'wan2.1-t2v-1.3b', '--size', '256x512', '--frames', '1');
+    const { stdout } = await command('info', 'wan2.1-t2v-1.3b', '--height', '256', '--width', '512', '--frames', '1');
     expect(stdout).toContain('1,418,996,800 parameters');
     expect(stdout).toContain('at 256x512: 512 tokens and 512 of text');
     expect(stdout).toMatch(/one forward pass: \d\.\d+ TFLOP, \d % of it attention/);
@@ -183,14 +183,14 @@ describe('ertacache info', () => {
   });
 
   test('sizes that make no sense', async () => {
-    expect(await command('info', 'flux-dev', '--size', '1024')).toMatchObject({ code: 2 });
-    expect(await command('info', 'flux-dev', '--size', '1000x1000')).toMatchObject({ code: 2 });
+    expect(await command('info', 'flux-dev', '--width', '1024x')).toMatchObject({ code: 2 });
+    expect(await command('info', 'flux-dev', '--height', '1000', '--width', '1000')).toMatchObject({ code: 2 });
     expect(await command('info', 'flux-dev', '--frames', '0')).toMatchObject({ code: 2 });
   });
 
   test('a folder: what it holds and what it needs', async () => {
     const folder = `${__dirname}/../fixtures/checkpoints/bf16/transformer`;
-    const { stdout } = await command('info', folder, '--size', '32x48', '--frames', '5');
+    const { stdout } = await command('info', folder, '--height', '32', '--width', '48', '--frames', '5');
     expect(stdout).toContain('69 tensors, 21,000 parameters');
     expect(stdout).toContain('at 32x48, 5 frames: 12 tokens');
     const { needs, components } = JSON.parse((await command('info', folder, '--json')).stdout);

@@ -1,15 +1,15 @@
 import { Command, InvalidArgumentError } from 'commander';
+import { given } from '../../io/given';
 import { benchDecode, type DecodeReport } from '../../lab/timing/bench-decode';
 import { type BenchReport, benchModel } from '../../lab/timing/bench-model';
 import { benchSample, type SampleReport } from '../../lab/timing/bench-sample';
 import { presetNames } from '../../models/presets';
 import { type ComputeType, requireComputeType } from '../../nn/bfloat16';
-import type { PictureSize } from '../../sampling/pipeline';
 import { startBackend } from '../backend';
 import { type Subject, schedulerOf, subjectOf } from '../bench/subject';
 import { decodeLine, sampleLines, transformerLines } from '../bench/text';
 import { dtypeOption } from '../dtype-option';
-import { numberBetween, pixelSize, wholeNumber } from '../parse';
+import { numberBetween, wholeNumber } from '../parse';
 
 const PARTS = ['transformer', 'decode', 'sample'] as const;
 type Part = (typeof PARTS)[number];
@@ -20,9 +20,10 @@ interface Options {
   offload: boolean;
   dtype: ComputeType;
   parts: readonly Part[];
-  size?: Pick<PictureSize, 'height' | 'width'>;
+  width?: number;
+  height?: number;
   frames?: number;
-  textTokens?: number;
+  maxSequenceLength?: number;
   batch: number;
   blocks?: number;
   runs: number;
@@ -47,9 +48,10 @@ export function benchCommand(): Command {
     .option('--parts <list>', `what to time, of ${PARTS.join(', ')}`, partList, ['transformer'])
     .option('--offload', 'leave the blocks of a folder on disk, one in memory at a time', false)
     .addOption(dtypeOption())
-    .option('--size <HxW>', 'size of the picture in pixels (default: usual for the model)', pixelSize)
-    .option('--frames <n>', 'frames (default: usual for the model)', wholeNumber(1))
-    .option('--text-tokens <n>', 'tokens of text (default: usual for the model)', wholeNumber(1))
+    .option('--width <pixels>', "width of the picture (default: the model's)", wholeNumber(1))
+    .option('--height <pixels>', "height of the picture (default: the model's)", wholeNumber(1))
+    .option('--frames <n>', "frames of a clip (default: the model's)", wholeNumber(1))
+    .option('--max-sequence-length <n>', "tokens of text (default: the model's)", wholeNumber(1))
     .option('--batch <n>', 'rows of the batch of a forward pass', wholeNumber(1), 1)
     .option('--blocks <n>', 'with --synthetic: at most so many blocks of every kind', wholeNumber(1))
     .option('--runs <n>', 'how often to time; the median counts', wholeNumber(1), 3)
@@ -89,13 +91,18 @@ function partList(text: string): Part[] {
 }
 
 async function timeParts(subject: Subject, options: Options): Promise<Reports> {
-  const { parts, size, frames, textTokens, batch, runs, steps, policyShare: share } = options;
-  const demand = {
-    ...subject.demand,
-    ...size,
-    ...(frames !== undefined && { frames }),
-    ...(textTokens !== undefined && { textTokens }),
-  };
+  const {
+    parts,
+    width,
+    height,
+    frames,
+    maxSequenceLength: textTokens,
+    batch,
+    runs,
+    steps,
+    policyShare: share,
+  } = options;
+  const demand = { ...subject.demand, ...given({ width, height, frames, textTokens }) };
   const onProgress = (what: string): void => {
     if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${what}`);
   };

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { Command } from 'commander';
 import { UsageError } from '../../errors';
+import { given } from '../../io/given';
 import { modelClassNames } from '../../models/families';
 import { modelWithKnownNames } from '../../models/known-names';
 import { knownTables } from '../../models/known-tables';
@@ -8,11 +9,10 @@ import { preset, presetNames } from '../../models/presets';
 import { type Requirements, requirements } from '../../models/requirements';
 import type { Demand } from '../../models/workload';
 import { shippedModel } from '../../pipelines/load';
-import type { PictureSize } from '../../sampling/pipeline';
 import { type ComponentDescription, describeModel, type ModelDescription } from '../../weights/describe';
 import type { ModelComponent } from '../../weights/model-folder';
 import { type OpenModel, openModel } from '../../weights/open-model';
-import { pixelSize, wholeNumber } from '../parse';
+import { wholeNumber } from '../parse';
 import { requirementLines } from './requirement-lines';
 import { bytesText, countText } from './units';
 
@@ -22,7 +22,8 @@ interface Options {
   config?: string;
   values?: boolean;
   unchecked: boolean;
-  size?: Pick<PictureSize, 'height' | 'width'>;
+  width?: number;
+  height?: number;
   frames?: number;
 }
 
@@ -35,8 +36,9 @@ export function infoCommand(): Command {
       `a folder, a converted model, a .safetensors file, a model that ships with ertacache, or one of ${presetNames().join(', ')}`,
     )
     .option('--json', 'print JSON', false)
-    .option('--size <HxW>', 'reckon with pictures of this size, in pixels', pixelSize)
-    .option('--frames <n>', 'reckon with this many frames', wholeNumber(1))
+    .option('--width <pixels>', "width of the picture (default: the model's)", wholeNumber(1))
+    .option('--height <pixels>', "height of the picture (default: the model's)", wholeNumber(1))
+    .option('--frames <n>', "frames of a clip (default: the model's)", wholeNumber(1))
     .option('--variant <name>', 'take the weight files of this variant, such as fp16')
     .option('--config <file>', 'the config.json of a single .safetensors file')
     .option('--values', 'check every value, also in models over 1 GiB')
@@ -52,7 +54,7 @@ export function infoCommand(): Command {
     });
 }
 
-const demandOf = ({ size, frames }: Options): Demand => ({ ...size, frames });
+const demandOf = ({ width, height, frames }: Options): Demand => given({ width, height, frames });
 
 function describePreset(name: string, options: Options): string {
   const { title, transformer } = preset(name);
@@ -86,7 +88,7 @@ function needsOf({ className, config }: ModelComponent, options: Options): Requi
   try {
     return requirements(className, config, demandOf(options));
   } catch (error) {
-    if (error instanceof UsageError && !options.size && options.frames === undefined) return undefined;
+    if (error instanceof UsageError && Object.keys(demandOf(options)).length === 0) return undefined;
     throw error;
   }
 }
