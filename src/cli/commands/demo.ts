@@ -1,7 +1,5 @@
 import { Command } from 'commander';
-import { ertacache } from '../../cache/ertacache';
-import { none } from '../../cache/none';
-import { fidelityOf, type Score, score } from '../../calibration/measure';
+import { fidelityOf, runBeside, type Score, score } from '../../calibration/measure';
 import { splitPairs } from '../../calibration/pairs';
 import { PolicyError } from '../../errors';
 import { frames, type Image, joinFrames } from '../../media/pixels';
@@ -10,8 +8,7 @@ import { mediaFormat, writeMedia } from '../../media/write';
 import { psnr } from '../../metrics/psnr';
 import { DEFAULT_MODEL, loadModel } from '../../pipelines/load';
 import type { Pipeline } from '../../pipelines/pipeline';
-import { type RunResult, runRequest } from '../../pipelines/sample';
-import { policySettings } from '../../policy/data';
+import type { RunResult } from '../../pipelines/sample';
 import { defaultPolicy } from '../../policy/find';
 import { startBackend } from '../backend';
 import { interruptible } from '../interrupt';
@@ -123,9 +120,8 @@ async function drawSheet(pipeline: Pipeline, out: string, engine: string, signal
     const onStep = (s: { decisions: readonly string[]; seconds: number }): void =>
       line.step(s.decisions.includes('compute'), s.seconds);
     try {
-      const plain = await runRequest(pipeline, request, none(), { signal, onStep });
-      const cached = await runRequest(pipeline, request, ertacache(policySettings(policy)), { signal, onStep });
-      return { prompt, plain, cached, likeness: score(plain.media[0]!, cached.media[0]!) };
+      const { uncached, cached } = await runBeside(pipeline, request, policy, { signal, onStep });
+      return { prompt, plain: uncached, cached, likeness: score(uncached.media[0]!, cached.media[0]!) };
     } finally {
       line.stop();
     }
