@@ -2,6 +2,7 @@ import { none } from '../cache/none';
 import { frames, type Media } from '../media/pixels';
 import { psnr } from '../metrics/psnr';
 import { ssim } from '../metrics/ssim';
+import { mean } from '../metrics/statistics';
 import type { Job, Pipeline, Request } from '../pipelines/pipeline';
 import { policyUse } from '../pipelines/policy-use';
 import { type RunResult, runJob } from '../pipelines/sample';
@@ -9,7 +10,6 @@ import type { LoopOptions } from '../pipelines/sample-loop';
 import type { Fidelity, Pair, Policy } from '../policy/data';
 import { usePolicy } from '../policy/use';
 import { batches, pairsRequest } from './pairs';
-import { mean } from './rehearsal';
 
 /** Likeness of one cached output to the uncached one of the same prompt and seed. */
 export interface Score {
