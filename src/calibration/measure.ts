@@ -2,14 +2,15 @@ import { none } from '../cache/none';
 import { frames, type Media } from '../media/pixels';
 import { psnr } from '../metrics/psnr';
 import { ssim } from '../metrics/ssim';
-import { mean } from '../metrics/statistics';
-import type { Job, Pipeline, Request } from '../pipelines/pipeline';
+import { mean, standardDeviation } from '../metrics/statistics';
+import type { Pipeline, Request } from '../pipelines/pipeline';
 import { policyUse } from '../pipelines/policy-use';
 import { type RunResult, runJob } from '../pipelines/sample';
 import type { LoopOptions } from '../pipelines/sample-loop';
 import type { Fidelity, Pair, Policy } from '../policy/data';
 import { usePolicy } from '../policy/use';
-import { batches, pairsRequest } from './pairs';
+import { pairsRequest } from './jobs';
+import { batches } from './pairs';
 
 /** Likeness of one cached output to the uncached one of the same prompt and seed. */
 export interface Score {
@@ -29,32 +30,10 @@ export function score(reference: Media, media: Media): Score {
 /** Mean, worst and spread over pairs. */
 export function fidelityOf(scores: readonly Score[]): Fidelity {
   const spread = (values: readonly number[]) => {
-    const centre = mean(values);
-    const variance = values.reduce((sum, v) => sum + (v - centre) ** 2, 0) / Math.max(1, values.length - 1);
-    return { mean: centre, min: Math.min(...values), std: Math.sqrt(variance) };
+    const std = values.length > 1 ? standardDeviation(values) : 0;
+    return { mean: mean(values), min: Math.min(...values), std };
   };
   return { pairs: scores.length, psnr: spread(scores.map(s => s.psnr)), ssim: spread(scores.map(s => s.ssim)) };
-}
-
-/** Runs the pairs in batches with `work`, which gets a ready job and its pairs. */
-export async function inBatches<T>(
-  pipeline: Pipeline,
-  pairs: readonly Pair[],
-  run: { readonly steps: number; readonly guidance: number; readonly batch: number },
-  work: (job: Job, from: number) => Promise<T>,
-): Promise<T[]> {
-  const results: T[] = [];
-  let from = 0;
-  for (const group of batches(pairs, run.batch)) {
-    const job = await pipeline.prepare(pairsRequest(group, run));
-    try {
-      results.push(await work(job, from));
-    } finally {
-      job.release();
-    }
-    from += group.length;
-  }
-  return results;
 }
 
 /** How a policy is measured. */

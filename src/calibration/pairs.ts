@@ -1,5 +1,4 @@
 import { UsageError } from '../errors';
-import type { Request } from '../pipelines/pipeline';
 import type { Pair } from '../policy/data';
 import { torchGenerator } from '../random/torch-generator';
 
@@ -43,14 +42,6 @@ export function batches(pairs: readonly Pair[], size: number): Pair[][] {
     throw new UsageError(`Pairs cannot run ${size} at a time: it must be a whole number, at least 1.`);
   }
   return Array.from({ length: Math.ceil(pairs.length / size) }, (_, i) => pairs.slice(i * size, (i + 1) * size));
-}
-
-/** What a pipeline is asked for to run some pairs at a time. */
-export function pairsRequest(
-  pairs: readonly Pair[],
-  { steps, guidance }: { readonly steps: number; readonly guidance: number },
-): Request {
-  return { prompts: pairs.map(p => p.prompt), seeds: pairs.map(p => p.seed), steps, guidance };
 }
 
 /** A fixed Fisher–Yates shuffle. */

@@ -1,5 +1,6 @@
 import ndarray from 'ndarray';
-import { batches, pairsRequest } from '../calibration/pairs';
+import { pairsRequest } from '../calibration/jobs';
+import { batches } from '../calibration/pairs';
 import { writeFileAtomic } from '../media/atomic';
 import { dense, type Media } from '../media/pixels';
 import type { Pipeline } from '../pipelines/pipeline';
