@@ -6,6 +6,7 @@ import { frames, type Image, joinFrames } from '../../media/pixels';
 import { renderSheet } from '../../media/sheet';
 import { mediaFormat, writeMedia } from '../../media/write';
 import { psnr } from '../../metrics/psnr';
+import { mean } from '../../metrics/statistics';
 import { DEFAULT_MODEL, loadModel } from '../../pipelines/load';
 import type { Pipeline } from '../../pipelines/pipeline';
 import type { RunResult } from '../../pipelines/sample';
@@ -108,7 +109,7 @@ async function drawSheet(pipeline: Pipeline, out: string, engine: string, signal
   console.log(`PSNR       mean ${likeness.psnr.mean.toFixed(1)} dB, worst ${likeness.psnr.min.toFixed(1)} dB`);
   const perFrame = rows.map(r => frames(r.plain.media[0]!).map((f, i) => psnr(f, frames(r.cached.media[0]!)[i]!)));
   if (count > 1) {
-    const at = (i: number): string => (sum(perFrame.map(p => p[i]!)) / perFrame.length).toFixed(1);
+    const at = (i: number): string => mean(perFrame.map(p => p[i]!)).toFixed(1);
     console.log(`frames     PSNR of the first ${at(0)} dB, of the last ${at(count - 1)} dB`);
   }
   console.log(`SSIM       mean ${likeness.ssim.mean.toFixed(4)}, worst ${likeness.ssim.min.toFixed(4)}`);
