@@ -1,5 +1,6 @@
-import type { ErtaSettings } from './ertacache';
-import { LSQ_DEPTH, type Rectification } from './rectify';
+import { lookBackOf } from './corrector';
+import { type ErtaSettings, predictorOf } from './ertacache';
+import type { Rectification } from './rectify';
 
 /**
  * The settings of a policy for a run that begins at step `from` of the run it was calibrated for, as image-to-image
@@ -35,7 +36,7 @@ function cutRectification(rectify: Exclude<Rectification, { form: 'off' }>, from
   return { ...rectify, steps } as Rectification;
 }
 
-/** How many computed steps a reused one looks back on. */
-function lookBack({ taylor = 0, rectify }: ErtaSettings): number {
-  return Math.max(taylor > 0 ? 2 : 1, rectify.form === 'lsq' ? LSQ_DEPTH : 1);
+/** How many computed steps a reused one looks back on: for its residual, and for its correction. */
+function lookBack({ taylor, rectify }: ErtaSettings): number {
+  return Math.max(predictorOf(taylor).depth, lookBackOf(rectify));
 }

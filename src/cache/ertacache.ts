@@ -1,8 +1,8 @@
 import { PolicyError } from '../errors';
-import { release, share } from '../nn/scope';
-import { type CachePolicy, type CacheRun, tensorBytes } from './policy';
-import { type History, type Predictor, reuseLast, taylor } from './predictor';
-import { applyAffine, combine, LSQ_DEPTH, lsqTerms, type Parts, type Rectification } from './rectify';
+import { corrector } from './corrector';
+import type { CachePolicy, CacheRun } from './policy';
+import { type Predictor, reuseLast, taylor } from './predictor';
+import type { Rectification } from './rectify';
 import { residualBranch } from './residual';
 import { type SiteName, site } from './sites';
 import { adjustGrid, type TimestepForm } from './time-grid';
@@ -40,6 +40,7 @@ export function ertacache(settings: ErtaSettings): CachePolicy {
     },
     begin(run): CacheRun {
       requireSteps(settings, run.steps);
+      const { correct, bytes, dispose } = corrector(rectify);
       return {
         branch: () =>
           residualBranch({
@@ -47,7 +48,9 @@ export function ertacache(settings: ErtaSettings): CachePolicy {
             predictor: predictorOf(settings.taylor),
             decide: step => (reused[step.index] ? 'reuse' : 'compute'),
           }),
-        ...(rectify.form === 'off' ? { dispose() {} } : corrector(rectify)),
+        correct,
+        bytes,
+        dispose,
       };
     },
   };
@@ -59,32 +62,4 @@ function requireSteps(settings: ErtaSettings, steps: number): void {
       hint: `Run with --steps ${settings.reused.length}, or resample the policy to ${steps} steps.`,
     });
   }
-}
-
-/** Corrects outputs; remembers computed ones where the form combines them. */
-function corrector(rectify: Exclude<Rectification, { form: 'off' }>): Required<Omit<CacheRun, 'branch'>> {
-  let history: History<Parts> = [];
-  const forget = (from: number): void => {
-    release(history.slice(from));
-    history = history.slice(0, from);
-  };
-  return {
-    correct(step, sample, output, decision) {
-      if (rectify.form === 'lsq') {
-        const weights = rectify.steps[step.index];
-        const corrected = weights ? combine(weights, lsqTerms(output.parts, sample, history)) : output.value.clone();
-        if (decision === 'compute') {
-          history = [{ sigma: step.sigma, value: share(output.parts) }, ...history];
-          forget(LSQ_DEPTH);
-        }
-        return corrected;
-      }
-      const coefficients = decision === 'compute' ? null : rectify.steps[step.index];
-      return coefficients
-        ? applyAffine(output.value, coefficients, rectify.form, rectify.channelAxis)
-        : output.value.clone();
-    },
-    bytes: () => tensorBytes(history.flatMap(h => Object.values(h.value))),
-    dispose: () => forget(0),
-  };
 }

@@ -1,4 +1,5 @@
 import { PolicyError } from '../errors';
+import { roundHalfToEven } from '../nn/rounding';
 import { ertacache } from './ertacache';
 import type { CachePolicy, Decision, StepInfo } from './policy';
 import { requireThreshold } from './threshold';
@@ -95,13 +96,7 @@ export function nearestRatios(ratios: readonly number[], steps: number): number[
   if (ratios.length === steps) return [...ratios];
   if (steps === 1) return ratios.slice(-1);
   const scale = Math.fround((ratios.length - 1) / (steps - 1));
-  return Array.from({ length: steps }, (_, i) => ratios[roundHalfEven(Math.fround(i * scale))] as number);
-}
-
-function roundHalfEven(x: number): number {
-  const below = Math.floor(x);
-  if (x - below !== 0.5) return Math.round(x);
-  return below % 2 === 0 ? below : below + 1;
+  return Array.from({ length: steps }, (_, i) => ratios[roundHalfToEven(Math.fround(i * scale))] as number);
 }
 
 function requireMagCache({ threshold, ratios, maxSkipSteps = 3, retentionRatio = 0.2 }: MagCacheOptions): void {

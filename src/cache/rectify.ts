@@ -38,9 +38,6 @@ export type Rectification =
 /** How rebuilt outputs are corrected: not at all, by the paper's K and B (two forms), or by least squares. */
 export type RectifyForm = Rectification['form'];
 
-/** How many past computed outputs the least-squares form may look at. */
-export const LSQ_DEPTH = 3;
-
 /** A per-channel row laid along `axis` of a tensor of rank `rank`, so that it broadcasts. */
 function alongAxis(values: readonly number[], rank: number, axis: number): tf.Tensor {
   if (values.length === 1) return tf.scalar(values[0] as number);

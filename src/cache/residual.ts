@@ -4,6 +4,63 @@ import { type BranchCache, type Decision, type StepInfo, tensorBytes } from './p
 import { type History, type Predictor, reuseLast } from './predictor';
 import type { Site } from './sites';
 
+/** A model's output at one step, and the residual that it was taken from or is rebuilt with. */
+export interface WithResidual {
+  readonly output: Tensor;
+  readonly residual: Tensor;
+}
+
+/**
+ * What one guidance branch keeps of its computed steps. Looking and keeping are apart, so that calibration can see the
+ * computed and the rebuilt output of one step and decide afterwards which of them the step goes on with.
+ */
+export interface ResidualHistory {
+  /** The output rebuilt from what is kept, both tensors the caller's; nothing where nothing is kept yet. */
+  rebuild(step: StepInfo, evaluation: Evaluation): WithResidual | undefined;
+  /** Runs the model and keeps nothing; both tensors are the caller's. */
+  capture(evaluation: Evaluation): Promise<WithResidual>;
+  /** Keeps the residual of a computed step, which stays the caller's too. */
+  keep(step: StepInfo, residual: Tensor): void;
+  /** Bytes of what is kept. */
+  bytes(): number;
+  /** Releases what is kept. */
+  dispose(): void;
+}
+
+/**
+ * An empty history of the residuals of one branch.
+ * @param predictor how a later residual is guessed from those kept; it also says how many are kept
+ */
+export function residualHistory(site: Site, predictor: Predictor): ResidualHistory {
+  let history: History<Tensor> = [];
+  const forget = (from: number): void => {
+    for (const { value } of history.slice(from)) value.dispose();
+    history = history.slice(0, from);
+  };
+  return {
+    rebuild(step, evaluation) {
+      if (history.length === 0) return undefined;
+      const residual = predictor.predict(history, step.sigma);
+      try {
+        return { output: site.rebuild(evaluation, residual), residual };
+      } catch (error) {
+        residual.dispose();
+        throw error;
+      }
+    },
+    async capture(evaluation) {
+      const { output, kept } = await site.capture(evaluation);
+      return { output, residual: kept };
+    },
+    keep(step, residual) {
+      history = [{ sigma: step.sigma, value: residual.clone() }, ...history];
+      forget(predictor.depth);
+    },
+    bytes: () => tensorBytes(history.map(h => h.value)),
+    dispose: () => forget(0),
+  };
+}
+
 /** What distinguishes one method that keeps residuals from another. */
 export interface ResidualOptions {
   readonly site: Site;
@@ -19,29 +76,19 @@ export interface ResidualOptions {
 
 /** The branch cache of every method that keeps residuals and rebuilds from them. */
 export function residualBranch(options: ResidualOptions): BranchCache {
-  const predictor = options.predictor ?? reuseLast;
-  let history: History<Tensor> = [];
-  const forget = (from: number): void => {
-    for (const { value } of history.slice(from)) value.dispose();
-    history = history.slice(0, from);
-  };
+  const history = residualHistory(options.site, options.predictor ?? reuseLast);
   return {
     async evaluate(step, evaluation) {
       const decision = await options.decide(step, evaluation);
-      if (decision === 'reuse' && history.length > 0) {
-        const kept = predictor.predict(history, step.sigma);
-        const output = options.site.rebuild(evaluation, kept);
-        kept.dispose();
-        return { output, decision };
-      }
-      const { output, kept } = await options.site.capture(evaluation);
-      history = [{ sigma: step.sigma, value: kept }, ...history];
-      forget(predictor.depth);
-      return { output, decision: 'compute' };
+      const rebuilt = decision === 'reuse' ? history.rebuild(step, evaluation) : undefined;
+      const { output, residual } = rebuilt ?? (await history.capture(evaluation));
+      if (!rebuilt) history.keep(step, residual);
+      residual.dispose();
+      return { output, decision: rebuilt ? 'reuse' : 'compute' };
     },
-    bytes: () => tensorBytes(history.map(h => h.value)) + (options.bytes?.() ?? 0),
+    bytes: () => history.bytes() + (options.bytes?.() ?? 0),
     dispose() {
-      forget(0);
+      history.dispose();
       options.dispose?.();
     },
   };

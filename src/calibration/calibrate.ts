@@ -6,7 +6,7 @@ import { velocityJob } from '../sampling/velocity/job';
 import { schedulerOf, type Times } from '../sampling/velocity/scheduler';
 import { guidanceOf, type VelocitySource } from '../sampling/velocity/velocity';
 import { decide, forwardsAtMost, type MethodOptions, requirePossible } from './decide';
-import { batches } from './pairs';
+import { prepareJobs } from './jobs';
 
 /** How a pipeline is calibrated. */
 export interface CalibrateOptions extends MethodOptions {
@@ -72,12 +72,8 @@ async function calibratePipeline(pipeline: Pipeline, options: CalibrateOptions):
   const { steps, guidance, pairs } = options;
   if (pairs.length === 0) throw new UsageError('Calibration needs at least one prompt.');
   requirePossible(options.schedule, steps);
-  const jobs: Job[] = [];
+  const jobs = await prepareJobs(pipeline, pairs, { steps, guidance, batch: options.batch ?? 8 });
   try {
-    for (const group of batches(pairs, options.batch ?? 8)) {
-      const [prompts, seeds] = [group.map(p => p.prompt), group.map(p => p.seed)];
-      jobs.push(await pipeline.prepare({ prompts, seeds, guidance, steps }));
-    }
     const { rectify, data, forwards } = await decide(jobs, options);
     const { id, hash, modelClass, schedulerClass } = pipeline.info;
     return {

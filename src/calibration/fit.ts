@@ -1,22 +1,15 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { type Corrector, corrector } from '../cache/corrector';
 import type { Predictor } from '../cache/predictor';
-import {
-  type Affine,
-  applyAffine,
-  type Combination,
-  combine,
-  lsqTerms,
-  type Rectification,
-  type RectifyForm,
-} from '../cache/rectify';
+import type { Affine, Combination, Rectification, RectifyForm } from '../cache/rectify';
 import type { Site } from '../cache/sites';
+import { mean } from '../metrics/statistics';
 import { inTurn } from './in-turn';
 import { affineFit, fitDecibels, type Moments, momentsOf } from './least-squares';
 import { type Reference, referenceAt } from './reference';
 import {
   type Look,
   lookAll,
-  mean,
   type Rehearsal,
   rehearse,
   releaseLook,
@@ -25,42 +18,50 @@ import {
   type Want,
 } from './rehearsal';
 
+/** How many past computed outputs a least-squares combination is fitted on. */
+const DEFAULT_DEPTH = 3;
+
 export interface FitOptions {
   readonly site: Site;
   readonly predictor: Predictor;
   readonly reused: readonly boolean[];
   /** Noise levels to follow; the base schedule unless given. */
   readonly sigmas?: readonly number[];
+  /** How many past computed outputs a least-squares combination may weigh; 3 unless given. */
+  readonly depth?: number;
   readonly signal?: AbortSignal;
   /** Called after every step that cost a forward pass. */
   readonly onStep?: () => void | Promise<void>;
 }
 
+/** How `follow` goes along a schedule. */
+interface Following extends FitOptions {
+  /** What `atStep` wants to see of reused steps. */
+  readonly want: Want;
+  /** What corrects the outputs of one run. */
+  corrections?(): Corrector;
+  /** Called at every step before it is corrected and taken: what it fits corrects this very step. */
+  atStep?(index: number, runs: readonly Rehearsal[], looks: readonly Look[]): Promise<void>;
+}
+
 /**
- * Follows the schedule on all calibration jobs in step; `atStep` may replace the outputs (its results are released
- * here), so that later steps are fitted on states that earlier corrections produced.
- * @param want what `atStep` wants to see of reused steps
+ * Follows the schedule on all calibration jobs in step, each corrected as a sampling run would be, so that later steps
+ * are fitted on states that earlier corrections produced.
  * @returns the mean squared error of every row's final latent against the uncached run
  */
-async function follow(
-  references: readonly Reference[],
-  options: FitOptions,
-  want: Want,
-  atStep: (index: number, runs: readonly Rehearsal[], looks: readonly Look[]) => Promise<tf.Tensor[] | undefined>,
-): Promise<number[]> {
-  const runs = references.map(r => rehearse(r.job, options));
+async function follow(references: readonly Reference[], options: Following): Promise<number[]> {
+  const runs = references.map(r => rehearse(r.job, options, options.corrections?.()));
   try {
     for (let i = 0; i < options.reused.length; i++) {
       const reuse = options.reused[i] as boolean;
-      const looks = await lookAll(runs, i, reuse ? want : 'truth');
+      const looks = await lookAll(runs, i, reuse ? options.want : 'truth');
       try {
-        const replaced = await atStep(i, runs, looks);
+        await options.atStep?.(i, runs, looks);
         for (const [r, run] of runs.entries()) {
           const { truth, guess } = looks[r]!;
-          const { output } = (reuse ? guess : truth)!;
-          run.advance(i, replaced?.[r] ?? output.value, reuse ? undefined : truth);
+          if (reuse) run.advance(i, guess!, 'reuse');
+          else run.advance(i, truth!, 'compute');
         }
-        if (replaced) tf.dispose(replaced);
       } finally {
         looks.forEach(releaseLook);
       }
@@ -73,8 +74,8 @@ async function follow(
   }
 }
 
-/** Mean squared error of every row. */
-async function rowErrors(a: tf.Tensor, b: tf.Tensor): Promise<number[]> {
+/** Mean squared error of every row of `a` against `b`. */
+export async function rowErrors(a: tf.Tensor, b: tf.Tensor): Promise<number[]> {
   const squares = tf.tidy(() => tf.squaredDifference(a, b));
   const norms = await rowNorms(squares);
   squares.dispose();
@@ -89,7 +90,7 @@ async function rowErrors(a: tf.Tensor, b: tf.Tensor): Promise<number[]> {
 export async function fitTrust(references: readonly Reference[], options: FitOptions): Promise<number[]> {
   const phi: number[] = [];
   let before: tf.Tensor[] = [];
-  const finished = follow(references, options, 'both', async (i, _runs, looks) => {
+  const atStep: Following['atStep'] = async (i, _runs, looks) => {
     const perRow = options.reused[i]
       ? await inTurn(looks, async ({ truth, guess }, r) => {
           const error = await rowDistances(guess!.output.value, truth!.output.value);
@@ -100,9 +101,8 @@ export async function fitTrust(references: readonly Reference[], options: FitOpt
     phi.push(mean(perRow.flat()));
     tf.dispose(before);
     before = looks.map(look => look.truth!.output.value.clone());
-    return undefined;
-  });
-  await finished.finally(() => tf.dispose(before));
+  };
+  await follow(references, { ...options, want: 'both', atStep }).finally(() => tf.dispose(before));
   return phi;
 }
 
@@ -134,7 +134,7 @@ export async function fitRectification(
 ): Promise<FittedRectification> {
   switch (form) {
     case 'off':
-      return { rectify: { form }, errors: await follow(references, options, 'guess', async () => undefined) };
+      return { rectify: { form }, errors: await follow(references, { ...options, want: 'guess' }) };
     case 'lsq':
       return fitCombination(references, options);
     default:
@@ -150,16 +150,13 @@ async function fitAffineSteps(
 ): Promise<FittedRectification> {
   const { channelAxis } = references[0]!.job;
   const steps: (Affine | null)[] = [];
-  const errors = await follow(references, options, 'both', async (i, _runs, looks) => {
-    if (!options.reused[i]) {
-      steps.push(null);
-      return undefined;
-    }
-    const coefficients = await fitAffine(looks, granularity === 'channel' ? channelAxis : undefined);
-    steps.push(coefficients);
-    return looks.map(look => applyAffine(look.guess!.output.value, coefficients, form, channelAxis));
-  });
-  return { rectify: { form, channelAxis, steps }, errors };
+  const rectify: Rectification = { form, channelAxis, steps };
+  const axis = granularity === 'channel' ? channelAxis : undefined;
+  const atStep: Following['atStep'] = async (i, _runs, looks) => {
+    steps.push(options.reused[i] ? await fitAffine(looks, axis) : null);
+  };
+  const corrections = (): Corrector => corrector(rectify);
+  return { rectify, errors: await follow(references, { ...options, want: 'both', corrections, atStep }) };
 }
 
 async function fitAffine(looks: readonly Look[], axis: number | undefined): Promise<Affine> {
@@ -178,20 +175,22 @@ async function fitAffine(looks: readonly Look[], axis: number | undefined): Prom
 }
 
 async function fitCombination(references: readonly Reference[], options: FitOptions): Promise<FittedRectification> {
+  const { site, predictor, depth = DEFAULT_DEPTH } = options;
   const steps: (Combination | null)[] = [];
+  const rectify: Rectification = { form: 'lsq', steps };
   // Plain reuse makes the rebuilt output the last output again: one of two equal columns is enough.
-  const reusesLast = options.site.name === 'velocity' && options.predictor.depth === 1;
+  const reusesLast = site.name === 'velocity' && predictor.depth === 1 && depth > 0;
   const isCopy = (term: string, reused: boolean): boolean => reused && reusesLast && term.endsWith('.0');
-  const errors = await follow(references, options, 'guess', async (i, runs, looks) => {
+  const atStep: Following['atStep'] = async (i, runs, looks) => {
     const reused = options.reused[i] as boolean;
     // A computed output is right as it is where no run has drifted yet, or where nobody can say what leads back.
     if (!reused && !(runs[0]!.canAim && steps.some(step => step !== null))) {
       steps.push(null);
-      return undefined;
+      return;
     }
     const terms = runs.map((run, r) => {
       const { guess, truth } = looks[r]!;
-      return lsqTerms((reused ? guess : truth)!.output.parts, run.sample(), run.outputs());
+      return run.terms((reused ? guess : truth)!.output);
     });
     const names = [...Object.keys(terms[0]!).filter(name => !isCopy(name, reused)), 'one'];
     const rows: Moments[] = [];
@@ -207,11 +206,10 @@ async function fitCombination(references: readonly Reference[], options: FitOpti
       }
     }
     const weights = fitDecibels(rows, RIDGE);
-    const combination = Object.fromEntries(names.map((name, n) => [name, Math.fround(weights[n] as number)]));
-    steps.push(combination);
-    return terms.map(t => combine(combination, t));
-  });
-  return { rectify: { form: 'lsq', steps }, errors };
+    steps.push(Object.fromEntries(names.map((name, n) => [name, Math.fround(weights[n] as number)])));
+  };
+  const corrections = (): Corrector => corrector(rectify, depth);
+  return { rectify, errors: await follow(references, { ...options, want: 'guess', corrections, atStep }) };
 }
 
 /**

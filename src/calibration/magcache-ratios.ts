@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { mean } from '../metrics/statistics';
 import type { Job } from '../sampling/pipeline';
 import type { LoopOptions } from '../sampling/sample-loop';
 import { type Observer, observeRuns } from './observe';
-import { mean } from './rehearsal';
 
 /** Added to a magnitude that is divided by. */
 const EPS = 1e-8;

@@ -1,14 +1,16 @@
-import { ertacache } from '../cache/ertacache';
 import { none } from '../cache/none';
-import type { CachePolicy } from '../cache/policy';
 import { frames, type Media } from '../media/pixels';
 import { psnr } from '../metrics/psnr';
 import { ssim } from '../metrics/ssim';
-import { type Fidelity, type Pair, type Policy, policySettings } from '../policy/data';
-import type { Job, Pipeline } from '../sampling/pipeline';
+import { mean, standardDeviation } from '../metrics/statistics';
+import type { Fidelity, Pair, Policy } from '../policy/data';
+import { usePolicy } from '../policy/use';
+import type { BatchRequest, Pipeline } from '../sampling/pipeline';
+import { policyUse } from '../sampling/policy-use';
 import { type RunResult, runJob } from '../sampling/run-job';
+import type { LoopOptions } from '../sampling/sample-loop';
+import { pairsRequest } from './jobs';
 import { batches } from './pairs';
-import { mean } from './rehearsal';
 
 /** Likeness of one cached output to the uncached one of the same prompt and seed. */
 export interface Score {
@@ -28,37 +30,10 @@ export function score(reference: Media, media: Media): Score {
 /** Mean, worst and spread over pairs. */
 export function fidelityOf(scores: readonly Score[]): Fidelity {
   const spread = (values: readonly number[]) => {
-    const centre = mean(values);
-    const variance = values.reduce((sum, v) => sum + (v - centre) ** 2, 0) / Math.max(1, values.length - 1);
-    return { mean: centre, min: Math.min(...values), std: Math.sqrt(variance) };
+    const std = values.length > 1 ? standardDeviation(values) : 0;
+    return { mean: mean(values), min: Math.min(...values), std };
   };
   return { pairs: scores.length, psnr: spread(scores.map(s => s.psnr)), ssim: spread(scores.map(s => s.ssim)) };
-}
-
-/** Runs the pairs in batches with `work`, which gets a ready job and its pairs. */
-export async function inBatches<T>(
-  pipeline: Pipeline,
-  pairs: readonly Pair[],
-  run: { readonly steps: number; readonly guidance: number; readonly batch: number },
-  work: (job: Job, from: number) => Promise<T>,
-): Promise<T[]> {
-  const results: T[] = [];
-  let from = 0;
-  for (const group of batches(pairs, run.batch)) {
-    const job = await pipeline.prepare({
-      prompts: group.map(p => p.prompt),
-      seeds: group.map(p => p.seed),
-      steps: run.steps,
-      guidance: run.guidance,
-    });
-    try {
-      results.push(await work(job, from));
-    } finally {
-      job.release();
-    }
-    from += group.length;
-  }
-  return results;
 }
 
 /** How a policy is measured. */
@@ -68,7 +43,10 @@ export interface MeasureOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Compares a policy with the uncached run on `pairs`. */
+/**
+ * Compares a policy with the uncached run on `pairs`.
+ * @throws PolicyError when the policy is for another model, sampler or schedule than the pipeline's
+ */
 export async function measurePolicy(
   pipeline: Pipeline,
   policy: Policy,
@@ -78,7 +56,10 @@ export async function measurePolicy(
   return fidelityOf(await scorePolicy(pipeline, policy, pairs, options));
 }
 
-/** The likeness of every pair under a policy, in the order of `pairs`. */
+/**
+ * The likeness of every pair under a policy, in the order of `pairs`.
+ * @throws PolicyError when the policy is for another model, sampler or schedule than the pipeline's
+ */
 export async function scorePolicy(
   pipeline: Pipeline,
   policy: Policy,
@@ -86,17 +67,37 @@ export async function scorePolicy(
   options: MeasureOptions,
 ): Promise<Score[]> {
   const { sigmas, guidance } = policy.data;
-  const run = { steps: sigmas.length - 1, guidance, batch: options.batch };
-  const cached: CachePolicy = ertacache(policySettings(policy));
-  const scores = await inBatches(pipeline, pairs, run, async job => {
-    const loop = options.signal ? { signal: options.signal } : {};
-    const reference = await runJob(pipeline, job, none(), loop);
-    return scoreAll(reference, await runJob(pipeline, job, cached, loop));
-  });
-  return scores.flat();
+  const run = { steps: sigmas.length - 1, guidance };
+  const loop = options.signal ? { signal: options.signal } : {};
+  const scores: Score[] = [];
+  for (const group of batches(pairs, options.batch)) {
+    const { uncached, cached } = await runBeside(pipeline, pairsRequest(group, run), policy, loop);
+    scores.push(...uncached.media.map((media, i) => score(media, cached.media[i]!)));
+  }
+  return scores;
 }
 
-/** Row by row. */
-export function scoreAll(reference: RunResult, result: RunResult): Score[] {
-  return reference.media.map((media, i) => score(media, result.media[i]!));
+/** One request, drawn with every step computed and with a policy. */
+export interface BesideRuns {
+  readonly uncached: RunResult;
+  readonly cached: RunResult;
+}
+
+/**
+ * Runs a request uncached and with a calibrated policy, from the same noise.
+ * @throws PolicyError, before anything is computed, when the policy is not for this run
+ */
+export async function runBeside(
+  pipeline: Pipeline,
+  request: BatchRequest,
+  policy: Policy,
+  loop: LoopOptions = {},
+): Promise<BesideRuns> {
+  const job = await pipeline.prepare(request);
+  try {
+    const cache = usePolicy(policy, policyUse(pipeline.info, request.guidance, job));
+    return { uncached: await runJob(pipeline, job, none(), loop), cached: await runJob(pipeline, job, cache, loop) };
+  } finally {
+    job.release();
+  }
 }

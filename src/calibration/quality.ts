@@ -1,4 +1,4 @@
-import { mean } from './rehearsal';
+import { mean } from '../metrics/statistics';
 
 /** Beyond this, no difference can be seen, and it should not buy off a pair that is visibly off. */
 const ENOUGH_DB = 80;

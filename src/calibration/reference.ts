@@ -41,7 +41,7 @@ export async function referenceRun(
         residualNorms.push((await inTurn(truth.residuals, rowNorms)).flat());
         requireFinite([...residualNorms[i]!, ...(await rowNorms(truth.output.value))], i);
         outputs.push(truth.output.value.clone());
-        run.advance(i, truth.output.value, truth);
+        run.advance(i, truth, 'compute');
         samples.push(run.sample().clone());
       } finally {
         releaseLook(look);

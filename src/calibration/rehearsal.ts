@@ -1,27 +1,20 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { GuidedOutput, StepInfo } from '../cache/policy';
-import type { History, Predictor } from '../cache/predictor';
-import { LSQ_DEPTH, type Parts } from '../cache/rectify';
+import { type Corrector, corrector } from '../cache/corrector';
+import type { Decision, GuidedOutput, StepInfo } from '../cache/policy';
+import type { Predictor } from '../cache/predictor';
+import { residualHistory, type WithResidual } from '../cache/residual';
 import type { Site } from '../cache/sites';
 import { InterruptedError } from '../errors';
-import { release, share } from '../nn/scope';
+import { release } from '../nn/scope';
 import { guideOutputs, inEvaluation } from '../sampling/cached-run';
 import type { Job } from '../sampling/pipeline';
-import type { Solver } from '../schedulers/solver';
+import { beginTrajectory } from '../sampling/trajectory';
 
-/** What the model says at the current state. */
-export interface Truth {
-  /** The true guided output. */
+/** One side of a step at the current state: what the model says, or what the cache says. */
+export interface Side {
+  /** The guided output, with nothing corrected. */
   readonly output: GuidedOutput;
-  /** True residual of every branch. */
-  readonly residuals: readonly tf.Tensor[];
-}
-
-/** What the cache says at the current state. */
-export interface Guess {
-  /** The guided output rebuilt from what is kept. */
-  readonly output: GuidedOutput;
-  /** Residual that the cache uses for every branch. */
+  /** The residual of every branch: the true one, or the one that the cache uses. */
   readonly residuals: readonly tf.Tensor[];
 }
 
@@ -29,15 +22,16 @@ export interface Guess {
 export type Want = 'truth' | 'guess' | 'both';
 
 export interface Look {
-  /** Present where it was wanted. */
-  readonly truth?: Truth;
-  /** Present where it was wanted and something is kept. */
-  readonly guess?: Guess;
+  /** What the model says; present where it was wanted. */
+  readonly truth?: Side;
+  /** What the cache says; present where it was wanted and something is kept. */
+  readonly guess?: Side;
 }
 
 /**
  * A run in slow motion, for calibration: at every step the transformer is run *and* the cache's reconstruction is
- * made, at the very state that caching has led to.
+ * made, at the very state that caching has led to. What is kept, rebuilt, corrected and stepped is so by the code of a
+ * sampling run.
  */
 export interface Rehearsal {
   readonly job: Job;
@@ -45,16 +39,16 @@ export interface Rehearsal {
   step(index: number): StepInfo;
   /** The current latent; borrowed. */
   sample(): tf.Tensor;
-  /** Parts of past computed outputs, newest first; borrowed. */
-  outputs(): History<Parts>;
   /** Whether the solver can say which output leads to a given latent. */
   readonly canAim: boolean;
   /** The output whose step leads to `next`, where the solver can say; a new tensor. */
   aim(index: number, next: tf.Tensor): tf.Tensor | undefined;
   /** Evaluates the current state; release the result with `releaseLook`. */
   look(index: number, want: Want): Promise<Look>;
-  /** Takes the step with `output`. A computed step hands over what it saw, which refreshes what is kept. */
-  advance(index: number, output: tf.Tensor, computed?: Truth): void;
+  /** What a least-squares correction of this output may weigh, by term; borrowed until `advance`. */
+  terms(output: GuidedOutput): Readonly<Record<string, tf.Tensor>>;
+  /** Corrects one side of the step, which stays the caller's, and takes the step. A computed one is kept for later. */
+  advance(index: number, side: Side, decision: Decision): void;
   dispose(): void;
 }
 
@@ -66,81 +60,71 @@ export interface RehearsalOptions {
   readonly signal?: AbortSignal;
 }
 
-export function rehearse(job: Job, options: RehearsalOptions): Rehearsal {
-  const { site, predictor } = options;
-  const solver: Solver = job.solver(options.sigmas);
-  let sample = job.latents.clone();
-  let kept: History<tf.Tensor>[] = job.branches.map(() => []);
-  let outputs: History<Parts> = [];
+/** @param corrections what corrects the outputs, the rehearsal's from now on; nothing is corrected unless given */
+export function rehearse(
+  job: Job,
+  options: RehearsalOptions,
+  corrections: Corrector = corrector({ form: 'off' }),
+): Rehearsal {
+  const solver = job.solver(options.sigmas);
+  const trajectory = beginTrajectory({ solver, latents: job.latents });
+  const branches = job.branches.map(branch => ({
+    branch,
+    history: residualHistory(options.site, options.predictor),
+  }));
 
-  const step = (index: number): StepInfo => ({
-    index,
-    steps: solver.timesteps.length,
-    sigma: solver.sigmas[index] as number,
-    sigmaNext: solver.sigmas[index + 1] as number,
-  });
+  /** Guides the outputs of all branches, and releases them. */
+  function guided(index: number, all: readonly WithResidual[]): Side | undefined {
+    if (all.length === 0) return undefined;
+    const outputs = all.map(one => one.output);
+    const output = guideOutputs(job.guide, outputs, index);
+    tf.dispose(outputs);
+    return { output, residuals: all.map(one => one.residual) };
+  }
 
   return {
     job,
     sigmas: solver.sigmas,
-    step,
-    sample: () => sample,
-    outputs: () => outputs,
+    step: trajectory.step,
+    sample: trajectory.sample,
     canAim: solver.aim !== undefined,
-    aim: (index, next) => solver.aim?.(index, sample, next),
+    aim: (index, next) => solver.aim?.(index, trajectory.sample(), next),
     async look(index, want) {
       if (options.signal?.aborted) throw new InterruptedError();
-      const truth = { outputs: [] as tf.Tensor[], residuals: [] as tf.Tensor[] };
-      const guess = { outputs: [] as tf.Tensor[], residuals: [] as tf.Tensor[] };
+      const [truth, guess]: [WithResidual[], WithResidual[]] = [[], []];
       try {
-        for (const [b, branch] of job.branches.entries()) {
-          await inEvaluation(branch, sample, solver.timesteps[index] as number, async evaluation => {
-            if (want !== 'guess') {
-              const captured = await site.capture(evaluation);
-              truth.outputs.push(captured.output);
-              truth.residuals.push(captured.kept);
-            }
-            const history = kept[b] as History<tf.Tensor>;
-            if (want === 'truth' || history.length === 0) return;
-            const predicted = predictor.predict(history, solver.sigmas[index] as number);
-            guess.residuals.push(predicted);
-            guess.outputs.push(site.rebuild(evaluation, predicted));
+        for (const { branch, history } of branches) {
+          await inEvaluation(branch, trajectory.sample(), solver.timesteps[index] as number, async evaluation => {
+            if (want !== 'guess') truth.push(await history.capture(evaluation));
+            const rebuilt = want === 'truth' ? undefined : history.rebuild(trajectory.step(index), evaluation);
+            if (rebuilt) guess.push(rebuilt);
           });
         }
       } catch (error) {
-        for (const side of [truth, guess]) tf.dispose([...side.outputs, ...side.residuals]);
+        release([truth, guess]);
         throw error;
       }
-      const guided = ({ outputs: all, residuals }: typeof truth): Truth | undefined => {
-        if (all.length === 0) return undefined;
-        const output = guideOutputs(job.guide, all, index);
-        tf.dispose(all);
-        return { output, residuals };
-      };
-      return { truth: guided(truth), guess: guided(guess) };
+      return { truth: guided(index, truth), guess: guided(index, guess) };
     },
-    advance(index, output, computed) {
-      if (computed) {
-        const sigma = solver.sigmas[index] as number;
-        kept = kept.map((history, b) => remember(history, sigma, computed.residuals[b] as tf.Tensor, predictor.depth));
-        release(outputs.slice(LSQ_DEPTH - 1));
-        outputs = [{ sigma, value: share(computed.output.parts) }, ...outputs.slice(0, LSQ_DEPTH - 1)];
+    terms: output => corrections.terms(trajectory.sample(), output),
+    advance(index, { output, residuals }, decision) {
+      const step = trajectory.step(index);
+      if (decision === 'compute') {
+        for (const [b, { history }] of branches.entries()) history.keep(step, residuals[b] as tf.Tensor);
       }
-      const next = solver.step(index, output, sample);
-      sample.dispose();
-      sample = next;
+      const corrected = corrections.correct(step, trajectory.sample(), output, decision);
+      try {
+        trajectory.advance(index, corrected);
+      } finally {
+        corrected.dispose();
+      }
     },
     dispose() {
-      release([sample, kept, outputs]);
-      solver.dispose();
+      for (const { history } of branches) history.dispose();
+      corrections.dispose();
+      trajectory.dispose();
     },
   };
-}
-
-/** `history` with a copy of `value` in front, cut to `depth`. */
-function remember(history: History<tf.Tensor>, sigma: number, value: tf.Tensor, depth: number): History<tf.Tensor> {
-  tf.dispose(history.slice(depth - 1).map(h => h.value));
-  return [{ sigma, value: value.clone() }, ...history.slice(0, depth - 1)];
 }
 
 /** Looks at all runs, one after the other; when one fails, what the others saw is released. */
@@ -175,5 +159,3 @@ export async function rowDistances(a: tf.Tensor, b: tf.Tensor): Promise<number[]
   difference.dispose();
   return norms;
 }
-
-export const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;

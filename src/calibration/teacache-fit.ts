@@ -2,11 +2,12 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import { Matrix, solve } from 'ml-matrix';
 import { evaluatePolynomial } from '../cache/teacache';
 import { NumericError } from '../errors';
+import { mean } from '../metrics/statistics';
 import { release } from '../nn/scope';
 import type { Job } from '../sampling/pipeline';
 import type { LoopOptions } from '../sampling/sample-loop';
 import { type Observer, observeRuns, pairsOf, type Sight } from './observe';
-import { mean, rowDistances, rowNorms } from './rehearsal';
+import { rowDistances, rowNorms } from './rehearsal';
 
 /** Degree of TeaCache's polynomials. */
 export const DEGREE = 4;

@@ -1,9 +1,9 @@
 import type { CachePolicy } from '../cache/policy';
 import type { Budget, ModelFacts, ScheduledMethod, ThresholdMethod } from '../cache/registry';
 import { UsageError } from '../errors';
+import { mean } from '../metrics/statistics';
 import type { Job } from '../sampling/pipeline';
 import { type LoopOptions, type StepRecord, sampleLoop } from '../sampling/sample-loop';
-import { mean } from './rehearsal';
 
 /** What runs cost on average. */
 export interface Cost {

@@ -1,10 +1,11 @@
 import type { Predictor } from '../cache/predictor';
 import type { Site } from '../cache/sites';
 import { PolicyError } from '../errors';
+import { mean } from '../metrics/statistics';
 import { computedSteps } from '../policy/data';
 import { inTurn } from './in-turn';
 import type { Reference } from './reference';
-import { type Look, lookAll, mean, rehearse, releaseLook, rowDistances } from './rehearsal';
+import { type Look, lookAll, rehearse, releaseLook, rowDistances } from './rehearsal';
 
 export interface WalkOptions {
   readonly site: Site;
@@ -40,9 +41,9 @@ export async function walk(references: readonly Reference[], lambda: number, opt
         errors.push(error);
         reused.push(reuse);
         for (const [r, run] of runs.entries()) {
-          const look = looks[r]!;
-          if (reuse) run.advance(i, look.guess!.output.value);
-          else run.advance(i, look.truth!.output.value, look.truth);
+          const { truth, guess } = looks[r]!;
+          if (reuse) run.advance(i, guess!, 'reuse');
+          else run.advance(i, truth!, 'compute');
         }
       } finally {
         looks.forEach(releaseLook);

@@ -1,5 +1,5 @@
-import { measureRatios } from '../calibration/magcache-ratios';
-import { inBatches } from '../calibration/measure';
+import { inBatches } from '../calibration/jobs';
+import { ratioRecord } from '../calibration/magcache-ratios';
 import { observeRuns, pairsOf } from '../calibration/observe';
 import { changeRecord, fitPolynomial } from '../calibration/teacache-fit';
 import { writeFileAtomic } from '../io/atomic';
@@ -46,7 +46,7 @@ async function polynomialOf(pipeline: Pipeline, run: BaselineRun) {
 }
 
 async function ratiosOf(pipeline: Pipeline, run: BaselineRun) {
-  const batches = await inBatches(pipeline, run.pairs, run, job => measureRatios([job], { signal: run.signal }));
-  const ratios = batches[0]!.map((_, step) => batches.reduce((sum, r) => sum + r[step]!, 0) / batches.length);
-  return { ratios };
+  const record = ratioRecord();
+  await inBatches(pipeline, run.pairs, run, job => observeRuns([job], record.observer, { signal: run.signal }));
+  return { ratios: record.ratios() };
 }

@@ -3,6 +3,7 @@ import { type Image, imageSize } from '../media/pixels';
 import { assertSameShape } from './shapes';
 import { channels } from './ssim';
 import { meanSimilarity } from './ssim-map';
+import { mean } from './statistics';
 import { type Plane, WINDOW } from './window';
 
 /**
@@ -20,7 +21,7 @@ export function ssimTorchmetrics(a: Image, b: Image): number {
   }
   const [left, right] = [a, b].map(image => channels(image).map(plane => mirrored(plane, border)));
   const similarity = (plane: Plane, c: number) => meanSimilarity(plane, right![c]!, { clampVariance: true });
-  return left!.reduce((sum, plane, c) => sum + similarity(plane, c), 0) / left!.length;
+  return mean(left!.map(similarity));
 }
 
 /** `plane` with its inside mirrored at each edge; the edge itself is not repeated. */

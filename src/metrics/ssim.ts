@@ -2,6 +2,7 @@ import { ShapeError } from '../errors';
 import { dense, type Image, imageSize } from '../media/pixels';
 import { assertSameShape } from './shapes';
 import { meanSimilarity } from './ssim-map';
+import { mean } from './statistics';
 import { type Plane, WINDOW } from './window';
 
 /**
@@ -19,7 +20,7 @@ export function ssim(a: Image, b: Image): number {
     });
   }
   const [left, right] = [channels(a), channels(b)];
-  return left.reduce((sum, plane, c) => sum + meanSimilarity(plane, right[c]!), 0) / left.length;
+  return mean(left.map((plane, c) => meanSimilarity(plane, right[c]!)));
 }
 
 /** The colour channels of an image. */

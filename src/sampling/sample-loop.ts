@@ -5,6 +5,7 @@ import { settleQueued } from '../nn/settle';
 import type { Solver } from '../schedulers/solver';
 import { beginRun } from './cached-run';
 import type { Branch, Guide } from './guidance';
+import { beginTrajectory } from './trajectory';
 
 /** What happened at one step. */
 export interface StepRecord extends StepInfo {
@@ -46,31 +47,24 @@ export async function sampleLoop(
   policy: CachePolicy,
   options: LoopOptions = {},
 ): Promise<{ latents: Tensor; steps: StepRecord[] }> {
-  const { solver } = run;
-  const steps = solver.timesteps.length;
-  const cached = beginRun(run, policy, { steps, sigmas: solver.sigmas });
+  const { timesteps, sigmas } = run.solver;
+  const steps = timesteps.length;
+  const cached = beginRun(run, policy, { steps, sigmas });
+  const trajectory = beginTrajectory(run);
   const records: StepRecord[] = [];
-  let sample = run.latents.clone();
   try {
     for (let index = 0; index < steps; index++) {
       if (options.signal?.aborted) throw new InterruptedError();
       const started = performance.now();
-      const info: StepInfo = {
-        index,
-        steps,
-        sigma: solver.sigmas[index] as number,
-        sigmaNext: solver.sigmas[index + 1] as number,
-      };
-      const timestep = solver.timesteps[index] as number;
-      const { output, decisions, forwards } = await cached.evaluate(info, sample, timestep);
+      const info = trajectory.step(index);
+      const timestep = timesteps[index] as number;
+      const { output, decisions, forwards } = await cached.evaluate(info, trajectory.sample(), timestep);
       try {
-        const next = solver.step(index, output, sample, run.noise);
-        sample.dispose();
-        sample = next;
+        trajectory.advance(index, output);
       } finally {
         output.dispose();
       }
-      await settleQueued(sample);
+      await settleQueued(trajectory.sample());
       const record: StepRecord = {
         ...info,
         decisions,
@@ -79,15 +73,12 @@ export async function sampleLoop(
         cacheBytes: cached.bytes(),
       };
       records.push(record);
-      await options.onStep?.(record, sample);
+      await options.onStep?.(record, trajectory.sample());
     }
-    return { latents: sample, steps: records };
-  } catch (error) {
-    sample.dispose();
-    throw error;
+    return { latents: trajectory.sample().clone(), steps: records };
   } finally {
     cached.dispose();
-    solver.dispose();
+    trajectory.dispose();
   }
 }
 

@@ -3,7 +3,8 @@ import { ertacache } from '../../src/cache/ertacache';
 import { type Evaluation, evaluateFunction } from '../../src/cache/evaluation';
 import { none } from '../../src/cache/none';
 import type { StepInfo } from '../../src/cache/policy';
-import { residualBranch } from '../../src/cache/residual';
+import { reuseLast } from '../../src/cache/predictor';
+import { residualBranch, residualHistory } from '../../src/cache/residual';
 import { type SiteName, site, siteNames } from '../../src/cache/sites';
 import { UnsupportedError } from '../../src/errors';
 import type { Job, Pipeline } from '../../src/sampling/pipeline';
@@ -94,6 +95,46 @@ describeOnBackends('sites', () => {
       const { output, kept } = await site(name).capture(evaluation);
       tf.dispose([output, kept]);
     }
+  });
+
+  describe('the residual history', () => {
+    test('sees the computed and the rebuilt output of one step, and keeps what it is told to', async () => {
+      const before = tf.memory().numTensors;
+      const history = residualHistory(site('output'), reuseLast);
+      const [first, second] = [tf.onesLike(job.latents), tf.zerosLike(job.latents)];
+      const giving = (velocity: tf.Tensor): Evaluation => evaluateFunction(job.latents, () => velocity.clone());
+      expect(history.rebuild(step(0), giving(first))).toBeUndefined();
+      const kept = await history.capture(giving(first));
+      expect(history.bytes()).toBe(0);
+      history.keep(step(0), kept.residual);
+      expect(history.bytes()).toBe(job.latents.size * 4);
+
+      // Both sides at one state; nothing is kept of the step that was only looked at.
+      const [truth, guess] = [await history.capture(giving(second)), history.rebuild(step(1), giving(second))!];
+      const again = history.rebuild(step(2), giving(second))!;
+      expect(truth.output.dataSync()[0]).toBe(0);
+      expect(guess.output.dataSync()[0]).toBeCloseTo(1, 6);
+      expect([...again.residual.dataSync()]).toEqual([...kept.residual.dataSync()]);
+      for (const { output, residual } of [kept, truth, guess, again]) tf.dispose([output, residual]);
+      history.dispose();
+      tf.dispose([first, second]);
+      expect(tf.memory().numTensors).toBe(before);
+    });
+
+    test('holds nothing back when rebuilding fails', async () => {
+      const failing = {
+        ...site('velocity'),
+        rebuild: (): never => {
+          throw new Error('on purpose');
+        },
+      };
+      const history = residualHistory(failing, reuseLast);
+      history.keep(step(0), job.latents);
+      const before = tf.memory().numTensors;
+      await at(job.latents, 700, e => expect(() => history.rebuild(step(1), e)).toThrow('on purpose'));
+      expect(tf.memory().numTensors).toBe(before);
+      history.dispose();
+    });
   });
 
   describe('the residual branch', () => {

@@ -19,6 +19,7 @@ import { comparisonText } from '../../lab/report/table';
 import { decibels, listText, passes } from '../../lab/report/text';
 import { createLpips, type Lpips } from '../../metrics/lpips';
 import { readLpipsWeights } from '../../metrics/lpips-weights';
+import { mean } from '../../metrics/statistics';
 import { DEFAULT_MODEL } from '../../pipelines/default-model';
 import { DEFAULT_METHOD } from '../../policy/source';
 import type { Pipeline } from '../../sampling/pipeline';
@@ -198,8 +199,8 @@ async function fight(
       onProgress: (done, note) => line?.update(done, note),
       onCell(cell) {
         if (process.stderr.isTTY) return;
-        const mean = cell.pairs.reduce((sum, p) => sum + p.psnr, 0) / cell.pairs.length;
-        process.stderr.write(`done: ${cell.method}, ${passes(cell.budget)} steps, PSNR ${decibels(mean)} dB\n`);
+        const psnr = mean(cell.pairs.map(p => p.psnr));
+        process.stderr.write(`done: ${cell.method}, ${passes(cell.budget)} steps, PSNR ${decibels(psnr)} dB\n`);
       },
     });
   } catch (error) {

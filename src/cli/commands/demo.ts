@@ -1,19 +1,18 @@
 import { Command } from 'commander';
-import { ertacache } from '../../cache/ertacache';
-import { none } from '../../cache/none';
-import { fidelityOf, type Score, score } from '../../calibration/measure';
+import { fidelityOf, runBeside, type Score, score } from '../../calibration/measure';
 import { splitPairs } from '../../calibration/pairs';
 import { PolicyError } from '../../errors';
 import { frames, type Image, joinFrames } from '../../media/pixels';
 import { renderSheet } from '../../media/sheet';
 import { mediaFormat, writeMedia } from '../../media/write';
 import { psnr } from '../../metrics/psnr';
+import { mean } from '../../metrics/statistics';
 import { DEFAULT_MODEL } from '../../pipelines/default-model';
 import { loadModel } from '../../pipelines/load';
-import { type Policy, policySettings } from '../../policy/data';
+import type { Policy } from '../../policy/data';
 import { defaultPolicy } from '../../policy/on-disk';
 import type { Pipeline } from '../../sampling/pipeline';
-import { type RunResult, runRequest } from '../../sampling/run-job';
+import type { RunResult } from '../../sampling/run-job';
 import { startBackend } from '../backend';
 import { interruptible } from '../interrupt';
 import { stepLine } from '../progress';
@@ -112,7 +111,7 @@ async function drawSheet(pipeline: Pipeline, out: string, engine: string, signal
   console.log(`PSNR       mean ${likeness.psnr.mean.toFixed(1)} dB, worst ${likeness.psnr.min.toFixed(1)} dB`);
   const perFrame = rows.map(r => frames(r.plain.media[0]!).map((f, i) => psnr(f, frames(r.cached.media[0]!)[i]!)));
   if (count > 1) {
-    const at = (i: number): string => (sum(perFrame.map(p => p[i]!)) / perFrame.length).toFixed(1);
+    const at = (i: number): string => mean(perFrame.map(p => p[i]!)).toFixed(1);
     console.log(`frames     PSNR of the first ${at(0)} dB, of the last ${at(count - 1)} dB`);
   }
   console.log(`SSIM       mean ${likeness.ssim.mean.toFixed(4)}, worst ${likeness.ssim.min.toFixed(4)}`);
@@ -124,9 +123,8 @@ async function drawSheet(pipeline: Pipeline, out: string, engine: string, signal
     const onStep = (s: { decisions: readonly string[]; seconds: number }): void =>
       line.step(s.decisions.includes('compute'), s.seconds);
     try {
-      const plain = await runRequest(pipeline, request, none(), { signal, onStep });
-      const cached = await runRequest(pipeline, request, ertacache(policySettings(policy)), { signal, onStep });
-      return { prompt, plain, cached, likeness: score(plain.media[0]!, cached.media[0]!) };
+      const { uncached, cached } = await runBeside(pipeline, request, policy, { signal, onStep });
+      return { prompt, plain: uncached, cached, likeness: score(uncached.media[0]!, cached.media[0]!) };
     } finally {
       line.stop();
     }

@@ -2,6 +2,7 @@ import { frames, type Image, imageSize, joinFrames, type Media } from '../../med
 import { renderSheet } from '../../media/sheet';
 import type { Sheet } from '../../media/sheet-layout';
 import { psnr } from '../../metrics/psnr';
+import { mean } from '../../metrics/statistics';
 
 /** A picture or clip, drawn with reuse and without. */
 export interface DrawnPair {
@@ -50,7 +51,7 @@ export async function pairSheet(
 /** Mean PSNR over the frames. */
 function likeness(a: Media, b: Media): number {
   const [shown, other] = [frames(a), frames(b)];
-  return shown.reduce((sum, frame, i) => sum + psnr(frame, other[i]!), 0) / shown.length;
+  return mean(shown.map((frame, i) => psnr(frame, other[i]!)));
 }
 
 function cellOf(media: Media): number {
@@ -60,8 +61,7 @@ function cellOf(media: Media): number {
 
 /** Work, not time: the first run of a command also compiles and allocates, so its seconds would flatter the cache. */
 function forwards(counts: readonly number[]): string {
-  const mean = counts.reduce((a, b) => a + b, 0) / counts.length;
-  return `${Number(mean.toFixed(1))} forward passes`;
+  return `${Number(mean(counts).toFixed(1))} forward passes`;
 }
 
 function range(from: number, to: number, step: number): number[] {

@@ -1,8 +1,9 @@
 import { none } from '../../cache/none';
 import { ErtaError } from '../../errors';
 import type { Lpips } from '../../metrics/lpips';
-import type { Policy } from '../../policy/data';
+import { type Policy, requireFits } from '../../policy/data';
 import type { Pipeline } from '../../sampling/pipeline';
+import { policyUse } from '../../sampling/policy-use';
 import { runJob } from '../../sampling/run-job';
 import type { Cell, Comparison } from './comparison';
 import type { Contender } from './contender';
@@ -34,7 +35,7 @@ export interface ArenaOptions {
 /**
  * Measures every contender at every budget on every pair. What is done is kept in the store at once, so a run that is
  * cut continues where it was.
- * @throws InterruptedError when `signal` is aborted
+ * @throws InterruptedError when `signal` is aborted, PolicyError before it begins when a given policy is for another run
  */
 export async function runArena(pipeline: Pipeline, store: Store, options: ArenaOptions): Promise<Comparison> {
   const { comparison } = store;
@@ -43,6 +44,7 @@ export async function runArena(pipeline: Pipeline, store: Store, options: ArenaO
   const onPasses = counter.add;
   const signal = options.signal && { signal: options.signal };
   const runs: PairRuns = { pipeline, evaluation, steps, guidance, batch, onPasses, ...signal };
+  if (options.given) await requireGivenFit(runs, [...options.given.values()]);
   const { bench, release } = openBench(pipeline, store, { ...options, onPasses });
   try {
     const missing = comparison.state === 'complete' ? [] : await missingReferences(store, runs);
@@ -56,6 +58,15 @@ export async function runArena(pipeline: Pipeline, store: Store, options: ArenaO
   }
   if (comparison.state !== 'complete') await store.finish();
   return comparison;
+}
+
+/** A policy of another run would be compared, and its numbers would say nothing. */
+async function requireGivenFit(runs: PairRuns, given: readonly Policy[]): Promise<void> {
+  if (given.length === 0) return;
+  const job = await prepare(runs, runs.evaluation.slice(0, 1));
+  const use = policyUse(runs.pipeline.info, runs.guidance, job);
+  job.release();
+  for (const { data } of given) requireFits(data, use);
 }
 
 interface Ready {

@@ -1,4 +1,5 @@
-import { measureBaselines, singleJobs } from '../../calibration/baselines';
+import { measureBaselines } from '../../calibration/baselines';
+import { prepareJobs } from '../../calibration/jobs';
 import { isFile } from '../../io/node-file';
 import type { Policy } from '../../policy/data';
 import { readPolicy, writePolicy } from '../../policy/file';
@@ -24,7 +25,7 @@ export function openBench(
   const { steps, guidance, batch, trials, calibration: pairs } = comparison.request;
   let jobs: Job[] | undefined;
   const singles = async (): Promise<Job[]> => {
-    jobs ??= await singleJobs(pipeline, pairs, { steps, guidance });
+    jobs ??= await prepareJobs(pipeline, pairs, { steps, guidance, batch: 1 });
     return jobs;
   };
   return {

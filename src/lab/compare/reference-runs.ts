@@ -1,4 +1,5 @@
 import ndarray from 'ndarray';
+import { pairsRequest } from '../../calibration/jobs';
 import { batches } from '../../calibration/pairs';
 import { writeFileAtomic } from '../../io/atomic';
 import { isFile, openFile } from '../../io/node-file';
@@ -67,8 +68,8 @@ export async function runReferences(store: Store, runs: PairRuns): Promise<void>
 }
 
 /** A job of some pairs. */
-export function prepare({ pipeline, steps, guidance }: PairRuns, group: readonly Pair[]) {
-  return pipeline.prepare({ prompts: group.map(p => p.prompt), seeds: group.map(p => p.seed), steps, guidance });
+export function prepare(runs: PairRuns, group: readonly Pair[]) {
+  return runs.pipeline.prepare(pairsRequest(group, runs));
 }
 
 /** The uncached picture of an evaluation pair, from the batch that was read last where that has it. */

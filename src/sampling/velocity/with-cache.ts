@@ -5,6 +5,7 @@ import type { Policy } from '../../policy/data';
 import { usePolicy } from '../../policy/use';
 import { beginRun, type CachedRun } from '../cached-run';
 import { scheduleText } from '../schedule-text';
+import { stepOf } from '../trajectory';
 import { type ModelIdentity, UNNAMED } from './identity';
 import { eulerScheduler, type NoiseLevels, type Scheduler } from './scheduler';
 import { branchesOf, guidanceOf, type VelocitySource } from './velocity';
@@ -109,8 +110,7 @@ export function withCache<Ctx>(
     current = ctx;
     busy = true;
     try {
-      const step = { index, steps, sigma: sigmas[index] as number, sigmaNext: sigmas[index + 1] as number };
-      const { output, decisions, forwards } = await run.evaluate(step, x, t);
+      const { output, decisions, forwards } = await run.evaluate(stepOf({ sigmas, timesteps }, index), x, t);
       done.push({ decisions, forwards });
       if (done.length === steps) release();
       return output;

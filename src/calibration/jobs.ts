@@ -1,0 +1,47 @@
+import type { Pair } from '../policy/data';
+import type { BatchRequest, Job, Pipeline } from '../sampling/pipeline';
+import { batches } from './pairs';
+
+/** What runs of several pairs have in common. */
+export interface PairsRun {
+  readonly steps: number;
+  readonly guidance: number;
+}
+
+/** What a pipeline is asked for to run some pairs at once. */
+export function pairsRequest(pairs: readonly Pair[], { steps, guidance }: PairsRun): BatchRequest {
+  return { prompts: pairs.map(p => p.prompt), seeds: pairs.map(p => p.seed), steps, guidance };
+}
+
+/** Jobs of all pairs, `batch` of them in each; the caller releases them. Where one fails, the others are released. */
+export async function prepareJobs(
+  pipeline: Pipeline,
+  pairs: readonly Pair[],
+  run: PairsRun & { readonly batch: number },
+): Promise<Job[]> {
+  const jobs: Job[] = [];
+  try {
+    for (const group of batches(pairs, run.batch)) jobs.push(await pipeline.prepare(pairsRequest(group, run)));
+    return jobs;
+  } catch (error) {
+    for (const job of jobs) job.release();
+    throw error;
+  }
+}
+
+/** Runs the pairs with `work`, one job after the other, so that only one is in memory. */
+export async function inBatches(
+  pipeline: Pipeline,
+  pairs: readonly Pair[],
+  run: PairsRun & { readonly batch: number },
+  work: (job: Job) => Promise<void>,
+): Promise<void> {
+  for (const group of batches(pairs, run.batch)) {
+    const job = await pipeline.prepare(pairsRequest(group, run));
+    try {
+      await work(job);
+    } finally {
+      job.release();
+    }
+  }
+}
