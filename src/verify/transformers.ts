@@ -14,7 +14,7 @@ import type { CaseRunner, GoldenCase, Produce } from './golden-case';
 
 /** How the reference's arguments and results are named for one class of transformer. */
 interface Wording {
-  /** Name of the latent among the inputs; `hidden_states` unless told. */
+  /** Name of the latent among the inputs; `hidden_states` by default. */
   readonly latent?: string;
   /** What the reference's timestep is multiplied by to be in the scheduler's units. */
   readonly timeFactor?: number;

@@ -16,8 +16,8 @@ const layouts: ReadonlyMap<string, KeyLayout> = new Map([
 ]);
 
 /**
- * A component under the names of its class's parameter table, whichever of the published layouts it has: which one is
- * told from its keys.
+ * A component under the names of its class's parameter table, whichever of the published layouts it has: its keys
+ * show which one.
  * @throws CheckpointError when it has another layout but not all of its keys
  */
 export function withKnownNames(component: ModelComponent, tableOf: TableOf): ModelComponent {
