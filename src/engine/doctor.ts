@@ -36,7 +36,7 @@ export interface DoctorReport {
   backends: BackendReport[];
   /** Index in `backends` of the one that is used; undefined when none can be. */
   chosen?: number;
-  /** One sentence for each thing that is missing and can be had. */
+  /** One sentence for each thing that is missing and can be installed. */
   mend: string[];
 }
 

@@ -4,7 +4,7 @@ import { checkFinite } from './finite';
 import type { WeightStore } from './parameters';
 import type { TensorSource } from './source';
 
-/** Rows that are apart by no more than this are read in one go, what lies between them included. */
+/** Rows at most this far apart are read together, with what lies between them. */
 const GAP = 4;
 
 /**
