@@ -1,4 +1,5 @@
-// The embedded model in plain TensorFlow.js: no line of ertacache runs here.
+// The embedded model in plain TensorFlow.js: nothing of ertacache runs here.
+// Needs `npm install @tensorflow/tfjs-core @tensorflow/tfjs-converter @tensorflow/tfjs-backend-wasm sharp`.
 // node examples/graph-model.mjs converted-models/fluent-emoji "red heart" heart.png [noise.bin: 64 x 48 float32, otherwise drawn]
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';

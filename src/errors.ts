@@ -14,7 +14,7 @@ export type ErrorCode =
 
 /**
  * Base of every error that ertacache throws on purpose. `message` is one sentence that names the thing;
- * `hint` is one sentence that says how to mend it.
+ * `hint` is one sentence that says how to fix it.
  */
 export class ErtaError extends Error {
   readonly code: ErrorCode;

@@ -16,7 +16,7 @@ export interface BackendReport {
   /** Whether it is installed; it may still not work. */
   found: boolean;
   usable: boolean;
-  /** Whether `auto` leaves it alone. */
+  /** Whether `auto` passes over it. */
   onlyNamed?: boolean;
   version?: string;
   /** Measured speed of a square float32 matMul. */
@@ -36,7 +36,7 @@ export interface DoctorReport {
   backends: BackendReport[];
   /** Index in `backends` of the one that is used; undefined when none can be. */
   chosen?: number;
-  /** One sentence for each thing that is missing and can be had. */
+  /** One sentence for each thing that is missing and can be installed. */
   mend: string[];
 }
 
@@ -63,7 +63,7 @@ async function examine(
     return { ...about, found: false, usable: false, reason };
   }
   const { error, version, gflops, gpu } = await tryIt(location);
-  const reason = error ?? (kind === 'gpu' && !gpu ? 'it finds no GPU it can use' : undefined);
+  const reason = error ?? (kind === 'gpu' && !gpu ? 'no usable GPU was found' : undefined);
   if (reason !== undefined) return { ...about, found: true, usable: false, reason };
   return { ...about, found: true, usable: true, version, gflops };
 }
@@ -124,13 +124,13 @@ export async function examineMachine(options: DoctorOptions = {}): Promise<Docto
   for (const { source, reason } of broken) {
     const again =
       source === 'linked' ? '`ertacache engine unlink`, then `ertacache engine link`' : `\`npm rebuild ${source}\``;
-    mend.push(`The native backend (${source}) is there but fails: ${reason}. Try ${again}.`);
+    mend.push(`The native backend (${source}) is installed but fails: ${reason}. Try ${again}.`);
   }
   if (supported && broken.length === 0 && !works('native') && !works('gpu')) {
     mend.push(...(await linkObstacles(cwd, env)));
   }
   if (!simd) mend.push('This Node has no WebAssembly SIMD: use Node 20 or 22 on a 64-bit processor.');
-  if (!works('wasm')) mend.push('WebAssembly does not work: run `npm install` again.');
+  if (!works('wasm')) mend.push('WebAssembly does not work: run `npm install @tensorflow/tfjs-backend-wasm`.');
 
   return {
     node: { version: process.versions.node, supported, range: SUPPORTED_NODE },

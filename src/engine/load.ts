@@ -51,8 +51,7 @@ async function loadTensorFlow({ kind, source, locate }: Candidate, options: Back
     broughtBy = source;
   }
   const backend = tf.findBackend('tensorflow') as TensorFlowBackend | null;
-  if (kind === 'gpu' && !backend?.isUsingGpuDevice)
-    throw new Error(`TensorFlow (${broughtBy}) finds no GPU it can use`);
+  if (kind === 'gpu' && !backend?.isUsingGpuDevice) throw new Error(`TensorFlow (${broughtBy}) found no usable GPU`);
   // oneDNN's operations are the processor's.
   if (location && backend && !backend.isUsingGpuDevice) {
     allowFused(backend, await usableFused(location, backend.binding?.TF_Version ?? 'unknown', env));
@@ -62,7 +61,7 @@ async function loadTensorFlow({ kind, source, locate }: Candidate, options: Back
 
 async function loadWasm(location: Location, threads: number): Promise<string> {
   const { setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm');
-  // The .wasm files lie beside the package's main file; they cannot be set any more once the backend runs.
+  // The .wasm files lie beside the package's main file; they can no longer be set once the backend runs.
   if (!('wasm' in tf.engine().registry)) setWasmPaths(dirname(location.module) + sep);
   const simd = await tf.env().getAsync('WASM_HAS_SIMD_SUPPORT');
   await startWasm(threads);
@@ -70,7 +69,7 @@ async function loadWasm(location: Location, threads: number): Promise<string> {
 }
 
 /**
- * Loads a backend and registers it with tfjs; which one is current is not settled here.
+ * Loads a backend and registers it with tfjs; which one is current is not decided here.
  * @returns what to call it, in one human line
  */
 export async function loadBackend(candidate: Candidate, options: BackendLoadOptions): Promise<string> {

@@ -22,9 +22,9 @@ export interface Candidate {
   backend: BackendName;
   /** What brings it: a package's name, or `linked`. */
   source: string;
-  /** Whether `auto` leaves it alone. */
+  /** Whether `auto` passes over it. */
   onlyNamed?: boolean;
-  /** Finds it without loading anything; throws an error whose message is the reason why it cannot be had. */
+  /** Finds it without loading anything; throws an error whose message is the reason why it is not available. */
   locate(env: NodeJS.ProcessEnv): Location;
 }
 
@@ -34,7 +34,7 @@ function findPackage(name: string): string {
   return path;
 }
 
-/** Whether a driver has made a GPU visible; tells it without loading the hundreds of megabytes of TensorFlow. */
+/** Whether a driver has made a GPU visible, found out without loading the hundreds of megabytes of TensorFlow. */
 export function hasNvidiaDevice(): boolean {
   return process.platform !== 'linux' || existsSync('/dev/nvidia0') || existsSync('/dev/dxg');
 }

@@ -12,7 +12,7 @@ export function totalMemory(): number {
   return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
 }
 
-/** Bytes of memory that are still to be had. */
+/** Bytes of memory that are still available. */
 export function availableMemory(): number {
   return Math.min(process.availableMemory(), totalMemory());
 }

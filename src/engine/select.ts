@@ -7,7 +7,7 @@ import { heedFaults } from './webgpu';
 
 /** How a backend is chosen. */
 export interface SelectOptions {
-  /** Let TensorFlow say on stderr what it likes. */
+  /** Whether TensorFlow may write to stderr. */
   verbose?: boolean;
   env?: NodeJS.ProcessEnv;
   /** How many threads compute; the backend's own choice unless given: one for WebAssembly, all for TensorFlow. */
@@ -19,12 +19,12 @@ export interface SelectOptions {
 }
 
 const MEND: Record<EngineKind, string> = {
-  gpu: 'Install `@tensorflow/tfjs-node-gpu`, or link a TensorFlow with CUDA: `pip install tensorflow[and-cuda]`, then `ertacache engine link`.',
+  gpu: 'Run `npm install @tensorflow/tfjs-node-gpu`, or link a TensorFlow with CUDA: `pip install tensorflow[and-cuda]`, then `ertacache engine link`.',
   webgpu:
-    'Run `npm install webgpu @tensorflow/tfjs-backend-webgpu`; on Linux the Vulkan loader (libvulkan1) is needed besides the driver.',
+    'Run `npm install webgpu @tensorflow/tfjs-backend-webgpu`; on Linux the Vulkan loader (libvulkan1) is needed in addition to the driver.',
   native: 'Run `pip install tensorflow`, then `ertacache engine link`; `ertacache doctor` says what is missing.',
-  wasm: 'Run `npm install` again; the package @tensorflow/tfjs-backend-wasm brings it.',
-  cpu: 'Run `npm install` again; the package @tensorflow/tfjs-backend-cpu brings it.',
+  wasm: 'Run `npm install @tensorflow/tfjs-backend-wasm`, in the version of @tensorflow/tfjs-core.',
+  cpu: 'Run `npm install @tensorflow/tfjs-backend-cpu`, in the version of @tensorflow/tfjs-core.',
 };
 
 /** What a command says about its backend: one line, and under --verbose why it is not a faster one. */
@@ -37,7 +37,7 @@ export function describeChoice({ label, rejected }: EngineChoice, verbose = fals
  * Chooses where tensors run, loads only that, and makes it tfjs's current backend.
  *
  * `auto` takes the first that works of: tfjs-node-gpu, tfjs-node, the linked TensorFlow, WebAssembly, JavaScript. WebGPU
- * is taken only where it is asked for: it is fast for large models and slow for small ones.
+ * is taken only on request: it is fast for large models and slow for small ones.
  * @throws EngineError when the one that was asked for cannot be used
  * @example
  * const engine = await selectBackend('auto');

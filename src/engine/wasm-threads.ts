@@ -21,7 +21,7 @@ class FileWorker extends workerThreads.Worker {
 
 /**
  * Starts tfjs's WebAssembly backend with `threads` threads, in Node. tfjs can do this in browsers only: there it starts
- * its workers from blobs, and counts half of the processor's threads. Both are put right while it starts.
+ * its workers from blobs, and counts half of the processor's threads. Both are corrected while it starts.
  * @throws EngineError for more threads than it has, and when it has been started before with another number
  */
 export async function startWasm(threads: number): Promise<void> {

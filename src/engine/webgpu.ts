@@ -40,8 +40,8 @@ function isWebGpu(backend: object): backend is WebGpuBackend {
 const heeded = new WeakSet<object>();
 
 /**
- * Makes faults of the GPU known to whoever reads a result. Dawn reports them beside the calls that caused them, and
- * what is computed from there on is rubbish.
+ * Makes faults of the GPU known to whoever reads a result. Dawn does not report them through the calls that caused
+ * them, and everything that is computed afterwards is wrong.
  */
 export function heedFaults(backend: object): void {
   if (!isWebGpu(backend)) return;

@@ -29,7 +29,7 @@ export function provideLargePages(ask: (bytes: Uint8Array) => void): void {
 
 /**
  * Zeros whose first byte begins a page, as far as `placeInPage` can tell; on large pages, which disks read into faster,
- * where they can be had.
+ * where they are available.
  */
 export function pageAlignedBytes(count: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(new ArrayBuffer(count + PAGE), PAGE - 16, count);

@@ -8,7 +8,7 @@ export interface ByteFile {
   readonly size: number;
   /** A fresh copy of the bytes `begin … end - 1`. */
   read(begin: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
-  /** Fills `target` with the bytes from `begin` on. When it fails, nothing is written to `target` any more. */
+  /** Fills `target` with the bytes from `begin` on. When it fails, nothing more is written to `target`. */
   readInto(begin: number, target: Uint8Array): Promise<void>;
   /**
    * From here on large reads into memory that lies in its pages as the bytes lie in the file (`placeInPage`) go past
@@ -16,7 +16,7 @@ export interface ByteFile {
    * fit in it: every read would copy each byte once more, and push out what others keep there.
    */
   bypassCache(): void;
-  /** Closes the file; it cannot be read any more. */
+  /** Closes the file; it can no longer be read. */
   close(): Promise<void>;
 }
 

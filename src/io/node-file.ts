@@ -126,12 +126,14 @@ function openAtOnce(path: string): number {
 /**
  * Reads a small text file whole.
  * @param limit most bytes that are taken into memory
- * @throws IoError when it is not there, is no file, or is larger than `limit`
+ * @throws IoError when it is not there, is not a file, or is larger than `limit`
  */
 export async function readText(path: string, limit = 100_000_000): Promise<string> {
   const size = await fileSize(path);
   if (size > limit) {
-    throw new IoError(`${path} has ${size} bytes, far more than a file of its kind.`, { hint: 'Look what it holds.' });
+    throw new IoError(`${path} has ${size} bytes, far more than a file of its kind has.`, {
+      hint: 'Check what it holds.',
+    });
   }
   return readFile(path, 'utf8').catch(error => {
     throw ioError(path, error);

@@ -69,7 +69,7 @@ export function parseStrictJson(text: string): Json {
     if (closes('}')) return entries;
     for (;;) {
       const key = string();
-      if (entries.has(key)) throw new JsonError(`the key "${key}" stands twice in it`);
+      if (entries.has(key)) throw new JsonError(`the key "${key}" occurs twice in it`);
       expect(':');
       entries.set(key, value(depth + 1));
       if (closes('}')) return entries;

@@ -6,7 +6,7 @@ import { toXmp } from './xmp';
 export interface AnimationOptions {
   /** Frames per second. */
   fps: number;
-  /** 1 … 100; 100 is lossless in WebP. GIF has 256 colours whatever it says. */
+  /** 1 … 100; 100 is lossless in WebP. GIF has 256 colours at any quality. */
   quality?: number;
   /** JSON that says how the clip was made; WebP keeps it in its XMP, GIF cannot. */
   receipt?: unknown;

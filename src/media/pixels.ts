@@ -40,7 +40,7 @@ export function frameSize(media: Media): { height: number; width: number } {
 /** Height and width of an image; a clip is refused. */
 export function imageSize(image: Image): { height: number; width: number } {
   if (!isClip(image)) return frameSize(image);
-  throw new ShapeError(`A clip of ${image.shape[0]} frames stands where one picture is needed.`, {
+  throw new ShapeError(`A clip of ${image.shape[0]} frames was given where one picture is needed.`, {
     hint: 'Take its frames one by one.',
   });
 }

@@ -15,7 +15,7 @@ export async function encodePng(image: Image, options: StillOptions = {}): Promi
   return raw(image, options).png({ compressionLevel: 9 }).toBuffer();
 }
 
-/** An image as a WebP file. Quality 100, unless told otherwise, is lossless. */
+/** An image as a WebP file. Quality 100, the default, is lossless. */
 export async function encodeWebp(image: Image, options: StillOptions & { quality?: number } = {}): Promise<Buffer> {
   const { quality = 100 } = options;
   return raw(image, options)

@@ -25,7 +25,7 @@ export async function pairFiles(a: string, b: string): Promise<Pairing> {
   const [inA, inB] = [await pictures(a), await pictures(b)];
   const shared = inA.filter(name => inB.includes(name));
   if (shared.length === 0) {
-    throw new UsageError(`${a} and ${b} share no picture of the same name.`, {
+    throw new UsageError(`${a} and ${b} have no picture of the same name.`, {
       hint: 'Folders are compared file by file, by name.',
     });
   }

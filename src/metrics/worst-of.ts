@@ -17,8 +17,8 @@ function chanceAmongSmallest(total: number, count: number): number[] {
 /**
  * What the worst of `count` pictures is on average: the expected minimum of `count` values drawn from all, none twice.
  *
- * The plain minimum falls with every further picture, and hangs on one of them; this neither. Of `count` values or
- * fewer it is the plain minimum.
+ * The plain minimum falls as pictures are added, and depends on a single one; this expectation does neither. For
+ * `count` values or fewer it is the plain minimum.
  */
 export function worstOf(values: readonly number[], count: number): number {
   if (values.length === 0) throw new UsageError('The worst of no values is not defined.');

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { softmax } from './fused';
 import { lane } from './lane';
 
-/** Scores held at one time unless told; the tile of query rows is chosen so that no more exist. */
+/** Scores held at one time by default; the tile of query rows is chosen so that no more exist. */
 const MAX_SCORES = 32 * 1024 * 1024;
 const MIN_TILE = 32;
 const WIDE_TILE = 256;
@@ -12,11 +12,11 @@ const SMALL_HEAD = 300_000;
 export interface AttentionOptions {
   /** Added to the scores before the softmax; broadcast to `[B, H, Nq, Nk]`. */
   readonly bias?: tf.Tensor;
-  /** What the scores are multiplied by; 1/√d unless told. */
+  /** What the scores are multiplied by; 1/√d by default. */
   readonly scale?: number;
   /** How many scores may be held at one time; a tile has 32 query rows at least. */
   readonly maxScores?: number;
-  /** Whether to take heads one by one; chosen by backend and size unless told. */
+  /** Whether to take heads one by one; chosen by backend and size by default. */
   readonly byHead?: boolean;
 }
 

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 
-/** 2π in two parts, of which the first has so few bits that its products with whole numbers are exact. */
+/** 2π in two parts: the first has so few bits that its products with whole numbers are exact. */
 const TURN = [6.28125, 2 * Math.PI - 6.28125] as const;
 /** Taylor's coefficients of `sin x / x` and `cos x` in x², the highest first: below π/4 good to 3e-8. */
 const SINE = [1 / 362_880, -1 / 5040, 1 / 120, -1 / 6, 1];
@@ -10,7 +10,7 @@ const COSINE = [1 / 40_320, -1 / 720, 1 / 24, -1 / 2, 1];
  * Cosine and sine of angles in radians, good to 1e-6 on every backend.
  *
  * A GPU's own are meant for colours: WebGPU promises three digits, and that within half a turn only, while time
- * embeddings turn a thousand radians and models tell times apart by the fifth digit.
+ * embeddings turn a thousand radians and models distinguish times by the fifth digit.
  * @returns new tensors of the shape of `angles`
  */
 export function circular(angles: tf.Tensor): { cos: tf.Tensor; sin: tf.Tensor } {

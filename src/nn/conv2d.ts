@@ -5,9 +5,9 @@ import type { Params } from './params';
 export type Sides = readonly [top: number, bottom: number, left: number, right: number];
 
 export interface Conv2dOptions {
-  /** 1 unless told. */
+  /** 1 by default. */
   readonly stride?: number;
-  /** On every side, or for each; half the kernel unless told, so that stride 1 keeps the size. */
+  /** On every side, or for each; half the kernel by default, so that stride 1 keeps the size. */
   readonly pad?: number | Sides;
 }
 

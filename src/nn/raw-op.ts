@@ -46,8 +46,8 @@ export function runRaw({ op, attributes }: RawOp, ...inputs: tf.Tensor[]): tf.Te
 }
 
 /**
- * Runs an operation whose result is bfloat16. tfjs has no such type and would refuse the tensor, so it is told float32;
- * only operations that are run raw may take it, and its values cannot be read. Disposing frees it as any other.
+ * Runs an operation whose result is bfloat16. tfjs has no such type and would refuse the tensor, so it is registered as
+ * float32; only operations that are run raw may take it, and its values cannot be read. Disposing frees it as any other.
  */
 export function runRawBfloat16({ op, attributes }: RawOp, ...inputs: tf.Tensor[]): tf.Tensor {
   const backend = tf.backend() as unknown as NodeBackend;

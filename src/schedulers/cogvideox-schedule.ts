@@ -50,7 +50,7 @@ function trainingTimes(c: CogVideoXSchedule, steps: number): number[] {
   }
 }
 
-/** The times of a run. Their noise levels, √(1 - ᾱ), only tell where the run stands: the times are discrete. */
+/** The times of a run. Their noise levels, √(1 - ᾱ), only show where the run stands: the times are discrete. */
 export function cogVideoXGrid(c: CogVideoXSchedule, options: GridOptions): TimeGrid {
   requireSteps(options);
   if (options.steps > c.num_train_timesteps) {

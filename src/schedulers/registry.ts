@@ -30,7 +30,7 @@ function define<Config>(scheduler: SchedulerClass<Config>): SchedulerClass {
 
 function discrete(className: string): never {
   throw new UnsupportedError(`${className} has discrete times, so its noise levels cannot be moved.`, {
-    hint: 'Leave the timestep adjustment out, or use a flow-matching sampler.',
+    hint: 'Omit the timestep adjustment, or use a flow-matching sampler.',
   });
 }
 

@@ -2,7 +2,7 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 
 /** The times of one run. */
 export interface TimeGrid {
-  /** What the model is told at each step, in the model's units; length N. */
+  /** What the model is given as the time of each step, in the model's units; length N. */
   readonly timesteps: readonly number[];
   /** Noise levels, falling, length N + 1; the last is where the run ends. */
   readonly sigmas: readonly number[];

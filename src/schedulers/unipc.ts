@@ -65,7 +65,7 @@ export function uniPCGrid(c: UniPCConfig, options: GridOptions): TimeGrid {
   };
 }
 
-/** The grid over other falling noise levels; the model is told whole times, as always with this sampler. */
+/** The grid over other falling noise levels; the model is given whole times, as always with this sampler. */
 export function uniPCGridAt(c: UniPCConfig, sigmas: readonly number[]): TimeGrid {
   return {
     timesteps: sigmas.slice(0, -1).map(s => Math.trunc(Math.min(s, 1 - MARGIN) * c.num_train_timesteps)),

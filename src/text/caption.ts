@@ -74,7 +74,7 @@ const ENDS: readonly Rule[] = [
 
 /**
  * One pass of the caption rules; Open-Sora makes two.
- * @param mend mends the text and resolves its references; runs between the rules
+ * @param mend repairs the text and resolves its references; runs between the rules
  */
 export function cleanCaption(text: string, mend: (text: string) => string): string {
   const plain = htmlText(apply(strip(unquote(text)).toLowerCase(), ADDRESSES));

@@ -7,16 +7,16 @@ import { unescapeHtml } from './html';
 import { singleSpaces, strip } from './patterns';
 
 export interface CleaningOptions {
-  /** Mends damaged text first, as the pipelines do where ftfy is installed. On unless told. */
+  /** Repairs damaged text first, as the pipelines do where ftfy is installed. On by default. */
   readonly fix?: boolean;
 }
 
-/** Damaged text mended, HTML references resolved twice, for those that were escaped twice. */
+/** Damaged text repaired, HTML references resolved twice, for those that were escaped twice. */
 function basic(text: string, { fix = true }: CleaningOptions): string {
   return strip(unescapeHtml(unescapeHtml(fix ? fixText(text) : text)));
 }
 
-/** A prompt as Wan takes it: mended, with single spaces. */
+/** A prompt as Wan takes it: repaired, with single spaces. */
 export function cleanWanPrompt(prompt: string, options: CleaningOptions = {}): string {
   return strip(singleSpaces(basic(prompt, options)));
 }

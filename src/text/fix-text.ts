@@ -1,5 +1,5 @@
 /*
- * Mending of damaged text, after the Python library ftfy (6.3), which the text pipelines pass prompts through.
+ * Repair of damaged text, after the Python library ftfy (6.3), which the text pipelines pass prompts through.
  *
  * Covered: HTML references; UTF-8 that was read as Latin-1 or Windows-1252, once or repeatedly, whole lines and sure
  * parts of them; stray Windows-1252 controls; ligatures; full-width and half-width forms; curly quotes; line breaks;
@@ -12,7 +12,7 @@
  */
 import { unescapeComplete } from './html';
 
-/** Mends `text` line by line. */
+/** Repairs `text` line by line. */
 export function fixText(text: string): string {
   let resolve = true;
   return text

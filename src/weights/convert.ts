@@ -28,7 +28,7 @@ import { shardWriter } from './shard-writer';
 import { type Slice, slices } from './source';
 import { writeFolder } from './staging';
 
-/** Size of a shard unless told, the same as tfjs's own converter takes. */
+/** Default size of a shard, the same as tfjs's own converter takes. */
 export const SHARD_BYTES = 4 * 1024 * 1024;
 
 /** A constant of a graph that is none of the model's weights. */

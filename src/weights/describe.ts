@@ -3,7 +3,7 @@ import { isFloating } from './dtype';
 import type { OpenModel } from './open-model';
 import type { StoredType, TensorSource } from './source';
 
-/** Models up to this size, in bytes on disk, have their values checked unless told otherwise. */
+/** Models up to this size, in bytes on disk, have their values checked by default. */
 export const CHECKED_BYTES = 2 ** 30;
 
 export interface Amount {
@@ -34,7 +34,7 @@ export interface ModelDescription extends Amount {
 }
 
 export interface DescribeOptions extends CheckOptions {
-  /** Whether to read every value; unless told, only in models of up to 1 GiB. */
+  /** Whether to read every value; by default only in models of up to 1 GiB. */
   readonly values?: boolean;
 }
 

@@ -2,7 +2,7 @@ import { CheckpointError } from '../errors';
 
 /** Index of the first NaN or infinity, or -1. */
 export function firstNonFinite(values: Float32Array): number {
-  // Zero times a finite number is zero, and times NaN or infinity NaN: one sum tells whether to look closer.
+  // Zero times a finite number is zero, and times NaN or infinity NaN: one sum shows whether to look closer.
   let sum = 0;
   for (let i = 0; i < values.length; i++) sum += values[i]! * 0;
   return Number.isNaN(sum) ? values.findIndex(value => !Number.isFinite(value)) : -1;

@@ -19,7 +19,7 @@ export interface LoadOptions {
   readonly blocks?: readonly string[];
   /** What the blocks' products are computed in; bfloat16 keeps their matrices in half the memory. */
   readonly dtype?: ComputeType;
-  /** Refuse NaN and infinities. On unless told: it costs a small part of the reading. */
+  /** Refuse NaN and infinities. On by default: it costs a small part of the reading. */
   readonly checkFinite?: boolean;
   /** Tensors that may be there though the table does not list them; all others are refused. */
   readonly ignore?: readonly RegExp[];
@@ -28,7 +28,7 @@ export interface LoadOptions {
 }
 
 /**
- * Reads every parameter of `table` into memory, as float32 unless told, laid out for the layers.
+ * Reads every parameter of `table` into memory, as float32 by default, laid out for the layers.
  * Memory beside the result: one tensor at most. When anything fails, every tensor made so far is disposed.
  * @throws CheckpointError when names, shapes or values do not fit the table
  */

@@ -63,7 +63,7 @@ export function plain(name: string, shape: readonly number[]): Parameter {
   return { name, shape, layout: 'plain' };
 }
 
-/** A table of embeddings `[rows, columns]`, of which a run looks up some rows. */
+/** A table of embeddings `[rows, columns]`; a run looks up some of its rows. */
 export function lookupTable(name: string, rows: number, columns: number): Parameter {
   return { name, shape: [rows, columns], layout: 'plain', lookup: true };
 }

@@ -4,7 +4,7 @@ import { checkFinite } from './finite';
 import type { WeightStore } from './parameters';
 import type { TensorSource } from './source';
 
-/** Rows that are apart by no more than this are read in one go, what lies between them included. */
+/** Rows at most this far apart are read together, with what lies between them. */
 const GAP = 4;
 
 /**
@@ -26,7 +26,7 @@ export async function readRows(source: TensorSource, name: string, ids: readonly
   const { shape, file } = source.entry(name);
   const [rows, columns] = shape as [number, number];
   if (shape.length !== 2) {
-    throw new CheckpointError('shape_mismatch', `${name} in ${file} is no table of rows and columns.`);
+    throw new CheckpointError('shape_mismatch', `${name} in ${file} is not a table of rows and columns.`);
   }
   checkRows(name, rows, ids);
   const found = new Map<number, Float32Array>();
@@ -59,7 +59,7 @@ function runs(ids: readonly number[]): [number, number][] {
 function checkRows(name: string, rows: number, ids: readonly number[]): void {
   const outside = ids.find(id => !(Number.isInteger(id) && id >= 0 && id < rows));
   if (outside === undefined) return;
-  throw new ShapeError(`Row ${outside} was asked of ${name}, which has ${rows} rows.`, {
+  throw new ShapeError(`Row ${outside} of ${name} was requested, which has ${rows} rows.`, {
     hint: 'For text: tokenizer and text encoder are of different models; take both from the same repository.',
   });
 }

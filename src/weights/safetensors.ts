@@ -50,7 +50,7 @@ export function headerLength(head: Uint8Array, size: number, file: string): numb
     throw new CheckpointError('truncated_header', message, { hint: AGAIN });
   }
   if (length > BigInt(MAX_HEADER_BYTES)) {
-    const message = `${file} is no safetensors file: it claims a header of ${length} bytes, and 100 MB is the limit.`;
+    const message = `${file} is not a safetensors file: it claims a header of ${length} bytes, and 100 MB is the limit.`;
     throw new CheckpointError('header_length', message, { hint: AGAIN });
   }
   // Text to the last byte: the header was cut. Otherwise tensors follow, so the length itself is wrong.
@@ -125,16 +125,16 @@ function span(name: string, entry: Json, dataStart: number, size: number, file: 
 
   const [begin, end] = offsets as [number, number];
   if (![begin, end].every(Number.isSafeInteger) || begin < 0 || begin > end) {
-    return refuse('offsets', `has the data_offsets ${showShape(offsets)}, which are no range of bytes`);
+    return refuse('offsets', `has the data_offsets ${showShape(offsets)}, which are not a range of bytes`);
   }
   const bytes = byteLength(shape, DTYPE_BYTES[dtype]);
   if (bytes === undefined) return refuse('tensor_size', `has the impossible shape ${showShape(shape)}`);
   const data = size - dataStart;
   if (end > data && bytes === end - begin) {
-    const message = `${file} is cut short: tensor ${name} ends at byte ${end} of the data, of which there are ${data}.`;
+    const message = `${file} is cut short: tensor ${name} ends at byte ${end} of the data, which has ${data}.`;
     throw new CheckpointError('truncated_data', message, { hint: AGAIN });
   }
-  if (end > data) return refuse('offsets', `ends at byte ${end} of the data, of which there are only ${data}`);
+  if (end > data) return refuse('offsets', `ends at byte ${end} of the data, which has only ${data}`);
   if (bytes !== end - begin) {
     return refuse('tensor_size', `needs ${bytes} bytes for ${dtype} ${showShape(shape)} but has ${end - begin}`);
   }
@@ -145,7 +145,7 @@ function isNumbers(value: Json | undefined): value is readonly number[] {
   return Array.isArray(value) && value.every(item => typeof item === 'number');
 }
 
-/** Bytes of a tensor; undefined when a dimension is no size or the product cannot be counted. */
+/** Bytes of a tensor; undefined when a dimension is not a size or the product cannot be counted. */
 function byteLength(shape: readonly number[], width: number): number | undefined {
   let bytes = width;
   for (const size of shape) {

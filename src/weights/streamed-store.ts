@@ -75,7 +75,7 @@ export async function streamedStore(
         source.readInto(parameter.name, buffer.subarray(begin, begin + bytes)),
       ),
     );
-    // It is awaited where the block is used; a failure before that is no unhandled one.
+    // It is awaited where the block is used; a failure before that is not an unhandled one.
     done.catch(() => {});
     return { prefix, buffer, done };
   }
@@ -84,7 +84,7 @@ export async function streamedStore(
     const plan = plans.get(prefix);
     if (plan && !isDisposed) return plan;
     throw new CheckpointError('missing_key', `The parameters under ${prefix} cannot be read.`, {
-      hint: 'They are no block of the parameter table, or their store was disposed.',
+      hint: 'They are not a block of the parameter table, or their store was disposed.',
     });
   }
 
@@ -213,7 +213,7 @@ function portableTensor(parameter: Parameter, widened: Float32Array, stored: Uin
   return tf.tensor(values.buffer === stored.buffer ? values.slice() : values, laidOutShape(parameter), 'float32');
 }
 
-/** A sum that is finite tells that all of its terms are; only otherwise is every value looked at. */
+/** A finite sum shows that all of its terms are finite; only otherwise is every value looked at. */
 async function requireFinite(
   source: TensorSource,
   { places }: Plan,

@@ -38,7 +38,7 @@ test('what it finds, in the shape that --json prints', async () => {
     gpus: [],
     wasm: { simd: true, threads: 1 },
     backends: [
-      { kind: 'gpu', source: 'tf', found: true, usable: false, reason: 'it finds no GPU it can use' },
+      { kind: 'gpu', source: 'tf', found: true, usable: false, reason: 'no usable GPU was found' },
       { kind: 'native', source: 'tf', found: true, usable: true, version: '2.21.0', gflops: 400 },
       { kind: 'wasm', source: 'wasm', found: true, usable: true, version: '4.22.0', gflops: 40 },
     ],
@@ -83,7 +83,7 @@ test('each thing that is missing has a line of mend', async () => {
 test('a backend that is there and fails is not called missing', async () => {
   const probe = async (): Promise<ProbeResult> => ({ error: 'undefined symbol: TF_NewStatus' });
   const { mend } = await examineMachine({ env, from: [candidate('native', 'linked')], probe });
-  expect(mend[0]).toContain('(linked) is there but fails: undefined symbol: TF_NewStatus');
+  expect(mend[0]).toContain('(linked) is installed but fails: undefined symbol: TF_NewStatus');
 });
 
 test('WebAssembly is really tried and measured, in a child process', async () => {

@@ -50,7 +50,7 @@ describe('finding TensorFlow', () => {
   test('with a Python that lacks it', async () => {
     const { root, env } = machine({ python3: SCRIPTS.pythonWithout });
     const error = await failure(() => findTensorFlow({ cwd: root, env, system: [] }));
-    expect(error.message).toBe('Python is here, but it has no TensorFlow.');
+    expect(error.message).toBe('Python is installed, but TensorFlow is not.');
     expect(error.hint).toContain('pip install tensorflow');
   });
 

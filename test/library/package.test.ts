@@ -10,6 +10,46 @@ const root = packageRoot();
 
 beforeAll(requireBuilt);
 
+interface Locked {
+  readonly hasInstallScript?: boolean;
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
+  readonly peerDependencies?: Readonly<Record<string, string>>;
+  readonly peerDependenciesMeta?: Readonly<Record<string, { readonly optional?: boolean }>>;
+}
+
+interface Manifest extends Locked {
+  readonly scripts: Readonly<Record<string, string>>;
+  readonly dependencies: Readonly<Record<string, string>>;
+}
+
+/** What a package makes npm install: its dependencies, and the peers that are not optional. */
+function needed({ dependencies, optionalDependencies, peerDependencies, peerDependenciesMeta }: Locked): string[] {
+  const peers = Object.keys(peerDependencies ?? {}).filter(name => !peerDependenciesMeta?.[name]?.optional);
+  return [...Object.keys({ ...dependencies, ...optionalDependencies }), ...peers];
+}
+
+/** The places in the lock of everything that comes with the package where it is installed. */
+function withoutDevelopment(locked: Readonly<Record<string, Locked>>, manifest: Manifest): string[] {
+  const found = new Set<string>();
+  const visit = (from: string, names: readonly string[]): void => {
+    for (const name of names) {
+      // As Node looks for it: in the package's own folder first, then further out.
+      let folder = from;
+      while (!(`${folder}node_modules/${name}` in locked) && folder !== '') {
+        folder = folder.replace(/node_modules\/(@[^/]+\/)?[^/]+\/$/, '');
+      }
+      const path = `${folder}node_modules/${name}`;
+      const entry = locked[path];
+      if (!entry || found.has(path)) continue;
+      found.add(path);
+      visit(`${path}/`, needed(entry));
+    }
+  };
+  visit('', needed(manifest));
+  return [...found].sort();
+}
+
 /** Packs the package into the scratch folder. */
 async function pack(): Promise<{ tarball: string; files: string[] }> {
   const args = ['pack', '--ignore-scripts', '--json', '--pack-destination', scratch.path()];
@@ -40,12 +80,14 @@ test('the packed package has what it needs, nothing else, is clean for publint a
   const stray = files.filter(
     path =>
       !/^(dist|converted-models|calibration|docs|examples)\//.test(path) &&
-      !['package.json', 'README.md', 'LICENSE', 'ARCHITECTURE.md', 'CHANGELOG.md'].includes(path),
+      !['package.json', 'README.md', 'LICENSE', 'NOTICE', 'ARCHITECTURE.md', 'CHANGELOG.md'].includes(path),
   );
   expect(stray).toEqual([]);
   expect(files.filter(path => /\.(test\.|map$)|^docs\/api|\.partial$/.test(path))).toEqual([]);
   expect(files).toEqual(
     expect.arrayContaining([
+      'LICENSE',
+      'NOTICE',
       'dist/index.mjs',
       'dist/index.cjs',
       'dist/index.d.mts',
@@ -88,4 +130,22 @@ test('every path of the manifest exists', () => {
   const paths = (value: unknown): string[] =>
     typeof value === 'string' ? [value] : Object.values(value as object).flatMap(paths);
   expect(paths(exports).filter(path => !existsSync(join(root, path)))).toEqual([]);
+});
+
+test('installing the package runs no script, and brings no second copy of TensorFlow.js', () => {
+  const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, Locked>;
+  };
+  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest;
+  const installed = withoutDevelopment(lock.packages, manifest);
+  expect(installed.length).toBeGreaterThan(50);
+  expect(installed.filter(path => lock.packages[path]!.hasInstallScript)).toEqual([]);
+  expect(Object.keys(manifest.scripts).filter(name => /install$/.test(name))).toEqual([]);
+  // The application's own, so that its tensors and ours belong to one engine.
+  expect(Object.keys(manifest.dependencies).filter(name => name.startsWith('@tensorflow/'))).toEqual([]);
+  expect(manifest.optionalDependencies).toBeUndefined();
+});
+
+test('the lock names no registry', () => {
+  expect(readFileSync(join(root, 'package-lock.json'), 'utf8')).not.toContain('"resolved"');
 });

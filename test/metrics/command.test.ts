@@ -88,6 +88,6 @@ test('sizes that differ, and folders that share nothing, are one sentence', asyn
   );
   mkdirSync(scratch.path('empty'));
   writeFileSync(scratch.path('empty', 'notes.txt'), '');
-  await expect(printed(scratch.path(), scratch.path('empty'))).rejects.toThrow('share no picture of the same name');
+  await expect(printed(scratch.path(), scratch.path('empty'))).rejects.toThrow('have no picture of the same name');
   await expect(printed(scratch.path('no.png'), scratch.path('a.png'))).rejects.toThrow('There is no file');
 });

@@ -87,7 +87,7 @@ describe('readSentencePieceModel', () => {
   test('refuses a model of another kind', () => {
     // One piece, and a training record that says byte-pair encoding.
     const model = new Uint8Array([0x0a, 3, 0x0a, 1, 0x61, 0x12, 2, 0x18, 2]);
-    expect(() => readSentencePieceModel(model, 'spiece.model')).toThrow('no unigram model');
+    expect(() => readSentencePieceModel(model, 'spiece.model')).toThrow('not a unigram model');
   });
 
   test('every cut of a message is refused or shorter, never endless', () => {

@@ -51,7 +51,7 @@ describeOnBackends('lookups', () => {
     const gathered = await lookUp(store, 'shared.weight', ids);
     expect(read.shape).toEqual([6, 32]);
     expect([...read.dataSync()]).toEqual([...gathered.dataSync()]);
-    await expect(readRows(source, 'shared.weight', [90])).rejects.toThrow('Row 90 was asked of shared.weight');
+    await expect(readRows(source, 'shared.weight', [90])).rejects.toThrow('Row 90 of shared.weight was requested');
     await expect(lookUp(store, 'shared.weight', [-1])).rejects.toThrow('which has 90 rows');
     tf.dispose([read, gathered]);
     store.dispose();

@@ -103,8 +103,8 @@ static napi_value Preload(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// Asks the system for large pages beneath the bytes of a typed array. A disk that is read past the page cache is told of
-// every page apart: with few and large ones it was twice as fast.
+// Asks the system for large pages beneath the bytes of a typed array. When a file is read past the page cache, every page is
+// passed to the disk separately: with few and large ones reading was twice as fast.
 static napi_value LargePages(napi_env env, napi_callback_info info) {
 #ifdef MADV_HUGEPAGE
   size_t argc = 1;

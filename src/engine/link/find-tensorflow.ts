@@ -127,5 +127,5 @@ export async function findTensorFlow(options: {
     ? new EngineError('There is no python3 on the PATH and no libtensorflow on this machine.', {
         hint: `Install Python 3, then: ${MEND}`,
       })
-    : new EngineError('Python is here, but it has no TensorFlow.', { hint: MEND });
+    : new EngineError('Python is installed, but TensorFlow is not.', { hint: MEND });
 }

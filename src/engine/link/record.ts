@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 /** What `link.json` says about one linked binding. */
 export interface LinkRecord {
-  /** Version of this record; another version is as good as none. */
+  /** Version of this record; a record of another version is ignored. */
   schema: 2;
   /** Version that the TensorFlow library itself reports. */
   tensorflow: string;

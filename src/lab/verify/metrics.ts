@@ -8,7 +8,7 @@ import { readLpipsWeights } from '../../metrics/lpips-weights';
 import type { CaseRunner, GoldenCase, GoldenTensor, Produce } from './golden-case';
 import { goldenClips, goldenImages } from './golden-pixels';
 
-/** Runs a case of the group `metrics`: pictures, clips or LPIPS, told apart by what the case holds. */
+/** Runs a case of the group `metrics`: pictures, clips or LPIPS, distinguished by what the case holds. */
 export const runMetrics: CaseRunner = async (golden, produce) => {
   if (golden.className === 'LPIPS') await runLpips(golden, produce);
   else if (input(golden, 'a').shape.length === 5) runClips(golden, produce);

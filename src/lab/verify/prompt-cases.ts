@@ -110,5 +110,5 @@ async function readCases<T>(folder: string, schema: z.ZodType<T>): Promise<T[]> 
   const path = join(folder, 'cases.json');
   const parsed = z.object({ cases: z.array(schema) }).safeParse(JSON.parse(await readText(path)));
   if (parsed.success) return parsed.data.cases;
-  throw new CheckpointError('config_json', `${path} is no list of golden prompts.`, { cause: parsed.error });
+  throw new CheckpointError('config_json', `${path} is not a list of golden prompts.`, { cause: parsed.error });
 }

@@ -38,7 +38,7 @@ function gridOptions(golden: GoldenCase, steps: number): GridOptions {
   };
 }
 
-/** Open-Sora's model returns prompt and null rows, of which the velocity is the first half of the channels. */
+/** Open-Sora's model returns prompt and null rows; the velocity is the first half of their channels. */
 function guidedVelocity(output: tf.Tensor, sample: tf.Tensor, scale: number): tf.Tensor {
   return tf.tidy(() => {
     const [velocity] = tf.split(output, 2, 1) as [tf.Tensor];

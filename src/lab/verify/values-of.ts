@@ -1,8 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 
 /**
- * The values that a tensor has now, whatever becomes of it while they are on their way. A GPU hands nothing over at
- * once.
+ * The values that a tensor has now, even if it is disposed before they arrive: a GPU hands nothing over at once.
  */
 export async function valuesOf(tensor: tf.Tensor): Promise<ArrayLike<number>> {
   const own = tf.keep(tensor.clone());

@@ -19,7 +19,7 @@ import { valuesOf } from './values-of';
 /** One output compared with the reference. */
 export interface Comparison {
   readonly name: string;
-  /** How `error` is measured: the largest absolute one unless told. */
+  /** How `error` is measured: the largest absolute one by default. */
   readonly measure?: 'relative RMS';
   /** Infinite when the shapes differ or a value is NaN where the reference has a number. */
   readonly error: number;
@@ -80,7 +80,7 @@ export async function verifyCase(
   }
   if (dtype === 'bfloat16' && golden.group !== 'transformers') {
     throw new UnsupportedError(`${folder}: cases of the kind "${golden.group}" are not run in bfloat16.`, {
-      hint: 'Give cases of transformers, or leave --dtype away.',
+      hint: 'Give cases of transformers, or omit --dtype.',
     });
   }
   requireComputeType(dtype);

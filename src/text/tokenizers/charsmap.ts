@@ -1,6 +1,6 @@
 import { CheckpointError } from '../../errors';
 
-/** Longest grapheme, in bytes, that is looked up as a whole; longer ones are taken apart. */
+/** Longest grapheme, in bytes, that is looked up as a whole; longer ones are split. */
 const WHOLE_BYTES = 5;
 
 /** Bits of a unit of the double array. */

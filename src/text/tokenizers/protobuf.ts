@@ -9,7 +9,7 @@ const WIRE = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
 
 /**
  * The fields of a protobuf message, in order, without a schema. Numbers are taken as far as 53 bits.
- * @throws RangeError when the bytes are no message
+ * @throws RangeError when the bytes are not a message
  */
 export function readFields(message: Uint8Array): Field[] {
   const fields: Field[] = [];

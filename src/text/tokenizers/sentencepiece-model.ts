@@ -23,7 +23,7 @@ export interface SentencePieceModel {
 /**
  * Reads a sentencepiece model: a protobuf message of pieces (field 1), how it was trained (2) and its normaliser (3).
  * @param file its name, for errors
- * @throws CheckpointError when it is none, UnsupportedError when it is no unigram model
+ * @throws CheckpointError when it is not one, UnsupportedError when it is not a unigram model
  */
 export function readSentencePieceModel(bytes: Uint8Array, file: string): SentencePieceModel {
   try {
@@ -49,7 +49,7 @@ function parse(model: readonly Field[], file: string): SentencePieceModel {
   const normalizer = readFields(last(model, 3)?.bytes ?? new Uint8Array());
   if (pieces.length === 0) throw new RangeError('no pieces');
   if ((last(trainer, 3)?.value ?? UNIGRAM) !== UNIGRAM) {
-    throw new UnsupportedError(`${file} is a sentencepiece model, but no unigram model.`, {
+    throw new UnsupportedError(`${file} is a sentencepiece model, but not a unigram model.`, {
       hint: 'T5 and UMT5 have unigram models; ertacache reads no other.',
     });
   }

@@ -23,7 +23,7 @@ export async function planDownload(name: string, revision: string, options: Fetc
 }
 
 /**
- * Brings the files of a plan into `folder`, one after another; run again, it goes on where it ended.
+ * Brings the files of a plan into `folder`, one after another; run again, it continues where it stopped.
  * @throws IoError when the disk has no room for what is missing
  */
 export async function download(plan: DownloadPlan, folder: string, options: FetchOptions = {}): Promise<void> {

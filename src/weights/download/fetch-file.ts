@@ -24,7 +24,7 @@ export const partialPath = (path: string): string => `${path}.partial`;
 
 /**
  * Fetches one file. It is written as `….partial` and gets its name when it is whole and its checksum right, so that a
- * full disk, a cut connection or Ctrl-C leave no half file under that name; the next run goes on where this one ended.
+ * full disk, a cut connection or Ctrl-C leave no half file under that name; the next run continues where this one ended.
  * A file that is already there and right is left alone.
  * @throws IoError when the hub does not answer, the checksum is wrong, or the disk is full
  */
@@ -43,7 +43,7 @@ export async function fetchFile(url: string, file: HubFile, path: string, option
     options.onBytes?.(-file.size);
     // What a former run left may belong to another version of the file: once more, from the start.
     if (left > 0) return fetchFile(url, file, path, options);
-    throw new IoError(`${file.path} came with a wrong checksum, and was thrown away.`, {
+    throw new IoError(`${file.path} came with a wrong checksum, and was discarded.`, {
       hint: 'Try again; if it happens again, the mirror or a proxy on the way changes files.',
     });
   }
@@ -65,7 +65,7 @@ async function fetchRest(url: string, file: HubFile, partial: string, options: F
     have = now;
     if (idle >= attempts) {
       throw new IoError(`${file.path} stopped at ${have} of ${file.size} bytes.`, {
-        hint: 'Check the network and run the same command again: it goes on where it ended.',
+        hint: 'Check the network and run the same command again: it continues where it stopped.',
         cause: cut,
       });
     }
