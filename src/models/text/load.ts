@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { parseConfig } from '../../io/parse-config';
 import { type LoadOptions, loadStore } from '../../weights/load';
 import type { ModelComponent } from '../../weights/model-folder';
@@ -30,7 +29,7 @@ export async function loadTextEncoder(
   open: OpenStore = loadStore,
 ): Promise<LoadedTextEncoder> {
   const known = textEncoderClass(className);
-  const parsed = parseConfig(known.schema, config, join(where, 'config.json'));
+  const parsed = parseConfig(known.schema, config, `${where}/config.json`);
   const { ignore } = known;
   const weights = await open(source, known.parameters(parsed, source), {
     blocks: known.blockNames(parsed),
