@@ -20,7 +20,11 @@ export class ErtaError extends Error {
   readonly code: ErrorCode;
   readonly hint: string | undefined;
 
-  constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { hint?: string | undefined; cause?: unknown | undefined } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = new.target.name;
     this.code = code;
@@ -33,7 +37,7 @@ export class ErtaError extends Error {
   }
 }
 
-type Options = { hint?: string; cause?: unknown };
+type Options = { hint?: string | undefined; cause?: unknown | undefined };
 
 /** An option or an argument that cannot be right. */
 export class UsageError extends ErtaError {

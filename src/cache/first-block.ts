@@ -11,7 +11,7 @@ export interface FirstBlockOptions {
   /** Reuse while the first block's residual has changed by no more than this since the last computed step. */
   readonly threshold: number;
   /** Told at every step of every branch the relative change; -1 where there is nothing to compare with. */
-  readonly onSignal?: (step: StepInfo, change: number) => void;
+  readonly onSignal?: ((step: StepInfo, change: number) => void) | undefined;
 }
 
 /**

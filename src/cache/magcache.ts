@@ -21,9 +21,9 @@ export interface MagCacheOptions {
   /** How the residual's magnitude changes from step to step, measured once on the model; any number of steps. */
   readonly ratios: readonly number[];
   /** Most steps reused in a row; 3 unless given. */
-  readonly maxSkipSteps?: number;
+  readonly maxSkipSteps?: number | undefined;
   /** Share of the steps, from the first, that are always computed; 0.2 unless given. */
-  readonly retentionRatio?: number;
+  readonly retentionRatio?: number | undefined;
   /** Told at every step of every branch what it was decided on; nothing in the retained first part. */
   readonly onSignal?: (step: StepInfo, signal: MagCacheSignal | undefined) => void;
 }

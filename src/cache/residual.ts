@@ -67,7 +67,7 @@ export interface ResidualOptions {
   /** Asked at every step, before anything is computed. Where nothing is kept yet, the step is computed anyway. */
   decide(step: StepInfo, evaluation: Evaluation): Decision | Promise<Decision>;
   /** How a later residual is guessed from the kept ones; the last one as it is unless told. */
-  readonly predictor?: Predictor;
+  readonly predictor?: Predictor | undefined;
   /** Releases what `decide` holds. */
   dispose?(): void;
   /** Bytes that `decide` holds. */

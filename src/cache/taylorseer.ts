@@ -8,15 +8,15 @@ import { type BranchCache, type CachePolicy, type Decision, tensorBytes } from '
 /** Settings of TaylorSeer. */
 export interface TaylorSeerOptions {
   /** Compute every so many steps; `cache_interval` of the reference, 5 unless given. */
-  readonly interval?: number;
+  readonly interval?: number | undefined;
   /** Highest order of the Taylor polynomial: 0 reuses, 1 extrapolates; 1 unless given. */
-  readonly order?: number;
+  readonly order?: number | undefined;
   /** Steps before this one are computed; `disable_cache_before_step`, 3 unless given. */
-  readonly warmUp?: number;
+  readonly warmUp?: number | undefined;
   /** Steps from this one are computed; `disable_cache_after_step`, none unless given. */
-  readonly coolDown?: number;
+  readonly coolDown?: number | undefined;
   /** Predicts the model's output and runs no block, instead of predicting attention only. */
-  readonly lite?: boolean;
+  readonly lite?: boolean | undefined;
 }
 
 /**

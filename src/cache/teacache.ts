@@ -27,7 +27,7 @@ export interface TeaCacheOptions {
   /** Polynomial from relative input change to relative output change, highest power first. */
   readonly coefficients: readonly number[];
   /** Told at every step of every branch what it was decided on. */
-  readonly onSignal?: (step: StepInfo, signal: TeaCacheSignal) => void;
+  readonly onSignal?: ((step: StepInfo, signal: TeaCacheSignal) => void) | undefined;
 }
 
 /**

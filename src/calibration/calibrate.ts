@@ -15,7 +15,7 @@ export interface CalibrateOptions extends MethodOptions {
   readonly steps: number;
   readonly guidance: number;
   /** How many pairs run at a time; 8 unless given. */
-  readonly batch?: number;
+  readonly batch?: number | undefined;
 }
 
 /** One uncached run to calibrate a function on. */
@@ -23,7 +23,7 @@ export interface CalibrationRun<Ctx = unknown> {
   /** Starting noise `[B, …]`; stays the caller's. */
   readonly latents: Job['latents'];
   /** What the function gets as its third argument. */
-  readonly ctx?: Ctx;
+  readonly ctx?: Ctx | undefined;
 }
 
 /** How a velocity function is calibrated: the times of its runs are given as noise levels or as a scheduler. */

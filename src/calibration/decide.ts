@@ -15,30 +15,30 @@ export type ScheduleRequest =
   /** The paper's threshold λ: steps whose relative error is below it are reused. */
   | { readonly lambda: number }
   /** This many computed steps, searched by `search` (`dp` unless given); `anneal` tries `trials` more schedules. */
-  | { readonly computed: number; readonly search?: SearchMethod; readonly trials?: number }
+  | { readonly computed: number; readonly search?: SearchMethod | undefined; readonly trials?: number | undefined }
   /** `true` where a step is reused. */
   | { readonly reused: readonly boolean[] };
 
 /** What is calibrated, whoever's model it is calibrated for. */
 export interface MethodOptions {
   /** Name of the method in policies and reports; `ertacache` unless given. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** Which steps are reused, or how that is found. */
   readonly schedule: ScheduleRequest;
   /** Where the residual is taken; `velocity` unless given. */
-  readonly site?: SiteName;
+  readonly site?: SiteName | undefined;
   /** Strength of Taylor extrapolation of the residual, 0 to 1; 0 unless given. */
-  readonly taylor?: number;
+  readonly taylor?: number | undefined;
   /** How the step lengths answer to reuse; `off` unless given. */
-  readonly timestep?: TimestepForm;
+  readonly timestep?: TimestepForm | undefined;
   /** How rebuilt outputs are corrected; `lsq`, the least-squares combination, unless given. */
-  readonly rectify?: RectifyForm;
+  readonly rectify?: RectifyForm | undefined;
   /** Coefficients of `linear` and `sigmoid`: one for all, or one a channel; `scalar` unless given. */
-  readonly granularity?: Granularity;
+  readonly granularity?: Granularity | undefined;
   /** Forward passes done so far and at most, counted in steps of one row. */
-  readonly onProgress?: (done: number, total: number) => void | Promise<void>;
+  readonly onProgress?: ((done: number, total: number) => void | Promise<void>) | undefined;
   /** Stops the work between two steps, with an InterruptedError. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**

@@ -26,12 +26,12 @@ export interface FitOptions {
   readonly predictor: Predictor;
   readonly reused: readonly boolean[];
   /** Noise levels to follow; the base schedule unless given. */
-  readonly sigmas?: readonly number[];
+  readonly sigmas?: readonly number[] | undefined;
   /** How many past computed outputs a least-squares combination may weigh; 3 unless given. */
-  readonly depth?: number;
-  readonly signal?: AbortSignal;
+  readonly depth?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
   /** Called after every step that cost a forward pass. */
-  readonly onStep?: () => void | Promise<void>;
+  readonly onStep?: (() => void | Promise<void>) | undefined;
 }
 
 /** How `follow` goes along a schedule. */

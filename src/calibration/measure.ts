@@ -40,7 +40,7 @@ export function fidelityOf(scores: readonly Score[]): Fidelity {
 export interface MeasureOptions {
   /** How many pairs run at a time. */
   readonly batch: number;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**

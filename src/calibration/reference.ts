@@ -26,7 +26,7 @@ export interface Reference {
 export async function referenceRun(
   job: Job,
   site: Site,
-  options: { onStep?: () => void | Promise<void>; signal?: AbortSignal } = {},
+  options: { onStep?: (() => void | Promise<void>) | undefined; signal?: AbortSignal | undefined } = {},
 ): Promise<Reference> {
   const run = rehearse(job, { site, predictor: reuseLast, ...(options.signal && { signal: options.signal }) });
   const samples = [run.sample().clone()];

@@ -23,9 +23,9 @@ export type Want = 'truth' | 'guess' | 'both';
 
 export interface Look {
   /** What the model says; present where it was wanted. */
-  readonly truth?: Side;
+  readonly truth?: Side | undefined;
   /** What the cache says; present where it was wanted and something is kept. */
-  readonly guess?: Side;
+  readonly guess?: Side | undefined;
 }
 
 /**
@@ -56,8 +56,8 @@ export interface RehearsalOptions {
   readonly site: Site;
   readonly predictor: Predictor;
   /** Noise levels to follow; the job's own unless given. */
-  readonly sigmas?: readonly number[];
-  readonly signal?: AbortSignal;
+  readonly sigmas?: readonly number[] | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** @param corrections what corrects the outputs, the rehearsal's from now on; nothing is corrected unless given */

@@ -16,7 +16,7 @@ export interface SearchOptions extends Omit<FitOptions, 'reused' | 'sigmas'> {
   /** How rebuilt outputs will be corrected: schedules are judged with it. */
   readonly rectify: RectifyForm;
   /** How many schedules annealing may try. */
-  readonly trials?: number;
+  readonly trials?: number | undefined;
 }
 
 export const DEFAULT_TRIALS = 12;

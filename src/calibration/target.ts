@@ -14,10 +14,10 @@ export interface FidelityTarget {
 
 export interface TargetOptions extends Omit<CalibrateOptions, 'schedule'> {
   readonly target: FidelityTarget;
-  readonly search?: SearchMethod;
-  readonly trials?: number;
+  readonly search?: SearchMethod | undefined;
+  readonly trials?: number | undefined;
   /** Told of every budget that was tried. */
-  readonly onTried?: (computed: number, fidelity: Fidelity) => void;
+  readonly onTried?: ((computed: number, fidelity: Fidelity) => void) | undefined;
 }
 
 /** Budgets that a bisection over `steps` tries at most. */

@@ -23,14 +23,14 @@ export interface TuneOptions {
   /** Where to search. */
   readonly range: readonly [number, number];
   /** What `target` counts; computed steps unless given. */
-  readonly count?: keyof Cost;
+  readonly count?: keyof Cost | undefined;
   /** How near is near enough, in steps; a quarter unless given. */
-  readonly tolerance?: number;
+  readonly tolerance?: number | undefined;
   /** Thresholds tried at most; 16 unless given. */
-  readonly maxTries?: number;
-  readonly signal?: AbortSignal;
+  readonly maxTries?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
   /** Told every threshold that was tried and what it cost. */
-  readonly onTry?: (threshold: number, cost: Cost, pairs: number) => void;
+  readonly onTry?: ((threshold: number, cost: Cost, pairs: number) => void) | undefined;
 }
 
 /** Jobs that the threshold is first found on, before all of them are run. */
@@ -95,7 +95,7 @@ interface SearchFrom {
   /** The middle of the range unless given. */
   readonly start?: number;
   /** How many steps fewer an e times larger threshold is likely to cost. */
-  readonly steepness?: number;
+  readonly steepness?: number | undefined;
 }
 
 /** An estimate is overshot by this, so that the next trial lies on the other side. */
@@ -111,7 +111,7 @@ async function search(
   { range, start, steepness }: SearchFrom,
   tolerance: number,
   tries: number,
-): Promise<{ best: Trial; steepness?: number }> {
+): Promise<{ best: Trial; steepness?: number | undefined }> {
   const [least, most] = range.map(Math.log) as [number, number];
   let small: Trial | undefined;
   let large: Trial | undefined;

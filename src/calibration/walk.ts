@@ -10,8 +10,8 @@ import { type Look, lookAll, rehearse, releaseLook, rowDistances } from './rehea
 export interface WalkOptions {
   readonly site: Site;
   readonly predictor: Predictor;
-  readonly signal?: AbortSignal;
-  readonly onStep?: () => void | Promise<void>;
+  readonly signal?: AbortSignal | undefined;
+  readonly onStep?: (() => void | Promise<void>) | undefined;
 }
 
 /** A schedule and the errors it was decided on. */

@@ -2,5 +2,5 @@
 export interface GlobalOptions {
   backend: string;
   verbose: boolean;
-  threads?: number;
+  threads?: number | undefined;
 }

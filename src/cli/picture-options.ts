@@ -9,13 +9,13 @@ import { wholeNumber } from './parse';
 
 /** What published models can be asked for besides steps and guidance. */
 export interface PictureOptions {
-  readonly width?: number;
-  readonly height?: number;
-  readonly frames?: number;
-  readonly maxSequenceLength?: number;
-  readonly offload?: boolean;
-  readonly vaeTiling?: boolean;
-  readonly dtype?: ComputeType;
+  readonly width?: number | undefined;
+  readonly height?: number | undefined;
+  readonly frames?: number | undefined;
+  readonly maxSequenceLength?: number | undefined;
+  readonly offload?: boolean | undefined;
+  readonly vaeTiling?: boolean | undefined;
+  readonly dtype?: ComputeType | undefined;
 }
 
 export function addPictureOptions(command: Command): Command {

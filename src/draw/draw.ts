@@ -20,13 +20,13 @@ export interface DrawOptions extends LoopOptions {
   /** The loaded model. It stays the caller's, and serves any number of requests. */
   readonly model: Pipeline;
   /** Where policies are looked for; those that ship with the package by default, in browsers none. */
-  readonly policies?: PolicySource;
+  readonly policies?: PolicySource | undefined;
   /** A policy or a caching method in place of the one that the request names. */
-  readonly policy?: Policy | CachePolicy;
+  readonly policy?: Policy | CachePolicy | undefined;
   /** The picture to begin with: the one that `request.init` names, read by the caller, or any other. */
-  readonly init?: Image;
+  readonly init?: Image | undefined;
   /** Called after every part of the decoder's work. */
-  readonly onDecode?: DecodeOptions['onProgress'];
+  readonly onDecode?: DecodeOptions['onProgress'] | undefined;
 }
 
 /** A picture or a clip, and how it was made. */
@@ -95,10 +95,10 @@ export function batchOf(request: FullRequest, { info }: Pipeline, init?: Image):
     seeds: [seed],
     steps: request.steps ?? info.defaults.steps,
     guidance: request.guidance ?? info.defaults.guidance,
-    ...(negativePrompt !== undefined && { negativePrompt }),
-    ...(size && Object.keys(size).length > 0 && { size }),
-    ...(maxSequenceLength !== undefined && { maxSequenceLength }),
-    ...(init && { init: { image: init, strength } }),
+    negativePrompt,
+    size: size && Object.keys(size).length > 0 ? size : undefined,
+    maxSequenceLength,
+    init: init && { image: init, strength },
   };
 }
 
@@ -130,7 +130,7 @@ async function drawWith(request: FullRequest, options: DrawOptions, choose: Choo
 /** The cache of a run, and what its receipt says of it. */
 interface CacheFor {
   readonly cache: CachePolicy;
-  readonly policy?: Policy;
+  readonly policy: Policy | undefined;
   readonly said: Receipt['policy'];
 }
 
@@ -140,7 +140,7 @@ async function cacheFor(
   choose: () => Promise<Chosen | undefined>,
 ): Promise<CacheFor> {
   // A method of the caller's own has no hash: whoever repeats the run has to give it again.
-  if (own && 'begin' in own) return { cache: own, said: { name: own.name, hash: 'custom' } };
+  if (own && 'begin' in own) return { cache: own, policy: undefined, said: { name: own.name, hash: 'custom' } };
   const chosen = own ? { policy: own } : await choose();
   if (own) requireFits(own.data, use);
   return { cache: cacheOf(chosen, use), policy: chosen?.policy, said: policyReceipt(chosen) };

@@ -9,7 +9,7 @@ import { parseRequest, type Request } from './request';
 /** How a request is drawn where there are files: models, policies and pictures are found by their names. */
 export interface DrawFilesOptions extends Omit<DrawOptions, 'model'> {
   /** A loaded model, which stays the caller's; the one that the request names is loaded for this run by default. */
-  readonly model?: Pipeline;
+  readonly model?: Pipeline | undefined;
 }
 
 /**

@@ -41,7 +41,10 @@ async function stillPicture(path: string): Promise<Image> {
   });
 }
 
-async function identity(role: string, { path, sha256 }: { path: string; sha256?: string }): Promise<string> {
+async function identity(
+  role: string,
+  { path, sha256 }: { path: string; sha256?: string | undefined },
+): Promise<string> {
   const bytes = await readFile(path).catch(error => {
     throw readError(path, error);
   });

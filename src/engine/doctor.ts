@@ -18,9 +18,9 @@ export interface BackendReport {
   usable: boolean;
   /** Whether `auto` passes over it. */
   onlyNamed?: boolean;
-  version?: string;
+  version?: string | undefined;
   /** Measured speed of a square float32 matMul. */
-  gflops?: number;
+  gflops?: number | undefined;
   /** Why it is not usable. */
   reason?: string;
 }
@@ -41,12 +41,12 @@ export interface DoctorReport {
 }
 
 export interface DoctorOptions {
-  request?: BackendRequest;
-  cwd?: string;
-  env?: NodeJS.ProcessEnv;
+  request?: BackendRequest | undefined;
+  cwd?: string | undefined;
+  env?: NodeJS.ProcessEnv | undefined;
   /** How to try a backend, and which; for tests. */
-  probe?: typeof probe;
-  from?: readonly Candidate[];
+  probe?: typeof probe | undefined;
+  from?: readonly Candidate[] | undefined;
 }
 
 async function examine(

@@ -26,7 +26,7 @@ export interface BackendLoadOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly verbose: boolean;
   /** How many threads it computes with; its own choice unless given: one for WebAssembly, all for TensorFlow. */
-  readonly threads?: number;
+  readonly threads?: number | undefined;
 }
 
 function importTensorFlow({ module, link }: Location, { verbose, threads }: BackendLoadOptions): void {

@@ -8,14 +8,14 @@ import { heedFaults } from './webgpu';
 /** How a backend is chosen. */
 export interface SelectOptions {
   /** Whether TensorFlow may write to stderr. */
-  verbose?: boolean;
-  env?: NodeJS.ProcessEnv;
+  verbose?: boolean | undefined;
+  env?: NodeJS.ProcessEnv | undefined;
   /** How many threads compute; the backend's own choice unless given: one for WebAssembly, all for TensorFlow. */
-  threads?: number;
+  threads?: number | undefined;
   /** The ways to get a backend, the best first, and how to load one; for tests. */
-  from?: readonly Candidate[];
+  from?: readonly Candidate[] | undefined;
   /** Loads a candidate. */
-  load?: typeof loadBackend;
+  load?: typeof loadBackend | undefined;
 }
 
 const MEND: Record<EngineKind, string> = {

@@ -7,9 +7,9 @@ export interface AnimationOptions {
   /** Frames per second. */
   fps: number;
   /** 1 … 100; 100 is lossless in WebP. GIF has 256 colours at any quality. */
-  quality?: number;
+  quality?: number | undefined;
   /** JSON that says how the clip was made; WebP keeps it in its XMP, GIF cannot. */
-  receipt?: unknown;
+  receipt?: unknown | undefined;
 }
 
 /** A clip as an animated WebP that plays for ever. */

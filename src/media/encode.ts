@@ -10,11 +10,11 @@ export type MediaFormat = 'png' | 'webp' | 'gif' | 'mp4' | 'frames';
 /** How media is written. */
 export interface WriteOptions {
   /** Frames per second of a clip; 16 unless given. */
-  fps?: number;
+  fps?: number | undefined;
   /** JSON that says how the picture was made, for `readReceipt`. */
-  receipt?: unknown;
+  receipt?: unknown | undefined;
   /** 1 … 100; 100 is lossless in WebP. Unless given, still WebP is lossless and clips have 90. */
-  quality?: number;
+  quality?: number | undefined;
 }
 
 /** A format that is one file. */

@@ -6,7 +6,7 @@ export interface Mp4Options {
   /** Frames per second. */
   fps: number;
   /** 1 … 100, from smallest to best; H.264's quantiser runs from 51 down to 10. */
-  quality?: number;
+  quality?: number | undefined;
 }
 
 /**

@@ -7,7 +7,7 @@ export const MAX_PIXELS = 2 ** 31 - 1;
 
 export interface StillOptions {
   /** JSON that says how the picture was made; it goes into the file's XMP. */
-  receipt?: unknown;
+  receipt?: unknown | undefined;
 }
 
 /** An image as a PNG file: 8 bits a channel, lossless. */
@@ -16,7 +16,10 @@ export async function encodePng(image: Image, options: StillOptions = {}): Promi
 }
 
 /** An image as a WebP file. Quality 100, the default, is lossless. */
-export async function encodeWebp(image: Image, options: StillOptions & { quality?: number } = {}): Promise<Buffer> {
+export async function encodeWebp(
+  image: Image,
+  options: StillOptions & { quality?: number | undefined } = {},
+): Promise<Buffer> {
   const { quality = 100 } = options;
   return raw(image, options)
     .webp({ quality, lossless: quality === 100 })

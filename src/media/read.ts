@@ -11,7 +11,7 @@ import { timingFromXmp } from './xmp';
 /** Pixels from a file, and the frame rate where the file has one. */
 export interface ReadMedia {
   pixels: Media;
-  fps?: number;
+  fps?: number | undefined;
 }
 
 const PICTURES = new Set(['.png', '.jpg', '.jpeg', '.webp', '.gif', '.tif', '.tiff', '.avif']);

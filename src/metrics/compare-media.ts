@@ -13,10 +13,10 @@ export type SsimForm = 'teacache' | 'torchmetrics';
 export type LpipsForm = 'standard' | 'spatial';
 
 export interface CompareOptions {
-  ssim?: SsimForm;
+  ssim?: SsimForm | undefined;
   /** Without it, no LPIPS is computed. */
-  lpips?: Lpips;
-  lpipsForm?: LpipsForm;
+  lpips?: Lpips | undefined;
+  lpipsForm?: LpipsForm | undefined;
 }
 
 /** How alike two images or two clips are; of clips, the mean over frames. */

@@ -16,9 +16,9 @@ export interface LoadDenoiserOptions {
    * Leaves the blocks on disk and brings in one at a time, for models larger than memory. The denoiser's store then
    * owns the component's source: leave it open, `denoiser.weights.dispose()` closes it.
    */
-  readonly offload?: boolean;
+  readonly offload?: boolean | undefined;
   /** What the blocks' products are computed in; `bfloat16` (native only) keeps their matrices in half the memory. */
-  readonly dtype?: ComputeType;
+  readonly dtype?: ComputeType | undefined;
 }
 
 /** A transformer that is ready to run. Its store, `denoiser.weights`, is the caller's to dispose. */

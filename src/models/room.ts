@@ -6,7 +6,7 @@ import { type ParameterTable, parameterCount } from '../weights/parameters';
 /** How a transformer's weights are held while it runs. */
 export interface Holding extends Computed {
   /** One block in memory at a time, the others on disk. */
-  readonly offload?: boolean;
+  readonly offload?: boolean | undefined;
 }
 
 /** Bytes of memory that the weights of a transformer take while it runs. */

@@ -2,8 +2,8 @@ import { UsageError } from '../errors';
 import type { PictureSize } from '../sampling/pipeline';
 
 /** What a run is asked for; what is left out is as usual for the model. */
-export interface Demand extends Partial<PictureSize> {
-  readonly textTokens?: number;
+export interface Demand extends Partial<Record<keyof PictureSize, number | undefined>> {
+  readonly textTokens?: number | undefined;
 }
 
 /** Products of queries with keys and of scores with values, `count` times. */

@@ -11,13 +11,13 @@ const SMALL_HEAD = 300_000;
 
 export interface AttentionOptions {
   /** Added to the scores before the softmax; broadcast to `[B, H, Nq, Nk]`. */
-  readonly bias?: tf.Tensor;
+  readonly bias?: tf.Tensor | undefined;
   /** What the scores are multiplied by; 1/√d by default. */
-  readonly scale?: number;
+  readonly scale?: number | undefined;
   /** How many scores may be held at one time; a tile has 32 query rows at least. */
-  readonly maxScores?: number;
+  readonly maxScores?: number | undefined;
   /** Whether to take heads one by one; chosen by backend and size by default. */
-  readonly byHead?: boolean;
+  readonly byHead?: boolean | undefined;
 }
 
 /**

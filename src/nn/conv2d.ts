@@ -6,9 +6,9 @@ export type Sides = readonly [top: number, bottom: number, left: number, right: 
 
 export interface Conv2dOptions {
   /** 1 by default. */
-  readonly stride?: number;
+  readonly stride?: number | undefined;
   /** On every side, or for each; half the kernel by default, so that stride 1 keeps the size. */
-  readonly pad?: number | Sides;
+  readonly pad?: number | Sides | undefined;
 }
 
 /**

@@ -17,26 +17,26 @@ export interface ScheduleRequest {
   readonly guidance: number;
   readonly steps: number;
   /** The model's usual size unless given. Models that paint pixels directly have one size only. */
-  readonly size?: Partial<PictureSize>;
+  readonly size?: Partial<Record<keyof PictureSize, number | undefined>> | undefined;
   /** What all rows begin with; models of pictures only. */
-  readonly init?: InitialPicture;
+  readonly init?: InitialPicture | undefined;
 }
 
 /** What is to be drawn: one row for every prompt, each with its own seed. */
 export interface BatchRequest extends ScheduleRequest {
   readonly prompts: readonly string[];
   /** FLUX: what the second text encoder reads, a text for every prompt; the prompts unless given. */
-  readonly prompts2?: readonly string[];
+  readonly prompts2?: readonly string[] | undefined;
   /** One seed a prompt. */
   readonly seeds: readonly number[];
   /** What to steer away from; the model's null prompt unless given. */
-  readonly negativePrompt?: string;
+  readonly negativePrompt?: string | undefined;
   /** Tokens that prompts are cut or padded to; the model's usual number unless given. */
-  readonly maxSequenceLength?: number;
+  readonly maxSequenceLength?: number | undefined;
   /** CogVideoX: guidance that grows over the run. */
-  readonly dynamicGuidance?: boolean;
+  readonly dynamicGuidance?: boolean | undefined;
   /** Frames a second that the clip is meant for, in models that are told (Open-Sora). */
-  readonly fps?: number;
+  readonly fps?: number | undefined;
 }
 
 /** A picture that a run begins with in place of pure noise. */
@@ -97,8 +97,8 @@ export interface PipelineInfo {
 /** How final latents are decoded, and who is told of it. */
 export interface DecodeOptions {
   /** Called after every part; a promise is awaited, so that a display can be drawn. */
-  readonly onProgress?: (done: number, total: number) => void | Promise<void>;
-  readonly signal?: AbortSignal;
+  readonly onProgress?: ((done: number, total: number) => void | Promise<void>) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** From prompts to pixels. */

@@ -26,14 +26,14 @@ export interface Run {
   /** Starting noise `[B, …]`; stays the caller's. */
   readonly latents: Tensor;
   /** Fresh normal noise of the latent's shape, for solvers that ask for it. */
-  readonly noise?: () => Tensor;
+  readonly noise?: (() => Tensor) | undefined;
 }
 
 /** Who is told of the steps of a run, and who may stop it. */
 export interface LoopOptions {
   /** Called after every step; a promise is awaited, so that a display can be drawn. */
-  readonly onStep?: (record: StepRecord, sample: Tensor) => void | Promise<void>;
-  readonly signal?: AbortSignal;
+  readonly onStep?: ((record: StepRecord, sample: Tensor) => void | Promise<void>) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**

@@ -28,7 +28,7 @@ export function beginTrajectory(start: {
   readonly solver: Solver;
   readonly latents: Tensor;
   /** Fresh normal noise of the latent's shape, for solvers that ask for it. */
-  readonly noise?: () => Tensor;
+  readonly noise?: (() => Tensor) | undefined;
 }): Trajectory {
   const { solver, noise } = start;
   let sample = start.latents.clone();

@@ -27,9 +27,9 @@ export type FlowMatchEulerConfig = z.infer<typeof flowMatchEulerConfig>;
 export interface FlowMatchEulerOptions {
   readonly steps: number;
   /** Noise levels before shifting, as a pipeline passes them; from `num_train_timesteps` unless given. */
-  readonly sigmas?: readonly number[];
+  readonly sigmas?: readonly number[] | undefined;
   /** Strength of the dynamic shift; required where `use_dynamic_shifting` is on. */
-  readonly mu?: number;
+  readonly mu?: number | undefined;
 }
 
 const f32 = Math.fround;

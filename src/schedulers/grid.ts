@@ -4,13 +4,13 @@ import { UsageError } from '../errors';
 export interface GridOptions {
   readonly steps: number;
   /** Noise levels before shifting, instead of the scheduler's own; flow-type schedulers only. */
-  readonly sigmas?: readonly number[];
+  readonly sigmas?: readonly number[] | undefined;
   /** Strength of a dynamic shift; required where the configuration shifts dynamically. */
-  readonly mu?: number;
+  readonly mu?: number | undefined;
   /** Size of the picture in pixels and number of frames; Open-Sora shifts by them. */
-  readonly height?: number;
-  readonly width?: number;
-  readonly frames?: number;
+  readonly height?: number | undefined;
+  readonly width?: number | undefined;
+  readonly frames?: number | undefined;
 }
 
 /** @throws UsageError unless `options` ask for at least one step, and for as many as they give noise levels */

@@ -5,12 +5,12 @@ import { type Denoiser, type Stream, type Tap, type Tokens, untapped } from './d
 /** Which blocks run, and who looks on. */
 export interface BlockRange {
   /** First block to run; 0 unless told. */
-  readonly from?: number;
+  readonly from?: number | undefined;
   /** One past the last block to run; all unless told. */
-  readonly to?: number;
-  readonly tap?: Tap;
+  readonly to?: number | undefined;
+  readonly tap?: Tap | undefined;
   /** Sees the tokens after each block, and is waited for; they are valid only until then. */
-  readonly onBlock?: (index: number, tokens: Tokens) => void | Promise<void>;
+  readonly onBlock?: ((index: number, tokens: Tokens) => void | Promise<void>) | undefined;
 }
 
 /**

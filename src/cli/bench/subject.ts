@@ -30,7 +30,7 @@ export interface SubjectOptions {
   readonly synthetic: boolean;
   readonly offload: boolean;
   readonly dtype: ComputeType;
-  readonly blocks?: number;
+  readonly blocks?: number | undefined;
 }
 
 /** Finds what `bench` is to time, and loads nothing yet. */

@@ -20,14 +20,14 @@ interface Options {
   offload: boolean;
   dtype: ComputeType;
   parts: readonly Part[];
-  width?: number;
-  height?: number;
-  frames?: number;
-  maxSequenceLength?: number;
+  width?: number | undefined;
+  height?: number | undefined;
+  frames?: number | undefined;
+  maxSequenceLength?: number | undefined;
   batch: number;
-  blocks?: number;
+  blocks?: number | undefined;
   runs: number;
-  steps?: number;
+  steps?: number | undefined;
   policyShare: number;
   json: boolean;
 }

@@ -28,16 +28,16 @@ import { progressLine } from '../progress';
 interface Options extends PictureOptions {
   readonly model: string;
   readonly method: 'ertacache' | BaselineMethod;
-  readonly steps?: number;
-  readonly guidance?: number;
-  readonly lambda?: number;
-  readonly schedule?: readonly boolean[];
+  readonly steps?: number | undefined;
+  readonly guidance?: number | undefined;
+  readonly lambda?: number | undefined;
+  readonly schedule?: readonly boolean[] | undefined;
   readonly targetSpeedup: number;
-  readonly targetPsnr?: number;
-  readonly targetSsim?: number;
+  readonly targetPsnr?: number | undefined;
+  readonly targetSsim?: number | undefined;
   readonly search: SearchMethod;
   readonly trials: number;
-  readonly prompts?: string;
+  readonly prompts?: string | undefined;
   readonly pairs: number;
   readonly heldOut: number;
   readonly batch: number;
@@ -47,7 +47,7 @@ interface Options extends PictureOptions {
   readonly rectify: RectifyForm;
   readonly granularity: Granularity;
   readonly name: string;
-  readonly out?: string;
+  readonly out?: string | undefined;
 }
 
 /** `ertacache calibrate`: a policy for one model, step count and guidance. */

@@ -33,21 +33,21 @@ import { promptLines } from '../prompts';
 
 interface Options extends PictureOptions {
   readonly model: string;
-  readonly methods?: readonly string[];
-  readonly budgets?: readonly number[];
+  readonly methods?: readonly string[] | undefined;
+  readonly budgets?: readonly number[] | undefined;
   readonly pairs: number;
   readonly calibrationPairs: number;
-  readonly steps?: number;
-  readonly guidance?: number;
-  readonly against?: string;
+  readonly steps?: number | undefined;
+  readonly guidance?: number | undefined;
+  readonly against?: string | undefined;
   readonly policy: readonly string[];
-  readonly prompts?: string;
+  readonly prompts?: string | undefined;
   readonly batch: number;
   readonly trials: number;
   readonly timedPairs: number;
-  readonly lpips?: string;
+  readonly lpips?: string | undefined;
   readonly ablation: boolean;
-  readonly out?: string;
+  readonly out?: string | undefined;
   readonly force: boolean;
   readonly json: boolean;
   readonly markdown: boolean;
@@ -176,7 +176,7 @@ async function fight(
   pipeline: Pipeline,
   store: Store,
   chosen: readonly Contender[],
-  arena: { given: Parameters<typeof runArena>[2]['given']; lpips?: Lpips; signal: AbortSignal },
+  arena: { given: Parameters<typeof runArena>[2]['given']; lpips?: Lpips | undefined; signal: AbortSignal },
 ): Promise<void> {
   const { steps, guidance, budgets, evaluation, calibration, batch } = store.comparison.request;
   let line: ReturnType<typeof progressLine> | undefined;

@@ -6,8 +6,8 @@ import { bytesText, countText } from './units';
 /** Options of every command that writes a converted model. */
 export interface ConversionOptions {
   dtype: TargetType;
-  variant?: string;
-  config?: string;
+  variant?: string | undefined;
+  config?: string | undefined;
   shardBytes: number;
   force: boolean;
 }

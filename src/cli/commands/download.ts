@@ -8,7 +8,7 @@ import { bytesText, countText } from './units';
 
 interface Options {
   readonly revision: string;
-  readonly out?: string;
+  readonly out?: string | undefined;
 }
 
 /** `ertacache download`: a model from the hub into a folder. */

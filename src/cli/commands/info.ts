@@ -18,13 +18,13 @@ import { bytesText, countText } from './units';
 
 interface Options {
   json: boolean;
-  variant?: string;
-  config?: string;
-  values?: boolean;
+  variant?: string | undefined;
+  config?: string | undefined;
+  values?: boolean | undefined;
   unchecked: boolean;
-  width?: number;
-  height?: number;
-  frames?: number;
+  width?: number | undefined;
+  height?: number | undefined;
+  frames?: number | undefined;
 }
 
 /** `ertacache info`: what a model on disk or a published model is, and whether this machine can run it. */

@@ -16,7 +16,7 @@ import { startBackend } from '../backend';
 
 interface Options {
   ssim: SsimForm;
-  lpips?: string;
+  lpips?: string | undefined;
   lpipsForm: LpipsForm;
   json: boolean;
 }

@@ -44,7 +44,7 @@ function exportCommand(): Command {
 interface ResampleOptions {
   readonly steps: number;
   readonly out: string;
-  readonly model?: string;
+  readonly model?: string | undefined;
 }
 
 function resampleCommand(): Command {

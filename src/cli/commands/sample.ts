@@ -27,10 +27,10 @@ import { type Task, type TaskOptions, taskOf, tasksOf } from '../sample/tasks';
 import { usualThreads } from '../usual-threads';
 
 interface SampleOptions extends RequestOptions, TaskOptions {
-  readonly from?: string;
-  readonly sheet?: string;
-  readonly promptsFile?: string;
-  readonly saveEmbeddings?: string;
+  readonly from?: string | undefined;
+  readonly sheet?: string | undefined;
+  readonly promptsFile?: string | undefined;
+  readonly saveEmbeddings?: string | undefined;
 }
 
 /** `ertacache sample`: a prompt to a picture. */

@@ -13,12 +13,12 @@ import type { Task } from './tasks';
 /** What all pictures of a command share. */
 export interface Drawing {
   readonly model: Pipeline;
-  readonly init?: Image;
+  readonly init?: Image | undefined;
   readonly signal: AbortSignal;
   /** Whether every picture is drawn uncached as well. */
   readonly paired: boolean;
   /** The receipt of the picture that is repeated. */
-  readonly repeats?: Receipt;
+  readonly repeats?: Receipt | undefined;
 }
 
 /**

@@ -4,15 +4,15 @@ import type { Task } from './tasks';
 
 /** Options of `sample` that say what is drawn. */
 export interface RequestOptions extends PictureOptions {
-  readonly model?: string;
+  readonly model?: string | undefined;
   readonly policy: string;
-  readonly steps?: number;
-  readonly guidance?: number;
-  readonly negativePrompt?: string;
+  readonly steps?: number | undefined;
+  readonly guidance?: number | undefined;
+  readonly negativePrompt?: string | undefined;
   readonly scale: number;
-  readonly init?: string;
+  readonly init?: string | undefined;
   readonly strength: number;
-  readonly embeddings?: string;
+  readonly embeddings?: string | undefined;
 }
 
 /** The request of a command line's task. */

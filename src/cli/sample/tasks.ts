@@ -8,14 +8,14 @@ export interface Task {
   readonly seed: number;
   /** Prompt and seed as a file name without its extension, which depends on the model. */
   readonly name: string;
-  readonly out?: string;
+  readonly out?: string | undefined;
 }
 
 export interface TaskOptions {
   readonly seed: number;
   readonly numImages: number;
-  readonly out?: string;
-  readonly outDir?: string;
+  readonly out?: string | undefined;
+  readonly outDir?: string | undefined;
 }
 
 /** A picture for every prompt and seed. */
@@ -42,7 +42,11 @@ export function tasksOf(prompts: readonly string[], { seed, numImages, out, outD
 export function taskOf(
   { prompt, seed }: Receipt,
   prompts: readonly string[],
-  { from, out, outDir = '' }: { readonly from: string; readonly out?: string; readonly outDir?: string },
+  {
+    from,
+    out,
+    outDir = '',
+  }: { readonly from: string; readonly out?: string | undefined; readonly outDir?: string | undefined },
 ): Task {
   if (prompts.length > 0) {
     throw new UsageError(`--from repeats the run of ${from}, which has its own prompt.`, {

@@ -93,7 +93,7 @@ print(list(spec.submodule_search_locations)[0] if spec else "")
  */
 export async function findTensorFlow(options: {
   given?: string | undefined;
-  cwd?: string;
+  cwd?: string | undefined;
   env?: NodeJS.ProcessEnv;
   /** Where a libtensorflow for the whole machine would be. */
   system?: readonly string[];

@@ -14,10 +14,10 @@ import { findCompiler, findNodeHeaders, headerFolders } from './toolchain';
 export interface LinkOptions {
   /** A site-packages/tensorflow folder, a virtualenv or a libtensorflow folder; found when not given. */
   tensorflow?: string | undefined;
-  cwd?: string;
-  env?: NodeJS.ProcessEnv;
+  cwd?: string | undefined;
+  env?: NodeJS.ProcessEnv | undefined;
   /** Called before each step that takes time. */
-  onStep?: (line: string) => void;
+  onStep?: ((line: string) => void) | undefined;
 }
 
 export interface LinkOutcome extends Link {

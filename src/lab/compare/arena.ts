@@ -21,15 +21,15 @@ import { timeCell } from './time-cell';
 export interface ArenaOptions {
   readonly contenders: readonly Contender[];
   /** Policies to use instead of calibrating, by the name of a cell. */
-  readonly given?: ReadonlyMap<string, Policy>;
-  readonly lpips?: Lpips;
-  readonly signal?: AbortSignal;
+  readonly given?: ReadonlyMap<string, Policy> | undefined;
+  readonly lpips?: Lpips | undefined;
+  readonly signal?: AbortSignal | undefined;
   /** Told what is about to be done. */
-  readonly onPlan?: (plan: Plan) => void | Promise<void>;
+  readonly onPlan?: ((plan: Plan) => void | Promise<void>) | undefined;
   /** Forward passes of one pair done so far, and what is being done. */
-  readonly onProgress?: (done: number, note: string) => void;
+  readonly onProgress?: ((done: number, note: string) => void) | undefined;
   /** Told of each cell as it is done. */
-  readonly onCell?: (cell: Cell) => void;
+  readonly onCell?: ((cell: Cell) => void) | undefined;
 }
 
 /**

@@ -24,7 +24,7 @@ export interface MeasureOptions {
   readonly dynamic: boolean;
   /** The cell's name, for its pictures. */
   readonly name: string;
-  readonly lpips?: Lpips;
+  readonly lpips?: Lpips | undefined;
   /** The uncached picture of a pair. */
   readonly reference: (index: number) => Promise<Media>;
 }

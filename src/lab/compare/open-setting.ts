@@ -10,8 +10,8 @@ import type { Store } from './store';
 
 export interface BenchOptions {
   /** Policies to use instead of calibrating, by the name of a cell. */
-  readonly given?: ReadonlyMap<string, Policy>;
-  readonly signal?: AbortSignal;
+  readonly given?: ReadonlyMap<string, Policy> | undefined;
+  readonly signal?: AbortSignal | undefined;
   readonly onPasses: (count: number) => void;
 }
 

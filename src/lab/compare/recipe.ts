@@ -9,7 +9,7 @@ import { type Bench, benchRequest } from './setting';
 /** What distinguishes one calibrated method from another. */
 export interface Recipe extends Pick<CalibrateOptions, 'site' | 'taylor' | 'timestep' | 'rectify' | 'granularity'> {
   /** How the schedule is searched, or the schedule itself. */
-  readonly search?: SearchMethod | readonly boolean[];
+  readonly search?: SearchMethod | readonly boolean[] | undefined;
 }
 
 function requestOf(name: string, recipe: Recipe, { computed }: Budget, bench: Bench): CalibrateOptions {

@@ -14,7 +14,7 @@ export interface GraphOptions {
   /** What the names of weights are put under, such as `transformer/`. */
   readonly prefix: string;
   /** Names the three parts in the signature, so that they are its inputs and outputs. */
-  readonly split?: boolean;
+  readonly split?: boolean | undefined;
 }
 
 interface Endpoint {

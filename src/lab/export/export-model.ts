@@ -12,7 +12,7 @@ export function graphsOfTransformers(split = false): GraphOf {
 
 export interface ExportOptions extends Omit<ConvertOptions, 'graphOf' | 'select'> {
   /** Names the three parts of the model in the signature. */
-  readonly split?: boolean;
+  readonly split?: boolean | undefined;
 }
 
 /**

@@ -28,7 +28,7 @@ export interface DecodeBenchOptions {
   readonly size: PictureSize;
   readonly runs: number;
   /** Told how much of a run is done. */
-  readonly onProgress?: (what: string) => void;
+  readonly onProgress?: ((what: string) => void) | undefined;
 }
 
 /** An autoencoder, of which the half that decodes is loaded, and its weights. */

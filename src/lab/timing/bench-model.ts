@@ -77,15 +77,15 @@ export interface BenchReport {
 }
 
 export interface BenchOptions {
-  readonly demand?: Demand;
+  readonly demand?: Demand | undefined;
   /** Rows of the batch of a forward pass and of a block; 1 unless given. */
-  readonly rows?: number;
+  readonly rows?: number | undefined;
   /** How often things are timed; the median counts. */
-  readonly runs?: number;
+  readonly runs?: number | undefined;
   /** Also compares whole runs: a uniform schedule that reuses this share of the steps, and an uncached one. */
-  readonly comparison?: { readonly steps: number; readonly share: number; readonly scheduler: Scheduler };
+  readonly comparison?: { readonly steps: number; readonly share: number; readonly scheduler: Scheduler } | undefined;
   /** Told what is being done. */
-  readonly onProgress?: (what: string) => void;
+  readonly onProgress?: ((what: string) => void) | undefined;
 }
 
 type Scheduler = { readonly _class_name: string };

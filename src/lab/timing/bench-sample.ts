@@ -34,10 +34,10 @@ export interface SampleReport {
 export interface SampleBenchOptions {
   readonly runs: number;
   /** The model's own unless given. */
-  readonly steps?: number;
+  readonly steps?: number | undefined;
   /** Part of the steps that a uniform schedule reuses, where no shipped policy fits. */
   readonly share: number;
-  readonly onProgress?: (what: string) => void;
+  readonly onProgress?: ((what: string) => void) | undefined;
 }
 
 const PROMPT = 'a red fox in the snow';

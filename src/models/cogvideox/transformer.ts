@@ -93,8 +93,8 @@ export interface CogVideoXContext {
   /** Added to the video tokens, `[1, N, D]`; in 2B models only. */
   readonly positions?: tf.Tensor;
   /** Rotary tables of text and video tokens, `[T + N, d]`; in 5B models only. Text is not turned. */
-  readonly cos?: tf.Tensor;
-  readonly sin?: tf.Tensor;
+  readonly cos?: tf.Tensor | undefined;
+  readonly sin?: tf.Tensor | undefined;
 }
 
 export interface CogVideoXShared {
@@ -102,8 +102,8 @@ export interface CogVideoXShared {
   readonly time: tf.Tensor;
   /** Its SiLU, which every modulation reads. */
   readonly temb: tf.Tensor;
-  readonly cos?: tf.Tensor;
-  readonly sin?: tf.Tensor;
+  readonly cos?: tf.Tensor | undefined;
+  readonly sin?: tf.Tensor | undefined;
   /** Shape of the latent, `[B, F, C, H, W]`. */
   readonly shape: LatentShape;
 }

@@ -106,16 +106,16 @@ export interface OpenSoraContext extends Rope {
   /** Embedded frame rate `[B, D]`. */
   readonly fps: tf.Tensor;
   /** Where some frames are clean: which are noisy `[B, T, 1]`, and the time embedding of the others `[B, D]`. */
-  readonly noisy?: tf.Tensor;
-  readonly clean?: tf.Tensor;
+  readonly noisy?: tf.Tensor | undefined;
+  readonly clean?: tf.Tensor | undefined;
 }
 
 export interface OpenSoraShared extends Rope {
   readonly text: Text;
   /** Time and frame rate `[B, D]`, which the head reads; of the noisy frames where some are clean. */
   readonly time: tf.Tensor;
-  readonly noisy?: tf.Tensor;
-  readonly clean?: tf.Tensor;
+  readonly noisy?: tf.Tensor | undefined;
+  readonly clean?: tf.Tensor | undefined;
   /** Their six-way projection `[B, M, 6D]`, which the blocks read. */
   readonly modulation: tf.Tensor;
   readonly geometry: Geometry;

@@ -17,9 +17,9 @@ export type See = (name: string, value: tf.Tensor) => void;
 
 export interface EncodeOptions {
   /** 1 for tokens, 0 for padding that no token may look at. All tokens unless told. */
-  readonly mask?: readonly (readonly number[])[];
+  readonly mask?: readonly (readonly number[])[] | undefined;
   /** Sees `embeddings`, `layers.0`, …: for comparison with a reference. */
-  readonly see?: See;
+  readonly see?: See | undefined;
 }
 
 /** A text encoder. Its layers are brought in one at a time, so that a streaming store needs memory for one. */

@@ -22,17 +22,17 @@ export interface ChunkProgress {
 
 export interface CodeOptions {
   /** Called after every chunk; a promise is awaited, so that a display can be drawn. */
-  readonly onChunk?: (progress: ChunkProgress) => void | Promise<void>;
-  readonly signal?: AbortSignal;
+  readonly onChunk?: ((progress: ChunkProgress) => void | Promise<void>) | undefined;
+  readonly signal?: AbortSignal | undefined;
   /** Sees every named result inside the network; `row` is the row of the batch. */
-  readonly watch?: (name: string, frames: Frames, row: number) => void;
+  readonly watch?: ((name: string, frames: Frames, row: number) => void) | undefined;
 }
 
 export interface DecodeOptions extends CodeOptions {
   /** Cut a latent that is larger than one tile into tiles: in the model's usual way, or in the way given. */
-  readonly tiling?: boolean | Tiling;
+  readonly tiling?: boolean | Tiling | undefined;
   /** Frames of the clip, where the latent's do not fix them (Open-Sora); as many as there can be unless told. */
-  readonly frames?: number;
+  readonly frames?: number | undefined;
 }
 
 /** The normal distribution that an encoder gives, mean and logarithm of the variance, both `[B, C, T, h, w]`. */

@@ -5,15 +5,15 @@ import type { Module } from './module';
 
 export interface CausalOptions {
   /** What stands for the frames before the first: zeros unless told, or copies of the first. */
-  readonly fill?: 'zeros' | 'first';
+  readonly fill?: 'zeros' | 'first' | undefined;
   /** How many of them; as many as keep the number of frames unless told. */
-  readonly lead?: number;
+  readonly lead?: number | undefined;
   /** Step in time. */
-  readonly stride?: number;
+  readonly stride?: number | undefined;
   /** Norm and activation of a frame, made when the convolution comes to it and gone when its window has passed. */
-  readonly prepare?: (frame: tf.Tensor, index: number) => tf.Tensor;
+  readonly prepare?: ((frame: tf.Tensor, index: number) => tf.Tensor) | undefined;
   /** What is done with a frame of the result. */
-  readonly finish?: (frame: tf.Tensor, index: number) => tf.Tensor;
+  readonly finish?: ((frame: tf.Tensor, index: number) => tf.Tensor) | undefined;
 }
 
 /**

@@ -72,7 +72,7 @@ interface Stage {
   readonly inputs: number;
   readonly outputs: number;
   /** What follows the residual blocks: a change of size, with or without a change of the frame rate. */
-  readonly resample?: 'space' | 'space and time';
+  readonly resample?: 'space' | 'space and time' | undefined;
 }
 
 function decoderStages(c: WanVaeConfig): Stage[] {

@@ -7,9 +7,9 @@ import { branchesOf, type VelocitySource } from './velocity';
 export interface VelocityRun<Ctx> {
   /** Starting noise `[B, …]`; stays the caller's. */
   readonly latents: Tensor;
-  readonly ctx?: Ctx;
+  readonly ctx?: Ctx | undefined;
   /** The last axis unless given. */
-  readonly channelAxis?: number;
+  readonly channelAxis?: number | undefined;
 }
 
 /** A job of somebody's own function. It holds nothing: its latents stay the caller's. */

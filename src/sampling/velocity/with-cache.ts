@@ -13,13 +13,13 @@ import { branchesOf, guidanceOf, type VelocitySource } from './velocity';
 /** How a function is cached in its caller's own loop. */
 export interface WithCacheOptions {
   /** Noise levels of the loop, falling, one more than steps; a calibrated policy brings its own. */
-  readonly sigmas?: readonly number[];
+  readonly sigmas?: readonly number[] | undefined;
   /** The time that the function is given at a noise level; the level itself unless given. */
-  readonly timeOf?: (sigma: number) => number;
+  readonly timeOf?: ((sigma: number) => number) | undefined;
   /** The scheduler that the loop steps with, in place of `sigmas` and `timeOf`. */
-  readonly scheduler?: Scheduler;
+  readonly scheduler?: Scheduler | undefined;
   /** Whose function it is; as it was calibrated. */
-  readonly model?: ModelIdentity;
+  readonly model?: ModelIdentity | undefined;
 }
 
 /**

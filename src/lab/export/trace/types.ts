@@ -11,7 +11,7 @@ export interface Ref {
 export interface Numbers {
   readonly numbers: readonly number[];
   /** `[]` for a single number; a list unless told. */
-  readonly shape?: readonly number[];
+  readonly shape?: readonly number[] | undefined;
   /** What the numbers are at any sizes, where it is known; otherwise it is found by comparing recordings. */
   readonly expressions?: readonly (Expression | undefined)[];
   /** The numbers are the target of a reshape, of which one may be left open. */
@@ -42,7 +42,7 @@ export interface TracedNode {
   /** The name of the operation in TensorFlow. */
   readonly op: string;
   /** Inputs, weights and the parts of a model have names; all else is numbered in its scope. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   readonly scope: string;
   readonly operands: readonly Operand[];
   readonly attributes: Readonly<Record<string, Attribute>>;
