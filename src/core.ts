@@ -52,13 +52,19 @@ export { type PairSplit, splitPairs } from './calibration/pairs';
 export type { SearchMethod } from './calibration/search';
 export * from './errors';
 export { type ByteFile, memoryFile } from './io/byte-file';
-export type { Clip, Image, Media } from './media/pixels';
+export { type FileOptions, type Folder, memoryFolder } from './io/folder';
+export { httpFolder } from './io/http-folder';
+export type { HttpOptions } from './io/http-request';
+export type { Clip, Image, Media, Resize } from './media/pixels';
 export { psnr } from './metrics/psnr';
 export { ssim } from './metrics/ssim';
 export { familyOf, modelClassNames } from './models/families';
 export type { Family } from './models/family';
 export { publishedPolynomial } from './models/polynomials';
+export type { ComputeType } from './nn/bfloat16';
 export type { Params } from './nn/params';
+export { loadPipeline } from './pipelines/from-model';
+export type { HubOptions } from './pipelines/hub-parts';
 export {
   type CoefficientFile,
   deserializePolicy,
@@ -75,6 +81,7 @@ export {
   requireFits,
 } from './policy/data';
 export { type DrawType, type TorchGenerator, torchGenerator } from './random/torch-generator';
+export type { Embeddings } from './sampling/embeddings';
 export type { Branch, Guide } from './sampling/guidance';
 export type {
   DecodeOptions,
@@ -115,6 +122,8 @@ export type { PerRow } from './transformer/timesteps';
 export type { DType } from './weights/dtype';
 export { type LoadOptions, loadStore } from './weights/load';
 export { memoryStore, type StoredValues } from './weights/memory-store';
+export type { FolderOptions, ModelComponent } from './weights/model-folder';
+export { type OpenModel, openModel } from './weights/open-model';
 export type { Layout, Parameter, ParameterTable, WeightStore } from './weights/parameters';
 export { safetensorsSource } from './weights/safetensors-source';
 export type { Slice, StoredType, TensorEntry, TensorSource } from './weights/source';

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { UsageError } from '../errors';
 import { stageFile, writeFileAtomic } from '../io/atomic';
 import { openFile, readText } from '../io/node-file';
+import { sha256 } from '../io/sha256';
 import { deserializePolicy, serializePolicy } from './bytes';
 import { encodeRectification, plainRectify } from './coefficients';
 import { type Policy, policySchema } from './data';
@@ -60,8 +60,4 @@ export function policyHash({ data, rectify }: Policy): string {
   const { measured: _measured, ...decisive } = policySchema.parse({ ...data, rectify: plainRectify(rectify) });
   const coefficients = encodeRectification(rectify);
   return sha256(JSON.stringify([decisive, coefficients ? sha256(coefficients) : ''])).slice(0, 16);
-}
-
-function sha256(bytes: Uint8Array | string): string {
-  return createHash('sha256').update(bytes).digest('hex');
 }
