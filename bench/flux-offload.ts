@@ -16,7 +16,7 @@ import { loadDenoiser } from '../src/models/load-denoiser';
 import { preset } from '../src/models/presets';
 import { workload } from '../src/models/workload-of';
 import { forward } from '../src/transformer/run';
-import { openModelFolder } from '../src/weights/model-folder';
+import { openModelFolderAt } from '../src/weights/disk';
 import type { WeightStore } from '../src/weights/parameters';
 import { directRate, forgetCached, parallelRate, watchReads } from './disk';
 import { writeCheckpoint } from './synthetic-checkpoint';
@@ -76,7 +76,7 @@ async function main(): Promise<void> {
     // First, as large pages come with it.
     console.log((await selectBackend('native')).label);
     const before = await diskRate(path, Math.floor(size / 2));
-    const component = await openModelFolder(folder);
+    const component = await openModelFolderAt(folder);
     const loadStarted = performance.now();
     const { denoiser, className, config, parameters, bytes } = await loadDenoiser(component, { offload: true });
     console.log(

@@ -18,7 +18,7 @@ import { preset } from '../src/models/presets';
 import { workload } from '../src/models/workload-of';
 import { type ComputeType, computeTypes } from '../src/nn/bfloat16';
 import { forward } from '../src/transformer/run';
-import { openModelFolder } from '../src/weights/model-folder';
+import { openModelFolderAt } from '../src/weights/disk';
 import { forgetCached } from './disk';
 import { writeCheckpoint } from './synthetic-checkpoint';
 
@@ -46,7 +46,7 @@ async function main(): Promise<void> {
     console.log((await selectBackend(given.backend as BackendRequest)).label);
     console.log(`the process alone: ${formatBytes(peakMemory())}`);
 
-    const component = await openModelFolder(folder);
+    const component = await openModelFolderAt(folder);
     const started = performance.now();
     const { denoiser, className, config, parameters, bytes } = await loadDenoiser(component, { dtype });
     const took = (performance.now() - started) / 1000;

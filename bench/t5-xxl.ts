@@ -14,7 +14,7 @@ import { selectBackend } from '../src/engine/select';
 import type { BackendRequest } from '../src/engine/types';
 import { loadTextEncoder } from '../src/models/text/load';
 import { t5Config, t5Parameters } from '../src/models/text/t5';
-import { openModelFolder } from '../src/weights/model-folder';
+import { openModelFolderAt } from '../src/weights/disk';
 import { parameterCount } from '../src/weights/parameters';
 import { streamedStore } from '../src/weights/streamed-store';
 import { forgetCached } from './disk';
@@ -62,7 +62,7 @@ async function main(): Promise<void> {
     const ids = Array.from({ length: count }, (_, i) => (i * 7919) % CONFIG.vocab_size);
 
     const started = performance.now();
-    const { encoder, dispose } = await loadTextEncoder(await openModelFolder(folder), streamedStore);
+    const { encoder, dispose } = await loadTextEncoder(await openModelFolderAt(folder), streamedStore);
     const { lastHiddenState } = await encoder.encode([ids]);
     const values = await lastHiddenState.data<'float32'>();
     const seconds = (performance.now() - started) / 1000;

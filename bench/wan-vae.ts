@@ -14,8 +14,8 @@ import type { BackendRequest } from '../src/engine/types';
 import { encoderOnly } from '../src/models/autoencoders';
 import { createWanVae, wanVaeConfig, wanVaeParameters } from '../src/models/wan/autoencoder';
 import { torchGenerator } from '../src/random/torch-generator';
+import { openModelFolderAt } from '../src/weights/disk';
 import { loadStore } from '../src/weights/load';
-import { openModelFolder } from '../src/weights/model-folder';
 import { writeModel } from './synthetic-checkpoint';
 
 const { values: given } = parseArgs({
@@ -36,7 +36,7 @@ async function main(): Promise<void> {
     writeModel(folder, config, wanVaeParameters(config));
     console.log((await selectBackend(given.backend as BackendRequest)).label);
 
-    const { source } = await openModelFolder(folder);
+    const { source } = await openModelFolderAt(folder);
     const table = wanVaeParameters(config).filter(({ name }) => !encoderOnly.test(name));
     const store = await loadStore(source, table, { ignore: [encoderOnly] });
     await source.close();

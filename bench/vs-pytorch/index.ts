@@ -23,7 +23,7 @@ import { release } from '../../src/nn/scope';
 import { settle } from '../../src/nn/settle';
 import type { Denoiser, Stream } from '../../src/transformer/denoiser';
 import { forward, runBlocks } from '../../src/transformer/run';
-import { openModelFolder } from '../../src/weights/model-folder';
+import { openModelFolderAt } from '../../src/weights/disk';
 import { safetensorsSource } from '../../src/weights/safetensors-source';
 import { writeCheckpoint } from '../synthetic-checkpoint';
 import { referenceArguments } from './arguments';
@@ -85,7 +85,7 @@ async function* compare(what: Case, reference: Reference, root: string): AsyncGe
   const folder = join(root, what.name);
   mkdirSync(folder);
   writeCheckpoint(folder, what.config);
-  const component = await openModelFolder(folder);
+  const component = await openModelFolderAt(folder);
   const { denoiser, className, config } = await loadDenoiser(component, { dtype });
   await component.source.close();
   const work = workload(className, config, what.demand);

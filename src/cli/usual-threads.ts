@@ -2,7 +2,8 @@ import { requirements } from '../models/requirements';
 import { DEFAULT_MODEL } from '../pipelines/default-model';
 import { locateModel } from '../pipelines/load';
 import { usualDemand } from '../pipelines/usual-demand';
-import { componentOf, openModel } from '../weights/open-model';
+import { openModelAt } from '../weights/disk';
+import { componentOf } from '../weights/open-model';
 
 /** Guidance runs a picture twice. */
 const ROWS = 2;
@@ -15,7 +16,7 @@ const ENOUGH_FLOPS = 5e9;
  */
 export async function usualThreads(nameOrPath: string = DEFAULT_MODEL): Promise<number | undefined> {
   try {
-    const opened = await openModel(locateModel(nameOrPath));
+    const opened = await openModelAt(locateModel(nameOrPath));
     try {
       const { className, config } = componentOf(opened, 'transformer');
       const { flops } = requirements(className, config, await usualDemand(opened));

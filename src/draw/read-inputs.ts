@@ -1,7 +1,5 @@
-import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { UsageError } from '../errors';
-import { readError } from '../io/system-error';
+import { fileHash } from '../io/file-hash';
 import { frames, type Image } from '../media/pixels';
 import { readMedia } from '../media/read';
 import { readEmbeddings } from '../pipelines/embeddings-file';
@@ -45,10 +43,7 @@ async function identity(
   role: string,
   { path, sha256 }: { path: string; sha256?: string | undefined },
 ): Promise<string> {
-  const bytes = await readFile(path).catch(error => {
-    throw readError(path, error);
-  });
-  const found = createHash('sha256').update(bytes).digest('hex');
+  const found = await fileHash(path);
   if (sha256 === undefined || sha256 === found) return found;
   throw new UsageError(`${path} is no longer the file that the picture was made with.`, {
     hint: `Put it back as it was, or name its copy as ${role}.`,

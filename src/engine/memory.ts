@@ -1,25 +1,29 @@
-import { totalmem } from 'node:os';
 import { MemoryError } from '../errors';
+import { nodeBuiltin } from '../io/node-builtin';
 import type { EngineKind } from './types';
 
 /** WebAssembly's 32-bit heap ends at 4 GiB with "memory access out of bounds"; this leaves room for fragments. */
 export const WASM_LIMIT = 3.5e9;
 
-/** Bytes of memory this process may have in all, a container's limit included. */
+/** Node's own knowledge of memory; browsers have none. */
+const node = globalThis.process as Partial<NodeJS.Process> | undefined;
+
+/** Bytes of memory this process may have in all, a container's limit included; infinite where nobody knows. */
 export function totalMemory(): number {
+  const machine = nodeBuiltin('os')?.totalmem() ?? Number.POSITIVE_INFINITY;
   // Without a limit, Node reports 0 or a number larger than the machine.
-  const limit = process.constrainedMemory();
-  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+  const limit = node?.constrainedMemory?.() ?? 0;
+  return limit > 0 ? Math.min(limit, machine) : machine;
 }
 
-/** Bytes of memory that are still available. */
+/** Bytes of memory that are still available; infinite where nobody knows. */
 export function availableMemory(): number {
-  return Math.min(process.availableMemory(), totalMemory());
+  return Math.min(node?.availableMemory?.() ?? Number.POSITIVE_INFINITY, totalMemory());
 }
 
-/** The largest resident size of this process so far, in bytes. */
+/** The largest resident size of this process so far, in bytes; 0 where nobody knows. */
 export function peakMemory(): number {
-  return process.resourceUsage().maxRSS * 1024;
+  return (node?.resourceUsage?.().maxRSS ?? 0) * 1024;
 }
 
 /** Bytes as people read them: 1.5 GB, 300 MB. */

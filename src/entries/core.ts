@@ -17,9 +17,14 @@ export { type Drawn, type DrawOptions, draw, repeat } from '../draw/draw';
 export { parseReceipt, type Receipt } from '../draw/receipt';
 export type { FullRequest, Request } from '../draw/request';
 export * from '../errors';
+export { type FileOptions, type Folder, memoryFolder } from '../io/folder';
+export { httpFolder } from '../io/http-folder';
+export type { HttpOptions } from '../io/http-request';
 export type { Clip, Image, Media, Resize } from '../media/pixels';
 export { psnr } from '../metrics/psnr';
 export { ssim } from '../metrics/ssim';
+export { loadPipeline } from '../pipelines/from-model';
+export type { HubOptions } from '../pipelines/hub-parts';
 export { type CoefficientFile, deserializePolicy, type PolicyBytes, serializePolicy } from '../policy/bytes';
 export {
   type Fidelity,
@@ -31,6 +36,7 @@ export {
   requireFits,
 } from '../policy/data';
 export { type Chosen, type PolicySource, policiesInMemory } from '../policy/source';
+export type { Embeddings } from '../sampling/embeddings';
 export type {
   BatchRequest,
   DecodeOptions,
@@ -46,3 +52,5 @@ export { hashTensors, type ModelIdentity } from '../sampling/velocity/identity';
 export { type SampledLatents, type SampleLatentsOptions, sampleLatents } from '../sampling/velocity/sample-latents';
 export type { GuidedVelocity, Velocity, VelocitySource } from '../sampling/velocity/velocity';
 export { type CachedVelocity, type WithCacheOptions, withCache } from '../sampling/velocity/with-cache';
+export type { FolderOptions, ModelComponent } from '../weights/model-folder';
+export { type OpenModel, openModel } from '../weights/open-model';

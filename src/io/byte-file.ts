@@ -22,11 +22,15 @@ export interface ByteFile {
 
 /** A file whose bytes are in memory. */
 export function memoryFile(name: string, bytes: Uint8Array): ByteFile {
+  function part(begin: number, end: number): Uint8Array {
+    if (begin < 0 || end > bytes.length) throw outside(name, begin, end, bytes.length);
+    return bytes.subarray(begin, end);
+  }
   return {
     name,
     size: bytes.length,
-    read: async (begin, end) => Uint8Array.from(bytes.subarray(begin, end)),
-    readInto: async (begin, target) => target.set(bytes.subarray(begin, begin + target.length)),
+    read: async (begin, end) => Uint8Array.from(part(begin, end)),
+    readInto: async (begin, target) => target.set(part(begin, begin + target.length)),
     bypassCache() {},
     close: async () => {},
   };

@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import { IoError } from '../errors';
 import { PAGE, placeInPage } from './aligned';
 import { allDone, type ByteFile, outside } from './byte-file';
+import { tooLong } from './folder';
 import { systemCode } from './system-error';
 
 /**
@@ -130,11 +131,7 @@ function openAtOnce(path: string): number {
  */
 export async function readText(path: string, limit = 100_000_000): Promise<string> {
   const size = await fileSize(path);
-  if (size > limit) {
-    throw new IoError(`${path} has ${size} bytes, far more than a file of its kind has.`, {
-      hint: 'Check what it holds.',
-    });
-  }
+  if (size > limit) throw tooLong(path, size);
   return readFile(path, 'utf8').catch(error => {
     throw ioError(path, error);
   });

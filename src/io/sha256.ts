@@ -1,21 +1,46 @@
-import { UnsupportedError } from '../errors';
+import { sha256 as portable } from '@noble/hashes/sha2';
+import { nodeBuiltin } from './node-builtin';
 
-/**
- * SHA-256 as hexadecimal, in Node and in browsers.
- * @throws UnsupportedError in a page that was not served over https or from localhost, where browsers have no digest
- */
-export async function sha256(bytes: Uint8Array): Promise<string> {
-  const { crypto } = globalThis as { crypto?: { subtle?: SubtleCrypto } };
-  if (!crypto?.subtle) {
-    throw new UnsupportedError('This page has no SHA-256: browsers offer it in secure contexts only.', {
-      hint: 'Serve the page over https or from localhost.',
-    });
-  }
-  // A copy: digest takes no memory that may be shared.
-  const digest = await crypto.subtle.digest('SHA-256', Uint8Array.from(bytes));
-  return [...new Uint8Array(digest)].map(byte => byte.toString(16).padStart(2, '0')).join('');
+/** A SHA-256 that is fed piece by piece. */
+export interface Sha256 {
+  /** Adds bytes, or a text as UTF-8. @returns itself */
+  update(data: Uint8Array | string): Sha256;
+  /** The hash as hexadecimal; nothing can be added any more. */
+  digest(): string;
 }
 
-interface SubtleCrypto {
-  digest(algorithm: string, data: Uint8Array): Promise<ArrayBuffer>;
+/** Begins a SHA-256: by Node's own where it is to be had, in JavaScript elsewhere. */
+export function sha256Stream(): Sha256 {
+  const crypto = nodeBuiltin('crypto');
+  return crypto ? nativeStream(crypto) : portableStream();
+}
+
+/** SHA-256 of bytes, or of a text as UTF-8, as hexadecimal. */
+export function sha256(data: Uint8Array | string): string {
+  return sha256Stream().update(data).digest();
+}
+
+function nativeStream({ createHash }: typeof import('node:crypto')): Sha256 {
+  const hash = createHash('sha256');
+  const stream: Sha256 = {
+    update(data) {
+      hash.update(data);
+      return stream;
+    },
+    digest: () => hash.digest('hex'),
+  };
+  return stream;
+}
+
+/** SHA-256 in JavaScript, for browsers. */
+export function portableStream(): Sha256 {
+  const hash = portable.create();
+  const stream: Sha256 = {
+    update(data) {
+      hash.update(typeof data === 'string' ? new TextEncoder().encode(data) : data);
+      return stream;
+    },
+    digest: () => Array.from(hash.digest(), byte => byte.toString(16).padStart(2, '0')).join(''),
+  };
+  return stream;
 }

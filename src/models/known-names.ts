@@ -23,5 +23,6 @@ export function modelWithKnownNames(model: OpenModel, tableOf: TableOf): OpenMod
   const components = [...model.components].map(
     ([name, component]) => [name, withKnownNames(component, tableOf)] as const,
   );
-  return { ...model, components: new Map(components) };
+  const reopen = async (): Promise<OpenModel> => modelWithKnownNames(await model.reopen(), tableOf);
+  return { ...model, components: new Map(components), reopen };
 }

@@ -2,7 +2,6 @@
  * What text encoders made of some prompts, kept outside the backend, and as a file, so that later runs need no text
  * encoder at all.
  */
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { CheckpointError, UsageError } from '../errors';
 import { writeFileAtomic } from '../io/atomic';
@@ -10,30 +9,9 @@ import { openFile } from '../io/node-file';
 import { parseConfig } from '../io/parse-config';
 import { parsePlainJson } from '../io/plain-json';
 import type { Copy, Embedding, Embeddings } from '../sampling/embeddings';
-import { isFloating } from '../weights/dtype';
+import { openSafetensorsAt } from '../weights/disk';
 import { encodeSafetensors, type TensorToWrite } from '../weights/encode-safetensors';
-import type { ModelComponent } from '../weights/model-folder';
 import { readHeader } from '../weights/safetensors-source';
-import { openSafetensors } from '../weights/weight-files';
-
-/** Values of each tensor that its encoder's identity is made of. */
-const SAMPLED = 64;
-
-/**
- * Tells one text encoder from another: its configuration, the names and shapes of its tensors, and the first values of
- * each. Reading all 9.5 GB of T5-XXL only to know that they are the same would cost as much as encoding with them.
- */
-export async function encoderIdentity({ className, source }: ModelComponent): Promise<string> {
-  const hash = createHash('sha256').update(className);
-  for (const name of source.names) {
-    const { dtype, shape, size } = source.entry(name);
-    hash.update(`${JSON.stringify([name, shape])}\n`);
-    if (!isFloating(dtype)) continue;
-    const values = await source.read(name, { start: 0, count: Math.min(SAMPLED, size) });
-    hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
-  }
-  return hash.digest('hex');
-}
 
 const FORMAT = 'ertacache-embeddings';
 
@@ -77,7 +55,7 @@ export async function writeEmbeddings(path: string, embeddings: Omit<Embeddings,
 /** @throws CheckpointError when the file is broken, UsageError when it holds something else */
 export async function readEmbeddings(path: string): Promise<Embeddings> {
   const content = await readContent(path);
-  const source = await openSafetensors(path);
+  const source = await openSafetensorsAt(path);
   try {
     const floats = async (name: string): Promise<Copy> => ({
       values: await source.read(name),
@@ -122,24 +100,5 @@ async function readContent(path: string): Promise<z.infer<typeof contentSchema>>
     });
   } finally {
     await file.close();
-  }
-}
-
-/**
- * Refuses embeddings that another text encoder made.
- * @param encoderOf the encoder of a folder's name
- * @throws UsageError
- */
-export async function requireOwn(
-  { where, encoders }: Embeddings,
-  model: string,
-  encoderOf: (name: string) => ModelComponent | undefined,
-): Promise<void> {
-  for (const [name, identity] of Object.entries(encoders)) {
-    const encoder = encoderOf(name);
-    if (encoder && (await encoderIdentity(encoder)) === identity) continue;
-    throw new UsageError(`The embeddings in ${where} were made by another ${name} than that of ${model}.`, {
-      hint: 'Make them with this model: leave --embeddings away, and pass --save-embeddings.',
-    });
   }
 }

@@ -1,7 +1,7 @@
-import { basename, join } from 'node:path';
 import type * as tf from '@tensorflow/tfjs-core';
+import { fileIn, lastPart } from '../io/folder';
 import { parseConfig } from '../io/parse-config';
-import { resized } from '../media/resize';
+import type { Resize } from '../media/pixels';
 import { autoencoderOf, decoderOnly, encoderOnly } from '../models/autoencoders';
 import { familyOf } from '../models/families';
 import { loadDenoiser } from '../models/load-denoiser';
@@ -15,12 +15,13 @@ import { hubScheduler } from '../sampling/schedule';
 import type { Denoiser } from '../transformer/denoiser';
 import { loadStore } from '../weights/load';
 import type { ModelComponent } from '../weights/model-folder';
-import { componentOf, type OpenModel, openModel, readModelJson } from '../weights/open-model';
+import { componentOf, type OpenModel, readModelJson } from '../weights/open-model';
 import { parameterCount, type WeightStore } from '../weights/parameters';
 import { residentStore } from '../weights/store';
-import { encoderIdentity, requireOwn } from './embeddings-file';
 import { encodeTexts } from './encode-texts';
+import { encoderIdentity, requireOwn } from './encoder-identity';
 import { combinedHash } from './identity';
+import { sameSize } from './same-size';
 
 /** How a folder in the layout of the hub is loaded and run. */
 export interface HubOptions {
@@ -34,6 +35,8 @@ export interface HubOptions {
   readonly tiling?: boolean;
   /** What the text encoders made of the prompts, from a file: no text encoder is then loaded. */
   readonly embeddings?: Embeddings;
+  /** Brings a picture to begin with to the size that is drawn; unless given, one of another size is refused. */
+  readonly resize?: Resize;
   /** Sees what goes from part to part (`prompt_embeds`, `vae_input`, …), for comparison with a reference. */
   readonly watch?: Watch;
   /** Sees what goes on inside the decoder. */
@@ -44,12 +47,13 @@ const SCHEDULER = 'scheduler/scheduler_config.json';
 
 /** @param model an opened pipeline folder; it is opened again for every part, so the caller may close it */
 export async function hubParts(model: OpenModel, options: HubOptions = {}): Promise<PipelineParts> {
+  const id = lastPart(model.path);
   const transformer = componentOf(model, 'transformer');
   const vae = componentOf(model, 'vae');
   const configs = new Map([...model.components].map(([name, { config }]) => [name, config]));
   const scheduler = hubScheduler(
     options.scheduler ?? (await readModelJson(model, SCHEDULER)),
-    join(model.path, SCHEDULER),
+    fileIn(model.path, SCHEDULER),
   );
   const known = familyOf(transformer.className);
   const parsed = parseConfig(known.schema, transformer.config, transformer.where);
@@ -61,11 +65,11 @@ export async function hubParts(model: OpenModel, options: HubOptions = {}): Prom
     stores.push(store);
   };
   const { embeddings: given } = options;
-  if (given) await requireOwn(given, basename(model.path), name => model.components.get(name));
-  const memory = textMemory(request => opened(model.path, again => encodeTexts(again, request)), given);
+  if (given) await requireOwn(given, id, name => model.components.get(name));
+  const memory = textMemory(request => opened(model, again => encodeTexts(again, request)), given);
   return {
     info: {
-      id: basename(model.path),
+      id,
       hash: await combinedHash([transformer], scheduler.config),
       modelClass: transformer.className,
       schedulerClass: scheduler.className,
@@ -77,7 +81,7 @@ export async function hubParts(model: OpenModel, options: HubOptions = {}): Prom
     geometry: sizesOf(vae),
     encode: memory.encode,
     embeddings: () =>
-      opened(model.path, async again => {
+      opened(model, async again => {
         const entries = memory.entries();
         const encoders: Record<string, string> = {};
         for (const { request } of entries) {
@@ -87,18 +91,18 @@ export async function hubParts(model: OpenModel, options: HubOptions = {}): Prom
       }),
     requireMemory({ size, tokens, width, rows }) {
       const { height, width: columns, frames } = size;
-      const what = `${basename(model.path)} at ${height}x${columns}${frames === 1 ? '' : `, ${frames} frames,`}`;
+      const what = `${id} at ${height}x${columns}${frames === 1 ? '' : `, ${frames} frames,`}`;
       const held = isLoaded ? weights : 0;
       requireMemory({ bytes: weights + activationBytes(tokens, width, rows), held }, what);
     },
     transformer: once(async () => {
-      const denoiser = await loadTransformer(model.path, options, keep);
+      const denoiser = await loadTransformer(model, options, keep);
       isLoaded = true;
       return denoiser;
     }),
-    autoencoder: once(() => opened(model.path, again => loadDecoder(componentOf(again, 'vae'), keep))),
-    encodePixels: pixels => opened(model.path, again => encodeOnce(componentOf(again, 'vae'), pixels)),
-    resize: resized,
+    autoencoder: once(() => opened(model, again => loadDecoder(componentOf(again, 'vae'), keep))),
+    encodePixels: pixels => opened(model, again => encodeOnce(componentOf(again, 'vae'), pixels)),
+    resize: options.resize ?? sameSize,
     ...(options.tiling && { tiling: true }),
     watch: options.watch ?? (() => {}),
     ...(options.watchDecoder && { watchDecoder: options.watchDecoder }),
@@ -108,12 +112,12 @@ export async function hubParts(model: OpenModel, options: HubOptions = {}): Prom
   };
 }
 
-async function opened<T>(path: string, work: (model: OpenModel) => Promise<T>): Promise<T> {
-  const model = await openModel(path);
+async function opened<T>(model: OpenModel, work: (again: OpenModel) => Promise<T>): Promise<T> {
+  const again = await model.reopen();
   try {
-    return await work(model);
+    return await work(again);
   } finally {
-    await model.close();
+    await again.close();
   }
 }
 
@@ -130,11 +134,11 @@ function once<T>(load: () => Promise<T>): () => Promise<T> {
 }
 
 async function loadTransformer(
-  path: string,
+  closed: OpenModel,
   { offload = false, dtype }: HubOptions,
   keep: (s: WeightStore) => void,
 ): Promise<Denoiser> {
-  const model = await openModel(path);
+  const model = await closed.reopen();
   try {
     const { denoiser } = await loadDenoiser(componentOf(model, 'transformer'), { offload, dtype });
     keep(denoiser.weights);
@@ -148,7 +152,7 @@ async function loadTransformer(
 
 function sizesOf({ className, config, where }: ModelComponent): Autoencoder {
   const known = autoencoderOf(className);
-  return known.create(parseConfig(known.schema, config, join(where, 'config.json')), residentStore(new Map()));
+  return known.create(parseConfig(known.schema, config, fileIn(where, 'config.json')), residentStore(new Map()));
 }
 
 async function loadDecoder(component: ModelComponent, keep: (s: WeightStore) => void): Promise<Autoencoder> {
@@ -168,7 +172,7 @@ async function loadHalf(
   without: RegExp,
 ): Promise<{ autoencoder: Autoencoder; store: WeightStore }> {
   const known = autoencoderOf(className);
-  const parsed = parseConfig(known.schema, config, join(where, 'config.json'));
+  const parsed = parseConfig(known.schema, config, fileIn(where, 'config.json'));
   const table = known.parameters(parsed).filter(({ name }) => !without.test(name));
   const store = await loadStore(source, table, { where, ignore: [without] });
   return { autoencoder: known.create(parsed, store), store };

@@ -24,7 +24,7 @@ export async function serializePolicy(policy: Policy, name = 'policy.json'): Pro
       ...policy.data,
       rectify: {
         ...plainRectify(policy.rectify),
-        ...(coefficients && { file, sha256: await sha256(coefficients) }),
+        ...(coefficients && { file, sha256: sha256(coefficients) }),
       },
     },
     name,
@@ -70,7 +70,7 @@ export async function deserializePolicy(
   }
   const coefficients = await load(file);
   // Before it is looked into: a cut or foreign file is told as such, not by the first of its faults.
-  if ((await sha256(coefficients.bytes)) !== hash) {
+  if (sha256(coefficients.bytes) !== hash) {
     throw new PolicyError(`${coefficients.name} is not the file that the policy was written with.`, {
       hint: 'Copy the .json and the .safetensors of a policy together, or calibrate again.',
     });

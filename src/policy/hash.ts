@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { sha256 } from '../io/sha256';
 import { encodeRectification, plainRectify } from './coefficients';
 import { type Policy, policySchema } from './data';
 
@@ -8,8 +8,4 @@ export function policyHash({ data, rectify }: Policy): string {
   const { measured: _measured, ...decisive } = policySchema.parse({ ...data, rectify: plainRectify(rectify) });
   const coefficients = encodeRectification(rectify);
   return sha256(JSON.stringify([decisive, coefficients ? sha256(coefficients) : ''])).slice(0, 16);
-}
-
-function sha256(bytes: Uint8Array | string): string {
-  return createHash('sha256').update(bytes).digest('hex');
 }

@@ -1,9 +1,7 @@
-import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { CheckpointError } from '../errors';
 import { type ByteFile, joinedFile } from '../io/byte-file';
-import { ioError, isFile, readText, transientFile } from '../io/node-file';
+import { type Folder, readBytesIn, readTextIn } from '../io/folder';
+import { sha256, sha256Stream } from '../io/sha256';
 import { type ArtefactManifest, type Digest, MODEL_JSON, parseManifest, specBytes, storedType } from './manifest';
 import type { ModelComponent } from './model-folder';
 import { type StoredTensor, tensorSource } from './source';
@@ -23,11 +21,10 @@ const AGAIN = 'Convert or download the model again.';
  * first bytes are used.
  * @throws CheckpointError naming the file that is missing, cut or changed
  */
-export async function openArtefact(folder: string): Promise<Artefact> {
-  const path = join(folder, MODEL_JSON);
-  const manifest = parseManifest(await readText(path), path);
+export async function openArtefact(folder: Folder): Promise<Artefact> {
+  const manifest = parseManifest(await readTextIn(folder, MODEL_JSON), folder.pathTo(MODEL_JSON));
   const shards = await Promise.all(manifest.shards.map(shard => openShard(folder, shard)));
-  const all = joinedFile(folder, shards);
+  const all = joinedFile(folder.name, shards);
 
   const tensors = new Map(Object.keys(manifest.components).map(name => [name, new Map<string, StoredTensor>()]));
   let begin = 0;
@@ -49,7 +46,7 @@ export async function openArtefact(folder: string): Promise<Artefact> {
   }
 
   const components = Object.entries(manifest.components).map(([name, { className, config, sourceSha256 }]) => {
-    const where = `${folder} (${name})`;
+    const where = `${folder.name} (${name})`;
     const source = tensorSource(tensors.get(name)!, shards, where);
     return [name, { className, config, source, where, contentHash: sourceSha256 }] as const;
   });
@@ -61,20 +58,19 @@ export async function openArtefact(folder: string): Promise<Artefact> {
 }
 
 /** True for a folder that looks like a converted model. */
-export function isArtefact(folder: string): Promise<boolean> {
-  return isFile(join(folder, MODEL_JSON));
+export function isArtefact(folder: Folder): Promise<boolean> {
+  return folder.has(MODEL_JSON);
 }
 
-async function openShard(folder: string, { path, bytes, sha256 }: Digest): Promise<ByteFile> {
-  const full = join(folder, path);
-  if (!(await isFile(full))) {
-    throw new CheckpointError('missing_shard', `${join(folder, MODEL_JSON)} names ${path}, which is not there.`, {
+async function openShard(folder: Folder, { path, bytes, sha256: digest }: Digest): Promise<ByteFile> {
+  if (!(await folder.has(path))) {
+    throw new CheckpointError('missing_shard', `${folder.pathTo(MODEL_JSON)} names ${path}, which is not there.`, {
       hint: AGAIN,
     });
   }
-  const file = await transientFile(full);
+  const file = await folder.open(path, { transient: true });
   if (file.size !== bytes) {
-    throw new CheckpointError('truncated_data', `${full} has ${file.size} bytes and should have ${bytes}.`, {
+    throw new CheckpointError('truncated_data', `${file.name} has ${file.size} bytes and should have ${bytes}.`, {
       hint: AGAIN,
     });
   }
@@ -82,7 +78,7 @@ async function openShard(folder: string, { path, bytes, sha256 }: Digest): Promi
   // Once verified, a read is under way when the call returns: reads ahead rely on it.
   async function checked<T>(read: () => Promise<T>): Promise<T> {
     if (verified === true) return read();
-    verified ??= verify(file, sha256);
+    verified ??= verify(file, digest);
     await verified;
     verified = true;
     return read();
@@ -97,27 +93,26 @@ async function openShard(folder: string, { path, bytes, sha256 }: Digest): Promi
 /** Bytes that are hashed at a time. */
 const HASHED = 8_000_000;
 
-async function verify(file: ByteFile, sha256: string): Promise<void> {
-  const hash = createHash('sha256');
+async function verify(file: ByteFile, digest: string): Promise<void> {
+  const hash = sha256Stream();
   for (let at = 0; at < file.size; at += HASHED) hash.update(await file.read(at, Math.min(at + HASHED, file.size)));
-  if (hash.digest('hex') !== sha256) throw changed(file.name);
+  if (hash.digest() !== digest) throw changed(file.name);
 }
 
 async function readAttachment(
-  folder: string,
+  folder: Folder,
   path: string,
   files: readonly Digest[],
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const full = join(folder, path);
-  const digest = files.find(file => file.path === path);
-  if (!digest) {
-    throw new CheckpointError('missing_config', `${folder} holds no ${path}.`, { hint: 'Convert the whole pipeline.' });
+  const listed = files.find(file => file.path === path);
+  if (!listed) {
+    throw new CheckpointError('missing_config', `${folder.name} holds no ${path}.`, {
+      hint: 'Convert the whole pipeline.',
+    });
   }
-  const bytes = await readFile(full).catch(error => {
-    throw ioError(full, error);
-  });
-  if (createHash('sha256').update(bytes).digest('hex') !== digest.sha256) throw changed(full);
-  return Uint8Array.from(bytes);
+  const bytes = await readBytesIn(folder, path);
+  if (sha256(bytes) !== listed.sha256) throw changed(folder.pathTo(path));
+  return bytes;
 }
 
 function changed(name: string): CheckpointError {

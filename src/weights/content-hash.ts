@@ -1,4 +1,4 @@
-import { createHash, type Hash } from 'node:crypto';
+import { type Sha256, sha256Stream } from '../io/sha256';
 import type { ModelComponent } from './model-folder';
 import { slices, type TensorSource } from './source';
 
@@ -12,13 +12,13 @@ export const SLICE_ELEMENTS = 2 ** 21;
  */
 export async function contentHash({ source, contentHash: known }: ModelComponent): Promise<string> {
   if (known !== undefined) return known;
-  const hash = createHash('sha256');
+  const hash = sha256Stream();
   for (const name of source.names) await hashTensor(hash, source, name);
-  return hash.digest('hex');
+  return hash.digest();
 }
 
 /** Adds one tensor to the hash that {@link contentHash} is made of. */
-export async function hashTensor(hash: Hash, source: TensorSource, name: string): Promise<void> {
+export async function hashTensor(hash: Sha256, source: TensorSource, name: string): Promise<void> {
   const { dtype, shape, size } = source.entry(name);
   hash.update(`${JSON.stringify([name, dtype, shape])}\n`);
   for (const slice of slices(size, SLICE_ELEMENTS)) hash.update(await source.readRaw(name, slice));

@@ -1,12 +1,12 @@
-import { createHash } from 'node:crypto';
 import { mkdir, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { InterruptedError, IoError } from '../errors';
 import { ioError } from '../io/node-file';
 import { packageVersion } from '../io/package-root';
-import { modelWithKnownNames } from '../models/known-names';
+import { sha256, sha256Stream } from '../io/sha256';
 import { type CheckOptions, checkModel } from './check-model';
 import { hashTensor, SLICE_ELEMENTS } from './content-hash';
+import { type OpenAtOptions, openModelAt } from './disk';
 import { elements, isFloating } from './dtype';
 import { bytesOf, chooseSpec, encodeValues, joinRanges, type ValueRange } from './encode';
 import { checkFinite } from './finite';
@@ -22,7 +22,7 @@ import {
   type WeightSpec,
 } from './manifest';
 import type { ModelComponent } from './model-folder';
-import { type OpenModel, type OpenOptions, openModel } from './open-model';
+import type { OpenModel } from './open-model';
 import type { Parameter } from './parameters';
 import { shardWriter } from './shard-writer';
 import { type Slice, slices } from './source';
@@ -47,11 +47,13 @@ export interface ComponentGraph extends GraphTopology {
 /** The graph of a model class, for the classes that have one. Handed in, so that this folder needs to know no model. */
 export type GraphOf = (className: string, config: unknown, prefix: string) => ComponentGraph | undefined;
 
-export interface ConvertOptions extends OpenOptions, CheckOptions {
+export interface ConvertOptions extends OpenAtOptions, CheckOptions {
   readonly dtype: TargetType;
   readonly shardBytes?: number;
   /** Makes the result a graph model, which plain tfjs runs. */
   readonly graphOf?: GraphOf;
+  /** The model under the names that `tableOf` knows, for checkpoints of other layouts. */
+  readonly named?: (model: OpenModel) => OpenModel;
   /** Takes a part of the model only. */
   readonly select?: (model: OpenModel) => OpenModel;
   /** Replaces a converted model that is there already. */
@@ -85,9 +87,9 @@ interface Planned {
  * @throws CheckpointError, UsageError, IoError, InterruptedError; nothing is then written
  */
 export async function convertModel(source: string, out: string, options: ConvertOptions): Promise<Conversion> {
-  const opened = await openModel(source, options);
+  const opened = await openModelAt(source, options);
   try {
-    const whole = modelWithKnownNames(opened, options.tableOf);
+    const whole = options.named?.(opened) ?? opened;
     const model = options.select?.(whole) ?? whole;
     checkModel(model, options);
     return await writeFolder(out, { force: options.force, source }, folder => convertInto(folder, model, options));
@@ -153,7 +155,7 @@ async function planComponent(
 ): Promise<{ tensors: Planned[]; hash: string }> {
   const { source } = component;
   const parameters = new Map(table.map(parameter => [parameter.name, parameter]));
-  const hash = createHash('sha256');
+  const hash = sha256Stream();
   const tensors: Planned[] = [];
   for (const name of source.names) {
     const { dtype, shape: stored, isLaidOut, size, file } = source.entry(name);
@@ -172,7 +174,7 @@ async function planComponent(
     const spec = chooseSpec(`${componentName}/${name}`, dtype, shape, range ?? { min: 0, max: 0 }, target);
     tensors.push({ component, name, spec, parameter });
   }
-  return { tensors, hash: hash.digest('hex') };
+  return { tensors, hash: hash.digest() };
 }
 
 /** Second pass. */
@@ -232,7 +234,7 @@ async function copyFiles(folder: string, model: OpenModel): Promise<Digest[]> {
     await writeFile(target, bytes).catch(error => {
       throw ioError(target, error);
     });
-    digests.push({ path, bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') });
+    digests.push({ path, bytes: bytes.length, sha256: sha256(bytes) });
   }
   return digests;
 }

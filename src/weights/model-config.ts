@@ -1,5 +1,5 @@
 import { CheckpointError } from '../errors';
-import { isFile, readText } from '../io/node-file';
+import { type Folder, readTextIn } from '../io/folder';
 import { isRecord, parsePlainJson } from '../io/plain-json';
 
 export interface ModelConfig {
@@ -11,11 +11,10 @@ export interface ModelConfig {
 const FROM_HUB = 'Take config.json from the repository that the weights are from.';
 
 /** @throws CheckpointError `missing_config`, `config_json` or `config_class` */
-export async function readConfig(path: string): Promise<ModelConfig> {
-  if (!(await isFile(path))) {
-    throw new CheckpointError('missing_config', `There is no ${path}.`, { hint: FROM_HUB });
-  }
-  return parseConfigJson(await readText(path), path);
+export async function readConfig(folder: Folder, file = 'config.json'): Promise<ModelConfig> {
+  const path = folder.pathTo(file);
+  if (await folder.has(file)) return parseConfigJson(await readTextIn(folder, file), path);
+  throw new CheckpointError('missing_config', `There is no ${path}.`, { hint: FROM_HUB });
 }
 
 /** @param file its name, for errors */

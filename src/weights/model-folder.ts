@@ -1,10 +1,9 @@
-import { dirname, join } from 'node:path';
 import { CheckpointError } from '../errors';
-import { isFile, isFolder, readText } from '../io/node-file';
+import { type Folder, readTextIn } from '../io/folder';
 import { isRecord, parsePlainJson } from '../io/plain-json';
 import { type ModelConfig, readConfig } from './model-config';
 import type { TensorSource } from './source';
-import { openSafetensors, openWeights } from './weight-files';
+import { openWeights } from './weight-files';
 
 /** One model: what it is, and its tensors under the names that its checkpoint gives them. */
 export interface ModelComponent extends ModelConfig {
@@ -21,28 +20,22 @@ export interface FolderOptions {
 }
 
 /** Opens a folder with a `config.json` and weights, as hub repositories hold one for each component. */
-export async function openModelFolder(folder: string, options: FolderOptions = {}): Promise<ModelComponent> {
-  const config = await readConfig(join(folder, 'config.json'));
-  return { ...config, source: await openWeights(folder, options), where: folder };
-}
-
-/** Opens one safetensors file, with the `config.json` beside it or another one. */
-export async function openModelFile(path: string, configPath?: string): Promise<ModelComponent> {
-  const config = await readConfig(configPath ?? join(dirname(path), 'config.json'));
-  return { ...config, source: await openSafetensors(path), where: path };
+export async function openModelFolder(folder: Folder, options: FolderOptions = {}): Promise<ModelComponent> {
+  const config = await readConfig(folder);
+  return { ...config, source: await openWeights(folder, options), where: folder.name };
 }
 
 /** True for a folder that holds the word table of an embedded model. */
-export async function isWordTable(folder: string): Promise<boolean> {
-  return (await isFolder(folder)) && isFile(join(folder, 'vocab.json'));
+export function isWordTable(folder: Folder): Promise<boolean> {
+  return folder.has('vocab.json');
 }
 
 /** Opens the text side of an embedded model: `vocab.json` and a table with one row for each word. */
-export async function openWordTable(folder: string, options: FolderOptions = {}): Promise<ModelComponent> {
-  const path = join(folder, 'vocab.json');
+export async function openWordTable(folder: Folder, options: FolderOptions = {}): Promise<ModelComponent> {
+  const path = folder.pathTo('vocab.json');
   let vocabulary: unknown;
   try {
-    vocabulary = parsePlainJson(await readText(path));
+    vocabulary = parsePlainJson(await readTextIn(folder, 'vocab.json'));
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
   }
@@ -54,5 +47,5 @@ export async function openWordTable(folder: string, options: FolderOptions = {})
   const source = await openWeights(folder, { ...options, stems: ['embeddings'] });
   const width = source.has('embeddings.weight') ? source.entry('embeddings.weight').shape[1] : undefined;
   const config = { _class_name: 'WordTable', vocab_size: Object.keys(vocabulary).length, embedding_dim: width ?? 1 };
-  return { className: 'WordTable', config, source, where: folder };
+  return { className: 'WordTable', config, source, where: folder.name };
 }

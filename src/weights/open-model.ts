@@ -1,19 +1,18 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { CheckpointError, IoError } from '../errors';
-import { ioError, isFile, isFolder } from '../io/node-file';
+import { CheckpointError } from '../errors';
+import { type Folder, fileIn, readBytesIn } from '../io/folder';
 import { parsePlainJson } from '../io/plain-json';
 import { isArtefact, openArtefact } from './artefact';
 import { findAttachments } from './attachments';
 import type { TargetType } from './manifest';
-import { type FolderOptions, type ModelComponent, openModelFile, openModelFolder } from './model-folder';
+import { type FolderOptions, type ModelComponent, openModelFolder } from './model-folder';
 import { isPipelineFolder, openPipeline } from './pipeline-folder';
 
 /** The name under which the only component of a single model goes. */
 export const SINGLE = 'model';
 
-/** A model on disk, of whatever kind: what it is made of, and its small files. */
+/** An opened model, of whatever kind: what it is made of, and its small files. */
 export interface OpenModel {
+  /** How errors call it; the last part is its short name. */
   readonly path: string;
   readonly kind: 'file' | 'component' | 'pipeline' | 'converted';
   /** The class in `model_index.json`, where there is one. */
@@ -26,56 +25,49 @@ export interface OpenModel {
   readonly files: readonly string[];
   /** One of `files`. */
   readFile(path: string): Promise<Uint8Array<ArrayBuffer>>;
+  /** Opens the model once more, from the same place; what is opened here may be closed before. */
+  reopen(): Promise<OpenModel>;
   close(): Promise<void>;
 }
 
-export interface OpenOptions extends FolderOptions {
-  /** The `config.json` of a single safetensors file, when it is not beside it. */
-  readonly config?: string;
-}
+/** What tells one kind of model from another. */
+export type OpenedParts = Omit<OpenModel, 'path' | 'reopen' | 'close'>;
 
 /**
- * Opens a converted model, a pipeline folder, the folder of one model, or one safetensors file. Headers are read and
+ * Opens a converted model, a pipeline folder, or the folder of one model, wherever it lies. Headers are read and
  * checked, values are not.
  * @throws CheckpointError or IoError
+ * @example
+ * const model = await openModel(httpFolder('https://example.org/models/fluent-emoji'));
  */
-export async function openModel(path: string, options: OpenOptions = {}): Promise<OpenModel> {
-  const opened = await open(path, options);
-  return { path, ...opened, close: () => closeAll(opened.components) };
+export async function openModel(folder: Folder, options: FolderOptions = {}): Promise<OpenModel> {
+  return openedModel(folder.name, await open(folder, options), () => openModel(folder, options));
 }
 
-async function open(path: string, options: OpenOptions): Promise<Omit<OpenModel, 'path' | 'close'>> {
-  if (await isFile(path)) {
-    const components = new Map([[SINGLE, await openModelFile(path, options.config)]]);
-    return { kind: 'file', components, ...noFiles(path) };
-  }
-  if (!(await isFolder(path))) {
-    throw new IoError(`${path} does not exist.`, {
-      hint: 'Give a model folder, a converted model or a .safetensors file.',
-    });
-  }
-  if (await isArtefact(path)) {
-    const { manifest, components, readFile } = await openArtefact(path);
+/** An opened model of its parts. @param reopen opens it again */
+export function openedModel(path: string, parts: OpenedParts, reopen: OpenModel['reopen']): OpenModel {
+  return { path, ...parts, reopen, close: () => closeAll(parts.components) };
+}
+
+async function open(folder: Folder, options: FolderOptions): Promise<OpenedParts> {
+  if (await isArtefact(folder)) {
+    const { manifest, components, readFile } = await openArtefact(folder);
     const files = manifest.files.map(file => file.path);
     return { kind: 'converted', pipeline: manifest.pipeline, converted: manifest.dtype, components, files, readFile };
   }
-  if (await isPipelineFolder(path)) {
-    const { className, components } = await openPipeline(path, options);
-    const files = await findAttachments(path);
-    const readOne = async (file: string) => {
-      if (!files.includes(file)) throw noSuchFile(path, file);
-      const full = join(path, file);
-      const bytes = await readFile(full).catch(error => {
-        throw ioError(full, error);
-      });
-      return Uint8Array.from(bytes);
+  if (await isPipelineFolder(folder)) {
+    const { className, components } = await openPipeline(folder, options);
+    const files = await findAttachments(folder);
+    const readFile = async (file: string) => {
+      if (files.includes(file)) return readBytesIn(folder, file);
+      throw noSuchFile(folder.name, file);
     };
-    return { kind: 'pipeline', pipeline: className, components, files, readFile: readOne };
+    return { kind: 'pipeline', pipeline: className, components, files, readFile };
   }
   return {
     kind: 'component',
-    components: new Map([[SINGLE, await openModelFolder(path, options)]]),
-    ...noFiles(path),
+    components: new Map([[SINGLE, await openModelFolder(folder, options)]]),
+    ...noFiles(folder.name),
   };
 }
 
@@ -97,12 +89,13 @@ export async function readModelJson(model: OpenModel, path: string): Promise<unk
   try {
     return parsePlainJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (error) {
-    const message = `${join(model.path, path)} is not valid JSON.`;
+    const message = `${fileIn(model.path, path)} is not valid JSON.`;
     throw new CheckpointError('config_json', message, { hint: 'Take it from the model again.', cause: error });
   }
 }
 
-function noFiles(path: string): Pick<OpenModel, 'files' | 'readFile'> {
+/** The files of a model that has none. */
+export function noFiles(path: string): Pick<OpenModel, 'files' | 'readFile'> {
   return { files: [], readFile: async file => Promise.reject(noSuchFile(path, file)) };
 }
 

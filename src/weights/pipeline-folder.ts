@@ -1,9 +1,9 @@
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { CheckpointError } from '../errors';
-import { isFile, readText } from '../io/node-file';
+import { type Folder, readTextIn, within } from '../io/folder';
 import { isRecord, parsePlainJson } from '../io/plain-json';
 import { type FolderOptions, isWordTable, type ModelComponent, openModelFolder, openWordTable } from './model-folder';
+
+const INDEX = 'model_index.json';
 
 export interface Pipeline {
   /** The class that `model_index.json` names; absent in embedded models. */
@@ -13,20 +13,19 @@ export interface Pipeline {
 }
 
 /** True for a folder that holds several models: `model_index.json` as on the hub, or an embedded model's `pipeline.json`. */
-export async function isPipelineFolder(folder: string): Promise<boolean> {
-  return (await isFile(join(folder, 'model_index.json'))) || isFile(join(folder, 'pipeline.json'));
+export async function isPipelineFolder(folder: Folder): Promise<boolean> {
+  return (await folder.has(INDEX)) || folder.has('pipeline.json');
 }
 
 /** Opens every model of a pipeline folder. */
-export async function openPipeline(folder: string, options: FolderOptions = {}): Promise<Pipeline> {
-  const index = join(folder, 'model_index.json');
-  const { className, names } = (await isFile(index)) ? await readIndex(index) : await listFolder(folder);
+export async function openPipeline(folder: Folder, options: FolderOptions = {}): Promise<Pipeline> {
+  const { className, names } = (await folder.has(INDEX)) ? await readIndex(folder) : await findModels(folder);
   const components = new Map<string, ModelComponent>();
   try {
     for (const name of names) {
-      const path = join(folder, name);
-      const isTable = !(await isFile(join(path, 'config.json'))) && (await isWordTable(path));
-      components.set(name, await (isTable ? openWordTable : openModelFolder)(path, options));
+      const part = within(folder, name);
+      const isTable = !(await part.has('config.json')) && (await isWordTable(part));
+      components.set(name, await (isTable ? openWordTable : openModelFolder)(part, options));
     }
   } catch (error) {
     await Promise.all([...components.values()].map(component => component.source.close()));
@@ -38,10 +37,16 @@ export async function openPipeline(folder: string, options: FolderOptions = {}):
 /** Entries of model_index.json that have no weights. */
 const WEIGHTLESS = /^(tokenizer|scheduler|feature_extractor|image_processor|video_processor)/;
 
-async function readIndex(path: string): Promise<{ className?: string; names: string[] }> {
+interface Listing {
+  readonly className?: string;
+  readonly names: readonly string[];
+}
+
+async function readIndex(folder: Folder): Promise<Listing> {
+  const path = folder.pathTo(INDEX);
   let index: unknown;
   try {
-    index = parsePlainJson(await readText(path));
+    index = parsePlainJson(await readTextIn(folder, INDEX));
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
   }
@@ -60,14 +65,18 @@ async function readIndex(path: string): Promise<{ className?: string; names: str
   return { className: typeof index._class_name === 'string' ? index._class_name : undefined, names };
 }
 
-async function listFolder(folder: string): Promise<{ className?: string; names: string[] }> {
+/** Models of an embedded pipeline, for places that do not list their folders. */
+const EMBEDDED = ['text', 'transformer'];
+
+async function findModels(folder: Folder): Promise<Listing> {
+  const listed = (await folder.list?.())?.flatMap(path => /^([^/]+)\/[^/]+$/.exec(path)?.[1] ?? []);
   const names: string[] = [];
-  for (const name of (await readdir(folder)).sort()) {
-    const path = join(folder, name);
-    if ((await isFile(join(path, 'config.json'))) || (await isWordTable(path))) names.push(name);
+  for (const name of [...new Set(listed ?? EMBEDDED)].sort()) {
+    const part = within(folder, name);
+    if ((await part.has('config.json')) || (await isWordTable(part))) names.push(name);
   }
   if (names.length > 0) return { names };
-  throw new CheckpointError('missing_config', `${folder} has a pipeline.json but no folder with a config.json.`, {
+  throw new CheckpointError('missing_config', `${folder.name} has a pipeline.json but no folder with a config.json.`, {
     hint: 'Copy the whole model, its transformer folder included.',
   });
 }

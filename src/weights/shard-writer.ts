@@ -1,7 +1,7 @@
-import { createHash, type Hash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ioError } from '../io/node-file';
+import { type Sha256, sha256Stream } from '../io/sha256';
 import type { Digest } from './manifest';
 
 /** Writes a stream of bytes into files of equal size. */
@@ -21,7 +21,7 @@ export interface ShardWriter {
 export function shardWriter(folder: string, total: number, shardBytes: number, group = 1): ShardWriter {
   const count = Math.ceil(total / shardBytes);
   const done: Digest[] = [];
-  let current: { handle: FileHandle; hash: Hash; path: string; bytes: number } | undefined;
+  let current: { handle: FileHandle; hash: Sha256; path: string; bytes: number } | undefined;
 
   async function start() {
     const path = `group${group}-shard${done.length + 1}of${count}.bin`;
@@ -29,7 +29,7 @@ export function shardWriter(folder: string, total: number, shardBytes: number, g
     const handle = await open(full, 'wx').catch(error => {
       throw ioError(full, error);
     });
-    return { handle, hash: createHash('sha256'), path, bytes: 0 };
+    return { handle, hash: sha256Stream(), path, bytes: 0 };
   }
 
   async function closeShard(): Promise<void> {
@@ -37,7 +37,7 @@ export function shardWriter(folder: string, total: number, shardBytes: number, g
     const { handle, hash, path, bytes } = current;
     current = undefined;
     await handle.close();
-    done.push({ path, bytes, sha256: hash.digest('hex') });
+    done.push({ path, bytes, sha256: hash.digest() });
   }
 
   return {

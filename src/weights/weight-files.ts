@@ -1,8 +1,6 @@
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { CheckpointError } from '../errors';
 import type { ByteFile } from '../io/byte-file';
-import { isFile, openFile, readText } from '../io/node-file';
+import { type Folder, readTextIn } from '../io/folder';
 import { safetensorsSource } from './safetensors-source';
 import { parseShardIndex, shardedSource } from './shard-index';
 import type { TensorSource } from './source';
@@ -21,37 +19,35 @@ export interface WeightFileOptions {
  * Opens the weights in a model folder: one safetensors file, or the shards that an index names.
  * @throws CheckpointError
  */
-export async function openWeights(folder: string, options: WeightFileOptions = {}): Promise<TensorSource> {
+export async function openWeights(folder: Folder, options: WeightFileOptions = {}): Promise<TensorSource> {
   const { variant, stems = HUB_STEMS } = options;
   for (const stem of stems) {
     for (const name of fileNames(stem, variant)) {
-      const path = join(folder, name);
-      if (!(await isFile(path))) continue;
-      return name.endsWith('.json') ? openShards(folder, path) : openSafetensors(path);
+      if (!(await folder.has(name))) continue;
+      return name.endsWith('.json') ? openShards(folder, name) : openSafetensors(await folder.open(name));
     }
   }
   throw await noWeights(folder, stems, variant);
 }
 
-/** Opens one safetensors file. */
-export async function openSafetensors(path: string): Promise<TensorSource> {
-  const file = await openFile(path);
+/** The tensors of one safetensors file, which is closed when it is refused. */
+export async function openSafetensors(file: ByteFile): Promise<TensorSource> {
   return closingOnFailure([file], () => safetensorsSource(file));
 }
 
-async function openShards(folder: string, index: string): Promise<TensorSource> {
-  const shardOf = parseShardIndex(await readText(index), index);
+async function openShards(folder: Folder, name: string): Promise<TensorSource> {
+  const index = folder.pathTo(name);
+  const shardOf = parseShardIndex(await readTextIn(folder, name), index);
   const files = new Map<string, ByteFile>();
   const opened: ByteFile[] = [];
   return closingOnFailure(opened, async () => {
     for (const shard of new Set(shardOf.values())) {
-      const path = join(folder, shard);
-      if (!(await isFile(path))) {
+      if (!(await folder.has(shard))) {
         throw new CheckpointError('missing_shard', `${index} names the shard ${shard}, which is not there.`, {
-          hint: `Download ${shard} into ${folder}.`,
+          hint: `Download ${shard} into ${folder.name}.`,
         });
       }
-      const file = await openFile(path);
+      const file = await folder.open(shard);
       opened.push(file);
       files.set(shard, file);
     }
@@ -68,15 +64,15 @@ function fileNames(stem: string, variant: string | undefined): string[] {
   ];
 }
 
-async function noWeights(folder: string, stems: readonly string[], variant?: string): Promise<CheckpointError> {
+async function noWeights(folder: Folder, stems: readonly string[], variant?: string): Promise<CheckpointError> {
   const wanted = stems.map(stem => fileNames(stem, variant)[0]).join(' or ');
-  const files = await readdir(folder).catch(() => []);
-  const other = files.find(name => name.endsWith('.safetensors'));
-  const pickle = files.find(name => /\.(bin|pt|pth|ckpt)$/.test(name));
+  const files = (await folder.list?.().catch(() => [])) ?? [];
+  const other = files.find(name => /^[^/]+\.safetensors$/.test(name));
+  const pickle = files.find(name => /^[^/]+\.(bin|pt|pth|ckpt)$/.test(name));
   let hint = 'Download the weights into this folder.';
   if (other) hint = `It holds ${other}: pass that file itself, or its variant with --variant.`;
   else if (pickle) hint = `ertacache does not read ${pickle}, since loading a pickle runs its code: take safetensors.`;
-  return new CheckpointError('missing_weights', `${folder} holds no weights (${wanted}, or an index of shards).`, {
+  return new CheckpointError('missing_weights', `${folder.name} holds no weights (${wanted}, or an index of shards).`, {
     hint,
   });
 }

@@ -2,7 +2,8 @@ import { usualThreads } from '../../src/cli/usual-threads';
 import { requirements } from '../../src/models/requirements';
 import { locateModel } from '../../src/pipelines/load';
 import { usualDemand } from '../../src/pipelines/usual-demand';
-import { componentOf, openModel } from '../../src/weights/open-model';
+import { openModelAt } from '../../src/weights/disk';
+import { componentOf } from '../../src/weights/open-model';
 
 test('the embedded models draw on one thread; what cannot be opened is left to whoever loads it', async () => {
   expect(await usualThreads()).toBe(1);
@@ -14,7 +15,7 @@ test.each([
   ['fluent-emoji', 64, 8, 1],
   ['fluent-emoji-video', 256, 8, 8],
 ])('%s: the work of one of its pictures', async (name, tokens, textTokens, frames) => {
-  const files = await openModel(locateModel(name));
+  const files = await openModelAt(locateModel(name));
   const { className, config } = componentOf(files, 'transformer');
   const found = requirements(className, config, await usualDemand(files));
   expect([found.tokens, found.textTokens]).toEqual([tokens, textTokens]);

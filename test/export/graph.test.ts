@@ -16,8 +16,9 @@ import { createFlowMatchEuler, flowMatchEulerConfig } from '../../src/schedulers
 import type { Denoiser } from '../../src/transformer/denoiser';
 import { forward } from '../../src/transformer/run';
 import { velocityOnly } from '../../src/transformer/velocity-only';
+import { openModelAt } from '../../src/weights/disk';
 import { loadStore } from '../../src/weights/load';
-import { componentOf, openModel } from '../../src/weights/open-model';
+import { componentOf } from '../../src/weights/open-model';
 import { goldenCases } from '../models/golden';
 import { describeOnBackends } from '../support/backends';
 import { maxAbsDifference } from '../support/golden';
@@ -77,7 +78,7 @@ describe.each(cases)('$name as a graph', golden => {
 
 describeOnBackends('an exported graph', () => {
   test.each(cases)('$name is read by ertacache from the same files', async golden => {
-    const [exported, original] = await Promise.all([openModel(folderOf(golden)), openModel(weightsOf(golden))]);
+    const [exported, original] = await Promise.all([openModelAt(folderOf(golden)), openModelAt(weightsOf(golden))]);
     const table = knownTables(golden.className, golden.config)!;
     const [ours, theirs] = await Promise.all(
       [exported, original].map(model => loadStore(componentOf(model, 'model').source, table)),
@@ -123,7 +124,7 @@ async function withModel<T>(
 ): Promise<T> {
   const known = familyOf(golden.className);
   const config = parseConfig(known.schema, golden.config, golden.name);
-  const files = await openModel(weightsOf(golden));
+  const files = await openModelAt(weightsOf(golden));
   const blocks = known.blockNames(config);
   const store = await loadStore(componentOf(files, 'model').source, known.parameters(config), { blocks });
   const { sample: given, timestep } = graphInputs(golden);

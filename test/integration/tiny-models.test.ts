@@ -15,7 +15,7 @@ import { policySettings } from '../../src/policy/data';
 import type { BatchRequest, Job, Pipeline } from '../../src/sampling/pipeline';
 import { sampleLoop } from '../../src/sampling/sample-loop';
 import { scheduleText } from '../../src/sampling/schedule-text';
-import { openModelFile } from '../../src/weights/model-folder';
+import { openModelFileAt } from '../../src/weights/disk';
 import { describeOnBackends } from '../support/backends';
 
 /** A golden model, the published one whose sampler it is run with, and a size that it can draw. */
@@ -53,7 +53,7 @@ const STEPS = 20;
 const GUIDANCE = 3;
 
 async function tinyPipeline({ name, like, demand }: Sample): Promise<Pipeline> {
-  const component = await openModelFile(join(__dirname, '../fixtures/transformers', name, 'weights.safetensors'));
+  const component = await openModelFileAt(join(__dirname, '../fixtures/transformers', name, 'weights.safetensors'));
   const { denoiser: model, className, config, parameters } = await loadDenoiser(component);
   await component.source.close();
   const work = workload(className, config, demand);

@@ -3,6 +3,8 @@ import { isBuiltin } from 'node:module';
 import { dirname, join } from 'node:path';
 import { run } from '../../src/engine/run';
 import { packageRoot } from '../../src/io/package-root';
+import { parseManifest } from '../../src/weights/manifest';
+import { serveFiles } from '../io/http-server';
 import { scratchFolder } from '../media/pictures';
 import { project, requireBuilt, runNode } from './built-package';
 
@@ -57,11 +59,46 @@ const say = text => {
 main().then(text => say('done ' + text), error => say('failed ' + error.stack));
 `;
 
-/** Bundles the page for browsers into one classic script. */
-async function bundled(): Promise<string> {
+/** A page's program: loads a model from a server. */
+const MODEL_PAGE = `
+import * as tf from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-backend-cpu';
+import { httpFolder, loadPipeline, openModel } from 'ertacache';
+
+async function main() {
+  await tf.setBackend('cpu');
+  const model = await openModel(httpFolder(window.address));
+  const { info, unknownWords } = await loadPipeline(model);
+  return [info.id, info.hash, info.parameters, unknownWords('red heart')].join(' ');
+}
+const say = text => {
+  document.body.textContent = text;
+};
+main().then(text => say('done ' + text), error => say('failed ' + error.stack));
+`;
+
+/** Runs a page's script where nothing of Node is at hand, only what browsers have too. */
+async function runWithoutNode(script: string, address = ''): Promise<string> {
+  writeFileSync(scratch.path('page.js'), script);
+  writeFileSync(
+    scratch.path('run.cjs'),
+    `const names = ['crypto', 'performance', 'setTimeout', 'clearTimeout', 'TextEncoder', 'TextDecoder', 'URL', 'atob',
+       'fetch', 'Response'];
+     const window = Object.fromEntries(names.map(name => [name, globalThis[name]]));
+     window.window = window;
+     window.address = ${JSON.stringify(address)};
+     window.navigator = { userAgent: '' };
+     window.document = { body: { set textContent(text) { console.log(text); } } };
+     require('node:vm').runInNewContext(require('node:fs').readFileSync('page.js', 'utf8'), window);`,
+  );
+  return runNode(scratch.path(), 'run.cjs');
+}
+
+/** Bundles a page for browsers into one classic script. */
+async function bundled(page: string): Promise<string> {
   const rolldown = join(packageRoot(), 'node_modules/rolldown/dist/index.mjs');
   project(scratch.path(), {
-    'page.mjs': PAGE,
+    'page.mjs': page,
     'bundle.mjs': [
       `import { rolldown } from ${JSON.stringify(rolldown)};`,
       'const warnings = [];',
@@ -78,25 +115,30 @@ async function bundled(): Promise<string> {
 const browser = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
 
 test('a bundle for browsers takes the core, and runs without Node', async () => {
-  const script = await bundled();
+  const script = await bundled(PAGE);
   expect(script).not.toMatch(/["']node:/);
-  // Nothing of Node is at hand in a context of its own, only what browsers have too.
-  writeFileSync(
-    scratch.path('run.cjs'),
-    `const names = ['crypto', 'performance', 'setTimeout', 'clearTimeout', 'TextEncoder', 'TextDecoder', 'URL'];
-     const window = Object.fromEntries(names.map(name => [name, globalThis[name]]));
-     window.window = window;
-     window.navigator = { userAgent: '' };
-     window.document = { body: { set textContent(text) { console.log(text); } } };
-     require('node:vm').runInNewContext(require('node:fs').readFileSync('page.js', 'utf8'), window);`,
-  );
-  expect(await runNode(scratch.path(), 'run.cjs')).toMatch(/^done #[#.]{4} 3\n$/);
+  expect(await runWithoutNode(script)).toMatch(/^done #[#.]{4} 3\n$/);
+}, 120_000);
+
+test('without Node it loads a model from a server', async () => {
+  const server = await serveFiles();
+  try {
+    const folder = join(packageRoot(), 'converted-models/fluent-emoji');
+    const { files, shards, constants } = parseManifest(readFileSync(join(folder, 'model.json'), 'utf8'), 'model.json');
+    for (const path of ['model.json', ...[...files, ...shards, ...constants].map(file => file.path)]) {
+      server.files.set(`models/fluent-emoji/${path}`, { bytes: readFileSync(join(folder, path)) });
+    }
+    const printed = await runWithoutNode(await bundled(MODEL_PAGE), `${server.address}/models/fluent-emoji`);
+    expect(printed).toMatch(/^done fluent-emoji [0-9a-f]{64} \d+ \n$/);
+  } finally {
+    await server.close();
+  }
 }, 120_000);
 
 (browser ? test : test.skip)(
   `runs in a browser${browser ? '' : ' (there is no Chromium here)'}`,
   async () => {
-    const script = (await bundled()).replaceAll('</script', '<\\/script');
+    const script = (await bundled(PAGE)).replaceAll('</script', '<\\/script');
     writeFileSync(scratch.path('page.html'), `<!doctype html><body>waiting</body><script>${script}</script>`);
     const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--virtual-time-budget=20000', '--dump-dom'];
     const { stdout } = await run(browser!, [...flags, `file://${scratch.path('page.html')}`], {});

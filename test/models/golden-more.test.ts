@@ -3,8 +3,8 @@ import { parseConfig } from '../../src/io/parse-config';
 import type { GoldenCase } from '../../src/lab/verify/golden-case';
 import { familyOf } from '../../src/models/families';
 import { release } from '../../src/nn/scope';
+import { openSafetensorsAt } from '../../src/weights/disk';
 import { loadStore } from '../../src/weights/load';
-import { openSafetensors } from '../../src/weights/weight-files';
 import { describeOnBackends } from '../support/backends';
 import { maxAbsDifference } from '../support/golden';
 import { goldenCase } from './golden';
@@ -12,7 +12,7 @@ import { goldenCase } from './golden';
 async function modelOf(golden: GoldenCase) {
   const known = familyOf(golden.className);
   const config = parseConfig(known.schema, golden.config, golden.name);
-  const source = await openSafetensors(`${golden.folder}/weights.safetensors`);
+  const source = await openSafetensorsAt(`${golden.folder}/weights.safetensors`);
   const weights = await loadStore(source, known.parameters(config), { blocks: known.blockNames(config) });
   await source.close();
   return { model: known.create(config, weights), weights };

@@ -6,14 +6,14 @@ import { loadDenoiser } from '../../src/models/load-denoiser';
 import { preset } from '../../src/models/presets';
 import type { ComputeType } from '../../src/nn/bfloat16';
 import { forward } from '../../src/transformer/run';
-import { openModelFolder } from '../../src/weights/model-folder';
+import { openModelFolderAt } from '../../src/weights/disk';
 import { describeOnBackends } from '../support/backends';
 import { values } from './support';
 
 const folder = join(__dirname, '../fixtures/checkpoints/mixed-dtypes/transformer');
 
 async function output(offload: boolean, dtype?: ComputeType) {
-  const component = await openModelFolder(folder);
+  const component = await openModelFolderAt(folder);
   const { denoiser, ...facts } = await loadDenoiser(component, { offload, dtype });
   const [latent, text] = [values([1, 4, 2, 4, 6]), values([1, 5, 16])];
   const context = denoiser.prepare({ encoderHiddenStates: text }, latent.shape);
@@ -57,7 +57,7 @@ describeOnBackends('loading a transformer', () => {
   });
 
   test('what cannot fit is refused before anything is read', async () => {
-    const { source, ...component } = await openModelFolder(folder);
+    const { source, ...component } = await openModelFolderAt(folder);
     const config = { ...preset('flux-dev').transformer, num_layers: 4000 };
     const read = jest.fn();
     const huge = { ...component, className: 'FluxTransformer2DModel', config, source: { ...source, read } };

@@ -13,7 +13,8 @@ import type { Pipeline } from '../../src/sampling/pipeline';
 import { runRequest } from '../../src/sampling/run-job';
 import { sampleLoop } from '../../src/sampling/sample-loop';
 import { createWordTable, embedWords, wordTableConfig } from '../../src/text/word-table';
-import { componentOf, openModel, readModelJson } from '../../src/weights/open-model';
+import { openModelAt } from '../../src/weights/disk';
+import { componentOf, readModelJson } from '../../src/weights/open-model';
 import { describeOnBackends, usableBackends } from '../support/backends';
 import { maxAbsDifference, readGoldenTensors } from '../support/golden';
 
@@ -44,7 +45,7 @@ describeOnBackends('the embedded model', () => {
   afterAll(() => pipeline.dispose());
 
   test('encodes the prompts of the golden run to its tokens and text states', async () => {
-    const files = await openModel(join(packageRoot(), 'converted-models/fluent-emoji'));
+    const files = await openModelAt(join(packageRoot(), 'converted-models/fluent-emoji'));
     const tokenizer = wordTableConfig.parse(await readModelJson(files, 'text/tokenizer_config.json'));
     const words = createWordTable(tokenizer, (await readModelJson(files, 'text/vocab.json')) as Record<string, number>);
     const ids = PROMPTS.map(p => words.encode(p).ids);

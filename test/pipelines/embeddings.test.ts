@@ -7,7 +7,7 @@ import { readEmbeddings, writeEmbeddings } from '../../src/pipelines/embeddings-
 import { loadModel } from '../../src/pipelines/load';
 import type { BatchRequest } from '../../src/sampling/pipeline';
 import { runRequest } from '../../src/sampling/run-job';
-import { openModel } from '../../src/weights/open-model';
+import { openModelAt } from '../../src/weights/disk';
 import { scratchFolder } from '../media/pictures';
 import { describeOnBackends } from '../support/backends';
 
@@ -36,7 +36,7 @@ async function saved(folder: string, path: string, given = request): Promise<voi
 async function withSpoiltEncoders(name: string): Promise<string> {
   const folder = scratch.path('spoilt');
   cpSync(tiny(name), folder, { recursive: true });
-  const model = await openModel(tiny(name));
+  const model = await openModelAt(tiny(name));
   for (const [part] of model.components) {
     if (!part.startsWith('text_encoder')) continue;
     const path = join(folder, part, 'model.safetensors');

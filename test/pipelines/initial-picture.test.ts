@@ -16,7 +16,7 @@ import { torchGenerator } from '../../src/random/torch-generator';
 import { firstStep } from '../../src/sampling/initial-picture';
 import type { BatchRequest } from '../../src/sampling/pipeline';
 import { runJob, runRequest } from '../../src/sampling/run-job';
-import { openModel } from '../../src/weights/open-model';
+import { openModelAt } from '../../src/weights/disk';
 import { testImage } from '../media/pictures';
 import { describeOnBackends } from '../support/backends';
 
@@ -97,7 +97,7 @@ describeOnBackends('a run that begins with a picture', () => {
     expect(job.sigmas).toEqual(job.base!.sigmas.slice(3));
     expect([...job.solver().timesteps]).toHaveLength(3);
 
-    const model = await openModel(tiny('flux-tiny'));
+    const model = await openModelAt(tiny('flux-tiny'));
     const parts = await hubParts(model);
     const pixels = tf.tidy(() => {
       const rows = tf.tensor4d(dense(picture), [1, 32, 48, 3]);

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { diskFolder } from '../../src/io/disk-folder';
+import type { Folder } from '../../src/io/folder';
 import { exactToken, tokenSplitter } from '../../src/text/tokenizers/added-tokens';
 import { charsmapNormalizer } from '../../src/text/tokenizers/charsmap';
 import { folderFiles, modelFiles, type TokenizerFiles } from '../../src/text/tokenizers/files';
@@ -9,7 +11,8 @@ import { readSentencePieceModel } from '../../src/text/tokenizers/sentencepiece-
 import { metaspace, normalizerOf, splitterOf } from '../../src/text/tokenizers/text-steps';
 import { createUnigram } from '../../src/text/tokenizers/unigram';
 
-const folder = (name: string): string => join(__dirname, '..', 'fixtures', 'tokenizers', name, 'tokenizer');
+const path = (name: string): string => join(__dirname, '..', 'fixtures', 'tokenizers', name, 'tokenizer');
+const folder = (name: string): Folder => diskFolder(path(name));
 
 /** Files in memory. */
 function given(files: Record<string, string | Uint8Array>): TokenizerFiles {
@@ -22,7 +25,7 @@ function given(files: Record<string, string | Uint8Array>): TokenizerFiles {
 
 describe('loadTokenizer', () => {
   test('spiece.model alone: the sentinels of T5 follow the pieces, the last one first', async () => {
-    const spiece = readFileSync(join(folder('t5-unigram'), 'spiece.model'));
+    const spiece = readFileSync(join(path('t5-unigram'), 'spiece.model'));
     const tokenizer = await loadTokenizer(given({ 'spiece.model': spiece }));
     expect(tokenizer.encode('<extra_id_0> and <extra_id_99>')).toEqual([519, 9, 420, 1]);
     expect(tokenizer.piece(519)).toBe('<extra_id_0>');
@@ -39,7 +42,7 @@ describe('loadTokenizer', () => {
     const model = {
       path: 'm',
       files: ['tokenizer_2/spiece.model'],
-      readFile: async () => readFileSync(join(folder('t5-unigram'), 'spiece.model')),
+      readFile: async () => readFileSync(join(path('t5-unigram'), 'spiece.model')),
     };
     expect((await loadTokenizer(modelFiles(model, 'tokenizer_2'))).encode('a')).toEqual([4, 1]);
     await expect(loadTokenizer(modelFiles(model, 'tokenizer'))).rejects.toMatchObject({ fault: 'missing_config' });
@@ -91,7 +94,7 @@ describe('readSentencePieceModel', () => {
   });
 
   test('every cut of a message is refused or shorter, never endless', () => {
-    const whole = readFileSync(join(folder('t5-unigram-legacy'), 'spiece.model')).subarray(0, 400);
+    const whole = readFileSync(join(path('t5-unigram-legacy'), 'spiece.model')).subarray(0, 400);
     for (let end = 0; end < whole.length; end++) {
       try {
         expect(readFields(whole.subarray(0, end)).length).toBeLessThanOrEqual(end / 2);

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { CheckpointError } from '../../src/errors';
 import { describeModel } from '../../src/weights/describe';
-import { openModel } from '../../src/weights/open-model';
+import { openModelAt } from '../../src/weights/disk';
 import { ownTables } from '../../src/weights/tables';
 import { command } from './command';
 
@@ -34,7 +34,7 @@ test('there are 42 broken folders and 2 sound ones', () => {
 
 test.each(broken)('$case is refused by the library with $error', async ({ case: name, error, must_mention }) => {
   const inspect = async () => {
-    const model = await openModel(join(folder, name));
+    const model = await openModelAt(join(folder, name));
     await describeModel(model, { tableOf: ownTables }).finally(model.close);
   };
   const thrown = await inspect().catch((e: unknown) => e);
@@ -59,7 +59,7 @@ test.each(broken)('$case is refused by the commands, and nothing is written', as
 });
 
 test.each(sound)('$case loads, and the commands take it', async ({ case: name }) => {
-  const model = await openModel(join(folder, name));
+  const model = await openModelAt(join(folder, name));
   const { source } = model.components.get('model')!;
   expect([...(await source.read('linear.weight'))]).toEqual(good['linear.weight'].flat().map(Math.fround));
   expect([...(await source.read('linear.bias'))]).toEqual(good['linear.bias'].map(Math.fround));
@@ -75,7 +75,7 @@ test.each(sound)('$case loads, and the commands take it', async ({ case: name })
 });
 
 test('a key called __proto__ leaves prototypes alone', async () => {
-  const model = await openModel(join(folder, 'proto-key'));
+  const model = await openModelAt(join(folder, 'proto-key'));
   expect(model.components.get('model')!.source.has('__proto__')).toBe(true);
   expect(({} as Record<string, unknown>).dtype).toBeUndefined();
   await model.close();

@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { contentHash } from '../../src/weights/content-hash';
 import { type ConvertOptions, convertModel } from '../../src/weights/convert';
+import { openModelAt } from '../../src/weights/disk';
 import { encodeSafetensors, type TensorToWrite } from '../../src/weights/encode-safetensors';
 import { parseManifest } from '../../src/weights/manifest';
-import { componentOf, openModel, readModelJson } from '../../src/weights/open-model';
+import { componentOf, readModelJson } from '../../src/weights/open-model';
 import { describeOnBackends } from '../support/backends';
 import { command } from './command';
 
@@ -60,7 +61,7 @@ describeOnBackends('converting', () => {
     const artifacts = await tf.io.getModelArtifactsForJSON(json, async () => [specs, buffers]);
     const decoded = tf.io.decodeWeights(artifacts.weightData!, artifacts.weightSpecs!);
 
-    const model = await openModel(out);
+    const model = await openModelAt(out);
     const { source: stored } = componentOf(model, 'transformer');
     for (const name of stored.names) {
       const tensor = decoded[`model/${name}`]!;
@@ -94,7 +95,7 @@ test('a float16 checkpoint comes through float16 bit by bit, and keeps its ident
   await convertModel(source, join(scratch, 'out'), options);
   await convertModel(join(scratch, 'out'), join(scratch, 'again'), { ...options, shardBytes: 1_000_000 });
   const [before, after, again] = await Promise.all(
-    [source, join(scratch, 'out'), join(scratch, 'again')].map(p => openModel(p)),
+    [source, join(scratch, 'out'), join(scratch, 'again')].map(p => openModelAt(p)),
   );
   for (const name of before!.components.get('model')!.source.names) {
     const raw = await componentOf(before!, 'model').source.readRaw(name);
@@ -114,7 +115,7 @@ test('what float16 cannot hold stays float32; a constant matrix keeps its value 
   });
   await convertModel(source, join(scratch, 'half'), options);
   await convertModel(source, join(scratch, 'byte'), { ...options, dtype: 'uint8' });
-  const [half, byte] = await Promise.all(['half', 'byte'].map(async name => openModel(join(scratch, name))));
+  const [half, byte] = await Promise.all(['half', 'byte'].map(async name => openModelAt(join(scratch, name))));
   const [halves, bytes] = [componentOf(half!, 'model').source, componentOf(byte!, 'model').source];
   expect([...(await halves.read('large'))]).toEqual([1, 70_000]);
   expect((await bytes.read('constant'))[17]).toBe(Math.fround(0.3));
@@ -145,7 +146,7 @@ test('a pipeline is converted whole: its models, its word table and its small fi
     '/pipeline.json',
     '/text/vocab.json',
   ]);
-  const model = await openModel(out);
+  const model = await openModelAt(out);
   expect([...model.components.keys()]).toEqual(['text', 'transformer']);
   expect(componentOf(model, 'text').config).toMatchObject({ vocab_size: 2, embedding_dim: 3 });
   expect(await readModelJson(model, 'text/vocab.json')).toEqual({ '<pad>': 0, red: 1 });
@@ -176,7 +177,7 @@ describe('a converted model that was damaged is refused', () => {
     await convertModel(sharded, out, options);
     await damage(out);
     const read = async () => {
-      const { source } = componentOf(await openModel(out), 'model');
+      const { source } = componentOf(await openModelAt(out), 'model');
       for (const name of source.names) await source.read(name);
     };
     return read().catch((error: unknown) => error);

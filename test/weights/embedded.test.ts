@@ -2,10 +2,11 @@ import { join } from 'node:path';
 import { packageRoot } from '../../src/io/package-root';
 import { knownTables } from '../../src/models/known-tables';
 import { describeModel } from '../../src/weights/describe';
-import { componentOf, openModel, readModelJson } from '../../src/weights/open-model';
+import { openModelAt } from '../../src/weights/disk';
+import { componentOf, readModelJson } from '../../src/weights/open-model';
 
 test('the embedded model is whole: every name, shape, value and hash', async () => {
-  const model = await openModel(join(packageRoot(), 'converted-models/fluent-emoji'));
+  const model = await openModelAt(join(packageRoot(), 'converted-models/fluent-emoji'));
   const description = await describeModel(model, { tableOf: knownTables });
   expect(description).toMatchObject({ kind: 'converted', tensors: 137, parameters: 5_253_040, valuesChecked: true });
   expect(description.components.map(({ name, className, dtypes }) => [name, className, dtypes])).toEqual([

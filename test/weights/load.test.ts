@@ -3,13 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { memoryFile } from '../../src/io/byte-file';
+import { openModelFolderAt, openSafetensorsAt } from '../../src/weights/disk';
 import { encodeSafetensors, type TensorToWrite } from '../../src/weights/encode-safetensors';
 import { loadStore } from '../../src/weights/load';
 import { memoryStore, syntheticStore } from '../../src/weights/memory-store';
-import { openModelFolder } from '../../src/weights/model-folder';
 import { linear, type Parameter, type ParameterTable, plain, repeated, vector } from '../../src/weights/parameters';
 import { safetensorsSource } from '../../src/weights/safetensors-source';
-import { openSafetensors } from '../../src/weights/weight-files';
 import { describeOnBackends } from '../support/backends';
 
 const fixtures = join(__dirname, '../fixtures/checkpoints');
@@ -153,8 +152,8 @@ describe('checkpoints as published', () => {
   test.each(['single-fp32', 'sharded-fp32', 'bf16', 'fp16', 'mixed-dtypes'])(
     '%s holds the expected weights',
     async name => {
-      const { source, className } = await openModelFolder(join(fixtures, name, 'transformer'));
-      const expected = await openSafetensors(join(fixtures, name, 'io.safetensors'));
+      const { source, className } = await openModelFolderAt(join(fixtures, name, 'transformer'));
+      const expected = await openSafetensorsAt(join(fixtures, name, 'io.safetensors'));
       expect(className).toBe('WanTransformer3DModel');
       expect(source.names).toHaveLength(69);
       const weights = expected.names.filter(key => key.startsWith('out.weight/'));
@@ -169,7 +168,7 @@ describe('checkpoints as published', () => {
 
   test('shards and the single file hold the same tensors', async () => {
     const [single, sharded] = await Promise.all(
-      ['single-fp32', 'sharded-fp32'].map(name => openModelFolder(join(fixtures, name, 'transformer'))),
+      ['single-fp32', 'sharded-fp32'].map(name => openModelFolderAt(join(fixtures, name, 'transformer'))),
     );
     expect(sharded!.source.names).toEqual(single!.source.names);
     for (const name of single!.source.names) {
@@ -184,11 +183,11 @@ describe('checkpoints as published', () => {
     const half = encodeSafetensors(new Map([['x', { dtype: 'F16', shape: [1], data: Uint16Array.of(0x3c00) }]]));
     await writeFile(join(folder, 'config.json'), '{"architectures": ["X"]}');
     await writeFile(join(folder, 'model.fp16.safetensors'), half);
-    await expect(openModelFolder(folder)).rejects.toMatchObject({
+    await expect(openModelFolderAt(folder)).rejects.toMatchObject({
       fault: 'missing_weights',
       hint: expect.stringContaining('model.fp16.safetensors'),
     });
-    const { source, className } = await openModelFolder(folder, { variant: 'fp16' });
+    const { source, className } = await openModelFolderAt(folder, { variant: 'fp16' });
     expect([className, ...(await source.read('x'))]).toEqual(['X', 1]);
     await source.close();
     await rm(folder, { recursive: true });

@@ -10,18 +10,17 @@ import { produceForward } from '../../src/lab/verify/transformers';
 import { familyOf } from '../../src/models/families';
 import { knownTables } from '../../src/models/known-tables';
 import { convertModel } from '../../src/weights/convert';
+import { openModelAt, openModelFolderAt, openSafetensorsAt } from '../../src/weights/disk';
 import { DTYPE_BYTES, type DType } from '../../src/weights/dtype';
 import { encodeSafetensors, type TensorToWrite } from '../../src/weights/encode-safetensors';
 import { laidOutShape, layOut } from '../../src/weights/layout';
 import { loadStore } from '../../src/weights/load';
-import { openModelFolder } from '../../src/weights/model-folder';
 import { nativeMaker } from '../../src/weights/native-tensor';
-import { componentOf, openModel } from '../../src/weights/open-model';
+import { componentOf } from '../../src/weights/open-model';
 import { linear, lookupTable, type ParameterTable, plain, repeated, vector } from '../../src/weights/parameters';
 import { safetensorsSource } from '../../src/weights/safetensors-source';
 import type { TensorSource } from '../../src/weights/source';
 import { streamedStore } from '../../src/weights/streamed-store';
-import { openSafetensors } from '../../src/weights/weight-files';
 import { widenToFloat32 } from '../../src/weights/widen';
 import { goldenCases, outcome } from '../models/golden';
 import { describeOnBackends } from '../support/backends';
@@ -62,7 +61,7 @@ describeOnBackends('blocks left on disk', () => {
     const config = parseConfig(known.schema, golden.config, 'config.json');
     const before = tf.memory().numTensors;
     const weights = await streamedStore(
-      await openSafetensors(join(golden.folder, 'weights.safetensors')),
+      await openSafetensorsAt(join(golden.folder, 'weights.safetensors')),
       known.parameters(config),
       { blocks: known.blockNames(config) },
     );
@@ -87,7 +86,7 @@ describeOnBackends('blocks left on disk', () => {
       await convertModel(from, join(folder, 'half'), { dtype: 'float16', shardBytes: 999, tableOf: knownTables });
       await convertModel(from, join(folder, 'byte'), { dtype: 'uint8', tableOf: knownTables });
       for (const path of [from, join(folder, 'half'), join(folder, 'byte')]) {
-        const { className, config, source } = componentOf(await openModel(path), 'transformer');
+        const { className, config, source } = componentOf(await openModelAt(path), 'transformer');
         const known = familyOf(className);
         const parsed = parseConfig(known.schema, config, path);
         const blocks = known.blockNames(parsed);
@@ -189,7 +188,7 @@ describeOnBackends('blocks left on disk', () => {
       return [name, { dtype: 'F32', shape, data }];
     });
     await writeFile(path, encodeSafetensors(new Map(tensors)));
-    const store = await streamedStore(await openSafetensors(path), table, { blocks });
+    const store = await streamedStore(await openSafetensorsAt(path), table, { blocks });
     const held = tf.memory().numTensors;
     await truncate(path, 700);
     const outcomes = [];
@@ -203,7 +202,7 @@ describeOnBackends('blocks left on disk', () => {
 
   test('keys that do not fit the table are refused before anything is read', async () => {
     const before = tf.memory().numTensors;
-    const opened = await openModelFolder(join(checkpoints, 'single-fp32', 'transformer'));
+    const opened = await openModelFolderAt(join(checkpoints, 'single-fp32', 'transformer'));
     await expect(streamedStore(opened.source, table, { blocks })).rejects.toMatchObject({ fault: 'missing_key' });
     await opened.source.close();
     expect(tf.memory().numTensors).toBe(before);

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
+import { openSafetensorsAt } from '../../src/weights/disk';
 import { narrowToFloat16 } from '../../src/weights/narrow';
-import { openSafetensors } from '../../src/weights/weight-files';
 import { widenBfloat16, widenFloat16, widenToFloat32, widenToInt32 } from '../../src/weights/widen';
 
 const folder = join(__dirname, '../fixtures/checkpoints/dtypes');
@@ -14,8 +14,8 @@ const viewOf = (name: string) => (raw: Uint8Array<ArrayBuffer>) => {
 const bits = (values: Float32Array) => [...new Uint32Array(values.buffer, values.byteOffset, values.length)];
 
 test.each(['f16', 'bf16'])('%s widens bit by bit, subnormals, infinities and NaN patterns included', async name => {
-  const values = await openSafetensors(join(folder, 'values.safetensors'));
-  const expected = await openSafetensors(join(folder, 'expected.safetensors'));
+  const values = await openSafetensorsAt(join(folder, 'values.safetensors'));
+  const expected = await openSafetensorsAt(join(folder, 'expected.safetensors'));
   const stored = await values.readRaw(name);
   expect([...new Uint16Array(stored.buffer)]).toEqual(
     [...(await expected.readInts(`${name}.bits`))].map(b => b & 0xffff),
@@ -30,7 +30,7 @@ test.each(['f16', 'bf16'])('%s widens bit by bit, subnormals, infinities and NaN
 });
 
 test('every type of the format is read', async () => {
-  const source = await openSafetensors(join(folder, 'values.safetensors'));
+  const source = await openSafetensorsAt(join(folder, 'values.safetensors'));
   const shapes = Object.fromEntries(source.names.map(name => [name, source.entry(name).shape]));
   const stated = JSON.parse(readFileSync(join(folder, 'case.json'), 'utf8')) as {
     tensors: Record<string, { shape: number[] }>;

@@ -11,7 +11,8 @@ import type { ComputeType } from '../../nn/bfloat16';
 import { loadModel, locateModel } from '../../pipelines/load';
 import { usualDemand } from '../../pipelines/usual-demand';
 import type { PictureSize, Pipeline } from '../../sampling/pipeline';
-import { componentOf, openModel } from '../../weights/open-model';
+import { openModelAt } from '../../weights/disk';
+import { componentOf } from '../../weights/open-model';
 
 /** What is timed, each part loaded when its turn comes. */
 export interface Subject {
@@ -67,7 +68,7 @@ function syntheticSubject({ model, offload, blocks, dtype }: SubjectOptions): Su
 
 async function folderSubject({ model, offload, dtype }: SubjectOptions): Promise<Subject> {
   const folder = locateModel(model);
-  const opened = await openModel(folder);
+  const opened = await openModelAt(folder);
   const component = componentOf(opened, 'transformer');
   const demand = await usualDemand(opened);
   return {

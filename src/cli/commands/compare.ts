@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { splitPairs } from '../../calibration/pairs';
 import { DEFAULT_TRIALS } from '../../calibration/search';
 import type { EngineChoice } from '../../engine/types';
 import { ErtaError, InterruptedError } from '../../errors';
+import { fileHash } from '../../io/file-hash';
 import { ABLATION_BASE, ablationRows } from '../../lab/compare/ablation';
 import { runArena } from '../../lab/compare/arena';
 import { beginComparison } from '../../lab/compare/begin';
@@ -217,12 +216,6 @@ async function fight(
 async function page(store: Store): Promise<string> {
   const { writePage } = await import('../../lab/report/page/write-page');
   return writePage(store);
-}
-
-async function fileHash(path: string): Promise<string> {
-  return createHash('sha256')
-    .update(await readFile(path))
-    .digest('hex');
 }
 
 /** The command as it was typed, quoted where a shell needs it. */

@@ -1,7 +1,9 @@
 import { Command } from 'commander';
 import { graphsOfTransformers } from '../../lab/export/export-model';
+import { modelWithKnownNames } from '../../models/known-names';
 import { knownTables } from '../../models/known-tables';
 import { convertModel } from '../../weights/convert';
+import type { OpenModel } from '../../weights/open-model';
 import { type ConversionOptions, watchedConversion, withConversionOptions } from './conversion';
 
 interface Options extends ConversionOptions {
@@ -18,7 +20,8 @@ export function convertCommand(): Command {
     .option('--unchecked', 'also take model classes that ertacache does not know', false)
     .exitOverride()
     .action(async (source: string, out: string, options: Options) => {
-      const settings = { ...options, tableOf: knownTables, graphOf: graphsOfTransformers() };
+      const named = (model: OpenModel): OpenModel => modelWithKnownNames(model, knownTables);
+      const settings = { ...options, tableOf: knownTables, named, graphOf: graphsOfTransformers() };
       const written = await watchedConversion(options.dtype, watched =>
         convertModel(source, out, { ...settings, ...watched }),
       );

@@ -10,8 +10,9 @@ import { type Requirements, requirements } from '../../models/requirements';
 import type { Demand } from '../../models/workload';
 import { shippedModel } from '../../pipelines/load';
 import { type ComponentDescription, describeModel, type ModelDescription } from '../../weights/describe';
+import { openModelAt } from '../../weights/disk';
 import type { ModelComponent } from '../../weights/model-folder';
-import { type OpenModel, openModel } from '../../weights/open-model';
+import type { OpenModel } from '../../weights/open-model';
 import { wholeNumber } from '../parse';
 import { requirementLines } from './requirement-lines';
 import { bytesText, countText } from './units';
@@ -66,7 +67,7 @@ function describePreset(name: string, options: Options): string {
 
 async function describeFiles(path: string, options: Options): Promise<string> {
   const { json, variant, config, values, unchecked } = options;
-  const opened = await openModel(path, { variant, config });
+  const opened = await openModelAt(path, { variant, config });
   try {
     const model = modelWithKnownNames(opened, knownTables);
     const description = await describeModel(model, { tableOf: knownTables, values, unchecked });

@@ -1,5 +1,6 @@
 import { UnsupportedError } from '../../errors';
 import { modelClassNames } from '../../models/families';
+import { modelWithKnownNames } from '../../models/known-names';
 import { type Conversion, type ConvertOptions, convertModel, type GraphOf } from '../../weights/convert';
 import type { OpenModel } from '../../weights/open-model';
 import { exportGraph } from './export-graph';
@@ -10,7 +11,7 @@ export function graphsOfTransformers(split = false): GraphOf {
     modelClassNames().includes(className) ? exportGraph(className, config, { prefix, split }) : undefined;
 }
 
-export interface ExportOptions extends Omit<ConvertOptions, 'graphOf' | 'select'> {
+export interface ExportOptions extends Omit<ConvertOptions, 'graphOf' | 'named' | 'select'> {
   /** Names the three parts of the model in the signature. */
   readonly split?: boolean | undefined;
 }
@@ -23,7 +24,8 @@ export interface ExportOptions extends Omit<ConvertOptions, 'graphOf' | 'select'
  */
 export function exportModel(source: string, out: string, options: ExportOptions): Promise<Conversion> {
   const { split, ...rest } = options;
-  return convertModel(source, out, { ...rest, graphOf: graphsOfTransformers(split), select: transformerOf });
+  const named = (model: OpenModel): OpenModel => modelWithKnownNames(model, options.tableOf);
+  return convertModel(source, out, { ...rest, named, graphOf: graphsOfTransformers(split), select: transformerOf });
 }
 
 function transformerOf(model: OpenModel): OpenModel {

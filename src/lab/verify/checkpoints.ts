@@ -2,10 +2,9 @@ import { join } from 'node:path';
 import { isFile } from '../../io/node-file';
 import { parseConfig } from '../../io/parse-config';
 import { familyOf } from '../../models/families';
+import { openModelFolderAt, openSafetensorsAt } from '../../weights/disk';
 import { loadStore } from '../../weights/load';
-import { openModelFolder } from '../../weights/model-folder';
 import type { TensorSource } from '../../weights/source';
-import { openSafetensors } from '../../weights/weight-files';
 import type { CaseRunner, GoldenCase, Produce } from './golden-case';
 import { produceForward } from './transformers';
 
@@ -17,8 +16,8 @@ const WEIGHT = 'weight/';
  */
 export const runCheckpoint: CaseRunner = async (golden, produce) => {
   const values = join(golden.folder, 'values.safetensors');
-  if (await isFile(values)) return readTypes(await openSafetensors(values), golden, produce);
-  const { className, config, source, where } = await openModelFolder(join(golden.folder, 'transformer'));
+  if (await isFile(values)) return readTypes(await openSafetensorsAt(values), golden, produce);
+  const { className, config, source, where } = await openModelFolderAt(join(golden.folder, 'transformer'));
   try {
     for (const name of golden.expected.keys()) {
       if (name.startsWith(WEIGHT)) produce(name, await source.read(name.slice(WEIGHT.length)));

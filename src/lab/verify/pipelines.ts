@@ -16,7 +16,8 @@ import { sampleLoop } from '../../sampling/sample-loop';
 import { alphasCumprod, cogVideoXSchedule } from '../../schedulers/cogvideox-schedule';
 import type { Solver } from '../../schedulers/solver';
 import type { Tap } from '../../transformer/denoiser';
-import { type OpenModel, openModel, readModelJson } from '../../weights/open-model';
+import { openModelAt } from '../../weights/disk';
+import { type OpenModel, readModelJson } from '../../weights/open-model';
 import type { CaseRunner, GoldenCase, GoldenTensor, Produce } from './golden-case';
 
 /** How `case.json` describes one run. */
@@ -54,7 +55,7 @@ export const runPipeline: CaseRunner = async (golden, produce) => {
 type Input = (name: string) => GoldenTensor | undefined;
 
 async function runOne(golden: GoldenCase, family: string, call: RunCall, input: Input, produce: Produce) {
-  const model = await openModel(join(golden.folder, 'pipeline'));
+  const model = await openModelAt(join(golden.folder, 'pipeline'));
   const raw = temporalFrames();
   let pipeline: Pipeline | undefined;
   try {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { diskFolder } from '../../io/disk-folder';
 import { folderFiles } from '../../text/tokenizers/files';
 import { loadTokenizer } from '../../text/tokenizers/load';
 import type { CaseRunner } from './golden-case';
@@ -14,7 +15,7 @@ import {
 /** Runs a case of the group `tokenizers`: every prompt, with the tokenizer read in every way that its files allow. */
 export const runTokenizer: CaseRunner = async (golden, produce) => {
   const cases = await readTokenizerCases(golden.folder);
-  const files = await folderFiles(join(golden.folder, 'tokenizer'));
+  const files = await folderFiles(diskFolder(join(golden.folder, 'tokenizer')));
   const essential = Object.values(TOKENIZER_WAYS).flat() as string[];
   for (const way of await tokenizerWays(golden.folder)) {
     const own = TOKENIZER_WAYS[way] as readonly string[];

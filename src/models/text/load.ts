@@ -1,3 +1,4 @@
+import { fileIn } from '../../io/folder';
 import { parseConfig } from '../../io/parse-config';
 import { type LoadOptions, loadStore } from '../../weights/load';
 import type { ModelComponent } from '../../weights/model-folder';
@@ -29,7 +30,7 @@ export async function loadTextEncoder(
   open: OpenStore = loadStore,
 ): Promise<LoadedTextEncoder> {
   const known = textEncoderClass(className);
-  const parsed = parseConfig(known.schema, config, `${where}/config.json`);
+  const parsed = parseConfig(known.schema, config, fileIn(where, 'config.json'));
   const { ignore } = known;
   const weights = await open(source, known.parameters(parsed, source), {
     blocks: known.blockNames(parsed),

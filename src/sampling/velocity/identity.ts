@@ -24,7 +24,7 @@ export async function hashTensors(tensors: readonly Tensor[]): Promise<string> {
   for (const tensor of tensors) {
     const values = await tensor.data();
     const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-    hashes.push(`${tensor.dtype} [${tensor.shape}] ${await sha256(bytes)}`);
+    hashes.push(`${tensor.dtype} [${tensor.shape}] ${sha256(bytes)}`);
   }
-  return sha256(new TextEncoder().encode(hashes.join('\n')));
+  return sha256(hashes.join('\n'));
 }

@@ -1,8 +1,6 @@
-import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { z } from 'zod';
-import { CheckpointError } from '../../errors';
-import { ioError } from '../../io/node-file';
+import { CheckpointError, UnsupportedError } from '../../errors';
+import { type Folder, fileIn, readBytesIn } from '../../io/folder';
 import { parsePlainJson } from '../../io/plain-json';
 
 /** The small files of a tokenizer, by name. An opened model offers them under `<folder>/`. */
@@ -23,34 +21,28 @@ export interface FileHolder {
 /** The files of a tokenizer inside an opened model. @param folder `tokenizer`, `tokenizer_2`, … */
 export function modelFiles(model: FileHolder, folder: string): TokenizerFiles {
   return {
-    where: join(model.path, folder),
+    where: fileIn(model.path, folder),
     has: name => model.files.includes(`${folder}/${name}`),
     read: name => model.readFile(`${folder}/${name}`),
   };
 }
 
-/** The files of a folder on disk. */
-export async function folderFiles(folder: string): Promise<TokenizerFiles> {
-  const names = new Set(
-    await readdir(folder).catch(error => {
-      throw ioError(folder, error);
-    }),
-  );
-  return {
-    where: folder,
-    has: name => names.has(name),
-    read: name =>
-      readFile(join(folder, name)).catch(error => {
-        throw ioError(join(folder, name), error);
-      }),
-  };
+/** The files of a folder. @throws UnsupportedError for one that cannot list them */
+export async function folderFiles(folder: Folder): Promise<TokenizerFiles> {
+  if (!folder.list) {
+    throw new UnsupportedError(`${folder.name} does not list its files.`, {
+      hint: 'Open the whole model, and take the tokenizer from it.',
+    });
+  }
+  const names = new Set(await folder.list());
+  return { where: folder.name, has: name => names.has(name), read: name => readBytesIn(folder, name) };
 }
 
 const FROM_REPOSITORY = 'Take it from the repository that the text encoder is from.';
 
 /** A JSON file, checked. @throws CheckpointError `config_json` */
 export async function readJson<T>(files: TokenizerFiles, name: string, schema: z.ZodType<T>): Promise<T> {
-  const path = join(files.where, name);
+  const path = fileIn(files.where, name);
   let value: unknown;
   try {
     value = parsePlainJson(await readText(files, name));
@@ -86,7 +78,7 @@ export async function readText(files: TokenizerFiles, name: string): Promise<str
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {
-    throw new CheckpointError('config_json', `${join(files.where, name)} is not UTF-8 text.`, {
+    throw new CheckpointError('config_json', `${fileIn(files.where, name)} is not UTF-8 text.`, {
       hint: FROM_REPOSITORY,
       cause,
     });

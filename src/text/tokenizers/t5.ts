@@ -5,9 +5,9 @@
  * the compiled character rules by NFKC, which differs for stacked accents and for joined emoji, and knows no byte
  * fallback, so that UMT5 would read every character outside its vocabulary as "unknown".
  */
-import { join } from 'node:path';
 import { z } from 'zod';
 import { CheckpointError, UnsupportedError } from '../../errors';
+import { fileIn } from '../../io/folder';
 import { type AddedToken, addedToken, exactToken, tokenSplitter } from './added-tokens';
 import { charsmapNormalizer } from './charsmap';
 import { checked, readOptionalJson, type TokenizerFiles } from './files';
@@ -64,7 +64,7 @@ interface UnigramParts {
 
 /** From the content of `tokenizer.json`. */
 export async function unigramFromJson(files: TokenizerFiles, content: unknown): Promise<Tokenizer> {
-  const json = checked(unigramJson, content, join(files.where, 'tokenizer.json'));
+  const json = checked(unigramJson, content, fileIn(files.where, 'tokenizer.json'));
   const { model, added_tokens: added } = json;
   const parts: UnigramParts = {
     model: { pieces: model.vocab, unknownId: model.unk_id, byteFallback: model.byte_fallback },
@@ -78,7 +78,7 @@ export async function unigramFromJson(files: TokenizerFiles, content: unknown): 
 
 /** From `spiece.model`, with `added_tokens.json` and the configuration where they are there. */
 export async function unigramFromSentencePiece(files: TokenizerFiles): Promise<Tokenizer> {
-  const model = readSentencePieceModel(await files.read('spiece.model'), join(files.where, 'spiece.model'));
+  const model = readSentencePieceModel(await files.read('spiece.model'), fileIn(files.where, 'spiece.model'));
   const settings = await readSettings(files);
   const listed = await readOptionalJson(files, 'added_tokens.json', z.record(z.string(), z.int().nonnegative()));
   const named = Object.entries(listed ?? {}).map(([content, id]) => exactToken(content, id));
