@@ -36,6 +36,8 @@ function filesOf(path: string): Map<string, Uint8Array> {
 
 const calibration = join(packageRoot(), 'calibration');
 
+const request = { prompts: ['red heart'], seeds: [1], steps: 4, guidance: 3 };
+
 /** The shipped policy of the model's usual run, from bytes. */
 function shippedPolicy(): Promise<Policy> {
   const json = readFileSync(join(calibration, 'fluent-emoji-30steps-g3-15.json'), 'utf8');
@@ -49,7 +51,8 @@ async function drawn(pipeline: Pipeline): Promise<Image> {
   try {
     const policies = policiesInMemory({ shipped: await shippedPolicy() });
     const { media, schedule } = await draw({ prompt: 'red heart', seed: 1 }, { model: pipeline, policies });
-    expect(schedule).toContain('.');
+    // The shipped policy serves the model that it was calibrated for.
+    expect(schedule.includes('.')).toBe(pipeline.info.id === 'fluent-emoji');
     return media as Image;
   } finally {
     pipeline.dispose();
