@@ -14,6 +14,7 @@ export interface ModelComponent extends ModelConfig {
   readonly contentHash?: string;
 }
 
+/** How the folder of a model is opened. */
 export interface FolderOptions {
   /** Takes the weights of a variant such as `fp16` (`….fp16.safetensors`). */
   readonly variant?: string;
