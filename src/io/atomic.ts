@@ -53,7 +53,7 @@ export async function stageFile(path: string, bytes: Uint8Array | string): Promi
 
 export interface FolderOptions {
   /** Decides from the names in a folder that is already there whether it may be replaced; unless given, it may not. */
-  mayReplace?: (names: readonly string[]) => boolean;
+  mayReplace?: ((names: readonly string[]) => boolean) | undefined;
 }
 
 /**

@@ -4,7 +4,7 @@ import { type ByteFile, memoryFile } from './byte-file';
 /** How a file of a folder is opened. */
 export interface FileOptions {
   /** Holds nothing open between reads: for models of more files than a process may hold open. */
-  readonly transient?: boolean;
+  readonly transient?: boolean | undefined;
 }
 
 /**

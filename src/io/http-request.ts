@@ -3,11 +3,11 @@ import { CheckpointError, InterruptedError, IoError } from '../errors';
 /** How files are asked of a server. */
 export interface HttpOptions {
   /** Sent with every request, for example a token. */
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   /** When aborted, requests end with an InterruptedError. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Takes the place of the global `fetch`. */
-  readonly fetch?: typeof fetch;
+  readonly fetch?: typeof fetch | undefined;
 }
 
 /** The first and the last byte that are wanted. */

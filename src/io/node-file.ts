@@ -20,7 +20,7 @@ type ReadPart = (target: Uint8Array, offset: number, length: number, position: n
 interface Readers {
   readonly cached: ReadPart;
   /** Reads whole pages only, and no others than it was asked for; nothing where it cannot. */
-  readonly direct?: (...where: Parameters<ReadPart>) => Promise<number> | undefined;
+  readonly direct?: ((...where: Parameters<ReadPart>) => Promise<number> | undefined) | undefined;
 }
 
 /** Opens a file for ranged reads; it stays open until `close`. */

@@ -26,21 +26,21 @@ import { sameSize } from './same-size';
 /** How a folder in the layout of the hub is loaded and run. */
 export interface HubOptions {
   /** Takes the place of the folder's `scheduler_config.json`. */
-  readonly scheduler?: unknown;
+  readonly scheduler?: unknown | undefined;
   /** Leaves the transformer's blocks on disk and brings in one at a time, for models larger than memory. */
-  readonly offload?: boolean;
+  readonly offload?: boolean | undefined;
   /** What the products of the transformer's blocks are computed in; `bfloat16` needs the native backend. */
-  readonly dtype?: ComputeType;
+  readonly dtype?: ComputeType | undefined;
   /** Decodes pictures larger than a tile in tiles, as `enable_tiling` of diffusers does: less memory, faint seams. */
-  readonly tiling?: boolean;
+  readonly tiling?: boolean | undefined;
   /** What the text encoders made of the prompts, from a file: no text encoder is then loaded. */
-  readonly embeddings?: Embeddings;
+  readonly embeddings?: Embeddings | undefined;
   /** Brings a picture to begin with to the size that is drawn; unless given, one of another size is refused. */
-  readonly resize?: Resize;
+  readonly resize?: Resize | undefined;
   /** Sees what goes from part to part (`prompt_embeds`, `vae_input`, …), for comparison with a reference. */
-  readonly watch?: Watch;
+  readonly watch?: Watch | undefined;
   /** Sees what goes on inside the decoder. */
-  readonly watchDecoder?: CodeOptions['watch'];
+  readonly watchDecoder?: CodeOptions['watch'] | undefined;
 }
 
 const SCHEDULER = 'scheduler/scheduler_config.json';

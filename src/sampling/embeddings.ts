@@ -8,9 +8,9 @@ export interface TextRequest {
   readonly tokenizer: string;
   readonly texts: readonly string[];
   /** Tokens that every text is cut or padded to; the tokenizer's own length unless given. */
-  readonly length?: number;
+  readonly length?: number | undefined;
   /** Whether padding is hidden from the encoder. */
-  readonly masked?: boolean;
+  readonly masked?: boolean | undefined;
 }
 
 /** What a text encoder made of some texts. The tensors belong to the caller. */
@@ -43,7 +43,7 @@ export interface Embeddings {
   readonly where: string;
   /** Prompts that were drawn, in their order, and what was steered away from. */
   readonly prompts: readonly string[];
-  readonly negativePrompt?: string;
+  readonly negativePrompt?: string | undefined;
   /** Identity of every encoder, by the name of its folder. */
   readonly encoders: Readonly<Record<string, string>>;
   readonly entries: readonly Embedding[];

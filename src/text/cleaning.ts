@@ -8,7 +8,7 @@ import { singleSpaces, strip } from './patterns';
 
 export interface CleaningOptions {
   /** Repairs damaged text first, as the pipelines do where ftfy is installed. On by default. */
-  readonly fix?: boolean;
+  readonly fix?: boolean | undefined;
 }
 
 /** Damaged text repaired, HTML references resolved twice, for those that were escaped twice. */

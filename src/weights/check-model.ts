@@ -10,7 +10,7 @@ import { requireTable, type TableOf } from './tables';
 export interface CheckOptions {
   readonly tableOf: TableOf;
   /** Takes classes that `tableOf` does not know, without a check of their names and shapes. */
-  readonly unchecked?: boolean;
+  readonly unchecked?: boolean | undefined;
 }
 
 /** Checks the names and shapes of every component against its class. @throws CheckpointError */

@@ -15,7 +15,7 @@ export interface TableCheck {
   /** How errors call the checkpoint: a file, a folder or a component. */
   readonly where: string;
   /** Tensors that may be there though the table does not list them. */
-  readonly ignore?: readonly RegExp[];
+  readonly ignore?: readonly RegExp[] | undefined;
 }
 
 /**

@@ -49,19 +49,19 @@ export type GraphOf = (className: string, config: unknown, prefix: string) => Co
 
 export interface ConvertOptions extends OpenAtOptions, CheckOptions {
   readonly dtype: TargetType;
-  readonly shardBytes?: number;
+  readonly shardBytes?: number | undefined;
   /** Makes the result a graph model, which plain tfjs runs. */
-  readonly graphOf?: GraphOf;
+  readonly graphOf?: GraphOf | undefined;
   /** The model under the names that `tableOf` knows, for checkpoints of other layouts. */
-  readonly named?: (model: OpenModel) => OpenModel;
+  readonly named?: ((model: OpenModel) => OpenModel) | undefined;
   /** Takes a part of the model only. */
-  readonly select?: (model: OpenModel) => OpenModel;
+  readonly select?: ((model: OpenModel) => OpenModel) | undefined;
   /** Replaces a converted model that is there already. */
-  readonly force?: boolean;
+  readonly force?: boolean | undefined;
   /** When aborted, the conversion stops and nothing stays. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Called with the share of the work that is done, 0 … 1. */
-  readonly onProgress?: (share: number) => void;
+  readonly onProgress?: ((share: number) => void) | undefined;
 }
 
 export interface Conversion {
@@ -77,7 +77,7 @@ interface Planned {
   readonly name: string;
   readonly spec: WeightSpec;
   /** Given where the tensor is to be laid out as layers want it. */
-  readonly parameter?: Parameter;
+  readonly parameter?: Parameter | undefined;
 }
 
 /**

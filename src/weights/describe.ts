@@ -27,7 +27,7 @@ export interface ComponentDescription extends Amount {
 export interface ModelDescription extends Amount {
   readonly path: string;
   readonly kind: OpenModel['kind'];
-  readonly pipeline?: string;
+  readonly pipeline?: string | undefined;
   readonly components: readonly ComponentDescription[];
   /** False when values were not looked at, so that a NaN would not have been found. */
   readonly valuesChecked: boolean;
@@ -35,7 +35,7 @@ export interface ModelDescription extends Amount {
 
 export interface DescribeOptions extends CheckOptions {
   /** Whether to read every value; by default only in models of up to 1 GiB. */
-  readonly values?: boolean;
+  readonly values?: boolean | undefined;
 }
 
 const TYPE_NAMES: Record<StoredType, string> = {

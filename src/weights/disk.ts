@@ -11,7 +11,7 @@ import { openSafetensors } from './weight-files';
 /** How a model on disk is opened. */
 export interface OpenAtOptions extends FolderOptions {
   /** The `config.json` of a single safetensors file, when it is not beside it. */
-  readonly config?: string;
+  readonly config?: string | undefined;
 }
 
 /**

@@ -1,30 +1,23 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { alignedFloat32 } from '../io/aligned';
 import type { ComputeType } from '../nn/bfloat16';
 import { checkTable } from './check-table';
-import { narrowed } from './computed';
-import { elements } from './dtype';
-import { checkFinite } from './finite';
-import { asStored, laidOutShape, placeRows } from './layout';
-import type { Parameter, ParameterTable, WeightStore } from './parameters';
-import { slices, type TensorSource } from './source';
+import type { ParameterTable, WeightStore } from './parameters';
+import { readPrepared } from './prepare';
+import type { TensorSource } from './source';
 import { residentStore } from './store';
-
-/** Elements that are read at a time while a kernel is laid out: 8 MB of float32. */
-const SLICE = 2 ** 21;
 
 /** How a checkpoint is read. */
 export interface LoadOptions {
   /** Module prefixes such as `transformer_blocks.3`; their parameters are handed out by `use` only. */
-  readonly blocks?: readonly string[];
+  readonly blocks?: readonly string[] | undefined;
   /** What the blocks' products are computed in; bfloat16 keeps their matrices in half the memory. */
-  readonly dtype?: ComputeType;
+  readonly dtype?: ComputeType | undefined;
   /** Refuse NaN and infinities. On by default: it costs a small part of the reading. */
-  readonly checkFinite?: boolean;
+  readonly checkFinite?: boolean | undefined;
   /** Tensors that may be there though the table does not list them; all others are refused. */
-  readonly ignore?: readonly RegExp[];
+  readonly ignore?: readonly RegExp[] | undefined;
   /** How errors call the checkpoint. */
-  readonly where?: string;
+  readonly where?: string | undefined;
 }
 
 /**
@@ -37,43 +30,16 @@ export async function loadStore(
   table: ParameterTable,
   options: LoadOptions = {},
 ): Promise<WeightStore> {
-  const { where = 'the checkpoint', ignore } = options;
+  const { where = 'the checkpoint', ignore, checkFinite = true } = options;
   checkTable(source, table, { where, ignore });
   const tensors = new Map<string, tf.Tensor>();
   try {
     for (const parameter of table) {
-      tensors.set(parameter.name, narrowed(parameter, await readParameter(source, parameter, options), options));
+      tensors.set(parameter.name, await readPrepared(source, parameter, { ...options, checkFinite }));
     }
     return residentStore(tensors, options.blocks);
   } catch (error) {
     tf.dispose([...tensors.values()]);
     throw error;
   }
-}
-
-/** Reads one parameter; the caller owns the tensor. Its name and shape must have been checked. */
-export async function readParameter(
-  source: TensorSource,
-  parameter: Parameter,
-  options: Pick<LoadOptions, 'checkFinite'> = {},
-): Promise<tf.Tensor> {
-  const { name, shape, layout } = asStored(parameter, source.entry(parameter.name));
-  const check = (values: Float32Array, offset: number) => {
-    if (options.checkFinite ?? true) checkFinite(values, name, source.entry(name).file, offset);
-  };
-  const size = elements(shape);
-  let values: Float32Array;
-  if (layout === 'plain' || size === 0) {
-    values = await source.read(name);
-    check(values, 0);
-  } else {
-    values = alignedFloat32(size);
-    const width = size / shape[0]!;
-    for (const slice of slices(size, Math.max(1, Math.floor(SLICE / width)) * width)) {
-      const rows = await source.read(name, slice);
-      check(rows, slice.start);
-      placeRows(values, rows, slice.start / width, shape);
-    }
-  }
-  return tf.tensor(values, laidOutShape(parameter), 'float32');
 }

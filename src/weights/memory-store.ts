@@ -1,11 +1,9 @@
-import * as tf from '@tensorflow/tfjs-core';
 import { alignedFloat32 } from '../io/aligned';
 import type { ComputeType } from '../nn/bfloat16';
 import { checkTable } from './check-table';
-import { narrowed } from './computed';
 import { elements } from './dtype';
-import { laidOutShape, layOut } from './layout';
 import type { ParameterTable, WeightStore } from './parameters';
+import { prepareWhole, storedFloats } from './prepare';
 import { residentStore } from './store';
 
 /** Values in the checkpoint's order and shape. */
@@ -25,10 +23,12 @@ export function memoryStore(
     has: values.has.bind(values),
     entry: (name: string) => values.get(name)!,
   };
-  checkTable(listing, table, { where: 'the given tensors' });
+  const where = 'the given tensors';
+  checkTable(listing, table, { where });
+  const stored = storedFloats(where);
   const tensors = table.map(parameter => {
-    const data = layOut(Float32Array.from(values.get(parameter.name)!.data), parameter);
-    return [parameter.name, tf.tensor(data, laidOutShape(parameter), 'float32')] as const;
+    const bytes = bytesOf(values.get(parameter.name)!.data);
+    return [parameter.name, prepareWhole(parameter, stored, bytes, { isLent: true })] as const;
   });
   return residentStore(new Map(tensors), blocks);
 }
@@ -44,6 +44,7 @@ export function syntheticStore(
   blocks: readonly string[] = [],
   dtype: ComputeType = 'float32',
 ): WeightStore {
+  const stored = storedFloats('made-up weights', true);
   const tensors = table.map(parameter => {
     const isNorm = parameter.shape.length === 1 && /norm[^.]*\.weight$/.test(parameter.name);
     const data = spread(
@@ -52,10 +53,14 @@ export function syntheticStore(
       isNorm ? 1 : 0,
       isNorm ? 0.1 : 0.02,
     );
-    const tensor = tf.tensor(data, laidOutShape(parameter), 'float32');
-    return [parameter.name, narrowed(parameter, tensor, { dtype, blocks })] as const;
+    return [parameter.name, prepareWhole(parameter, stored, bytesOf(data), { dtype, blocks })] as const;
   });
   return residentStore(new Map(tensors), blocks);
+}
+
+/** The same memory. It is only read, so that it does not matter whether it is shared with other threads. */
+function bytesOf({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
 }
 
 /** Evenly distributed numbers of the given mean and standard deviation, by xorshift32. */

@@ -2,9 +2,11 @@ import { CheckpointError } from '../errors';
 import { type Folder, readTextIn } from '../io/folder';
 import { isRecord, parsePlainJson } from '../io/plain-json';
 
+/** What a model says of itself: its class, and the settings of that class. */
 export interface ModelConfig {
   /** `_class_name` as diffusers writes it, or the first of `architectures` as transformers does. */
   readonly className: string;
+  /** The whole `config.json`. */
   readonly config: Readonly<Record<string, unknown>>;
 }
 

@@ -14,9 +14,10 @@ export interface ModelComponent extends ModelConfig {
   readonly contentHash?: string;
 }
 
+/** How the folder of a model is opened. */
 export interface FolderOptions {
   /** Takes the weights of a variant such as `fp16` (`….fp16.safetensors`). */
-  readonly variant?: string;
+  readonly variant?: string | undefined;
 }
 
 /** Opens a folder with a `config.json` and weights, as hub repositories hold one for each component. */

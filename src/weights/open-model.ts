@@ -16,10 +16,10 @@ export interface OpenModel {
   readonly path: string;
   readonly kind: 'file' | 'component' | 'pipeline' | 'converted';
   /** The class in `model_index.json`, where there is one. */
-  readonly pipeline?: string;
+  readonly pipeline?: string | undefined;
   /** How a converted model stores its values. */
   readonly converted?: TargetType;
-  /** By folder name (`transformer`, `text`, …); a single model has one component, {@link SINGLE}. */
+  /** By folder name (`transformer`, `text`, …); a single model has one component, `model`. */
   readonly components: ReadonlyMap<string, ModelComponent>;
   /** Relative paths of the tokenizer, scheduler and pipeline files. */
   readonly files: readonly string[];
@@ -27,6 +27,7 @@ export interface OpenModel {
   readFile(path: string): Promise<Uint8Array<ArrayBuffer>>;
   /** Opens the model once more, from the same place; what is opened here may be closed before. */
   reopen(): Promise<OpenModel>;
+  /** Closes its files; nothing can be read from it any more. */
   close(): Promise<void>;
 }
 

@@ -7,7 +7,7 @@ const INDEX = 'model_index.json';
 
 export interface Pipeline {
   /** The class that `model_index.json` names; absent in embedded models. */
-  readonly className?: string;
+  readonly className?: string | undefined;
   /** Models by the name of their folder. */
   readonly components: ReadonlyMap<string, ModelComponent>;
 }
@@ -38,7 +38,7 @@ export async function openPipeline(folder: Folder, options: FolderOptions = {}):
 const WEIGHTLESS = /^(tokenizer|scheduler|feature_extractor|image_processor|video_processor)/;
 
 interface Listing {
-  readonly className?: string;
+  readonly className?: string | undefined;
   readonly names: readonly string[];
 }
 

@@ -12,7 +12,7 @@ export interface TensorEntry {
   /** As stored: in PyTorch's order, unless it is laid out. */
   readonly shape: readonly number[];
   /** Stored as layers want it (`laidOutShape`), as in graph models. */
-  readonly isLaidOut?: boolean;
+  readonly isLaidOut?: boolean | undefined;
   /** Number of elements. */
   readonly size: number;
   /** Bytes that it takes where it is stored. */
@@ -59,13 +59,13 @@ export interface StoredTensor {
   readonly dtype: StoredType;
   readonly shape: readonly number[];
   readonly file: ByteFile;
-  readonly isLaidOut?: boolean;
+  readonly isLaidOut?: boolean | undefined;
   /** Offset of its first byte in `file`. */
   readonly begin: number;
   /** How errors and listings call the file, where `file` is a view of several. */
-  readonly fileName?: string;
+  readonly fileName?: string | undefined;
   /** Only with `Q8`. */
-  readonly quantization?: { readonly scale: number; readonly min: number };
+  readonly quantization?: { readonly scale: number; readonly min: number } | undefined;
 }
 
 /** Bytes of one element as stored. */

@@ -6,7 +6,7 @@ import { MODEL_JSON, parseManifest } from './manifest';
 
 export interface StagingOptions {
   /** Replaces a converted model that is there already. */
-  readonly force?: boolean;
+  readonly force?: boolean | undefined;
   /** What is being converted: it is never overwritten. */
   readonly source: string;
 }

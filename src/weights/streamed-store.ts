@@ -3,13 +3,12 @@ import { CheckpointError } from '../errors';
 import { PAGE, pageAlignedBytes } from '../io/aligned';
 import { allDone } from '../io/byte-file';
 import { checkTable } from './check-table';
-import { narrowed } from './computed';
 import { elements } from './dtype';
 import { checkFinite } from './finite';
-import { asStored, laidOutShape, layOut } from './layout';
-import { type LoadOptions, readParameter } from './load';
+import type { LoadOptions } from './load';
 import { nativeMaker } from './native-tensor';
 import type { Parameter, ParameterTable, WeightStore } from './parameters';
+import { prepareWhole, readPrepared, storedIn } from './prepare';
 import { readRows } from './rows';
 import type { TensorSource } from './source';
 import { view } from './store';
@@ -106,15 +105,12 @@ export async function streamedStore(
       await reading.done;
       if (next !== undefined && next !== prefix) ahead = begin(next);
       const shouldCheck = (options.checkFinite ?? true) && !checked.has(prefix);
-      tensors = await tensorsOf(source, plan, reading.buffer, shouldCheck);
+      tensors = await tensorsOf(source, plan, reading.buffer, { ...options, checkFinite: shouldCheck });
       checked.add(prefix);
     } finally {
       idle.push(reading.buffer);
     }
     try {
-      for (const { parameter } of plan.places) {
-        tensors.set(parameter.name, narrowed(parameter, tensors.get(parameter.name)!, options));
-      }
       return work(view(tensors, `${prefix}.`)) as T;
     } finally {
       tf.dispose([...tensors.values()]);
@@ -155,9 +151,8 @@ function planOf(source: TensorSource, table: ParameterTable, block: string): Pla
     .map(listed => ({ listed, entry: source.entry(listed.name) }))
     // As they lie in the files, so that there are few gaps.
     .sort((a, b) => a.entry.begin - b.entry.begin)
-    .map(({ listed, entry }) => {
+    .map(({ listed: parameter, entry }) => {
       const { bytes } = entry;
-      const parameter = asStored(listed, entry);
       // In its page as in the file: only so can it be read past the system's cache.
       const begin = at + ((((entry.begin - at) % PAGE) + PAGE) % PAGE);
       at = begin + bytes;
@@ -172,9 +167,12 @@ async function loadAll(
   table: ParameterTable,
   options: LoadOptions,
 ): Promise<Map<string, tf.Tensor>> {
+  const { checkFinite = true } = options;
   const tensors = new Map<string, tf.Tensor>();
   try {
-    for (const parameter of table) tensors.set(parameter.name, await readParameter(source, parameter, options));
+    for (const parameter of table) {
+      tensors.set(parameter.name, await readPrepared(source, parameter, { ...options, checkFinite }));
+    }
     return tensors;
   } catch (error) {
     tf.dispose([...tensors.values()]);
@@ -187,43 +185,43 @@ async function tensorsOf(
   source: TensorSource,
   plan: Plan,
   buffer: Uint8Array<ArrayBuffer>,
-  shouldCheck: boolean,
+  { checkFinite: shouldCheck, ...options }: LoadOptions,
 ): Promise<Map<string, tf.Tensor>> {
   const native = nativeMaker();
   const tensors = new Map<string, tf.Tensor>();
+  const sums: tf.Tensor[] = [];
+  const onFloat32 = (tensor: tf.Tensor): void => {
+    if (shouldCheck) sums.push(tf.sum(tensor));
+  };
   try {
     for (const { parameter, begin, bytes } of plan.places) {
+      const { name } = parameter;
       const stored = buffer.subarray(begin, begin + bytes);
-      const { dtype } = source.entry(parameter.name);
-      tensors.set(
-        parameter.name,
-        native?.(parameter, dtype, stored) ?? portableTensor(parameter, source.widen(parameter.name, stored), stored),
-      );
+      const how = { ...options, native, onFloat32, isLent: true };
+      tensors.set(name, prepareWhole(parameter, storedIn(source, name), stored, how));
     }
-    if (shouldCheck) await requireFinite(source, plan, buffer, tensors);
+    if (shouldCheck) await requireFinite(source, plan, buffer, sums);
     return tensors;
   } catch (error) {
     tf.dispose([...tensors.values()]);
     throw error;
+  } finally {
+    tf.dispose(sums);
   }
 }
 
-function portableTensor(parameter: Parameter, widened: Float32Array, stored: Uint8Array): tf.Tensor {
-  const values = layOut(widened, parameter);
-  return tf.tensor(values.buffer === stored.buffer ? values.slice() : values, laidOutShape(parameter), 'float32');
-}
-
-/** A finite sum shows that all of its terms are finite; only otherwise is every value looked at. */
+/** A sum that is finite tells that all of its terms are; only otherwise is every value looked at. */
 async function requireFinite(
   source: TensorSource,
   { places }: Plan,
   buffer: Uint8Array<ArrayBuffer>,
-  tensors: ReadonlyMap<string, tf.Tensor>,
+  sums: tf.Tensor[],
 ): Promise<void> {
-  const stacked = tf.tidy(() => tf.stack(places.map(({ parameter }) => tf.sum(tensors.get(parameter.name)!))));
-  const sums = await stacked.data().finally(() => stacked.dispose());
+  if (sums.length === 0) return;
+  const stacked = tf.stack(sums);
+  const values = await stacked.data().finally(() => stacked.dispose());
   for (const [i, { parameter, begin, bytes }] of places.entries()) {
-    if (Number.isFinite(sums[i])) continue;
+    if (Number.isFinite(values[i])) continue;
     const { name } = parameter;
     checkFinite(source.widen(name, buffer.subarray(begin, begin + bytes)), name, source.entry(name).file);
   }

@@ -10,9 +10,9 @@ export const HUB_STEMS: readonly string[] = ['diffusion_pytorch_model', 'model']
 
 export interface WeightFileOptions {
   /** Takes the files of a variant such as `fp16` in place of the plain ones. */
-  readonly variant?: string;
+  readonly variant?: string | undefined;
   /** Names to look for, without their endings. */
-  readonly stems?: readonly string[];
+  readonly stems?: readonly string[] | undefined;
 }
 
 /**

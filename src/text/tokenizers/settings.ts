@@ -23,12 +23,12 @@ const tokenizerConfig = specialTokens.extend({
 
 /** What `tokenizer_config.json` and `special_tokens_map.json` say, where they are there. */
 export interface Settings {
-  readonly bos?: TokenSpec | null;
-  readonly eos?: TokenSpec | null;
-  readonly pad?: TokenSpec | null;
-  readonly unknown?: TokenSpec | null;
-  readonly maxLength?: number;
-  readonly extraIds?: number | null;
+  readonly bos?: TokenSpec | null | undefined;
+  readonly eos?: TokenSpec | null | undefined;
+  readonly pad?: TokenSpec | null | undefined;
+  readonly unknown?: TokenSpec | null | undefined;
+  readonly maxLength?: number | undefined;
+  readonly extraIds?: number | null | undefined;
   readonly added: readonly AddedToken[];
 }
 

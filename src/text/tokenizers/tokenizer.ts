@@ -30,7 +30,7 @@ export interface TokenizerParts {
   readonly before: readonly number[];
   readonly after: readonly number[];
   readonly padId: number;
-  readonly maxLength?: number;
+  readonly maxLength?: number | undefined;
 }
 
 export function createTokenizer(parts: TokenizerParts): Tokenizer {

@@ -9,11 +9,11 @@ import { type HubFile, type HubOptions, hubHeaders, requireFound } from './repos
 
 export interface FetchOptions extends HubOptions {
   /** Bytes that have come since it was last called; those that a former run left count too. */
-  readonly onBytes?: (count: number) => void;
+  readonly onBytes?: ((count: number) => void) | undefined;
   /** Connections in a row that bring nothing before it is given up. */
-  readonly attempts?: number;
+  readonly attempts?: number | undefined;
   /** Pause after a cut connection, doubled each time that nothing came. */
-  readonly pauseMs?: number;
+  readonly pauseMs?: number | undefined;
 }
 
 const ATTEMPTS = 6;

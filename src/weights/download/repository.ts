@@ -10,10 +10,10 @@ const HUB = 'https://huggingface.co';
 
 export interface HubOptions {
   /** Address of the hub or of a mirror. */
-  readonly endpoint?: string;
+  readonly endpoint?: string | undefined;
   /** Opens repositories that ask for a login. */
-  readonly token?: string;
-  readonly signal?: AbortSignal;
+  readonly token?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** The settings that the hub's tools share: HF_ENDPOINT and HF_TOKEN. */

@@ -1,0 +1,142 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { ShapeError } from '../errors';
+import { alignedFloat32 } from '../io/aligned';
+import { toBfloat16 } from '../nn/bfloat16';
+import { type Computed, isNarrow } from './computed';
+import { elements } from './dtype';
+import { checkFinite } from './finite';
+import { asStored, laidOutShape, placeRows } from './layout';
+import type { NativeMaker } from './native-tensor';
+import type { Parameter } from './parameters';
+import { type Slice, type StoredType, slices, storedBytes, type TensorSource } from './source';
+import { widenToFloat32 } from './widen';
+
+/** Elements that are prepared at a time while a kernel is laid out: 8 MB of float32. */
+const SLICE = 2 ** 21;
+
+/** How a parameter is stored, wherever its bytes lie. */
+export interface Stored {
+  readonly dtype: StoredType;
+  /** Stored as layers want it. */
+  readonly isLaidOut?: boolean | undefined;
+  /** How errors call what holds it. */
+  readonly file: string;
+  /** Bytes of some elements as float32. May look at the same memory. */
+  decode(bytes: Uint8Array<ArrayBuffer>): Float32Array<ArrayBuffer>;
+}
+
+/** How a parameter is prepared. */
+export interface PrepareOptions extends Computed {
+  /** Refuse NaN and infinities, as values are decoded. Off unless told. */
+  readonly checkFinite?: boolean | undefined;
+  /** The bytes are lent: what is made of them looks at memory of its own. */
+  readonly isLent?: boolean | undefined;
+  /** TensorFlow's own way to decode and lay out, taken for what it does where all bytes are at hand. */
+  readonly native?: NativeMaker | undefined;
+  /** Sees the tensor while it is float32, before it takes the type that is computed in; borrowed. */
+  readonly onFloat32?: ((tensor: tf.Tensor) => void) | undefined;
+}
+
+/** A parameter on its way from its stored bytes to a tensor. */
+export interface Preparation {
+  /** What `add` is to be given, in this order: whole rows, so that little is in memory beside the result. */
+  readonly slices: Iterable<Slice>;
+  /** Takes the bytes of one of `slices`. @throws CheckpointError `non_finite` */
+  add(bytes: Uint8Array<ArrayBuffer>, slice: Slice): void;
+  /** The tensor, the caller's, when all slices were added. */
+  finish(): tf.Tensor;
+}
+
+/**
+ * The one way from stored bytes to what a layer computes with, for every kind of store. The steps, in this order:
+ *
+ * 1. decode: a slice of stored bytes to float32 (`Stored.decode`). A quantised format is one more `StoredType` with
+ *    its `storedBytes` and its case in `TensorSource.widen`. One with scales by row or by group has to be told which
+ *    slice it decodes, and slices of whole groups: `add` and `slices` are where both are known.
+ * 2. merge: nothing yet. What changes weights, such as a LoRA, adds its product to the rows that were just decoded,
+ *    while they are float32 and in the checkpoint's order `[out, in]`. A parameter that is stored laid out has its
+ *    rows and columns exchanged; one with a merge does not go the native way.
+ * 3. lay out: rows to their places in the order that layers want (`placeRows`).
+ * 4. compute type: float32 as it is, or narrowed to what the layer's products are computed in (`isNarrow`). A type
+ *    that layers decode themselves, as they compute, is one more case here, and skips step 1.
+ *
+ * @param parameter as the table lists it; its name and shape must have been checked
+ */
+export function prepare(parameter: Parameter, stored: Stored, options: PrepareOptions = {}): Preparation {
+  const { name, shape, layout } = asStored(parameter, stored);
+  const size = elements(shape);
+  const isWhole = layout === 'plain' || size === 0;
+  const width = isWhole ? size : size / shape[0]!;
+  let values: Float32Array | undefined;
+  return {
+    slices: isWhole ? [{ start: 0, count: size }] : slices(size, Math.max(1, Math.floor(SLICE / width)) * width),
+    add(bytes, { start }) {
+      const decoded = stored.decode(bytes);
+      if (options.checkFinite) checkFinite(decoded, name, stored.file, start);
+      if (isWhole) {
+        values = options.isLent && decoded.buffer === bytes.buffer ? decoded.slice() : decoded;
+        return;
+      }
+      values ??= alignedFloat32(size);
+      placeRows(values, decoded, start / width, shape);
+    },
+    finish: () => computable(parameter, tf.tensor(values!, laidOutShape(parameter), 'float32'), options),
+  };
+}
+
+/** The same for a parameter whose bytes are all at hand. @throws ShapeError when they are not as many as it has */
+export function prepareWhole(
+  parameter: Parameter,
+  stored: Stored,
+  bytes: Uint8Array<ArrayBuffer>,
+  options: PrepareOptions = {},
+): tf.Tensor {
+  const width = storedBytes(stored.dtype);
+  const size = elements(parameter.shape);
+  if (bytes.length !== size * width) {
+    throw new ShapeError(`${parameter.name} has ${size} values, but ${bytes.length / width} were given.`);
+  }
+  const made = options.native?.(asStored(parameter, stored), stored.dtype, bytes);
+  if (made) return computable(parameter, made, options);
+  const preparation = prepare(parameter, stored, options);
+  for (const slice of preparation.slices) {
+    preparation.add(bytes.subarray(slice.start * width, (slice.start + slice.count) * width), slice);
+  }
+  return preparation.finish();
+}
+
+/**
+ * Reads a parameter of a checkpoint and prepares it; the caller owns the tensor. Memory beside the result: a slice.
+ * @throws CheckpointError
+ */
+export async function readPrepared(
+  source: TensorSource,
+  parameter: Parameter,
+  options: PrepareOptions = {},
+): Promise<tf.Tensor> {
+  const { name } = parameter;
+  const preparation = prepare(parameter, storedIn(source, name), options);
+  for (const slice of preparation.slices) preparation.add(await source.readRaw(name, slice), slice);
+  return preparation.finish();
+}
+
+/** How a source stores one of its tensors. */
+export function storedIn(source: TensorSource, name: string): Stored {
+  return { ...source.entry(name), decode: bytes => source.widen(name, bytes) };
+}
+
+/** How float32 values in memory are stored. @param isLaidOut whether they are as layers want them */
+export function storedFloats(file: string, isLaidOut = false): Stored {
+  return { dtype: 'F32', isLaidOut, file, decode: bytes => widenToFloat32(bytes, 'F32') };
+}
+
+/** Step 4; the tensor that was given is used up. */
+function computable(parameter: Parameter, tensor: tf.Tensor, options: PrepareOptions): tf.Tensor {
+  options.onFloat32?.(tensor);
+  if (!isNarrow(parameter, options)) return tensor;
+  try {
+    return toBfloat16(tensor);
+  } finally {
+    tensor.dispose();
+  }
+}
