@@ -1,3 +1,4 @@
+import { given } from '../io/given';
 import type { BatchRequest, Pipeline } from './pipeline';
 
 /** What a request may say of the picture besides what is in it. */
@@ -8,8 +9,8 @@ export function atSize(pipeline: Pipeline, usual: PictureRequest): Pipeline {
   const { encodePrompts } = pipeline;
   return {
     ...pipeline,
-    schedule: request => pipeline.schedule({ ...usual, ...request }),
-    prepare: request => pipeline.prepare({ ...usual, ...request }),
-    ...(encodePrompts && { encodePrompts: request => encodePrompts({ ...usual, ...request }) }),
+    schedule: request => pipeline.schedule({ ...usual, ...given(request) }),
+    prepare: request => pipeline.prepare({ ...usual, ...given(request) }),
+    ...(encodePrompts && { encodePrompts: request => encodePrompts({ ...usual, ...given(request) }) }),
   };
 }

@@ -4,7 +4,7 @@ import { site } from '../../src/cache/sites';
 import { fitRectification } from '../../src/calibration/fit';
 import { type Reference, referenceRun } from '../../src/calibration/reference';
 import type { Job, Pipeline } from '../../src/sampling/pipeline';
-import { toyPipeline } from '../report/toy';
+import { toyPipeline } from '../lab/compare/toy';
 import { describeOnBackends } from '../support/backends';
 
 describeOnBackends('least squares over runs', () => {

@@ -1,15 +1,15 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import { runArena } from '../../src/lab/compare/arena';
-import { type Asked, beginComparison } from '../../src/lab/compare/begin';
-import { type Comparison, cellOf } from '../../src/lab/compare/comparison';
-import { contenderCalled } from '../../src/lab/compare/contenders';
-import { openStore, type Store } from '../../src/lab/compare/store';
-import type { Pair } from '../../src/policy/data';
-import type { Pipeline } from '../../src/sampling/pipeline';
-import { scratchFolder } from '../media/pictures';
-import { describeOnBackends } from '../support/backends';
+import { runArena } from '../../../src/lab/compare/arena';
+import { type Asked, beginComparison } from '../../../src/lab/compare/begin';
+import { type Comparison, cellOf } from '../../../src/lab/compare/comparison';
+import { contenderCalled } from '../../../src/lab/compare/contenders';
+import { openStore, type Store } from '../../../src/lab/compare/store';
+import type { Pair } from '../../../src/policy/data';
+import type { Pipeline } from '../../../src/sampling/pipeline';
+import { scratchFolder } from '../../media/pictures';
+import { describeOnBackends } from '../../support/backends';
 import { toyPipeline } from './toy';
 
 jest.setTimeout(240_000);

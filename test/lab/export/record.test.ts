@@ -1,13 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { UnsupportedError } from '../../src/errors';
-import { exportGraph, graphOf } from '../../src/lab/export/export-graph';
-import type { Recordable } from '../../src/lab/export/record-model';
-import { record } from '../../src/lab/export/trace/record';
-import { preset, presetNames } from '../../src/models/presets';
-import { axisOf } from '../../src/models/signature';
-import type { Denoiser, Tokens } from '../../src/transformer/denoiser';
-import { goldenCase } from '../models/golden';
-import { describeOnBackends } from '../support/backends';
+import { UnsupportedError } from '../../../src/errors';
+import { exportGraph, graphOf } from '../../../src/lab/export/export-graph';
+import type { Recordable } from '../../../src/lab/export/record-model';
+import { record } from '../../../src/lab/export/trace/record';
+import { preset, presetNames } from '../../../src/models/presets';
+import { axisOf } from '../../../src/models/signature';
+import type { Denoiser, Tokens } from '../../../src/transformer/denoiser';
+import { goldenCase } from '../../models/golden';
+import { describeOnBackends } from '../../support/backends';
 
 /** A model of one block that does `work` on tokens `[B, N, 4]`. */
 function toy(work: (x: tf.Tensor) => tf.Tensor): Recordable {

@@ -1,13 +1,13 @@
-import type { Comparison } from '../../src/lab/compare/comparison';
-import { cellName, differenceName, pictureName } from '../../src/lab/compare/names';
-import { differenceLevels, writeDifference, writeStill } from '../../src/lab/compare/pictures';
-import { embedHeat, embedPicture, heatColour } from '../../src/lab/report/page/embed';
-import { escaped, html, raw } from '../../src/lab/report/page/html';
-import { renderPage } from '../../src/lab/report/page/page';
-import { profileOf } from '../../src/lab/report/page/profile';
-import { marksOf, placeOf } from '../../src/lab/report/page/strips';
-import { image } from '../../src/media/pixels';
-import { scratchFolder, testClip, testImage } from '../media/pictures';
+import type { Comparison } from '../../../src/lab/compare/comparison';
+import { cellName, differenceName, pictureName } from '../../../src/lab/compare/names';
+import { differenceLevels, writeDifference, writeStill } from '../../../src/lab/compare/pictures';
+import { embedHeat, embedPicture, heatColour } from '../../../src/lab/report/page/embed';
+import { escaped, html, raw } from '../../../src/lab/report/page/html';
+import { renderPage } from '../../../src/lab/report/page/page';
+import { profileOf } from '../../../src/lab/report/page/profile';
+import { marksOf, placeOf } from '../../../src/lab/report/page/strips';
+import { image } from '../../../src/media/pixels';
+import { scratchFolder, testClip, testImage } from '../../media/pictures';
 import { madeUp } from './toy';
 
 const scratch = scratchFolder();

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import type { GoldenCase, GoldenTensor } from '../../src/lab/verify/golden-case';
+import type { GoldenCase, GoldenTensor } from '../../../src/lab/verify/golden-case';
 
 /** A tensor as JSON. */
 export interface Given {

@@ -1,10 +1,10 @@
 import { readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import { verifyCase } from '../../src/lab/verify/verify';
-import { describeOnBackends } from '../support/backends';
+import { verifyCase } from '../../../src/lab/verify/verify';
+import { describeOnBackends } from '../../support/backends';
 
-const fixtures = resolve(__dirname, '../fixtures');
+const fixtures = resolve(__dirname, '../../fixtures');
 const cases = ['metrics', 'random'].flatMap(group => readdirSync(join(fixtures, group)).map(name => join(group, name)));
 
 describeOnBackends('golden cases', () => {

@@ -1,4 +1,4 @@
-import { correctionSize } from '../../src/lab/report/policy-text';
+import { correctionSize } from '../../../src/lab/report/policy-text';
 
 describe('how large a correction is', () => {
   test('a combination that only repeats guidance changes nothing', () => {

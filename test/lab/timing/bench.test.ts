@@ -1,15 +1,15 @@
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import { uniform } from '../../src/cache/uniform';
-import { benchModel, shortened, syntheticDenoiser } from '../../src/lab/timing/bench-model';
-import { syntheticJob } from '../../src/lab/timing/synthetic-job';
-import { median } from '../../src/metrics/statistics';
-import { familyOf } from '../../src/models/families';
-import { preset, presetNames } from '../../src/models/presets';
-import { workload } from '../../src/models/workload-of';
-import { sampleLoop } from '../../src/sampling/sample-loop';
-import { describeOnBackends } from '../support/backends';
-import { command } from '../weights/command';
+import { uniform } from '../../../src/cache/uniform';
+import { benchModel, shortened, syntheticDenoiser } from '../../../src/lab/timing/bench-model';
+import { syntheticJob } from '../../../src/lab/timing/synthetic-job';
+import { median } from '../../../src/metrics/statistics';
+import { familyOf } from '../../../src/models/families';
+import { preset, presetNames } from '../../../src/models/presets';
+import { workload } from '../../../src/models/workload-of';
+import { sampleLoop } from '../../../src/sampling/sample-loop';
+import { describeOnBackends } from '../../support/backends';
+import { command } from '../../weights/command';
 
 /** A published model with one block of every kind and as narrow as its class allows. */
 const narrow: Record<string, Record<string, unknown>> = {
@@ -96,7 +96,7 @@ describeOnBackends('bench', () => {
 }, ['native', 'wasm']);
 
 describe('ertacache bench', () => {
-  const folder = join(__dirname, '../fixtures/checkpoints/bf16/transformer');
+  const folder = join(__dirname, '../../fixtures/checkpoints/bf16/transformer');
   const size = ['--height', '32', '--width', '48', '--frames', '5', '--max-sequence-length', '5'];
 
   test('a folder, its blocks in memory or on disk', async () => {
@@ -142,7 +142,7 @@ describe('ertacache bench', () => {
   });
 
   test('decoding, of a folder and of made-up weights of the published size', async () => {
-    const pipeline = join(__dirname, '../fixtures/pipelines/wan-tiny/pipeline');
+    const pipeline = join(__dirname, '../../fixtures/pipelines/wan-tiny/pipeline');
     const clip = ['--parts', 'decode', '--height', '32', '--width', '48', '--frames', '5', '--runs', '1', '--json'];
     const { decode } = JSON.parse((await command('bench', '--model', pipeline, ...clip)).stdout);
     expect(decode).toMatchObject({ size: { height: 32, width: 48, frames: 5 }, tiled: false, runs: 1 });

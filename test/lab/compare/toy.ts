@@ -1,7 +1,7 @@
-import type { Comparison } from '../../src/lab/compare/comparison';
-import { enlarged, image } from '../../src/media/pixels';
-import type { Pipeline } from '../../src/sampling/pipeline';
-import { goldenModel } from '../cache/golden-job';
+import type { Comparison } from '../../../src/lab/compare/comparison';
+import { enlarged, image } from '../../../src/media/pixels';
+import type { Pipeline } from '../../../src/sampling/pipeline';
+import { goldenModel } from '../../cache/golden-job';
 
 /** Tokens in rows and columns, each 2 × 2 pixels of three colours. */
 const GRID = 4;

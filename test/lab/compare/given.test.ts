@@ -1,14 +1,14 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { calibrate } from '../../src/calibration/calibrate';
-import { PolicyError } from '../../src/errors';
-import { runArena } from '../../src/lab/compare/arena';
-import { type Asked, beginComparison } from '../../src/lab/compare/begin';
-import { contenderCalled } from '../../src/lab/compare/contenders';
-import { openStore } from '../../src/lab/compare/store';
-import type { Policy, PolicyData } from '../../src/policy/data';
-import type { Pipeline } from '../../src/sampling/pipeline';
-import { scratchFolder } from '../media/pictures';
-import { describeOnBackends } from '../support/backends';
+import { calibrate } from '../../../src/calibration/calibrate';
+import { PolicyError } from '../../../src/errors';
+import { runArena } from '../../../src/lab/compare/arena';
+import { type Asked, beginComparison } from '../../../src/lab/compare/begin';
+import { contenderCalled } from '../../../src/lab/compare/contenders';
+import { openStore } from '../../../src/lab/compare/store';
+import type { Policy, PolicyData } from '../../../src/policy/data';
+import type { Pipeline } from '../../../src/sampling/pipeline';
+import { scratchFolder } from '../../media/pictures';
+import { describeOnBackends } from '../../support/backends';
 import { toyPipeline } from './toy';
 
 const scratch = scratchFolder();

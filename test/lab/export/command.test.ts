@@ -1,9 +1,9 @@
 import promises, { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { command } from '../weights/command';
+import { command } from '../../weights/command';
 
-const fixtures = join(__dirname, '../fixtures');
+const fixtures = join(__dirname, '../../fixtures');
 const wan = join(fixtures, 'transformers/wan_square/weights.safetensors');
 
 let scratch: string;

@@ -3,14 +3,14 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { none } from '../../src/cache/none';
-import { dense } from '../../src/media/pixels';
-import { loadModel } from '../../src/pipelines/load';
-import { torchGenerator } from '../../src/random/torch-generator';
-import { runRequest } from '../../src/sampling/run-job';
-import { describeOnBackends } from '../support/backends';
+import { none } from '../../../src/cache/none';
+import { dense } from '../../../src/media/pixels';
+import { loadModel } from '../../../src/pipelines/load';
+import { torchGenerator } from '../../../src/random/torch-generator';
+import { runRequest } from '../../../src/sampling/run-job';
+import { describeOnBackends } from '../../support/backends';
 
-const root = join(__dirname, '../..');
+const root = join(__dirname, '../../..');
 const example = join(root, 'examples/graph-model.mjs');
 
 describeOnBackends('the embedded model in plain tfjs', () => {

@@ -1,10 +1,10 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import { verifyCase } from '../../src/lab/verify/verify';
-import { describeOnBackends } from '../support/backends';
+import { verifyCase } from '../../../src/lab/verify/verify';
+import { describeOnBackends } from '../../support/backends';
 
-const folder = join(__dirname, '../fixtures/checkpoints');
+const folder = join(__dirname, '../../fixtures/checkpoints');
 
 describeOnBackends('checkpoint cases', () => {
   test.each(readdirSync(folder))('%s: every expected value, and nothing leaks', async name => {

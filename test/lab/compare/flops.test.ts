@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { countFlops, kernelFlops } from '../../src/lab/compare/flops';
-import { describeOnBackends } from '../support/backends';
+import { countFlops, kernelFlops } from '../../../src/lab/compare/flops';
+import { describeOnBackends } from '../../support/backends';
 
 test('a product of matrices counts its terms, transposed or in batches', () => {
   const of = (name: string, inputShapes: number[][], output: number[]) =>

@@ -1,10 +1,10 @@
-import { fewestForwards, reversed, summarise } from '../../src/lab/compare/aggregate';
-import { parseComparison } from '../../src/lab/compare/comparison';
-import { fewBudgets } from '../../src/lab/report/page/few-budgets';
-import { comparisonText } from '../../src/lab/report/table';
-import { budgetsText, verdict } from '../../src/lab/report/text';
-import { meanInterval, pairedDifference } from '../../src/metrics/statistics';
-import { worstOf, worstOfDifference } from '../../src/metrics/worst-of';
+import { fewestForwards, reversed, summarise } from '../../../src/lab/compare/aggregate';
+import { parseComparison } from '../../../src/lab/compare/comparison';
+import { fewBudgets } from '../../../src/lab/report/page/few-budgets';
+import { comparisonText } from '../../../src/lab/report/table';
+import { budgetsText, verdict } from '../../../src/lab/report/text';
+import { meanInterval, pairedDifference } from '../../../src/metrics/statistics';
+import { worstOf, worstOfDifference } from '../../../src/metrics/worst-of';
 import { madeUp } from './toy';
 
 const ours = [50, 44, 62, 48];
