@@ -1,0 +1,139 @@
+import { readFile } from 'node:fs/promises';
+import * as tf from '@tensorflow/tfjs-core';
+import { uniform } from '../../src/cache/uniform';
+import { calibrate } from '../../src/calibration/calibrate';
+import { draw, repeat } from '../../src/draw/draw';
+import { parseRequest } from '../../src/draw/request';
+import { InterruptedError, PolicyError, UsageError } from '../../src/errors';
+import { encodeMedia, type FileFormat } from '../../src/media/encode';
+import { dense, imageSize } from '../../src/media/pixels';
+import { writeMedia } from '../../src/media/write';
+import type { Policy } from '../../src/policy/data';
+import { policyHash } from '../../src/policy/hash';
+import { policiesInMemory } from '../../src/policy/source';
+import type { Pipeline } from '../../src/sampling/pipeline';
+import { scratchFolder, testImage } from '../media/pictures';
+import { describeOnBackends } from '../support/backends';
+import { toyPipeline } from '../support/toy-pipeline';
+
+const scratch = scratchFolder();
+const request = { prompt: 'red heart', seed: 3 };
+
+describeOnBackends('draw', () => {
+  let model: Pipeline;
+  let policy: Policy;
+  beforeAll(async () => {
+    model = toyPipeline();
+    const { steps, guidance } = model.info.defaults;
+    const pairs = [
+      { prompt: 'lion', seed: 1 },
+      { prompt: 'key', seed: 2 },
+    ];
+    policy = await calibrate(model, { pairs, steps, guidance, schedule: { computed: 4 } });
+  });
+  afterAll(() => model.dispose());
+
+  test('takes the policy that fits, says so in the receipt, and repeat finds it by its hash', async () => {
+    const before = tf.memory().numTensors;
+    const policies = policiesInMemory({ mine: policy });
+    const drawn = await draw(request, { model, policies });
+    expect(drawn.policy).toBe(policy);
+    expect(drawn.receipt).toMatchObject({
+      tool: 'ertacache',
+      model: { id: 'toy', hash: 'toy', path: 'fluent-emoji' },
+      ...request,
+      steps: 6,
+      guidance: 2,
+      scale: 1,
+      policy: { name: 'ertacache', hash: policyHash(policy) },
+      schedule: drawn.schedule,
+      forwards: 4,
+    });
+    const again = await repeat(drawn.receipt, { model, policies });
+    expect([...dense(again.media)]).toEqual([...dense(drawn.media)]);
+    expect(again.receipt).toEqual(drawn.receipt);
+    await expect(repeat(drawn.receipt, { model })).rejects.toThrow(PolicyError);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  test('by name, given, a method of the caller, or none', async () => {
+    const named = await draw({ ...request, policy: 'mine' }, { model, policies: policiesInMemory({ mine: policy }) });
+    const given = await draw(request, { model, policy });
+    expect([...dense(given.media)]).toEqual([...dense(named.media)]);
+    expect(named.receipt.policy).toEqual({ name: 'ertacache', hash: policyHash(policy), path: 'mine' });
+
+    const method = await draw(request, { model, policy: uniform(6, 3) });
+    expect(method.schedule).toBe('#.#.#.');
+    // It has no hash: the picture cannot be repeated without it, and is not repeated as something else.
+    await expect(repeat(method.receipt, { model })).rejects.toThrow('The policy "uniform" (custom)');
+    const again = await repeat(method.receipt, { model, policy: uniform(6, 3) });
+    expect([...dense(again.media)]).toEqual([...dense(method.media)]);
+
+    expect((await draw(request, { model })).schedule).toBe('######');
+    expect(
+      (await draw({ ...request, policy: 'none' }, { model, policies: policiesInMemory({ policy }) })).schedule,
+    ).toBe('######');
+  });
+
+  test('refuses a policy that does not fit before anything is encoded', async () => {
+    const prepare = jest.fn();
+    const untouched = { ...model, prepare };
+    for (const wrong of [{ steps: 7 }, { guidance: 3 }]) {
+      await expect(draw({ ...request, ...wrong }, { model: untouched, policy })).rejects.toThrow(PolicyError);
+      const named = { model: untouched, policies: policiesInMemory({ mine: policy }) };
+      await expect(draw({ ...request, ...wrong, policy: 'mine' }, named)).rejects.toThrow(PolicyError);
+    }
+    await expect(draw({ ...request, policy: 'other' }, { model: untouched })).rejects.toThrow('no policy "other"');
+    expect(prepare).not.toHaveBeenCalled();
+  });
+
+  test('begins with a picture, whose hash is in the receipt; one that is named must be given', async () => {
+    const init = testImage(20, 20);
+    const drawn = await draw({ ...request, policy: 'none' }, { model, init });
+    expect(drawn.receipt.init).toEqual({
+      path: 'picture',
+      sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
+      strength: 0.6,
+    });
+    expect(drawn.forwards).toBe(4);
+    await expect(draw({ ...request, init: { path: 'a.png' } }, { model })).rejects.toThrow('The picture a.png');
+  });
+
+  test('enlarges, reports unknown words, and stops', async () => {
+    const drawn = await draw({ prompt: 'red dragon', scale: 3 }, { model });
+    expect(imageSize(drawn.media as Parameters<typeof imageSize>[0])).toEqual({ width: 48, height: 48 });
+    expect(drawn.unknownWords).toEqual(['dragon']);
+    const before = tf.memory().numTensors;
+    await expect(draw(request, { model, signal: AbortSignal.abort() })).rejects.toThrow(InterruptedError);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  test('a receipt of another model is not repeated with this one', async () => {
+    const { receipt } = await draw(request, { model });
+    const foreign = { ...receipt, model: { ...receipt.model, hash: 'other' } };
+    await expect(repeat(foreign, { model })).rejects.toThrow('another version of the model "toy"');
+  });
+});
+
+test.each([
+  [{ prompt: 5 }, 'prompt'],
+  [{ prompt: 'x', seed: -1 }, 'seed'],
+  [{ prompt: 'x', steps: 0 }, 'steps'],
+  [{ prompt: 'x', size: { width: 0 } }, 'size.width'],
+  [{ prompt: 'x', init: { path: 'a.png', strength: 2 } }, 'init.strength'],
+  [{ prompt: 'x', guidence: 3 }, 'request'],
+])('the request %j is refused by the name of its field', (request, field) => {
+  expect(() => parseRequest(request as Parameters<typeof parseRequest>[0])).toThrow(UsageError);
+  expect(() => parseRequest(request as Parameters<typeof parseRequest>[0])).toThrow(field);
+});
+
+test.each(['png', 'webp', 'gif', 'mp4'] as const)(
+  'encodeMedia gives the bytes that writeMedia writes: %s',
+  async format => {
+    const name = scratch.path(`a.${format}`);
+    const options = { receipt: { tool: 'test' }, fps: 5 };
+    await writeMedia(name, testImage(16, 16), options);
+    const bytes = await encodeMedia(testImage(16, 16), format satisfies FileFormat, options);
+    expect(Buffer.from(bytes).equals(await readFile(name))).toBe(true);
+  },
+);
