@@ -18,6 +18,6 @@ export default defineConfig([
     target: 'node20',
     clean: false,
     // Run in processes and threads of their own, so they must lie beside the bundle as files.
-    copy: ['src/engine/probe-child.cjs', 'src/engine/wasm-thread.cjs', 'src/engine/webgpu-in-node.cjs'],
+    copy: ['probe-child', 'legacy-util', 'wasm-thread', 'webgpu-in-node'].map(name => `src/engine/${name}.cjs`),
   },
 ]);

@@ -112,7 +112,7 @@ export async function examineMachine(options: DoctorOptions = {}): Promise<Docto
   );
   const works = (kind: EngineKind) => backends.some(backend => backend.kind === kind && backend.usable);
   const mend: string[] = [];
-  if (!supported) mend.push(`Use Node 20 or 22: tfjs-node works on Node ${SUPPORTED_NODE} only.`);
+  if (!supported) mend.push(`Use a current Node: ertacache runs on Node ${SUPPORTED_NODE}.`);
   if (gpus.length > 0 && !works('gpu')) {
     mend.push(
       works('webgpu')
@@ -129,7 +129,7 @@ export async function examineMachine(options: DoctorOptions = {}): Promise<Docto
   if (supported && broken.length === 0 && !works('native') && !works('gpu')) {
     mend.push(...(await linkObstacles(cwd, env)));
   }
-  if (!simd) mend.push('This Node has no WebAssembly SIMD: use Node 20 or 22 on a 64-bit processor.');
+  if (!simd) mend.push('This Node has no WebAssembly SIMD: use a current Node on a 64-bit processor.');
   if (!works('wasm')) mend.push('WebAssembly does not work: run `npm install @tensorflow/tfjs-backend-wasm`.');
 
   return {

@@ -1,4 +1,4 @@
-import { dirname, sep } from 'node:path';
+import { dirname, join, sep } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { provideLargePages } from '../io/aligned';
 import { allowFused } from '../nn/fused';
@@ -36,6 +36,7 @@ function importTensorFlow({ module, link }: Location, { verbose, threads }: Back
   if (threads !== undefined) {
     for (const name of ['TF_NUM_INTRAOP_THREADS', 'OMP_NUM_THREADS']) process.env[name] = String(threads);
   }
+  (requirePath(join(__dirname, 'legacy-util.cjs')) as () => void)();
   const exports = requirePath(module);
   if (!link) return;
   const { largePages } = (exports as LinkLoader)(tf, { quiet: !verbose });

@@ -40,7 +40,7 @@ export function hasNvidiaDevice(): boolean {
 }
 
 function assertUsable(kind: EngineKind): void {
-  if (!isSupportedNode()) throw new Error(`tfjs-node works on Node ${SUPPORTED_NODE} only`);
+  if (!isSupportedNode()) throw new Error(`the native engine runs on Node ${SUPPORTED_NODE} only`);
   if (kind === 'gpu' && !hasNvidiaDevice()) throw new Error('there is no NVIDIA GPU');
 }
 

@@ -13,6 +13,7 @@ const { dirname, sep } = require('node:path');
 /** Loads the backend and makes it the current one. */
 async function open(tf, { backend, module, link, dawn }) {
   const gpu = dawn && (await require('./webgpu-in-node.cjs')(dawn));
+  if (backend === 'tensorflow') require('./legacy-util.cjs')();
   const loaded = require(module);
   if (link) loaded(tf, { quiet: false });
   if (backend === 'wasm') loaded.setWasmPaths(dirname(module) + sep);

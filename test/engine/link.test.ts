@@ -120,10 +120,14 @@ describe('what a link needs', () => {
     expect(error.hint).toContain('npm_config_nodedir');
   });
 
-  test.each(['18.20.0', '23.0.0', '24.1.0'])('not Node %s', async version => {
+  test.each(['16.20.0', '18.20.0'])('not Node %s', async version => {
     const error = await failure(() => assertSupportedNode(version));
-    expect(error.message).toBe(`The native engine needs Node >= 20 and < 23; this is Node ${version}.`);
-    expect(error.hint).toContain('Node 22');
+    expect(error.message).toBe(`The native engine needs Node >= 20; this is Node ${version}.`);
+    expect(error.hint).toContain('nvm install');
+  });
+
+  test.each(['20.19.0', '22.1.0', '24.1.0', '26.0.0'])('Node %s will do', version => {
+    expect(() => assertSupportedNode(version)).not.toThrow();
   });
 });
 
@@ -178,9 +182,9 @@ describe('the cache folder', () => {
 
   test('unlink removes links and leaves the rest', async () => {
     const { cache, env } = machine({});
-    mkdirSync(join(cache, 'engine/tensorflow-2.1.0-node-abi-115'), { recursive: true });
+    mkdirSync(join(cache, 'engine/tensorflow-2.1.0-napi'), { recursive: true });
     mkdirSync(join(cache, 'engine/notes'));
-    expect(await unlinkEngine(env)).toEqual([join(cache, 'engine/tensorflow-2.1.0-node-abi-115')]);
+    expect(await unlinkEngine(env)).toEqual([join(cache, 'engine/tensorflow-2.1.0-napi')]);
     expect(readdirSync(join(cache, 'engine'))).toEqual(['notes']);
     expect(await unlinkEngine(env)).toEqual([]);
   });
@@ -190,7 +194,6 @@ describe('the cache folder', () => {
       schema: 2 as const,
       tensorflow: '2.21.0',
       binding: '',
-      nodeAbi: '115',
       compiler: '',
       linked: '',
       library: { path: __filename, bytes: 1, modified: 1 },

@@ -66,7 +66,7 @@ export async function linkEngine(options: LinkOptions = {}): Promise<LinkOutcome
   assertSupportedNode();
   const tf = await findTensorFlow({ given: options.tensorflow, cwd: options.cwd, env });
   const library = libraryStamp(join(tf.lib, tf.libraries[0] as string));
-  const folder = join(linksFolder(env), `tensorflow-${tf.version}-node-abi-${process.versions.modules}`);
+  const folder = join(linksFolder(env), `tensorflow-${tf.version}-napi`);
 
   const existing = readRecord(folder);
   if (existing && isSame(existing, library.path) && !staleness({ folder, record: existing })) {
@@ -97,7 +97,7 @@ export async function linkEngine(options: LinkOptions = {}): Promise<LinkOutcome
       schema: 2,
       tensorflow: tested.version ?? tf.version,
       binding: BINDING,
-      nodeAbi: process.versions.modules,
+      node: process.versions.node,
       library,
       compiler: compiler.name,
       linked: new Date().toISOString(),
@@ -116,7 +116,7 @@ export async function unlinkEngine(env: NodeJS.ProcessEnv = process.env): Promis
   const root = linksFolder(env);
   if (!existsSync(root)) return [];
   // Only what `engine link` makes: the cache folder is the user's to choose, and may hold other things.
-  const names = (await readdir(root)).filter(name => /^tensorflow-.+-node-abi-\d+/.test(name));
+  const names = (await readdir(root)).filter(name => /^tensorflow-.+-(napi|node-abi-\d+)$/.test(name));
   const folders = names.map(name => join(root, name));
   for (const folder of folders) await rm(folder, { recursive: true, force: true });
   return folders;

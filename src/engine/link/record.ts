@@ -10,7 +10,8 @@ export interface LinkRecord {
   tensorflow: string;
   /** The published package whose binding was compiled. */
   binding: string;
-  nodeAbi: string;
+  /** The Node that compiled it. The binding speaks N-API, so every Node runs it. */
+  node?: string;
   /** The shared library that is linked, to notice that it has gone or changed. */
   library: { path: string; bytes: number; modified: number };
   compiler: string;
@@ -30,7 +31,7 @@ export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
   return join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'ertacache');
 }
 
-/** The folder with one linked binding for each TensorFlow version and Node ABI. */
+/** The folder with one linked binding for each TensorFlow version. */
 export function linksFolder(env: NodeJS.ProcessEnv = process.env): string {
   return join(cacheFolder(env), 'engine');
 }
@@ -59,7 +60,7 @@ export function staleness({ record }: Link): string | undefined {
   return now.bytes === bytes && now.modified === modified ? undefined : `its TensorFlow has changed (${path})`;
 }
 
-/** All links made for this Node's ABI, the newest first. */
+/** All links, the newest first. */
 export function listLinks(env: NodeJS.ProcessEnv = process.env): Link[] {
   const root = linksFolder(env);
   if (!existsSync(root)) return [];
@@ -67,7 +68,7 @@ export function listLinks(env: NodeJS.ProcessEnv = process.env): Link[] {
   for (const name of readdirSync(root)) {
     const folder = join(root, name);
     const record = name.endsWith('.partial') ? undefined : readRecord(folder);
-    if (record?.nodeAbi === process.versions.modules) links.push({ folder, record });
+    if (record) links.push({ folder, record });
   }
   return links.sort((a, b) => b.record.linked.localeCompare(a.record.linked));
 }
