@@ -1,27 +1,16 @@
 import { inspect } from 'node:util';
 import { Command, CommanderError, Option } from 'commander';
 import { ErtaError } from '../errors';
-import { packageVersion } from '../io/package-root';
-import { benchCommand } from './commands/bench';
-import { calibrateCommand } from './commands/calibrate';
-import { compareCommand } from './commands/compare';
-import { convertCommand } from './commands/convert';
-import { demoCommand } from './commands/demo';
-import { doctorCommand } from './commands/doctor';
-import { downloadCommand } from './commands/download';
-import { engineCommand } from './commands/engine';
-import { exportCommand } from './commands/export';
-import { infoCommand } from './commands/info';
-import { inspectCommand } from './commands/inspect';
-import { metricsCommand } from './commands/metrics';
-import { policyCommand } from './commands/policy';
-import { sampleCommand } from './commands/sample';
-import { verifyCommand } from './commands/verify';
+import { VERSION } from '../version';
+import { commandEntries } from './commands';
 import { wholeNumber } from './parse';
 
-/** The whole command line, with nothing run yet. */
-export function program(): Command {
-  return new Command('ertacache')
+/**
+ * The command line, with nothing run yet.
+ * @param needed the commands that are loaded; the others are named in the list of commands only
+ */
+export async function program(needed: (name: string) => boolean = () => true): Promise<Command> {
+  const root = new Command('ertacache')
     .description('Fast diffusion sampling: reuse work between denoising steps, without training.')
     .addOption(
       new Option('--backend <name>', 'where tensors run')
@@ -38,23 +27,13 @@ export function program(): Command {
         .env('ERTACACHE_THREADS'),
     )
     .option('--verbose', 'say more, and show stack traces', false)
-    .version(packageVersion(), '--version', 'print the version')
-    .showHelpAfterError('(add --help for the options)')
-    .addCommand(sampleCommand())
-    .addCommand(calibrateCommand())
-    .addCommand(compareCommand())
-    .addCommand(demoCommand())
-    .addCommand(benchCommand())
-    .addCommand(convertCommand())
-    .addCommand(doctorCommand())
-    .addCommand(downloadCommand())
-    .addCommand(engineCommand())
-    .addCommand(exportCommand())
-    .addCommand(infoCommand())
-    .addCommand(inspectCommand())
-    .addCommand(metricsCommand())
-    .addCommand(policyCommand())
-    .addCommand(verifyCommand());
+    .version(VERSION, '--version', 'print the version')
+    .showHelpAfterError('(add --help for the options)');
+  for (const { name, description, load } of commandEntries) {
+    const command = needed(name) ? await load() : new Command(name);
+    root.addCommand(command.description(description));
+  }
+  return root;
 }
 
 /** Makes a command and its subcommands throw where commander would end the process with a code of its own. */
@@ -79,7 +58,7 @@ function report(error: unknown, verbose: boolean): void {
  * @returns the exit code: 0 done, 1 failed (or a check did not hold), 2 used wrongly, 130 interrupted
  */
 export async function run(argv: readonly string[]): Promise<number> {
-  const root = throwing(program());
+  const root = throwing(await program(name => argv.includes(name)));
   // Commands set it where a check does not hold; a former command line's must not be taken for this one's.
   const before = process.exitCode;
   process.exitCode = 0;

@@ -4,7 +4,6 @@ import { fileURLToPath } from 'node:url';
 
 interface Manifest {
   readonly name: string;
-  readonly version: string;
 }
 
 function readManifest(folder: string): Manifest | undefined {
@@ -24,9 +23,4 @@ export function packageRoot(): string {
     folder = parent;
   }
   return folder;
-}
-
-/** The version of the installed package. */
-export function packageVersion(): string {
-  return (readManifest(packageRoot()) as Manifest).version;
 }

@@ -2,8 +2,8 @@ import { mkdir, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { InterruptedError, IoError } from '../errors';
 import { ioError } from '../io/node-file';
-import { packageVersion } from '../io/package-root';
 import { sha256, sha256Stream } from '../io/sha256';
+import { VERSION } from '../version';
 import { type CheckOptions, checkModel } from './check-model';
 import { hashTensor, SLICE_ELEMENTS } from './content-hash';
 import { type OpenAtOptions, openModelAt } from './disk';
@@ -138,7 +138,7 @@ async function convertInto(folder: string, model: OpenModel, options: ConvertOpt
   const format = Object.values(components).some(component => component.layout) ? 2 : 1;
   const manifest = { format, dtype, pipeline: model.pipeline, components, shards, constants, files, weights } as const;
   const described = graph && { ...graph, constants: graph.constants.map(constantSpec) };
-  const text = formatManifest(manifest, `ertacache ${packageVersion()}`, described);
+  const text = formatManifest(manifest, `ertacache ${VERSION}`, described);
   await writeFile(join(folder, MODEL_JSON), text).catch(error => {
     throw ioError(join(folder, MODEL_JSON), error);
   });

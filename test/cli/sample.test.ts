@@ -1,13 +1,14 @@
 import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Receipt } from '../../src/draw/receipt';
-import { packageRoot, packageVersion } from '../../src/io/package-root';
+import { packageRoot } from '../../src/io/package-root';
 import { dense } from '../../src/media/pixels';
 import { readImage } from '../../src/media/read';
 import { readReceipt } from '../../src/media/receipt';
 import { writeMedia } from '../../src/media/write';
 import { readPolicy } from '../../src/policy/file';
 import { policyHash } from '../../src/policy/hash';
+import { VERSION } from '../../src/version';
 import { scratchFolder, testImage } from '../media/pictures';
 import { command } from '../weights/command';
 
@@ -41,7 +42,7 @@ test('a picture holds the receipt of its run, and inspect prints it', async () =
   const receipt = await receiptOf('a.png');
   expect(receipt).toEqual({
     tool: 'ertacache',
-    version: packageVersion(),
+    version: VERSION,
     model: { id: 'fluent-emoji', hash: expect.stringMatching(/^[0-9a-f]{64}$/), path: 'fluent-emoji' },
     prompt: 'red heart',
     seed: 5,
@@ -141,7 +142,7 @@ describe('--from', () => {
     const { data } = await readPolicy(shipped);
     const receipt: Receipt = {
       tool: 'ertacache',
-      version: packageVersion(),
+      version: VERSION,
       model: { id: 'fluent-emoji', hash: data.model.hash, path: 'fluent-emoji' },
       prompt: 'key',
       seed: 1,

@@ -2,8 +2,8 @@ import type { Command } from 'commander';
 import { program } from '../../src/cli/program';
 
 /** What is wrong with a command line, as the program itself would say it; nothing is run. */
-export function commandLineFault(words: readonly string[]): string | undefined {
-  const root = program();
+export async function commandLineFault(words: readonly string[]): Promise<string | undefined> {
+  const root = await program();
   inert(root);
   try {
     root.parse([...words], { from: 'user' });

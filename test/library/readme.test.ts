@@ -2,8 +2,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { packageRoot, packageVersion } from '../../src/io/package-root';
+import { packageRoot } from '../../src/io/package-root';
 import { readImage } from '../../src/media/read';
+import { VERSION } from '../../src/version';
 import { scratchFolder } from '../media/pictures';
 import { project, requireBuilt, runNode, typeErrors } from './built-package';
 
@@ -150,7 +151,7 @@ describe('the built package', () => {
   });
 
   test('brings a command, of the same version', async () => {
-    expect(await runNode(root, join(root, 'dist/cli.mjs'), '--version')).toBe(`${packageVersion()}\n`);
+    expect(await runNode(root, join(root, 'dist/cli.mjs'), '--version')).toBe(`${VERSION}\n`);
   });
 
   test('that ends quietly when nobody reads what it prints', async () => {

@@ -42,7 +42,6 @@ interface Reports {
 /** `ertacache bench`: how fast a model runs here, and how much caching saves. */
 export function benchCommand(): Command {
   return new Command('bench')
-    .description('time a model on this machine')
     .requiredOption('--model <name>', `a model's folder, or with --synthetic one of ${presetNames().join(', ')}`)
     .option('--synthetic', 'take made-up weights of the published size', false)
     .option('--parts <list>', `what to time, of ${PARTS.join(', ')}`, partList, ['transformer'])

@@ -53,7 +53,6 @@ interface Options extends PictureOptions {
 /** `ertacache calibrate`: a policy for one model, step count and guidance. */
 export function calibrateCommand(): Command {
   const command = new Command('calibrate')
-    .description('find out which steps a model can reuse, and how to correct them')
     .option('--model <folder>', 'a model folder, or the name of one that ships with ertacache', DEFAULT_MODEL)
     .addOption(
       new Option('--method <name>', 'ertacache makes a policy; the others measure what they need of a model')

@@ -55,7 +55,6 @@ interface Options extends PictureOptions {
 /** `ertacache compare`: caching methods side by side, as one JSON, a table and a page. */
 export function compareCommand(): Command {
   const command = new Command('compare')
-    .description('compare caching methods at the same number of computed steps, and write a report')
     .option('--model <folder>', 'a model folder, or the name of one that ships with ertacache', DEFAULT_MODEL)
     .option('--methods <a,b,…>', `methods to compare (default: ${contenders.map(c => c.name).join(',')})`, names)
     .option('--budgets <a,b,…>', 'computed steps, or a range such as 4-15 (default: 1/2, 1/3, 1/5)', budgets)

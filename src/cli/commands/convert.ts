@@ -13,7 +13,6 @@ interface Options extends ConversionOptions {
 /** `ertacache convert`: a checkpoint into the form that tfjs reads. */
 export function convertCommand(): Command {
   const command = new Command('convert')
-    .description('convert a checkpoint into tfjs form: model.json and weight shards; transformers become graph models')
     .argument('<source>', 'a model folder, a pipeline folder, a converted model or a .safetensors file')
     .argument('<out>', 'the folder to write');
   return withConversionOptions(command)

@@ -44,7 +44,6 @@ interface Compared {
 /** `ertacache demo`: the embedded model, cached beside uncached, on one sheet. */
 export function demoCommand(): Command {
   return new Command('demo')
-    .description('draw a sheet of pictures, cached beside uncached, with speed-up and likeness')
     .option('--model <folder>', 'a model folder, or the name of one that ships with ertacache', DEFAULT_MODEL)
     .option('--out <file>', 'the sheet to write (default: samples/demo.png, samples/demo.webp for clips)')
     .action(async (options: { model: string; out?: string }, command: Command) => {

@@ -36,7 +36,6 @@ export function formatReport(report: DoctorReport): string {
 /** `ertacache doctor`: what can run here, how fast, and what is missing. */
 export function doctorCommand(): Command {
   return new Command('doctor')
-    .description('say which backends work on this machine, how fast they are, and what is missing')
     .option('--json', 'print it for programs')
     .action(async (options: { json?: boolean }, command: Command) => {
       const { backend } = command.optsWithGlobals<GlobalOptions>();

@@ -14,7 +14,6 @@ interface Options {
 /** `ertacache download`: a model from the hub into a folder. */
 export function downloadCommand(): Command {
   return new Command('download')
-    .description('download a model from the hub; run again, it goes on where it ended')
     .argument('<repository>', 'owner and name, such as Wan-AI/Wan2.1-T2V-1.3B-Diffusers')
     .option('--revision <name>', 'branch, tag or commit', 'main')
     .option('--out <folder>', "folder to write (default: the repository's name)")

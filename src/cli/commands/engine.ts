@@ -24,8 +24,5 @@ function unlinkCommand(): Command {
 
 /** `ertacache engine`: the native engine that this user has linked. */
 export function engineCommand(): Command {
-  return new Command('engine')
-    .description('the native TensorFlow engine')
-    .addCommand(linkCommand())
-    .addCommand(unlinkCommand());
+  return new Command('engine').addCommand(linkCommand()).addCommand(unlinkCommand());
 }

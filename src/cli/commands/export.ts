@@ -11,7 +11,6 @@ interface Options extends ConversionOptions {
 /** `ertacache export`: a transformer as a graph model, for programs that know tfjs and not ertacache. */
 export function exportCommand(): Command {
   const command = new Command('export')
-    .description('write the transformer of a model as a graph model that plain tfjs runs (tf.loadGraphModel)')
     .argument('<model>', 'a model that ships with ertacache, a model or pipeline folder, or a .safetensors file')
     .argument('<out>', 'the folder to write')
     .option(

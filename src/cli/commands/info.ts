@@ -31,7 +31,6 @@ interface Options {
 /** `ertacache info`: what a model on disk or a published model is, and whether this machine can run it. */
 export function infoCommand(): Command {
   return new Command('info')
-    .description('say what a model is and what it needs, and check that one on disk is whole')
     .argument(
       '<model>',
       `a folder, a converted model, a .safetensors file, a model that ships with ertacache, or one of ${presetNames().join(', ')}`,

@@ -5,7 +5,6 @@ import { readReceipt } from '../../media/receipt';
 /** `ertacache inspect`: how a picture or a clip was made. */
 export function inspectCommand(): Command {
   return new Command('inspect')
-    .description('print how a picture or a clip was made, from the receipt in it')
     .argument('<file>', 'a file that ertacache wrote, or a folder of frames')
     .option('--json', 'print JSON', false)
     .action(async (file: string, options: { json: boolean }) => {

@@ -28,7 +28,6 @@ interface Row extends Likeness {
 /** `ertacache metrics`: how alike two pictures, clips or folders of them are. */
 export function metricsCommand(): Command {
   return new Command('metrics')
-    .description('compare two pictures, two clips (WebP, GIF, frame folders) or two folders, matched by file name')
     .argument('<a>', 'the reference')
     .argument('<b>', 'what is compared with it')
     .addOption(new Option('--ssim <form>', 'whose SSIM').choices(['teacache', 'torchmetrics']).default('teacache'))

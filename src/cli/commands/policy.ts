@@ -11,11 +11,7 @@ import { wholeNumber } from '../parse';
 
 /** `ertacache policy`: look at a calibrated policy, hand its schedule to other programs, fit it to other steps. */
 export function policyCommand(): Command {
-  return new Command('policy')
-    .description('look at calibrated policies, export and resample them')
-    .addCommand(showCommand())
-    .addCommand(exportCommand())
-    .addCommand(resampleCommand());
+  return new Command('policy').addCommand(showCommand()).addCommand(exportCommand()).addCommand(resampleCommand());
 }
 
 function showCommand(): Command {

@@ -36,7 +36,6 @@ interface SampleOptions extends RequestOptions, TaskOptions {
 /** `ertacache sample`: a prompt to a picture. */
 export function sampleCommand(): Command {
   const command = new Command('sample')
-    .description('draw a picture or a clip from a prompt')
     .argument('[prompt...]', 'what to draw; several prompts give several pictures')
     .option('--prompts-file <file>', 'more prompts, one a line')
     .option(

@@ -17,7 +17,6 @@ interface Failure {
 /** `ertacache verify`: golden cases of the reference implementations, output by output. */
 export function verifyCommand(): Command {
   return new Command('verify')
-    .description('compare models, samplers and caches with golden cases of the reference implementations')
     .argument('<path...>', 'case folders, or folders of them')
     .option('--json', 'print one JSON array')
     .addOption(dtypeOption())

@@ -3,9 +3,9 @@ import { describeCpu, findGpus } from '../../engine/machine';
 import { totalMemory } from '../../engine/memory';
 import type { EngineChoice } from '../../engine/types';
 import { UsageError } from '../../errors';
-import { packageVersion } from '../../io/package-root';
 import type { Pair } from '../../policy/data';
 import type { PipelineInfo } from '../../sampling/pipeline';
+import { VERSION } from '../../version';
 import type { Comparison, ComparisonRequest } from './comparison';
 import type { Contender } from './contender';
 
@@ -31,7 +31,7 @@ export async function beginComparison(
     started: new Date().toISOString(),
     machine: { cpu: cpu.model, threads: cpu.threads, gpus: gpus.map(g => g.name), memoryBytes: totalMemory() },
     versions: {
-      ertacache: packageVersion(),
+      ertacache: VERSION,
       node: process.versions.node,
       tfjs: version_core,
       engine: engine.label,
@@ -40,7 +40,7 @@ export async function beginComparison(
     request: {
       model: { id: info.id, hash: info.hash, class: info.modelClass, scheduler: info.schedulerClass },
       backend: engine.kind,
-      version: packageVersion(),
+      version: VERSION,
       methods: contenders.map(c => c.name),
       ...asked,
     },
