@@ -1,0 +1,188 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import fc from 'fast-check';
+import { parseReceipt, requestOf } from '../../src/draw/receipt';
+import { parseRequest } from '../../src/draw/request';
+import { memoryFile } from '../../src/io/byte-file';
+import { memoryFolder } from '../../src/io/folder';
+import { packageRoot } from '../../src/io/package-root';
+import { receiptFromXmp, timingFromXmp, toXmp } from '../../src/media/xmp';
+import { families } from '../../src/models/families';
+import { knownTables } from '../../src/models/known-tables';
+import { deserializePolicy } from '../../src/policy/bytes';
+import { decodeRectification } from '../../src/policy/coefficients';
+import { parsePolicy } from '../../src/policy/data';
+import { hubScheduler } from '../../src/sampling/schedule';
+import { folderFiles } from '../../src/text/tokenizers/files';
+import { loadTokenizer } from '../../src/text/tokenizers/load';
+import { describeModel } from '../../src/weights/describe';
+import { parseManifest } from '../../src/weights/manifest';
+import { parseConfigJson } from '../../src/weights/model-config';
+import { openModel } from '../../src/weights/open-model';
+import { safetensorsSource } from '../../src/weights/safetensors-source';
+import { parseShardIndex } from '../../src/weights/shard-index';
+import { brokenBytes, brokenJson, brokenJsonFile, brokenText } from './mutate';
+
+/** Something that takes input from outside. */
+export interface Target {
+  readonly name: string;
+  /** Broken inputs, made of a sound one. */
+  readonly inputs: fc.Arbitrary<unknown>;
+  /** May throw what the library throws on purpose, and nothing else. */
+  run(input: never): unknown;
+  /** Sound input, which must pass. */
+  readonly sound: unknown;
+}
+
+const fixtures = join(__dirname, '../fixtures');
+const read = (...path: string[]): Uint8Array => new Uint8Array(readFileSync(join(fixtures, ...path)));
+const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+
+function target<T>(name: string, sound: T, inputs: fc.Arbitrary<T>, run: (input: T) => unknown): Target {
+  return { name, sound, inputs, run: run as Target['run'] };
+}
+
+/** Every file of a small folder. */
+function filesIn(folder: string): Map<string, Uint8Array> {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true }).filter(entry => entry.isFile());
+  return new Map(
+    entries.map(entry => {
+      const full = join(entry.parentPath, entry.name);
+      return [relative(folder, full), new Uint8Array(readFileSync(full))] as const;
+    }),
+  );
+}
+
+/** A folder of which one file, or another, is broken. */
+function brokenFolder(files: ReadonlyMap<string, Uint8Array>, named: RegExp): fc.Arbitrary<Map<string, Uint8Array>> {
+  const some = [...files.keys()].filter(name => named.test(name));
+  return fc.oneof(
+    ...some.map(name => {
+      const bytes = files.get(name)!;
+      const broken = name.endsWith('.json') ? brokenJsonFile(JSON.parse(text(bytes))) : brokenBytes(bytes);
+      return broken.map(changed => new Map([...files, [name, changed]]));
+    }),
+  );
+}
+
+const shipped = (name: string): string => join(packageRoot(), 'calibration', name);
+const policyText = readFileSync(shipped('fluent-emoji-30steps-g3-15.json'), 'utf8');
+const coefficients = new Uint8Array(readFileSync(shipped('fluent-emoji-30steps-g3-15.safetensors')));
+const policyData = parsePolicy(JSON.parse(policyText), 'policy.json');
+
+const RECEIPT = {
+  tool: 'ertacache',
+  version: '0.1.0',
+  model: { id: 'm', hash: 'h', path: 'fluent-emoji' },
+  prompt: 'red heart',
+  seed: 1,
+  steps: 30,
+  guidance: 3,
+  size: { width: 64, height: 64 },
+  init: { path: 'a.png', sha256: 'f', strength: 0.5 },
+  scale: 1,
+  backend: 'wasm',
+  policy: { name: 'ertacache', hash: 'abc' },
+  schedule: '#.',
+  forwards: 1,
+};
+
+const indexOf = (tensors: Record<string, string>): unknown => ({ metadata: { total_size: 4 }, weight_map: tensors });
+const tinyPipeline = filesIn(join(fixtures, 'pipelines/flux-tiny/pipeline'));
+const embedded = JSON.parse(readFileSync(join(packageRoot(), 'converted-models/fluent-emoji/model.json'), 'utf8'));
+delete embedded.modelTopology;
+
+async function opened(files: ReadonlyMap<string, Uint8Array>): Promise<void> {
+  const model = await openModel(memoryFolder('model', files));
+  try {
+    await describeModel(model, { tableOf: knownTables, values: false });
+  } finally {
+    await model.close();
+  }
+}
+
+/** All places where the product reads what others wrote. */
+export const targets: readonly Target[] = [
+  target(
+    'safetensors',
+    read('bad/good/diffusion_pytorch_model.safetensors'),
+    brokenBytes(read('bad/good/diffusion_pytorch_model.safetensors')),
+    bytes => safetensorsSource(memoryFile('a.safetensors', bytes)),
+  ),
+  target(
+    'index of shards',
+    JSON.stringify(indexOf({ a: 'one.safetensors', b: 'two.safetensors' })),
+    brokenJsonFile(indexOf({ a: 'one.safetensors', b: 'two.safetensors' })).map(text),
+    index => parseShardIndex(index, 'model.safetensors.index.json'),
+  ),
+  ...families.flatMap(family => {
+    const config = { ...family.presets[0]!.transformer };
+    return [
+      target(`config of ${family.title}`, JSON.stringify(config), brokenJsonFile(config).map(text), source => {
+        const { className, config: found } = parseConfigJson(source, 'config.json');
+        return knownTables(className, found);
+      }),
+      target(
+        `scheduler of ${family.title}`,
+        { ...family.presets[0]!.scheduler } as unknown,
+        brokenJson(family.presets[0]!.scheduler),
+        config => {
+          const scheduler = hubScheduler(config, 'scheduler_config.json');
+          const isFlow = family.className !== 'CogVideoXTransformer3DModel';
+          return scheduler.schedule({ steps: 4, ...(isFlow && { mu: 1, height: 64, width: 64, frames: 17 }) });
+        },
+      ),
+    ];
+  }),
+  target(
+    'pipeline folder',
+    tinyPipeline,
+    brokenFolder(tinyPipeline, /model_index\.json|config\.json$|\.index\.json$/),
+    opened,
+  ),
+  target('policy', policyText, brokenJsonFile(JSON.parse(policyText)).map(text), policy =>
+    deserializePolicy(policy, async name => ({ name, bytes: coefficients }), 'policy.json'),
+  ),
+  target('coefficients of a policy', coefficients, brokenBytes(coefficients), bytes =>
+    decodeRectification('policy.safetensors', bytes, policyData),
+  ),
+  target('model.json of a converted model', JSON.stringify(embedded), brokenJsonFile(embedded).map(text), manifest =>
+    parseManifest(manifest, 'model.json'),
+  ),
+  ...['clip', 't5-unigram', 'umt5-byte-fallback'].map(name => {
+    const files = filesIn(join(fixtures, 'tokenizers', name, 'tokenizer'));
+    return target(
+      `tokenizer ${name}`,
+      files,
+      brokenFolder(files, /token|vocab|merges|spiece|special/),
+      async broken => {
+        const tokenizer = await loadTokenizer(await folderFiles(memoryFolder('tokenizer', broken)));
+        return tokenizer.pad('A red heart, İstanbul', 16);
+      },
+    );
+  }),
+  target('receipt', RECEIPT as unknown, brokenJson(RECEIPT), receipt =>
+    parseRequest(requestOf(parseReceipt(receipt, 'a.png'))),
+  ),
+  target(
+    'receipt in XMP',
+    toXmp({ receipt: RECEIPT, frames: 3, fps: 5 }),
+    brokenText(toXmp({ receipt: RECEIPT, frames: 3, fps: 5 })).map(text),
+    packet => {
+      timingFromXmp(packet);
+      try {
+        return receiptFromXmp(packet);
+      } catch (error) {
+        // Its caller says so in its own words.
+        if (!(error instanceof SyntaxError)) throw error;
+        return undefined;
+      }
+    },
+  ),
+  target(
+    'request',
+    { prompt: 'red heart', seed: 1, steps: 4 } as unknown,
+    brokenJson({ prompt: 'red heart', seed: 1, steps: 4, size: { width: 64 } }),
+    request => parseRequest(request as Parameters<typeof parseRequest>[0]),
+  ),
+];
