@@ -1,6 +1,7 @@
-import sharp, { type Sharp } from 'sharp';
+import type { Sharp } from 'sharp';
 import { type Clip, frameSize, toBytes } from './pixels';
 import { MAX_PIXELS } from './png';
+import { loadSharp } from './sharp';
 import { toXmp } from './xmp';
 
 export interface AnimationOptions {
@@ -16,7 +17,7 @@ export interface AnimationOptions {
 export async function encodeAnimatedWebp(clip: Clip, options: AnimationOptions): Promise<Buffer> {
   const { fps, quality = 90, receipt } = options;
   const frames = clip.shape[0]!;
-  return raw(clip)
+  return (await raw(clip))
     .withXmp(toXmp({ receipt, frames, fps }))
     .webp({ quality, lossless: quality === 100, effort: 2, delay: frameDelays(frames, fps, 1), loop: 0 })
     .toBuffer();
@@ -25,7 +26,7 @@ export async function encodeAnimatedWebp(clip: Clip, options: AnimationOptions):
 /** A clip as an animated GIF that plays for ever. */
 export async function encodeGif(clip: Clip, options: AnimationOptions): Promise<Buffer> {
   const delay = frameDelays(clip.shape[0]!, options.fps, 10);
-  return raw(clip).gif({ delay, loop: 0, effort: 4, keepDuplicateFrames: true }).toBuffer();
+  return (await raw(clip)).gif({ delay, loop: 0, effort: 4, keepDuplicateFrames: true }).toBuffer();
 }
 
 /**
@@ -37,7 +38,8 @@ export function frameDelays(frames: number, fps: number, unit: number): number[]
   return Array.from({ length: frames }, (_, frame) => end(frame + 1) - end(frame));
 }
 
-function raw(clip: Clip): Sharp {
+async function raw(clip: Clip): Promise<Sharp> {
+  const sharp = await loadSharp();
   const { height, width } = frameSize(clip);
   return sharp(toBytes(clip), {
     raw: { width, height: height * clip.shape[0]!, channels: 3, pageHeight: height },

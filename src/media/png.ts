@@ -1,5 +1,6 @@
-import sharp, { type Sharp } from 'sharp';
+import type { Sharp } from 'sharp';
 import { type Image, imageSize, toBytes } from './pixels';
+import { loadSharp } from './sharp';
 import { toXmp } from './xmp';
 
 /** More pixels than sharp allows unasked, because a clip reaches it as one tall picture. */
@@ -12,7 +13,7 @@ export interface StillOptions {
 
 /** An image as a PNG file: 8 bits a channel, lossless. */
 export async function encodePng(image: Image, options: StillOptions = {}): Promise<Buffer> {
-  return raw(image, options).png({ compressionLevel: 9 }).toBuffer();
+  return (await raw(image, options)).png({ compressionLevel: 9 }).toBuffer();
 }
 
 /** An image as a WebP file. Quality 100, the default, is lossless. */
@@ -21,12 +22,12 @@ export async function encodeWebp(
   options: StillOptions & { quality?: number | undefined } = {},
 ): Promise<Buffer> {
   const { quality = 100 } = options;
-  return raw(image, options)
-    .webp({ quality, lossless: quality === 100 })
-    .toBuffer();
+  const picture = await raw(image, options);
+  return picture.webp({ quality, lossless: quality === 100 }).toBuffer();
 }
 
-function raw(image: Image, { receipt }: StillOptions): Sharp {
+async function raw(image: Image, { receipt }: StillOptions): Promise<Sharp> {
+  const sharp = await loadSharp();
   const { height, width } = imageSize(image);
   const picture = sharp(toBytes(image), { raw: { width, height, channels: 3 }, limitInputPixels: MAX_PIXELS });
   return receipt === undefined ? picture : picture.withXmp(toXmp({ receipt }));

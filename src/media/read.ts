@@ -1,11 +1,11 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import sharp from 'sharp';
 import { IoError, UnsupportedError, UsageError } from '../errors';
 import { readError } from '../io/system-error';
 import { frameDelays } from './animation';
 import { frames, fromBytes, type Image, joinFrames, type Media } from './pixels';
 import { MAX_PIXELS } from './png';
+import { loadSharp } from './sharp';
 import { timingFromXmp } from './xmp';
 
 /** Pixels from a file, and the frame rate where the file has one. */
@@ -57,6 +57,7 @@ async function readFrames(folder: string): Promise<Media> {
 }
 
 async function readPicture(path: string): Promise<ReadMedia> {
+  const sharp = await loadSharp();
   try {
     // Through a buffer: sharp would keep reading an old file of that name from its cache.
     const file = await readFile(path);

@@ -1,8 +1,8 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import sharp from 'sharp';
 import { ErtaError, IoError } from '../errors';
 import { readError } from '../io/system-error';
+import { loadSharp } from './sharp';
 import { receiptFromXmp } from './xmp';
 
 /** The name of the receipt inside a folder of frames. */
@@ -34,6 +34,7 @@ export async function readReceipt(path: string): Promise<unknown> {
 
 async function embeddedReceipt(path: string): Promise<unknown> {
   if (!/\.(png|webp)$/i.test(path)) return undefined;
+  const sharp = await loadSharp();
   let packet: Buffer | undefined;
   try {
     packet = (await sharp(await readFile(path)).metadata()).xmp;

@@ -1,10 +1,11 @@
-import sharp from 'sharp';
 import { fromBytes, type Image, imageSize, toBytes } from './pixels';
+import { loadSharp } from './sharp';
 
 /** An image at another size, by Lanczos' filter, stretched where the proportions differ. The same size gives it back. */
 export async function resized(image: Image, height: number, width: number): Promise<Image> {
   const size = imageSize(image);
   if (size.height === height && size.width === width) return image;
+  const sharp = await loadSharp();
   const data = await sharp(toBytes(image), { raw: { ...size, channels: 3 } })
     .resize(width, height, { fit: 'fill', kernel: 'lanczos3' })
     .raw()

@@ -1,6 +1,7 @@
-import sharp, { type OverlayOptions } from 'sharp';
+import type { OverlayOptions } from 'sharp';
 import { frames, fromBytes, type Image, imageSize, type Media, toBytes } from './pixels';
 import { MAX_PIXELS } from './png';
+import { loadSharp } from './sharp';
 import { layOut, type PlacedImage, type Sheet } from './sheet-layout';
 
 /**
@@ -11,6 +12,7 @@ export async function renderSheet(sheet: Sheet): Promise<Image> {
   const { width, height, background, svg, images } = layOut(sheet);
   const layers: OverlayOptions[] = [{ input: Buffer.from(svg), left: 0, top: 0 }];
   for (const placed of images) layers.push(await layer(placed));
+  const sharp = await loadSharp();
   const page = sharp({ create: { width, height, channels: 3, background }, limitInputPixels: MAX_PIXELS });
   const data = await page.composite(layers).removeAlpha().raw().toBuffer();
   return fromBytes(data, [height, width, 3]);
@@ -29,6 +31,7 @@ export function spreadFrames(media: Media, count: number): { image: Image; index
 async function layer({ image, left, top, width, height }: PlacedImage): Promise<OverlayOptions> {
   const size = imageSize(image);
   const kernel = width >= size.width ? 'nearest' : 'lanczos3';
+  const sharp = await loadSharp();
   const input = await sharp(toBytes(image), { raw: { ...size, channels: 3 } })
     .resize(width, height, { fit: 'fill', kernel })
     .png({ compressionLevel: 1 })

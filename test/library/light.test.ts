@@ -40,8 +40,9 @@ async function packagesLoaded(entry: string, how: keyof typeof PROGRAMS): Promis
   return [...new Set(names)].sort();
 }
 
-/** What the core is made of: tensors, schemas, least squares, and pictures as arrays. */
-const CORE = /^(@tensorflow\/tfjs-core|zod|ml-matrix|ml-array-\w+|is-any-array|ndarray|iota-array|is-buffer)$/;
+/** What the core is made of: tensors, schemas, checksums, least squares, and pictures as arrays. */
+const CORE =
+  /^(@tensorflow\/tfjs-core|zod|@noble\/hashes|ml-matrix|ml-array-\w+|is-any-array|ndarray|iota-array|is-buffer)$/;
 
 test.each(['import', 'require'] as const)('%s of ertacache/core loads what it is made of, nothing heavy', async how => {
   const loaded = await packagesLoaded('ertacache/core', how);
@@ -49,11 +50,18 @@ test.each(['import', 'require'] as const)('%s of ertacache/core loads what it is
   expect(loaded.filter(name => !CORE.test(name))).toEqual([]);
 });
 
-/** Parts for the command line, clips and charts, which are loaded when they are needed. */
-const LATE = /^(vega.*|h264-mp4-encoder|commander|cli-progress|@tensorflow\/tfjs-(backend|node|converter).*)$/;
+/** Parts for pictures, clips, prompts, charts and the command line, which are loaded when they are needed. */
+const LATE = new RegExp(
+  `^(${[
+    'sharp|@img/.*|h264-mp4-encoder',
+    '@huggingface/.*|entities',
+    'vega.*|commander|cli-progress',
+    '@tensorflow/tfjs-(backend|node|converter).*',
+  ].join('|')})$`,
+);
 
 test.each(['import', 'require'] as const)(
-  '%s of ertacache loads no backend, chart, encoder or command line',
+  '%s of ertacache loads no backend, picture, tokenizer, chart or command line',
   async how => {
     const loaded = await packagesLoaded('ertacache', how);
     expect(loaded).toContain('@tensorflow/tfjs-core');

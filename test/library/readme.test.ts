@@ -63,7 +63,7 @@ describe('the example of the README', () => {
     // What must be an error is expected to be one: types that were `any` would let it pass.
     const wrong = [
       '// @ts-expect-error a seed is a number',
-      "await sample(model, 'red heart', { seed: 'one' });",
+      "await draw({ prompt: 'red heart', seed: 'one' }, { model });",
       '// @ts-expect-error there is no such member of a picture',
       'media.nothing;',
       'const width: number = media.shape[1]!;',
@@ -106,9 +106,7 @@ describe('the built package', () => {
     });
     const [imported, required, backends] = JSON.parse(await runNode(scratch.path(), 'names.mjs')) as string[][];
     expect(required).toEqual(imported);
-    expect(imported).toEqual(
-      expect.arrayContaining(['calibrate', 'loadModel', 'sample', 'selectBackend', 'writeMedia']),
-    );
+    expect(imported).toEqual(expect.arrayContaining(['calibrate', 'draw', 'loadModel', 'selectBackend', 'writeMedia']));
     expect(backends).toEqual([]);
   });
 
@@ -116,10 +114,12 @@ describe('the built package', () => {
     project(scratch.path(), {
       'tensors.mjs': [
         "import * as tf from '@tensorflow/tfjs-core';",
-        "import { none, sampleLoop, selectBackend } from 'ertacache';",
+        "import { selectBackend } from 'ertacache';",
+        "import { none, sampleLoop } from 'ertacache/cache';",
         "import { createRequire } from 'node:module';",
         'const require = createRequire(import.meta.url);',
         "const [tfRequired, required] = [require('@tensorflow/tfjs-core'), require('ertacache')];",
+        "const { sampleLoop: requiredLoop } = require('ertacache/cache');",
         'console.log(tfRequired.engine() === tf.engine(), tfRequired.Tensor === tf.Tensor);',
         "await selectBackend('wasm');",
         'console.log(tf.getBackend(), tfRequired.getBackend());',
@@ -130,7 +130,7 @@ describe('the built package', () => {
         "  evaluate: async () => ({ output: tfRequired.ones([2]), decision: 'compute' }) }) }) };",
         'const guide = { parts: ["output"], split: ([o]) => [o.clone()], combine: ([o]) => o.clone() };',
         'const branch = { name: "b", evaluate: sample => ({ sample, spent: () => 1, release() {} }) };',
-        'for (const loop of [sampleLoop, required.sampleLoop]) {',
+        'for (const loop of [sampleLoop, requiredLoop]) {',
         '  const run = { branches: [branch], guide, solver, latents: tf.fill([2], 2) };',
         '  const { latents } = await loop(run, policy);',
         '  console.log(latents instanceof tf.Tensor, [...latents.dataSync()].join());',

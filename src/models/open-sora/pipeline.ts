@@ -11,7 +11,6 @@ import { refusePicture } from '../../sampling/initial-picture';
 import type { BatchRequest, Job, PictureSize, Pipeline, ScheduleRequest } from '../../sampling/pipeline';
 import { checkRows, noiseSource, releasing, requestedSize, usualSize } from '../../sampling/rows';
 import { levelsOf } from '../../sampling/schedule';
-import { cleanOpenSoraPrompt } from '../../text/cleaning';
 import { velocityOnly } from '../../transformer/velocity-only';
 import { decodeLatents } from '../decode-latents';
 import type { PipelineParts } from '../pipeline-parts';
@@ -51,13 +50,16 @@ export function openSoraPipeline(parts: PipelineParts): Pipeline {
 
   const isGuided = (request: BatchRequest): boolean => request.guidance !== 1;
 
-  const textOf = ({ prompts }: BatchRequest): TextRequest => ({
-    encoder: 'text_encoder',
-    tokenizer: 'tokenizer',
-    texts: prompts.map(prompt => cleanOpenSoraPrompt(prompt)),
-    length: config.model_max_length,
-    masked: true,
-  });
+  async function textOf({ prompts }: BatchRequest): Promise<TextRequest> {
+    const { cleanOpenSoraPrompt } = await import('../../text/cleaning');
+    return {
+      encoder: 'text_encoder',
+      tokenizer: 'tokenizer',
+      texts: prompts.map(prompt => cleanOpenSoraPrompt(prompt)),
+      length: config.model_max_length,
+      masked: true,
+    };
+  }
 
   return {
     info: {
@@ -76,7 +78,7 @@ export function openSoraPipeline(parts: PipelineParts): Pipeline {
         const rows = request.prompts.length;
         const guided = isGuided(request);
 
-        const { ids, mask, states } = own(await parts.encode(textOf(request)));
+        const { ids, mask, states } = own(await parts.encode(await textOf(request)));
         watch('input_ids', ids.flat());
         watch('attention_mask', mask.flat());
         watch('prompt_embeds', states);
@@ -116,7 +118,7 @@ export function openSoraPipeline(parts: PipelineParts): Pipeline {
 
     async encodePrompts(request) {
       checked(request);
-      release(await parts.encode(textOf(request)));
+      release(await parts.encode(await textOf(request)));
     },
     embeddings: parts.embeddings,
     decode(latents, size, options) {

@@ -10,7 +10,6 @@ import { refusePicture } from '../../sampling/initial-picture';
 import type { BatchRequest, Job, PictureSize, Pipeline, ScheduleRequest } from '../../sampling/pipeline';
 import { checkRows, noiseSource, releasing, requestedSize, usualSize } from '../../sampling/rows';
 import { levelsOf } from '../../sampling/schedule';
-import { cleanWanPrompt } from '../../text/cleaning';
 import { decodeLatents } from '../decode-latents';
 import type { PipelineParts } from '../pipeline-parts';
 import { wanConfig } from './transformer';
@@ -29,6 +28,7 @@ export function wanPipeline(parts: PipelineParts): Pipeline {
 
   /** UMT5's states `[B, N, D]`, zeros where a text has ended. */
   async function encode(texts: readonly string[], length: number, name: string): Promise<tf.Tensor> {
+    const { cleanWanPrompt } = await import('../../text/cleaning');
     const encoded = await parts.encode({
       encoder: 'text_encoder',
       tokenizer: 'tokenizer',
