@@ -66,17 +66,17 @@ export interface Family<Config = unknown> {
   readonly signature: Signature<Config>;
   /** How golden cases of the reference name things. */
   readonly golden: GoldenNames;
-  /** Made-up inputs, for benchmarks. */
-  readonly synthetic: Synthetic<Config>;
-  /** TeaCache's published polynomials; empty where there is none. */
-  readonly polynomials: readonly PublishedPolynomial[];
+  /** Made-up inputs; a family without them cannot be timed. */
+  readonly synthetic?: Synthetic<Config>;
+  /** TeaCache's published polynomials. */
+  readonly polynomials?: readonly PublishedPolynomial[];
 }
 
 /** A family for the list, its class name kept as a literal type and its configuration's type forgotten. */
 export function family<const Name extends string, Config>(
   rooms: Family<Config> & { readonly className: Name },
 ): Family & { readonly className: Name } {
-  return rooms as unknown as Family & { readonly className: Name };
+  return rooms;
 }
 
 /** `prefix.0 … prefix.(count - 1)`: the names of a stack of blocks. */

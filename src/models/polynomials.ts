@@ -3,7 +3,9 @@ import { families } from './families';
 import type { PublishedPolynomial } from './polynomial';
 
 /** Every polynomial that TeaCache's authors published for a model that ertacache runs. */
-export const publishedPolynomials: readonly PublishedPolynomial[] = families.flatMap(family => family.polynomials);
+export const publishedPolynomials: readonly PublishedPolynomial[] = families.flatMap(
+  family => family.polynomials ?? [],
+);
 
 /**
  * The published coefficients for a preset, as `teacache` takes them: highest power first.

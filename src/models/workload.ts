@@ -53,6 +53,14 @@ export function requireMultiple({ height, width }: PictureSize, of: readonly [nu
   });
 }
 
+/** @throws UsageError for any other size, where a model draws one only */
+export function requireSize(size: PictureSize, only: PictureSize, model: string): void {
+  if (size.height === only.height && size.width === only.width && size.frames === only.frames) return;
+  const text = ({ height, width, frames }: PictureSize): string =>
+    `${height}x${width}${frames === 1 ? '' : `, ${frames} frames`}`;
+  throw new UsageError(`${model} draws one size only; ${text(size)} was asked for.`, { hint: `Take ${text(only)}.` });
+}
+
 /** Latent frames where the first frame stands alone and every further one for `ratio` frames. */
 export function latentFrames({ frames }: PictureSize, ratio: number, model: string): number {
   if (frames > 0 && (frames - 1) % ratio === 0) return (frames - 1) / ratio + 1;

@@ -7,7 +7,7 @@ import type { PictureSize } from '../sampling/pipeline';
 /** The format of a pixel-space model, by its transformer's class. */
 export function pixelFormat(modelClass: string, pipelineJson: unknown): PixelFormat {
   const known = families.find(family => family.className === modelClass);
-  if (known && 'pixels' in known && known.pixels) return known.pixels(pipelineJson);
+  if (known?.pixels) return known.pixels(pipelineJson);
   throw new UnsupportedError(`There is no pixel-space pipeline for ${modelClass}.`);
 }
 

@@ -22,10 +22,13 @@ export function firstStep(steps: number, strength: number): number {
   });
 }
 
-/** @throws UnsupportedError for a model of clips that is given a picture to begin with */
-export function refusePicture({ init }: Pick<BatchRequest, 'init'>, id: string): void {
+/** @throws UnsupportedError where a model that always begins with noise is given a picture */
+export function refusePicture({ init }: Pick<BatchRequest, 'init'>, id: string, kind: 'image' | 'clip' = 'clip'): void {
   if (!init) return;
-  throw new UnsupportedError(`${id} draws clips, and cannot begin with a picture.`, {
-    hint: 'Leave --init out; it is for FLUX and for the embedded model of pictures.',
-  });
+  throw new UnsupportedError(
+    `${id} ${kind === 'clip' ? 'draws clips' : 'begins with noise'}, and cannot begin with a picture.`,
+    {
+      hint: 'Leave --init out; it is for FLUX and for the embedded model of pictures.',
+    },
+  );
 }

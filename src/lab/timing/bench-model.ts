@@ -21,7 +21,7 @@ import type { Denoiser } from '../../transformer/denoiser';
 import { forward } from '../../transformer/run';
 import { syntheticStore } from '../../weights/memory-store';
 import { type ParameterTable, parameterCount } from '../../weights/parameters';
-import { syntheticCondition, syntheticJob, syntheticLatents } from './synthetic-job';
+import { syntheticCondition, syntheticJob, syntheticLatents, syntheticOf } from './synthetic-job';
 import { matMulRate, type Product, timed, WARM_UP_SECONDS } from './timing';
 
 /** A transformer's class and configuration. */
@@ -90,17 +90,10 @@ export interface BenchOptions {
 
 type Scheduler = { readonly _class_name: string };
 
-/** How deep a class's models are, by the names in their configurations. */
-const DEPTHS = ['num_layers', 'num_single_layers', 'depth'] as const;
-
 /** The same model with at most `blocks` blocks of every kind. */
 export function shortened({ className, config }: Described, blocks: number): Described {
-  const parsed = parseConfig(familyOf(className).schema, config, className) as Record<string, unknown>;
-  const depths = DEPTHS.filter(key => typeof parsed[key] === 'number');
-  return {
-    className,
-    config: { ...parsed, ...Object.fromEntries(depths.map(key => [key, Math.min(blocks, parsed[key] as number)])) },
-  };
+  const parsed = parseConfig(familyOf(className).schema, config, className);
+  return { className, config: syntheticOf(className).shortened(parsed, blocks) };
 }
 
 /** A transformer of this configuration with made-up weights. */

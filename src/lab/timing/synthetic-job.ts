@@ -1,7 +1,8 @@
 import type * as tf from '@tensorflow/tfjs-core';
+import { UnsupportedError } from '../../errors';
 import { parseConfig } from '../../io/parse-config';
 import { familyOf } from '../../models/families';
-import { noiseRows } from '../../models/synthetic';
+import { noiseRows, type Synthetic } from '../../models/synthetic';
 import type { Workload } from '../../models/workload';
 import { release } from '../../nn/scope';
 import {
@@ -39,10 +40,19 @@ export interface SyntheticRun extends SyntheticInputs {
   readonly seeds: readonly number[];
 }
 
+/** @throws UnsupportedError for a family that has none */
+export function syntheticOf(className: string): Synthetic {
+  const { synthetic, title } = familyOf(className);
+  if (synthetic) return synthetic;
+  throw new UnsupportedError(`${title} has no made-up inputs, so its transformer cannot be timed.`, {
+    hint: 'Time whole samples: bench --parts sample.',
+  });
+}
+
 /** A condition of `seeds.length` rows for a model of this class; release it with `release`. */
 export function syntheticCondition(inputs: SyntheticInputs, seeds: readonly number[]): object {
   const { className, config, work } = inputs;
-  return familyOf(className).synthetic.condition(config, work, seeds);
+  return syntheticOf(className).condition(config, work, seeds);
 }
 
 /** A latent of noise `[B, …]`. */
@@ -60,7 +70,7 @@ export function syntheticJob(run: SyntheticRun): Job {
 
   // Text that no row has: what a row is steered away from.
   const against = seeds.map(seed => seed + 1_000_000);
-  const { guidance: usual } = familyOf(run.className).synthetic;
+  const { guidance: usual } = syntheticOf(run.className);
   const isGuided = run.guidance !== 1 && usual !== 'embedded';
   const guidance = isGuided ? usual : 'embedded';
   const contexts: unknown[] = [];

@@ -1,4 +1,3 @@
-import type { Denoiser } from '../../transformer/denoiser';
 import { family, numbered } from '../family';
 import { cogVideoXAutoencoder } from './autoencoder';
 import { cogVideoXGolden } from './golden';
@@ -18,7 +17,7 @@ export const cogVideoX = family({
   schema: cogVideoXConfig,
   parameters: cogVideoXParameters,
   blockNames: c => numbered('transformer_blocks', c.num_layers),
-  create: (config, weights) => createCogVideoX(config, weights) as Denoiser,
+  create: createCogVideoX,
   usualSize: config => cogVideoXSize(config),
   usualRun: () => COGVIDEOX_RUN,
   workload: cogVideoXWorkload,

@@ -5,4 +5,5 @@ import type { CogVideoXConfig } from './transformer';
 export const cogVideoXSynthetic: Synthetic<CogVideoXConfig> = {
   guidance: 'batched',
   condition: (c, work, seeds) => ({ encoderHiddenStates: noiseRows(seeds, [work.textTokens, c.text_embed_dim]) }),
+  shortened: (c, blocks) => ({ ...c, num_layers: Math.min(blocks, c.num_layers) }),
 };

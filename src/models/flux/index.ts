@@ -1,4 +1,3 @@
-import type { Denoiser } from '../../transformer/denoiser';
 import { family, numbered } from '../family';
 import { kl } from '../vae/kl';
 import { fluxGolden } from './golden';
@@ -23,7 +22,7 @@ export const flux = family({
     ...numbered('transformer_blocks', c.num_layers),
     ...numbered('single_transformer_blocks', c.num_single_layers),
   ],
-  create: (config, weights) => createFlux(config, weights) as Denoiser,
+  create: createFlux,
   usualSize: () => ({ height: 1024, width: 1024, frames: 1 }),
   usualRun: fluxUsualRun,
   workload: fluxWorkload,

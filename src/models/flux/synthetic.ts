@@ -17,4 +17,9 @@ export const fluxSynthetic: Synthetic<FluxConfig> = {
       ...(c.guidance_embeds && { guidance: seeds.map(() => 3.5) }),
     };
   },
+  shortened: (c, blocks) => ({
+    ...c,
+    num_layers: Math.min(blocks, c.num_layers),
+    num_single_layers: Math.min(blocks, c.num_single_layers),
+  }),
 };

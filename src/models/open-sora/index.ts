@@ -1,4 +1,3 @@
-import type { Denoiser } from '../../transformer/denoiser';
 import { family } from '../family';
 import { openSoraAutoencoder } from './autoencoder';
 import { openSoraGolden } from './golden';
@@ -18,7 +17,7 @@ export const openSora = family({
   schema: openSoraConfig,
   parameters: openSoraParameters,
   blockNames: c => Array.from({ length: c.depth }, (_, i) => [`spatial_blocks.${i}`, `temporal_blocks.${i}`]).flat(),
-  create: (config, weights) => createOpenSora(config, weights) as Denoiser,
+  create: createOpenSora,
   usualSize: () => OPEN_SORA_SIZE,
   usualRun: openSoraUsualRun,
   workload: openSoraWorkload,

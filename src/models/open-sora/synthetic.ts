@@ -10,4 +10,5 @@ export const openSoraSynthetic: Synthetic<OpenSoraConfig> = {
     height: work.size.height,
     width: work.size.width,
   }),
+  shortened: (c, blocks) => ({ ...c, depth: Math.min(blocks, c.depth) }),
 };

@@ -1,4 +1,3 @@
-import type { Denoiser } from '../../transformer/denoiser';
 import { family, numbered } from '../family';
 import { wanAutoencoder } from './autoencoder';
 import { wanGolden } from './golden';
@@ -20,7 +19,7 @@ export const wan = family({
   schema: wanConfig,
   parameters: wanParameters,
   blockNames: c => numbered('blocks', c.num_layers),
-  create: (config, weights) => createWan(config, weights) as Denoiser,
+  create: createWan,
   usualSize: () => WAN_SIZE,
   usualRun: () => WAN_RUN,
   workload: wanWorkload,

@@ -5,4 +5,5 @@ import type { WanConfig } from './transformer';
 export const wanSynthetic: Synthetic<WanConfig> = {
   guidance: 'separate',
   condition: (c, work, seeds) => ({ encoderHiddenStates: noiseRows(seeds, [work.textTokens, c.text_dim]) }),
+  shortened: (c, blocks) => ({ ...c, num_layers: Math.min(blocks, c.num_layers) }),
 };

@@ -1,0 +1,120 @@
+import { release, tidy } from '../nn/scope';
+import { denoiserBranch, separateGuidance, single, unguided } from '../sampling/guidance';
+import { refusePicture } from '../sampling/initial-picture';
+import type { BatchRequest, Job, PictureSize, Pipeline, PipelineInfo, ScheduleRequest } from '../sampling/pipeline';
+import { checkRows, noiseSource, releasing, requestedSize } from '../sampling/rows';
+import { levelsOf } from '../sampling/schedule';
+import { decodeLatents } from './decode-latents';
+import type { PipelineParts } from './pipeline-parts';
+import type { Workload } from './workload';
+
+/** What a family adds to {@link guidedPipeline}. */
+export interface GuidedModel extends Pick<PipelineInfo, 'kind' | 'fps' | 'defaults'> {
+  /** The size that is drawn where none is asked for. */
+  readonly usual: PictureSize;
+  /** What height and width are multiples of. */
+  readonly multiple: number;
+  /** Tokens that a text is cut or padded to where nothing else is asked for. */
+  readonly textTokens: number;
+  /** @throws UsageError for a size that the model cannot draw */
+  workload(size: PictureSize, textTokens: number): Workload;
+  /**
+   * What `Denoiser.prepare` takes for these texts; new tensors.
+   * @param prefix of the names that a watcher sees: what is steered away from is `negative_`
+   */
+  condition(texts: readonly string[], textTokens: number, prefix: '' | 'negative_'): Promise<object>;
+}
+
+/**
+ * The usual pipeline from text to pictures or clips: classifier-free guidance from two calls, at any noise levels that
+ * the sampler has, decoded by an autoencoder.
+ * @param parts the pipeline disposes them
+ */
+export function guidedPipeline(parts: PipelineParts, model: GuidedModel): Pipeline {
+  const { geometry, scheduler } = parts;
+  const { kind, fps, defaults } = model;
+
+  /** The shape of one row; pictures have no axis of frames. */
+  function latentShape(size: PictureSize): number[] {
+    const [channels, frames, ...plane] = geometry.latentShape(size);
+    return kind === 'image' ? [channels, ...plane] : [channels, frames, ...plane];
+  }
+
+  const tokensOf = ({ maxSequenceLength }: BatchRequest): number => maxSequenceLength ?? model.textTokens;
+
+  function sizeOf(request: ScheduleRequest): PictureSize {
+    refusePicture(request, parts.info.id, kind);
+    const size = requestedSize(request, model.usual, model.multiple);
+    geometry.latentShape(size);
+    return model.workload(size, model.textTokens).size;
+  }
+
+  /** The size that is asked for; refuses what cannot be drawn, before anything is loaded. */
+  function checked(request: BatchRequest): PictureSize {
+    checkRows(request);
+    const { size, tokens, textTokens, width } = model.workload(sizeOf(request), tokensOf(request));
+    parts.requireMemory({ size, tokens: tokens + textTokens, width, rows: request.prompts.length });
+    return size;
+  }
+
+  /** What the prompts are to the model and, where they guide, what is steered away from. */
+  async function conditionsOf(request: BatchRequest): Promise<object[]> {
+    const { prompts, negativePrompt = '' } = request;
+    const conditional = await model.condition(prompts, tokensOf(request), '');
+    if (request.guidance <= 1) return [conditional];
+    const against = prompts.map(() => negativePrompt);
+    try {
+      return [conditional, await model.condition(against, tokensOf(request), 'negative_')];
+    } catch (error) {
+      release(conditional);
+      throw error;
+    }
+  }
+
+  return {
+    info: { ...parts.info, kind, ...(fps !== undefined && { fps }), defaults },
+    unknownWords: () => [],
+    schedule(request) {
+      sizeOf(request);
+      return levelsOf(scheduler.schedule({ steps: request.steps }));
+    },
+
+    prepare: request =>
+      releasing(async (own): Promise<Job> => {
+        const size = checked(request);
+        const shape = latentShape(size);
+        const conditions = own(await conditionsOf(request));
+        const denoiser = await parts.transformer();
+        const schedule = scheduler.schedule({ steps: request.steps });
+        const { latents, contexts } = tidy(() => ({
+          latents: noiseSource(request.seeds, shape)(),
+          contexts: conditions.map(condition => denoiser.prepare(condition, [request.prompts.length, ...shape])),
+        }));
+        return {
+          branches: contexts.map((context, i) =>
+            denoiserBranch({
+              name: i === 0 ? 'conditional' : 'unconditional',
+              model: denoiser,
+              context,
+              expand: single,
+            }),
+          ),
+          guide: contexts.length > 1 ? separateGuidance(request.guidance) : unguided,
+          latents,
+          size,
+          ...levelsOf(schedule),
+          solver: schedule.solver,
+          channelAxis: 1,
+          release: () => release([contexts, latents]),
+        };
+      }),
+
+    async encodePrompts(request) {
+      checked(request);
+      release(await conditionsOf(request));
+    },
+    embeddings: parts.embeddings,
+    decode: (latents, _, options) => decodeLatents(parts, latents, options),
+    dispose: () => parts.dispose(),
+  };
+}
