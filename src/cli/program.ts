@@ -2,6 +2,7 @@ import { inspect } from 'node:util';
 import { Command, CommanderError, Option } from 'commander';
 import { ErtaError } from '../errors';
 import { packageVersion } from '../io/package-root';
+import { printable } from '../printable';
 import { benchCommand } from './commands/bench';
 import { calibrateCommand } from './commands/calibrate';
 import { compareCommand } from './commands/compare';
@@ -68,7 +69,7 @@ function report(error: unknown, verbose: boolean): void {
     process.stderr.write(`ertacache: ${error.message}${error.hint ? `\n  ${error.hint}` : ''}\n`);
   } else {
     const message = error instanceof Error ? error.message : String(error);
-    process.stderr.write(`ertacache: unexpected failure: ${message}\n`);
+    process.stderr.write(`ertacache: unexpected failure: ${printable(message)}\n`);
   }
   // Unlike the stack alone, this shows the cause too, such as what a compiler said.
   if (verbose && error instanceof Error) process.stderr.write(`${inspect(error)}\n`);

@@ -9,6 +9,7 @@ import { preset, presetNames } from '../../models/presets';
 import { type Requirements, requirements } from '../../models/requirements';
 import type { Demand } from '../../models/workload';
 import { shippedModel } from '../../pipelines/load';
+import { printableName } from '../../printable';
 import { type ComponentDescription, describeModel, type ModelDescription } from '../../weights/describe';
 import { openModelAt } from '../../weights/disk';
 import type { ModelComponent } from '../../weights/model-folder';
@@ -107,7 +108,7 @@ const KINDS: Record<ModelDescription['kind'], string> = {
 };
 
 function text(model: ModelDescription): string {
-  const lines = [`${model.path}: ${KINDS[model.kind]}${model.pipeline ? ` (${model.pipeline})` : ''}`];
+  const lines = [`${model.path}: ${KINDS[model.kind]}${model.pipeline ? ` (${printableName(model.pipeline)})` : ''}`];
   for (const component of model.components) lines.push(...componentLines(component));
   if (model.components.length > 1) {
     lines.push(`together: ${countText(model.parameters, 'parameter')}`, `  ${sizes(model)}`);
@@ -120,9 +121,12 @@ function componentLines(component: ComponentDescription): string[] {
   const types = Object.keys(component.dtypes).join(', ');
   const config = Object.entries(component.config)
     .filter(([key, value]) => !key.startsWith('_') && value !== null)
-    .map(([key, value]) => `${key} ${typeof value === 'string' ? value : JSON.stringify(value)}`);
+    .map(
+      ([key, value]) =>
+        `${printableName(key)} ${printableName(typeof value === 'string' ? value : JSON.stringify(value))}`,
+    );
   return [
-    `${component.name}: ${component.className}`,
+    `${component.name}: ${printableName(component.className)}`,
     `  ${countText(component.tensors, 'tensor')}, ${countText(component.parameters, 'parameter')}, ${types}`,
     `  ${sizes(component)}`,
     ...(config.length > 0 ? [`  ${config.join(', ')}`] : []),
