@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import { Command, CommanderError, Option } from 'commander';
 import { ErtaError } from '../errors';
+import { MOST } from '../io/counts';
 import { packageVersion } from '../io/package-root';
 import { printable } from '../printable';
 import { benchCommand } from './commands/bench';
@@ -35,7 +36,7 @@ export function program(): Command {
         '--threads <n>',
         'threads to compute with (default: one on wasm; all on native, one for the pictures of a small model)',
       )
-        .argParser(wholeNumber(1))
+        .argParser(wholeNumber(1, MOST.threads))
         .env('ERTACACHE_THREADS'),
     )
     .option('--verbose', 'say more, and show stack traces', false)

@@ -1,6 +1,7 @@
 import type { CachePolicy } from '../cache/policy';
 import { activeKind } from '../engine/active-kind';
 import { UsageError } from '../errors';
+import { MOST } from '../io/counts';
 import { sha256 } from '../io/sha256';
 import { enlarged, type Image, type Media, toBytes } from '../media/pixels';
 import { type Policy, type PolicyUse, requireFits } from '../policy/data';
@@ -111,8 +112,10 @@ async function drawWith(request: FullRequest, options: DrawOptions, choose: Choo
   const use = policyUse(model.info, batch.guidance, levels);
   // Before anything is encoded: a policy that does not fit should not cost minutes.
   const { cache, policy, said } = await cacheFor(options.policy, use, () => choose(use, policies));
+  requireEnlargeable(request, batch.size);
   const job = await model.prepare(batch);
   try {
+    requireEnlargeable(request, job.size);
     const { media, ...run } = await runJob(model, job, cache, { signal, onStep, onDecode });
     const receipt = await receiptOf(request, batch, model.info, { ...run, policy: said });
     return {
@@ -125,6 +128,15 @@ async function drawWith(request: FullRequest, options: DrawOptions, choose: Choo
   } finally {
     job.release();
   }
+}
+
+/** Refuses a scale before hours of work end in a picture that no memory and no format holds. */
+function requireEnlargeable({ scale }: FullRequest, size: BatchRequest['size'] = {}): void {
+  const side = Math.max(size.width ?? 0, size.height ?? 0);
+  if (side * scale <= MOST.pixels) return;
+  throw new UsageError(`A side of ${side} pixels, ${scale} times as large, is more than ${MOST.pixels}.`, {
+    hint: `Take a scale of at most ${Math.max(1, Math.floor(MOST.pixels / side))}.`,
+  });
 }
 
 /** The cache of a run, and what its receipt says of it. */

@@ -1,18 +1,20 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { UsageError } from '../errors';
+import { count, MOST } from '../io/counts';
+import { requireSteps } from './grid';
 import type { Solver, TimeGrid } from './solver';
 
 /** Configuration of diffusers' `FlowMatchEulerDiscreteScheduler`; what ertacache does not do is refused by name. */
 export const flowMatchEulerConfig = z.object({
   _class_name: z.literal('FlowMatchEulerDiscreteScheduler'),
-  num_train_timesteps: z.int().positive().default(1000),
+  num_train_timesteps: count(MOST.trainingTimes).default(1000),
   shift: z.number().positive().default(1),
   use_dynamic_shifting: z.boolean().default(false),
   base_shift: z.number().nullish().default(0.5),
   max_shift: z.number().nullish().default(1.15),
-  base_image_seq_len: z.int().nullish().default(256),
-  max_image_seq_len: z.int().nullish().default(4096),
+  base_image_seq_len: count(MOST.tokens).nullish().default(256),
+  max_image_seq_len: count(MOST.tokens).nullish().default(4096),
   shift_terminal: z.number().nullish(),
   time_shift_type: z.enum(['exponential', 'linear']).default('exponential'),
   invert_sigmas: z.literal(false).default(false),
@@ -53,17 +55,12 @@ export function dynamicShift(c: FlowMatchEulerConfig, tokens: number): number {
  * twice: the constructor has shifted the range's ends already.
  */
 export function flowMatchEulerGrid(c: FlowMatchEulerConfig, options: FlowMatchEulerOptions): TimeGrid {
+  requireSteps(options);
   const { steps, mu } = options;
-  if (!Number.isInteger(steps) || steps < 1) {
-    throw new UsageError(`A run needs a whole number of steps, at least 1; ${steps} was asked for.`);
-  }
   if (c.use_dynamic_shifting && mu === undefined) {
     throw new UsageError('This scheduler shifts by image size and needs `mu`.', {
       hint: 'Pass dynamicShift(config, imageTokens).',
     });
-  }
-  if (options.sigmas && options.sigmas.length !== steps) {
-    throw new UsageError(`${steps} steps need ${steps} sigmas; ${options.sigmas.length} were given.`);
   }
   const shifted = (s: number): number => (c.shift * s) / (1 + (c.shift - 1) * s);
   const dynamic = (s: number): number => {

@@ -6,6 +6,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { UsageError } from '../errors';
+import { count, MOST } from '../io/counts';
 import { evenlySpaced, type GridOptions, requireSteps } from './grid';
 import type { Inspect } from './inspect';
 import { solveLinear } from './linear-system';
@@ -14,7 +15,7 @@ import type { Solver, TimeGrid } from './solver';
 export const uniPCConfig = z
   .object({
     _class_name: z.literal('UniPCMultistepScheduler'),
-    num_train_timesteps: z.int().positive().default(1000),
+    num_train_timesteps: count(MOST.trainingTimes).default(1000),
     solver_order: z.int().min(1).max(4).default(2),
     solver_type: z.enum(['bh1', 'bh2']).default('bh2'),
     predict_x0: z.literal(true).default(true),
@@ -26,7 +27,7 @@ export const uniPCConfig = z
     shift_terminal: z.number().nullish(),
     final_sigmas_type: z.enum(['zero', 'sigma_min']).default('zero'),
     lower_order_final: z.boolean().default(true),
-    disable_corrector: z.array(z.int()).default([]),
+    disable_corrector: z.array(z.int()).max(MOST.steps).default([]),
     solver_p: z.null({ error: 'another predictor is not supported' }).optional(),
     thresholding: z.literal(false, { error: 'thresholding is not supported' }).default(false),
     use_karras_sigmas: z.literal(false, { error: 'Karras sigmas are not supported' }).nullish(),

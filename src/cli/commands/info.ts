@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { Command } from 'commander';
 import { UsageError } from '../../errors';
+import { MOST } from '../../io/counts';
 import { given } from '../../io/given';
 import { modelClassNames } from '../../models/families';
 import { modelWithKnownNames } from '../../models/known-names';
@@ -38,9 +39,9 @@ export function infoCommand(): Command {
       `a folder, a converted model, a .safetensors file, a model that ships with ertacache, or one of ${presetNames().join(', ')}`,
     )
     .option('--json', 'print JSON', false)
-    .option('--width <pixels>', "width of the picture (default: the model's)", wholeNumber(1))
-    .option('--height <pixels>', "height of the picture (default: the model's)", wholeNumber(1))
-    .option('--frames <n>', "frames of a clip (default: the model's)", wholeNumber(1))
+    .option('--width <pixels>', "width of the picture (default: the model's)", wholeNumber(1, MOST.pixels))
+    .option('--height <pixels>', "height of the picture (default: the model's)", wholeNumber(1, MOST.pixels))
+    .option('--frames <n>', "frames of a clip (default: the model's)", wholeNumber(1, MOST.frames))
     .option('--variant <name>', 'take the weight files of this variant, such as fp16')
     .option('--config <file>', 'the config.json of a single .safetensors file')
     .option('--values', 'check every value, also in models over 1 GiB')

@@ -8,6 +8,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { ShapeError } from '../../errors';
+import { count, MOST } from '../../io/counts';
 import { silu } from '../../nn/activation';
 import { attention } from '../../nn/attention';
 import { siluMlp, sinusoidal } from '../../nn/embeddings';
@@ -36,24 +37,24 @@ const QK_EPS = 1e-6;
 export const cogVideoXConfig = z
   .object({
     _class_name: z.literal('CogVideoXTransformer3DModel'),
-    num_attention_heads: z.int().positive().default(30),
-    attention_head_dim: z.int().positive().multipleOf(2).default(64),
-    in_channels: z.int().positive().default(16),
-    out_channels: z.int().positive().nullish().default(16),
+    num_attention_heads: count(MOST.heads).default(30),
+    attention_head_dim: count(MOST.channels).multipleOf(2).default(64),
+    in_channels: count(MOST.channels).default(16),
+    out_channels: count(MOST.channels).nullish().default(16),
     flip_sin_to_cos: z.literal(true).default(true),
     freq_shift: z.literal(0).default(0),
-    time_embed_dim: z.int().positive().default(512),
+    time_embed_dim: count(MOST.channels).default(512),
     ofs_embed_dim: z.null({ error: 'the offset embedding of CogVideoX 1.5 is not supported' }).optional(),
-    text_embed_dim: z.int().positive().default(4096),
-    num_layers: z.int().nonnegative().default(30),
+    text_embed_dim: count(MOST.channels).default(4096),
+    num_layers: count(MOST.layers, 0).default(30),
     attention_bias: z.boolean().default(true),
-    sample_width: z.int().positive().default(90),
-    sample_height: z.int().positive().default(60),
-    sample_frames: z.int().positive().default(49),
-    patch_size: z.int().positive().default(2),
+    sample_width: count(MOST.pixels).default(90),
+    sample_height: count(MOST.pixels).default(60),
+    sample_frames: count(MOST.frames).default(49),
+    patch_size: count(MOST.patch).default(2),
     patch_size_t: z.null({ error: 'the temporal patches of CogVideoX 1.5 are not supported' }).optional(),
-    temporal_compression_ratio: z.int().positive().default(4),
-    max_text_seq_length: z.int().positive().default(226),
+    temporal_compression_ratio: count(MOST.frames).default(4),
+    max_text_seq_length: count(MOST.tokens).default(226),
     activation_fn: z.literal('gelu-approximate').default('gelu-approximate'),
     timestep_activation_fn: z.literal('silu').default('silu'),
     norm_elementwise_affine: z.literal(true).default(true),

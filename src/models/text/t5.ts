@@ -9,6 +9,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { ShapeError } from '../../errors';
+import { count, MOST } from '../../io/counts';
 import { geluTanh } from '../../nn/activation';
 import { attention } from '../../nn/attention';
 import { linear } from '../../nn/linear';
@@ -33,14 +34,14 @@ const NEVER = -3.4028234663852886e38;
 
 export const t5Config = z.object({
   architectures: z.tuple([z.enum(['T5EncoderModel', 'UMT5EncoderModel'])]),
-  vocab_size: z.int().positive().default(32128),
-  d_model: z.int().positive().default(512),
-  d_kv: z.int().positive().default(64),
-  d_ff: z.int().positive().default(2048),
-  num_layers: z.int().nonnegative().default(6),
-  num_heads: z.int().positive().default(8),
-  relative_attention_num_buckets: z.int().multipleOf(4).positive().default(32),
-  relative_attention_max_distance: z.int().positive().default(128),
+  vocab_size: count(MOST.words).default(32128),
+  d_model: count(MOST.channels).default(512),
+  d_kv: count(MOST.channels).default(64),
+  d_ff: count(MOST.channels).default(2048),
+  num_layers: count(MOST.layers, 0).default(6),
+  num_heads: count(MOST.heads).default(8),
+  relative_attention_num_buckets: count(MOST.channels).multipleOf(4).default(32),
+  relative_attention_max_distance: count(MOST.tokens).default(128),
   layer_norm_epsilon: z.number().positive().default(1e-6),
   // T5 1.0 has a plain ReLU layer; no text-to-image or text-to-video model uses it.
   feed_forward_proj: z.literal('gated-gelu', { error: 'only gated-gelu (T5 1.1, UMT5) is supported' }),
