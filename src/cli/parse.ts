@@ -23,7 +23,7 @@ export function wholeNumbers(least: number, most: number): (text: string) => num
     const values = text.split(',').map(part => (part.trim() === '' ? Number.NaN : Number(part)));
     if (values.every(isInside)) return [...new Set(values)];
     throw new InvalidArgumentError(
-      `Give whole numbers from ${least} to ${most} such as 15,10,6, or a range such as 4-15.`,
+      `Give whole numbers such as 15,10,6, or a range such as 4-15, all from ${least} to ${most}.`,
     );
   };
 }

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { UsageError } from '../errors';
 import { count, MOST } from '../io/counts';
+import type { OtherFields } from '../io/known-fields';
 import { roundHalfToEven } from '../nn/rounding';
 import { evenlySpaced, type GridOptions, requireSteps } from './grid';
 import type { TimeGrid } from './solver';
@@ -20,6 +21,9 @@ export const cogVideoXSchedule = z.object({
   rescale_betas_zero_snr: z.boolean().default(false),
   snr_shift_scale: z.number().positive().default(3),
 });
+
+/** The reference's samplers have these fields, and no line that reads them. */
+export const cogVideoXOtherFields: OtherFields = { idle: ['clip_sample', 'clip_sample_range', 'sample_max_value'] };
 
 export type CogVideoXSchedule = z.infer<typeof cogVideoXSchedule>;
 

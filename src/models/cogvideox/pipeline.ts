@@ -10,7 +10,7 @@ import { denoiserBranch, doubled, type Guide, guided, single, unguided } from '.
 import { refusePicture } from '../../sampling/initial-picture';
 import type { BatchRequest, Job, PictureSize, Pipeline, ScheduleRequest } from '../../sampling/pipeline';
 import { checkRows, noiseSource, releasing, requestedSize } from '../../sampling/rows';
-import { levelsOf } from '../../sampling/schedule';
+import { levelsOf, requireFixedShift } from '../../sampling/schedule';
 import type { Solver } from '../../schedulers/solver';
 import { decodeLatents } from '../decode-latents';
 import type { PipelineParts } from '../pipeline-parts';
@@ -47,6 +47,7 @@ function withNoise(solver: Solver, draw: () => tf.Tensor): Solver {
 /** CogVideoX from its parts, which the pipeline disposes. */
 export function cogVideoXPipeline(parts: PipelineParts): Pipeline {
   const { geometry, scheduler, watch } = parts;
+  requireFixedShift(scheduler);
   const { space, time } = geometry.compression;
   const config = parseConfig(cogVideoXConfig, parts.config('transformer'), 'transformer/config.json');
   const usual = cogVideoXSize(config, space);

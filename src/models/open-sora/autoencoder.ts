@@ -7,6 +7,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { count, MOST } from '../../io/counts';
+import { knowing } from '../../io/known-fields';
 import { silu } from '../../nn/activation';
 import { inBands } from '../../nn/bands';
 import type { Frames } from '../../nn/conv3d';
@@ -55,20 +56,23 @@ const temporalFields = z
 
 const perChannel = z.array(z.number()).min(1);
 
-export const openSoraVaeConfig = z.object({
-  // Open-Sora writes the class as transformers does.
-  architectures: z.tuple([z.literal('VideoAutoencoderPipeline')]),
-  micro_frame_size: count(MOST.frames).default(17),
-  // The values that count stand among the weights; these only say how many there are.
-  scale: perChannel.default([3.85, 2.32, 2.33, 3.06]),
-  shift: perChannel.default([-0.1, 0.34, 0.27, 0.98]),
-  cal_loss: z.literal(false, { error: 'a model that is being trained is not supported' }).default(false),
-  vae_2d: z.preprocess(
-    given => ({ ...(given as object), config: { ...PUBLISHED_SPATIAL, ...(given as { config?: object })?.config } }),
-    z.object({ type: z.literal('VideoAutoencoderKL').default('VideoAutoencoderKL'), config: klFields }),
-  ),
-  vae_temporal: temporalFields.prefault({}),
-});
+export const openSoraVaeConfig = knowing(
+  z.object({
+    // Open-Sora writes the class as transformers does.
+    architectures: z.tuple([z.literal('VideoAutoencoderPipeline')]),
+    micro_frame_size: count(MOST.frames).default(17),
+    // The values that count stand among the weights; these only say how many there are.
+    scale: perChannel.default([3.85, 2.32, 2.33, 3.06]),
+    shift: perChannel.default([-0.1, 0.34, 0.27, 0.98]),
+    cal_loss: z.literal(false, { error: 'a model that is being trained is not supported' }).default(false),
+    vae_2d: z.preprocess(
+      given => ({ ...(given as object), config: { ...PUBLISHED_SPATIAL, ...(given as { config?: object })?.config } }),
+      z.object({ type: z.literal('VideoAutoencoderKL').default('VideoAutoencoderKL'), config: klFields }),
+    ),
+    vae_temporal: temporalFields.prefault({}),
+  }),
+  { idle: ['freeze_vae_2d', 'from_pretrained', 'force_huggingface'] },
+);
 
 export type OpenSoraVaeConfig = z.infer<typeof openSoraVaeConfig>;
 type TemporalConfig = z.infer<typeof temporalFields>;

@@ -10,7 +10,7 @@ import { batchedGuidance, denoiserBranch, doubled, single, unguided } from '../.
 import { refusePicture } from '../../sampling/initial-picture';
 import type { BatchRequest, Job, PictureSize, Pipeline, ScheduleRequest } from '../../sampling/pipeline';
 import { checkRows, noiseSource, releasing, requestedSize, usualSize } from '../../sampling/rows';
-import { levelsOf } from '../../sampling/schedule';
+import { levelsOf, requireFixedShift } from '../../sampling/schedule';
 import { cleanOpenSoraPrompt } from '../../text/cleaning';
 import { velocityOnly } from '../../transformer/velocity-only';
 import { decodeLatents } from '../decode-latents';
@@ -26,6 +26,7 @@ const TRIAL = { width: 96, height: 64, frames: 17 };
 /** Open-Sora 1.2 from its parts, which the pipeline disposes. */
 export function openSoraPipeline(parts: PipelineParts): Pipeline {
   const { geometry, scheduler, watch } = parts;
+  requireFixedShift(scheduler);
   const config = parseConfig(openSoraConfig, parts.config('transformer'), 'transformer/config.json');
   const usual = usualSize(parts.info.parameters, OPEN_SORA_SIZE, TRIAL);
 

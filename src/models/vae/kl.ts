@@ -7,6 +7,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { count, MOST } from '../../io/counts';
+import { knowing } from '../../io/known-fields';
 import { silu } from '../../nn/activation';
 import { attention } from '../../nn/attention';
 import { inBands } from '../../nn/bands';
@@ -58,7 +59,9 @@ const misfit = { path: ['norm_num_groups'], error: 'every block needs a multiple
 /** The configuration without the name of a class, as it stands inside another model's. */
 export const klFields = fields.refine(groupsFit, misfit);
 
-export const klConfig = fields.extend({ _class_name: z.literal('AutoencoderKL') }).refine(groupsFit, misfit);
+export const klConfig = knowing(fields.extend({ _class_name: z.literal('AutoencoderKL') }).refine(groupsFit, misfit), {
+  idle: ['force_upcast'],
+});
 
 export type KlFields = z.infer<typeof klFields>;
 export type KlConfig = z.infer<typeof klConfig>;

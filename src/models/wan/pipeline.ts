@@ -9,7 +9,7 @@ import { denoiserBranch, separateGuidance, single, unguided } from '../../sampli
 import { refusePicture } from '../../sampling/initial-picture';
 import type { BatchRequest, Job, PictureSize, Pipeline, ScheduleRequest } from '../../sampling/pipeline';
 import { checkRows, noiseSource, releasing, requestedSize, usualSize } from '../../sampling/rows';
-import { levelsOf } from '../../sampling/schedule';
+import { levelsOf, requireFixedShift } from '../../sampling/schedule';
 import { cleanWanPrompt } from '../../text/cleaning';
 import { decodeLatents } from '../decode-latents';
 import type { PipelineParts } from '../pipeline-parts';
@@ -24,6 +24,7 @@ const TRIAL = { width: 96, height: 64, frames: 9 };
 /** Wan2.1 from its parts, which the pipeline disposes. */
 export function wanPipeline(parts: PipelineParts): Pipeline {
   const { geometry, scheduler, watch } = parts;
+  requireFixedShift(scheduler);
   const config = parseConfig(wanConfig, parts.config('transformer'), 'transformer/config.json');
   const usual = usualSize(parts.info.parameters, WAN_SIZE, TRIAL);
 
