@@ -1,7 +1,6 @@
 import type { CachePolicy } from '../cache/policy';
 import { activeKind } from '../engine/active-kind';
 import { UsageError } from '../errors';
-import { MOST } from '../io/counts';
 import { sha256 } from '../io/sha256';
 import { enlarged, type Image, type Media, toBytes } from '../media/pixels';
 import { type Policy, type PolicyUse, requireFits } from '../policy/data';
@@ -130,12 +129,15 @@ async function drawWith(request: FullRequest, options: DrawOptions, choose: Choo
   }
 }
 
+/** Pixels to a side of a file. */
+const MOST_ENLARGED = 32_768;
+
 /** Refuses a scale before hours of work end in a picture that no memory and no format holds. */
 function requireEnlargeable({ scale }: FullRequest, size: BatchRequest['size'] = {}): void {
   const side = Math.max(size.width ?? 0, size.height ?? 0);
-  if (side * scale <= MOST.pixels) return;
-  throw new UsageError(`A side of ${side} pixels, ${scale} times as large, is more than ${MOST.pixels}.`, {
-    hint: `Take a scale of at most ${Math.max(1, Math.floor(MOST.pixels / side))}.`,
+  if (scale === 1 || side * scale <= MOST_ENLARGED) return;
+  throw new UsageError(`A side of ${side} pixels, ${scale} times as large, is more than ${MOST_ENLARGED}.`, {
+    hint: `Take a scale of at most ${Math.max(1, Math.floor(MOST_ENLARGED / side))}.`,
   });
 }
 

@@ -52,12 +52,3 @@ export function requireMultiple({ height, width }: PictureSize, of: readonly [nu
     hint: `Take ${near(height, of[0])}x${near(width, of[1])}.`,
   });
 }
-
-/** Latent frames where the first frame stands alone and every further one for `ratio` frames. */
-export function latentFrames({ frames }: PictureSize, ratio: number, model: string): number {
-  if (frames > 0 && (frames - 1) % ratio === 0) return (frames - 1) / ratio + 1;
-  const near = Math.max(0, Math.round((frames - 1) / ratio)) * ratio + 1;
-  throw new UsageError(`${model} draws 1 + a multiple of ${ratio} frames; ${frames} were asked for.`, {
-    hint: `Take ${near} frames.`,
-  });
-}

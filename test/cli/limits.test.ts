@@ -23,7 +23,7 @@ test.each(options)('$name $flag has a limit, and names it', async ({ name, flag 
 test.each([
   ['steps', { steps: 1e9 }],
   ['scale', { scale: 1e4 }],
-  ['size.width', { size: { width: 1e6 } }],
+  ['size.width', { size: { width: 1e7 } }],
   ['size.frames', { size: { frames: 1e6 } }],
   ['maxSequenceLength', { maxSequenceLength: 1e9 }],
 ])('a request with too large a %s is refused', (field, request) => {

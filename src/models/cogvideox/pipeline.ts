@@ -15,7 +15,7 @@ import type { Solver } from '../../schedulers/solver';
 import { decodeLatents } from '../decode-latents';
 import type { PipelineParts } from '../pipeline-parts';
 import { cogVideoXConfig } from './transformer';
-import { COGVIDEOX_RUN, cogVideoXSize } from './usual';
+import { COGVIDEOX_RUN, cogVideoXFrames, cogVideoXLatentFrames, cogVideoXSize } from './usual';
 
 const FPS = 8;
 const GUIDANCE_POWER = 5;
@@ -56,7 +56,7 @@ export function cogVideoXPipeline(parts: PipelineParts): Pipeline {
 
   function sizeOf(request: ScheduleRequest): PictureSize {
     refusePicture(request, parts.info.id);
-    return requestedSize(request, usual, multiple);
+    return requestedSize(request, usual, multiple, cogVideoXFrames(time));
   }
 
   /** The size that is asked for; refuses what cannot be drawn, before anything is loaded. */
@@ -74,7 +74,7 @@ export function cogVideoXPipeline(parts: PipelineParts): Pipeline {
     return size;
   }
 
-  const latentFrames = (frames: number): number => Math.floor((frames - 1) / time) + 1;
+  const latentFrames = (frames: number): number => cogVideoXLatentFrames(frames, time);
 
   const isGuided = (request: BatchRequest): boolean => request.guidance > 1;
 
@@ -134,7 +134,7 @@ export function cogVideoXPipeline(parts: PipelineParts): Pipeline {
           ],
           guide: guide ? negativeFirst(scales) : unguided,
           latents,
-          size: { ...size, frames: geometry.clipFrames(latentFrames(size.frames)) },
+          size,
           ...levelsOf(schedule),
           solver(sigmas) {
             const draw = noiseSource(request.seeds, shape);

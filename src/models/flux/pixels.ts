@@ -6,7 +6,7 @@ import { COLOURS, type PixelFormat, toUnit } from '../pixel-format';
 
 const tokenImageConfig = z.object({
   patch: count(MOST.patch),
-  grid: count(MOST.pixels),
+  grid: count(MOST.grid),
   channels_per_token: count(MOST.channels),
 });
 

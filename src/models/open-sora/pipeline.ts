@@ -16,7 +16,7 @@ import { velocityOnly } from '../../transformer/velocity-only';
 import { decodeLatents } from '../decode-latents';
 import type { PipelineParts } from '../pipeline-parts';
 import { nullCaptions, type OpenSoraCondition, openSoraConfig } from './transformer';
-import { OPEN_SORA_SIZE, openSoraUsualRun } from './usual';
+import { OPEN_SORA_FRAMES, OPEN_SORA_SIZE, openSoraUsualRun } from './usual';
 
 const FPS = 24;
 /** What the model is told of a picture, which has no frame rate. */
@@ -33,7 +33,7 @@ export function openSoraPipeline(parts: PipelineParts): Pipeline {
   function sizeOf(request: ScheduleRequest): PictureSize {
     refusePicture(request, parts.info.id);
     // What does not fill a patch is padded, so any multiple of the autoencoder's will do.
-    return requestedSize(request, usual, geometry.compression.space);
+    return requestedSize(request, usual, geometry.compression.space, OPEN_SORA_FRAMES);
   }
 
   /** The size that is asked for; refuses what cannot be drawn, before anything is loaded. */

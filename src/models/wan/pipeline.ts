@@ -14,7 +14,7 @@ import { cleanWanPrompt } from '../../text/cleaning';
 import { decodeLatents } from '../decode-latents';
 import type { PipelineParts } from '../pipeline-parts';
 import { wanConfig } from './transformer';
-import { WAN_RUN, WAN_SIZE } from './usual';
+import { WAN_FRAMES, WAN_RUN, WAN_SIZE } from './usual';
 
 const BRANCHES = ['conditional', 'unconditional'] as const;
 const TEXT_TOKENS = 512;
@@ -47,7 +47,7 @@ export function wanPipeline(parts: PipelineParts): Pipeline {
 
   function sizeOf(request: ScheduleRequest): PictureSize {
     refusePicture(request, parts.info.id);
-    return requestedSize(request, usual, geometry.compression.space * config.patch_size[1]);
+    return requestedSize(request, usual, geometry.compression.space * config.patch_size[1], WAN_FRAMES);
   }
 
   /** The size that is asked for; refuses what cannot be drawn, before anything is loaded. */

@@ -7,7 +7,7 @@ import { COLOURS, type PixelFormat, toUnit } from '../pixel-format';
 const MS_PER_SECOND = 1000;
 
 const pixelClipConfig = z.object({
-  latent_shape: z.tuple([z.literal(COLOURS), count(MOST.pixels), count(MOST.pixels), count(MOST.pixels)]),
+  latent_shape: z.tuple([z.literal(COLOURS), count(MOST.grid), count(MOST.grid), count(MOST.grid)]),
   video_tokens: count(MOST.tokens),
   frame_duration_ms: z.number().positive(),
 });
