@@ -6,7 +6,7 @@ const { join } = require('node:path');
  * ARCHITECTURE.md says what each is for.
  */
 const ROOMS = [
-  ['errors', '^src/(errors|version)[.]ts$'],
+  ['errors', '^src/(errors|printable|version)[.]ts$'],
   ['io', '^src/io/'],
   ['random', '^src/random/'],
   ['nn', '^src/nn/'],

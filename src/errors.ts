@@ -1,3 +1,5 @@
+import { printable } from './printable';
+
 /** What went wrong, in a form a program can switch on. */
 export type ErrorCode =
   | 'usage'
@@ -14,7 +16,8 @@ export type ErrorCode =
 
 /**
  * Base of every error that ertacache throws on purpose. `message` is one sentence that names the thing;
- * `hint` is one sentence that says how to fix it.
+ * `hint` is one sentence that says how to fix it. Names in them may come from files that nobody has looked at, so
+ * both are made printable here, where none of them can be forgotten.
  */
 export class ErtaError extends Error {
   readonly code: ErrorCode;
@@ -25,10 +28,10 @@ export class ErtaError extends Error {
     message: string,
     options: { hint?: string | undefined; cause?: unknown | undefined } = {},
   ) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    super(printable(message), options.cause === undefined ? undefined : { cause: options.cause });
     this.name = new.target.name;
     this.code = code;
-    this.hint = options.hint;
+    this.hint = options.hint === undefined ? undefined : printable(options.hint);
   }
 
   /** True for any ErtaError, also one thrown by another copy of the package. */

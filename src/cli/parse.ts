@@ -1,12 +1,30 @@
 import { InvalidArgumentError } from 'commander';
 import { reusedOf } from '../policy/data';
 
-/** A whole number of at least `least`. */
-export function wholeNumber(least = 0): (text: string) => number {
+/** A whole number between two bounds, both included: what has no bound has no end either. */
+export function wholeNumber(least: number, most: number): (text: string) => number {
   return text => {
     const value = Number(text);
-    if (text.trim() !== '' && Number.isSafeInteger(value) && value >= least) return value;
-    throw new InvalidArgumentError(`It must be a whole number, at least ${least}.`);
+    if (text.trim() !== '' && Number.isSafeInteger(value) && value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
+  };
+}
+
+/** Whole numbers such as `15,10,6`, or a range such as `4-15`, from the largest to the least; each once. */
+export function wholeNumbers(least: number, most: number): (text: string) => number[] {
+  const isInside = (value: number): boolean => Number.isSafeInteger(value) && value >= least && value <= most;
+  return text => {
+    const range = /^(\d+)-(\d+)$/.exec(text.trim());
+    const [first, last] = [Number(range?.[1]), Number(range?.[2])];
+    // The ends are checked before anything is counted.
+    if (range && isInside(first) && isInside(last) && first <= last) {
+      return Array.from({ length: last - first + 1 }, (_, i) => last - i);
+    }
+    const values = text.split(',').map(part => (part.trim() === '' ? Number.NaN : Number(part)));
+    if (values.every(isInside)) return [...new Set(values)];
+    throw new InvalidArgumentError(
+      `Give whole numbers such as 15,10,6, or a range such as 4-15, all from ${least} to ${most}.`,
+    );
   };
 }
 

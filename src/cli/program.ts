@@ -1,6 +1,8 @@
 import { inspect } from 'node:util';
 import { Command, CommanderError, Option } from 'commander';
 import { ErtaError } from '../errors';
+import { MOST } from '../io/counts';
+import { printable } from '../printable';
 import { VERSION } from '../version';
 import { commandEntries } from './commands';
 import { wholeNumber } from './parse';
@@ -23,7 +25,7 @@ export async function program(needed: (name: string) => boolean = () => true): P
         '--threads <n>',
         'threads to compute with (default: one on wasm; all on native, one for the pictures of a small model)',
       )
-        .argParser(wholeNumber(1))
+        .argParser(wholeNumber(1, MOST.threads))
         .env('ERTACACHE_THREADS'),
     )
     .option('--verbose', 'say more, and show stack traces', false)
@@ -47,7 +49,7 @@ function report(error: unknown, verbose: boolean): void {
     process.stderr.write(`ertacache: ${error.message}${error.hint ? `\n  ${error.hint}` : ''}\n`);
   } else {
     const message = error instanceof Error ? error.message : String(error);
-    process.stderr.write(`ertacache: unexpected failure: ${message}\n`);
+    process.stderr.write(`ertacache: unexpected failure: ${printable(message)}\n`);
   }
   // Unlike the stack alone, this shows the cause too, such as what a compiler said.
   if (verbose && error instanceof Error) process.stderr.write(`${inspect(error)}\n`);

@@ -111,8 +111,10 @@ async function drawWith(request: FullRequest, options: DrawOptions, choose: Choo
   const use = policyUse(model.info, batch.guidance, levels);
   // Before anything is encoded: a policy that does not fit should not cost minutes.
   const { cache, policy, said } = await cacheFor(options.policy, use, () => choose(use, policies));
+  requireEnlargeable(request, batch.size);
   const job = await model.prepare(batch);
   try {
+    requireEnlargeable(request, job.size);
     const { media, ...run } = await runJob(model, job, cache, { signal, onStep, onDecode });
     const receipt = await receiptOf(request, batch, model.info, { ...run, policy: said });
     return {
@@ -125,6 +127,18 @@ async function drawWith(request: FullRequest, options: DrawOptions, choose: Choo
   } finally {
     job.release();
   }
+}
+
+/** Pixels to a side of a file. */
+const MOST_ENLARGED = 32_768;
+
+/** Refuses a scale before hours of work end in a picture that no memory and no format holds. */
+function requireEnlargeable({ scale }: FullRequest, size: BatchRequest['size'] = {}): void {
+  const side = Math.max(size.width ?? 0, size.height ?? 0);
+  if (scale === 1 || side * scale <= MOST_ENLARGED) return;
+  throw new UsageError(`A side of ${side} pixels, ${scale} times as large, is more than ${MOST_ENLARGED}.`, {
+    hint: `Take a scale of at most ${Math.max(1, Math.floor(MOST_ENLARGED / side))}.`,
+  });
 }
 
 /** The cache of a run, and what its receipt says of it. */

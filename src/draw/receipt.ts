@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { UsageError } from '../errors';
+import { count, MOST } from '../io/counts';
 import { drawnFields, embeddingsFields, type FullRequest, initFields } from './request';
 
 const { prompt, negativePrompt, seed, size, maxSequenceLength, vaeTiling, dtype, scale } = drawnFields;
@@ -12,7 +13,7 @@ export const receiptSchema = z.object({
   prompt,
   negativePrompt,
   seed,
-  steps: z.int().positive(),
+  steps: count(MOST.steps),
   guidance: z.number(),
   /** What was asked for where it was not the model's own. */
   size,

@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { UsageError } from '../errors';
+import { count, MOST } from '../io/counts';
 import { computeTypes } from '../nn/bfloat16';
 import { DEFAULT_MODEL } from '../pipelines/default-model';
 import { DEFAULT_STRENGTH } from '../sampling/initial-picture';
 
-const pixels = z.int().positive();
+const pixels = count(MOST.pixels);
 
 /**
  * The fields that say what is drawn, spelled once: requests, receipts and command-line flags (in kebab case) take them
@@ -17,15 +18,18 @@ export const drawnFields = {
   /** PyTorch draws the same noise from it. */
   seed: z.int().nonnegative(),
   /** Pixels, and frames of a clip. */
-  size: z.object({ width: pixels, height: pixels, frames: pixels }).partial().optional(),
+  size: z
+    .object({ width: pixels, height: pixels, frames: count(MOST.frames) })
+    .partial()
+    .optional(),
   /** Tokens that a prompt is cut or padded to. */
-  maxSequenceLength: z.int().positive().optional(),
+  maxSequenceLength: count(MOST.tokens).optional(),
   /** Decodes large pictures in overlapping tiles. */
   vaeTiling: z.boolean().optional(),
   /** What the products of the transformer's blocks are computed in; float32 by default. */
   dtype: z.enum(computeTypes).optional(),
   /** Enlarges the picture this many times, pixel by pixel. */
-  scale: z.int().positive(),
+  scale: count(MOST.scale),
 } as const;
 
 /** A file that a run draws on, and what it must hold. */
@@ -43,7 +47,7 @@ export const requestSchema = z.strictObject({
   scale: drawnFields.scale.default(1),
   /** A model's folder, or the name of one that ships with ertacache. */
   model: z.string().default(DEFAULT_MODEL),
-  steps: z.int().positive().optional(),
+  steps: count(MOST.steps).optional(),
   /** Strength of classifier-free guidance; 1 turns it off. */
   guidance: z.number().nonnegative().optional(),
   init: z

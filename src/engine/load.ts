@@ -1,5 +1,6 @@
 import { dirname, join, sep } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
+import { EngineError } from '../errors';
 import { provideLargePages } from '../io/aligned';
 import { allowFused } from '../nn/fused';
 import { usableFused } from './fused';
@@ -81,7 +82,9 @@ export async function loadBackend(candidate: Candidate, options: BackendLoadOpti
   const location = candidate.locate(env);
   if (candidate.backend === 'wasm') return loadWasm(location, threads);
   if (candidate.backend === 'webgpu') return loadWebGpu(location);
-  if (threads > 1) throw new Error('plain JavaScript computes with one thread');
+  if (threads > 1) {
+    throw new EngineError('Plain JavaScript computes with one thread.', { hint: 'Leave the number of threads out.' });
+  }
   await import('@tensorflow/tfjs-backend-cpu');
   return 'cpu (plain JavaScript, slow)';
 }

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { EngineError } from '../errors';
+import { EngineError, ErtaError } from '../errors';
 import { loadBackend } from './load';
 import { type Candidate, candidates } from './locate';
 import type { BackendRequest, EngineChoice, EngineKind, Rejection } from './types';
@@ -46,6 +46,7 @@ export function describeChoice({ label, rejected }: EngineChoice, verbose = fals
 export async function selectBackend(request: BackendRequest, options: SelectOptions = {}): Promise<EngineChoice> {
   const { verbose = false, env = process.env, threads, from = candidates, load = loadBackend } = options;
   const rejected: Rejection[] = [];
+  const hints: string[] = [];
   for (const candidate of from) {
     const { kind, backend } = candidate;
     if (request === 'auto' ? candidate.onlyNamed : request !== kind) continue;
@@ -57,12 +58,14 @@ export async function selectBackend(request: BackendRequest, options: SelectOpti
     } catch (error) {
       rejected.push({
         kind,
-        reason: error instanceof Error ? (error.message.split('\n')[0] as string) : String(error),
+        reason: error instanceof Error ? (error.message.split('\n')[0] as string).replace(/\.$/, '') : String(error),
       });
+      // What was asked for is at fault, not the backend: installing another would not mend it.
+      if (ErtaError.isInstance(error) && error.hint !== undefined) hints.push(error.hint);
     }
   }
   const reasons = [...new Set(rejected.map(({ reason }) => reason))].join('; ');
   throw new EngineError(`The backend '${request}' cannot be used: ${reasons}.`, {
-    hint: MEND[request === 'auto' ? 'cpu' : request],
+    hint: hints[0] ?? MEND[request === 'auto' ? 'cpu' : request],
   });
 }

@@ -27,7 +27,9 @@ class FileWorker extends workerThreads.Worker {
 export async function startWasm(threads: number): Promise<void> {
   const { setThreadsCount, getThreadsCount } = await import('@tensorflow/tfjs-backend-wasm');
   if (threads > MOST_THREADS) {
-    throw new EngineError(`WebAssembly runs ${MOST_THREADS} threads at most; ${threads} were asked for.`);
+    throw new EngineError(`WebAssembly runs ${MOST_THREADS} threads at most; ${threads} were asked for.`, {
+      hint: `Ask for at most ${MOST_THREADS} threads, or leave the number out.`,
+    });
   }
   if (threads > 1 && !existsSync(SCRIPT)) throw new EngineError(`The script of its threads is missing (${SCRIPT}).`);
   const { cpus } = os;

@@ -1,3 +1,5 @@
+import { escaped } from '../printable';
+
 /** A receipt as lines of aligned `key  value`; what lies deeper is indented. Strings are shown as they are. */
 export function formatReceipt(receipt: unknown): string {
   if (!isContainer(receipt)) return show(receipt);
@@ -10,7 +12,7 @@ type Row = readonly [key: string, value: string];
 
 function rowsOf(value: object, indent: string): Row[] {
   return Object.entries(value).flatMap(([key, item]): Row[] => {
-    const label = indent + printable(key);
+    const label = indent + escaped(key);
     if (Array.isArray(item) && item.every(element => !isContainer(element)))
       return [[label, item.map(show).join(', ')]];
     return isContainer(item) ? [[label, ''], ...rowsOf(item, `${indent}  `)] : [[label, show(item)]];
@@ -23,10 +25,5 @@ function isContainer(value: unknown): value is object {
 
 function show(value: unknown): string {
   if (value === null) return 'none';
-  return typeof value === 'string' ? printable(value) : String(value);
-}
-
-/** Control characters would reach the terminal as commands, from a file that anyone may have written. */
-function printable(text: string): string {
-  return text.replace(/\p{Cc}/gu, character => JSON.stringify(character).slice(1, -1)).replace(/[\u007f-\u009f]/g, '');
+  return typeof value === 'string' ? escaped(value) : String(value);
 }

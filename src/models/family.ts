@@ -21,6 +21,23 @@ export interface UsualRun {
   readonly guidance: number;
 }
 
+/** What a transformer takes from the other parts of its pipeline, and hands to them. */
+export interface Joins {
+  /** Channels of the latents that it takes, as the autoencoder counts them, and of those that it gives. */
+  readonly latents: number;
+  readonly outputs: number;
+  /** Channels of the texts that it takes, by the folder of the encoder. */
+  readonly texts: Readonly<Record<string, number>>;
+}
+
+/** What a `model_index.json` may say. */
+export interface IndexFields {
+  /** Parts that are run, and parts that are never needed for a text. */
+  readonly parts: readonly string[];
+  /** What the reference's class also takes, in words: refused where it asks for something. */
+  readonly unsupported?: Readonly<Record<string, string>>;
+}
+
 /**
  * Everything that ertacache knows of one family of diffusion transformers. Each room has a file of its own in the
  * family's folder; all else asks the list in `families.ts`.
@@ -57,6 +74,10 @@ export interface Family<Config = unknown> {
 
   /** Classes that a `model_index.json` names for pipelines of the family. */
   readonly pipelineClasses: readonly string[];
+  /** What else a `model_index.json` says for them. */
+  readonly index: IndexFields;
+  /** What has to fit the other parts of a pipeline. */
+  joins(config: Config): Joins;
   /** The published pipeline, from its parts, which it disposes. */
   pipeline(parts: PipelineParts): Pipeline;
   /** How small models of the family that paint pixels lay them out; absent where there is no such model. */

@@ -1,4 +1,5 @@
 import { release, tidy } from '../nn/scope';
+import { type FrameRule, onePicture } from '../sampling/frame-rule';
 import { denoiserBranch, separateGuidance, single, unguided } from '../sampling/guidance';
 import { refusePicture } from '../sampling/initial-picture';
 import type { BatchRequest, Job, PictureSize, Pipeline, PipelineInfo, ScheduleRequest } from '../sampling/pipeline';
@@ -14,6 +15,8 @@ export interface GuidedModel extends Pick<PipelineInfo, 'kind' | 'fps' | 'defaul
   readonly usual: PictureSize;
   /** What height and width are multiples of. */
   readonly multiple: number;
+  /** Which numbers of frames can be drawn; one by default. */
+  readonly frames?: FrameRule;
   /** Tokens that a text is cut or padded to where nothing else is asked for. */
   readonly textTokens: number;
   /** @throws UsageError for a size that the model cannot draw */
@@ -44,7 +47,7 @@ export function guidedPipeline(parts: PipelineParts, model: GuidedModel): Pipeli
 
   function sizeOf(request: ScheduleRequest): PictureSize {
     refusePicture(request, parts.info.id, kind);
-    const size = requestedSize(request, model.usual, model.multiple);
+    const size = requestedSize(request, model.usual, model.multiple, model.frames ?? onePicture(parts.info.id));
     geometry.latentShape(size);
     return model.workload(size, model.textTokens).size;
   }

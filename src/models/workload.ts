@@ -60,12 +60,3 @@ export function requireSize(size: PictureSize, only: PictureSize, model: string)
     `${height}x${width}${frames === 1 ? '' : `, ${frames} frames`}`;
   throw new UsageError(`${model} draws one size only; ${text(size)} was asked for.`, { hint: `Take ${text(only)}.` });
 }
-
-/** Latent frames where the first frame stands alone and every further one for `ratio` frames. */
-export function latentFrames({ frames }: PictureSize, ratio: number, model: string): number {
-  if (frames > 0 && (frames - 1) % ratio === 0) return (frames - 1) / ratio + 1;
-  const near = Math.max(0, Math.round((frames - 1) / ratio)) * ratio + 1;
-  throw new UsageError(`${model} draws 1 + a multiple of ${ratio} frames; ${frames} were asked for.`, {
-    hint: `Take ${near} frames.`,
-  });
-}

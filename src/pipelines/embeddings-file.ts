@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { CheckpointError, UsageError } from '../errors';
 import { writeFileAtomic } from '../io/atomic';
+import { count, MOST } from '../io/counts';
 import { openFile } from '../io/node-file';
 import { parseConfig } from '../io/parse-config';
 import { parsePlainJson } from '../io/plain-json';
@@ -24,7 +25,7 @@ const contentSchema = z.object({
       encoder: z.string(),
       tokenizer: z.string(),
       texts: z.array(z.string()),
-      length: z.int().positive().optional(),
+      length: count(MOST.tokens).optional(),
       masked: z.boolean().optional(),
     }),
   ),

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { UnsupportedError } from '../errors';
+import { count, MOST } from '../io/counts';
 import { lastPart } from '../io/folder';
 import { parseConfig } from '../io/parse-config';
 import { loadDenoiser } from '../models/load-denoiser';
@@ -43,7 +44,7 @@ export async function loadPipeline(model: OpenModel, options: HubOptions = {}): 
   return loadPixelPipeline(model, options);
 }
 
-const pixelPipeline = z.object({ default_steps: z.int().positive(), default_guidance: z.number() });
+const pixelPipeline = z.object({ default_steps: count(MOST.steps), default_guidance: z.number() });
 
 async function loadPixelPipeline(files: OpenModel, { dtype, resize = sameSize }: HubOptions): Promise<Pipeline> {
   const transformer = componentOf(files, 'transformer');

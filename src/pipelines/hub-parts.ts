@@ -21,6 +21,7 @@ import { residentStore } from '../weights/store';
 import { encodeTexts } from './encode-texts';
 import { encoderIdentity, requireOwn } from './encoder-identity';
 import { combinedHash } from './identity';
+import { requireJoins } from './joins';
 import { sameSize } from './same-size';
 
 /** How a folder in the layout of the hub is loaded and run. */
@@ -57,6 +58,8 @@ export async function hubParts(model: OpenModel, options: HubOptions = {}): Prom
   );
   const known = familyOf(transformer.className);
   const parsed = parseConfig(known.schema, transformer.config, transformer.where);
+  const geometry = sizesOf(vae);
+  requireJoins(known.joins(parsed), geometry.latentChannels, model.components, id);
   const table = known.parameters(parsed);
   const weights = weightBytes(table, { ...options, blocks: known.blockNames(parsed) });
   const stores: WeightStore[] = [];
@@ -78,7 +81,7 @@ export async function hubParts(model: OpenModel, options: HubOptions = {}): Prom
     },
     config: part => configs.get(part),
     scheduler,
-    geometry: sizesOf(vae),
+    geometry,
     encode: memory.encode,
     embeddings: () =>
       opened(model, async again => {

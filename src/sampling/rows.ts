@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { ShapeError } from '../errors';
 import { release } from '../nn/scope';
 import { torchGenerator } from '../random/torch-generator';
+import { type FrameRule, requireFrames } from './frame-rule';
 import type { BatchRequest, PictureSize, ScheduleRequest } from './pipeline';
 
 /** Models with fewer parameters are trials of the code, not of the eye: their usual size is a small one. */
@@ -15,11 +16,14 @@ export function usualSize(parameters: number, published: PictureSize, trial: Pic
 /**
  * The size that is asked for, checked.
  * @param multiple what height and width are multiples of
+ * @param rule which numbers of frames can be drawn
+ * @throws ShapeError for the height or the width, UsageError for the frames
  */
 export function requestedSize(
   { size }: Pick<ScheduleRequest, 'size'>,
   usual: PictureSize,
   multiple: number,
+  rule: FrameRule,
 ): PictureSize {
   const { width = usual.width, height = usual.height, frames = usual.frames } = size ?? {};
   const wrong = [width, height].find(n => !Number.isInteger(n) || n < multiple || n % multiple !== 0);
@@ -29,7 +33,7 @@ export function requestedSize(
       hint: `Take ${near} instead.`,
     });
   }
-  if (!Number.isInteger(frames) || frames < 1) throw new ShapeError(`A clip of ${frames} frames cannot be drawn.`);
+  requireFrames(frames, rule);
   return { width, height, frames };
 }
 

@@ -30,7 +30,7 @@ export async function runJob(
   const { latents, steps } = await sampleLoop({ ...job, solver }, policy, options);
   try {
     // Reading back waits for the backend, so the clock is stopped after it.
-    await requireFinite(latents, 'The final latent');
+    await requireFinite(latents, 'The final latent', policy);
     const seconds = (performance.now() - started) / 1000;
     const forwards = steps.reduce((sum, s) => sum + s.forwards, 0);
     const media = await pipeline.decode(latents, job.size, {

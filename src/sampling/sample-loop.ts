@@ -1,4 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
+import { none } from '../cache/none';
 import type { CachePolicy, Decision, StepInfo } from '../cache/policy';
 import { InterruptedError, NumericError } from '../errors';
 import { settleQueued } from '../nn/settle';
@@ -82,12 +83,18 @@ export async function sampleLoop(
   }
 }
 
-/** @throws NumericError when a latent has stopped being finite */
-export async function requireFinite(latents: Tensor, what: string): Promise<void> {
+/**
+ * @param policy the one that was in use, if any
+ * @throws NumericError when a latent has stopped being finite
+ */
+export async function requireFinite(latents: Tensor, what: string, policy?: Pick<CachePolicy, 'name'>): Promise<void> {
   const values = await latents.data<'float32'>();
   if (!values.every(Number.isFinite)) {
     throw new NumericError(`${what} has values that are not finite.`, {
-      hint: 'Run once with --policy none: if that is finite, the policy is at fault; calibrate it again.',
+      hint:
+        policy && policy.name !== none().name
+          ? 'Run once with --policy none: if that is finite, the policy is at fault; calibrate it again.'
+          : 'Every step was computed, so the model or its settings are at fault: check it with `ertacache info --values`.',
     });
   }
 }

@@ -34,6 +34,7 @@ export function hubScheduler(json: unknown, where: string): HubScheduler {
   }
   const known = schedulerClass(className);
   const config = parseConfig(known.schema, json, where) as Readonly<Record<string, unknown>>;
+  if (config.stochastic_sampling === true) throw unsupported(where, 'stochastic_sampling', 'noise at every step is');
   return {
     className,
     config,
@@ -54,6 +55,17 @@ export function hubScheduler(json: unknown, where: string): HubScheduler {
       };
     },
   };
+}
+
+/** @throws ConfigError for a sampler that shifts by the size of the picture, in a pipeline that does not tell it */
+export function requireFixedShift({ config }: HubScheduler, where = 'scheduler_config.json'): void {
+  if (config.use_dynamic_shifting === true) throw unsupported(where, 'use_dynamic_shifting', 'a shift by size is');
+}
+
+function unsupported(where: string, field: string, what: string): ConfigError {
+  return new ConfigError(`${where}: ${field}: ${what} not supported with this model.`, {
+    hint: 'Take another sampler, or the scheduler_config.json of the repository of the model.',
+  });
 }
 
 /** A schedule's noise levels, as a job tells them: with the whole schedule where a run begins with a picture. */

@@ -1,11 +1,15 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
-import { cogVideoXSchedule, createLevels, predictX0 } from './cogvideox-schedule';
+import { knowing } from '../io/known-fields';
+import { cogVideoXOtherFields, cogVideoXSchedule, createLevels, predictX0 } from './cogvideox-schedule';
 import type { Inspect } from './inspect';
 import type { Solver, TimeGrid } from './solver';
 
 /** Configuration of diffusers' `CogVideoXDDIMScheduler`. */
-export const cogVideoXDDIMConfig = cogVideoXSchedule.extend({ _class_name: z.literal('CogVideoXDDIMScheduler') });
+export const cogVideoXDDIMConfig = knowing(
+  cogVideoXSchedule.extend({ _class_name: z.literal('CogVideoXDDIMScheduler') }),
+  cogVideoXOtherFields,
+);
 
 export type CogVideoXDDIMConfig = z.infer<typeof cogVideoXDDIMConfig>;
 

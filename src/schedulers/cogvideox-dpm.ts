@@ -1,12 +1,16 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { UsageError } from '../errors';
-import { cogVideoXSchedule, createLevels, predictX0 } from './cogvideox-schedule';
+import { knowing } from '../io/known-fields';
+import { cogVideoXOtherFields, cogVideoXSchedule, createLevels, predictX0 } from './cogvideox-schedule';
 import type { Inspect } from './inspect';
 import type { Solver, TimeGrid } from './solver';
 
 /** Configuration of diffusers' `CogVideoXDPMScheduler`. */
-export const cogVideoXDPMConfig = cogVideoXSchedule.extend({ _class_name: z.literal('CogVideoXDPMScheduler') });
+export const cogVideoXDPMConfig = knowing(
+  cogVideoXSchedule.extend({ _class_name: z.literal('CogVideoXDPMScheduler') }),
+  cogVideoXOtherFields,
+);
 
 export type CogVideoXDPMConfig = z.infer<typeof cogVideoXDPMConfig>;
 

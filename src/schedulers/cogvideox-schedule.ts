@@ -1,24 +1,29 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { UsageError } from '../errors';
+import { count, MOST } from '../io/counts';
+import type { OtherFields } from '../io/known-fields';
 import { roundHalfToEven } from '../nn/rounding';
 import { evenlySpaced, type GridOptions, requireSteps } from './grid';
 import type { TimeGrid } from './solver';
 
 /** What the two samplers of CogVideoX have in common; what ertacache does not do is refused by name. */
 export const cogVideoXSchedule = z.object({
-  num_train_timesteps: z.int().positive().default(1000),
+  num_train_timesteps: count(MOST.trainingTimes).default(1000),
   beta_start: z.number().positive().default(0.00085),
   beta_end: z.number().positive().default(0.012),
   beta_schedule: z.literal('scaled_linear').default('scaled_linear'),
   trained_betas: z.null({ error: 'trained betas are not supported' }).optional(),
   set_alpha_to_one: z.boolean().default(true),
-  steps_offset: z.int().nonnegative().default(0),
+  steps_offset: count(MOST.trainingTimes, 0).default(0),
   prediction_type: z.literal('v_prediction', { error: 'only v_prediction is supported' }),
   timestep_spacing: z.enum(['leading', 'linspace', 'trailing']).default('leading'),
   rescale_betas_zero_snr: z.boolean().default(false),
   snr_shift_scale: z.number().positive().default(3),
 });
+
+/** The reference's samplers have these fields, and no line that reads them. */
+export const cogVideoXOtherFields: OtherFields = { idle: ['clip_sample', 'clip_sample_range', 'sample_max_value'] };
 
 export type CogVideoXSchedule = z.infer<typeof cogVideoXSchedule>;
 

@@ -1,26 +1,32 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { UsageError } from '../errors';
+import { count, MOST } from '../io/counts';
+import { knowing } from '../io/known-fields';
+import { requireSteps } from './grid';
 import type { Solver, TimeGrid } from './solver';
 
 /** Configuration of diffusers' `FlowMatchEulerDiscreteScheduler`; what ertacache does not do is refused by name. */
-export const flowMatchEulerConfig = z.object({
-  _class_name: z.literal('FlowMatchEulerDiscreteScheduler'),
-  num_train_timesteps: z.int().positive().default(1000),
-  shift: z.number().positive().default(1),
-  use_dynamic_shifting: z.boolean().default(false),
-  base_shift: z.number().nullish().default(0.5),
-  max_shift: z.number().nullish().default(1.15),
-  base_image_seq_len: z.int().nullish().default(256),
-  max_image_seq_len: z.int().nullish().default(4096),
-  shift_terminal: z.number().nullish(),
-  time_shift_type: z.enum(['exponential', 'linear']).default('exponential'),
-  invert_sigmas: z.literal(false).default(false),
-  stochastic_sampling: z.boolean().default(false),
-  use_karras_sigmas: z.literal(false).nullish(),
-  use_exponential_sigmas: z.literal(false).nullish(),
-  use_beta_sigmas: z.literal(false).nullish(),
-});
+export const flowMatchEulerConfig = knowing(
+  z.object({
+    _class_name: z.literal('FlowMatchEulerDiscreteScheduler'),
+    num_train_timesteps: count(MOST.trainingTimes).default(1000),
+    shift: z.number().positive().default(1),
+    use_dynamic_shifting: z.boolean().default(false),
+    base_shift: z.number().nullish().default(0.5),
+    max_shift: z.number().nullish().default(1.15),
+    base_image_seq_len: count(MOST.tokens).nullish().default(256),
+    max_image_seq_len: count(MOST.tokens).nullish().default(4096),
+    shift_terminal: z.number().nullish(),
+    time_shift_type: z.enum(['exponential', 'linear']).default('exponential'),
+    invert_sigmas: z.literal(false, { error: 'inverted sigmas are not supported' }).default(false),
+    stochastic_sampling: z.boolean().default(false),
+    use_karras_sigmas: z.literal(false, { error: 'Karras sigmas are not supported' }).nullish(),
+    use_exponential_sigmas: z.literal(false, { error: 'exponential sigmas are not supported' }).nullish(),
+    use_beta_sigmas: z.literal(false, { error: 'beta sigmas are not supported' }).nullish(),
+  }),
+  { fixed: { use_flow_sigmas: [false] } },
+);
 
 export type FlowMatchEulerConfig = z.infer<typeof flowMatchEulerConfig>;
 
@@ -53,17 +59,12 @@ export function dynamicShift(c: FlowMatchEulerConfig, tokens: number): number {
  * twice: the constructor has shifted the range's ends already.
  */
 export function flowMatchEulerGrid(c: FlowMatchEulerConfig, options: FlowMatchEulerOptions): TimeGrid {
+  requireSteps(options);
   const { steps, mu } = options;
-  if (!Number.isInteger(steps) || steps < 1) {
-    throw new UsageError(`A run needs a whole number of steps, at least 1; ${steps} was asked for.`);
-  }
   if (c.use_dynamic_shifting && mu === undefined) {
     throw new UsageError('This scheduler shifts by image size and needs `mu`.', {
       hint: 'Pass dynamicShift(config, imageTokens).',
     });
-  }
-  if (options.sigmas && options.sigmas.length !== steps) {
-    throw new UsageError(`${steps} steps need ${steps} sigmas; ${options.sigmas.length} were given.`);
   }
   const shifted = (s: number): number => (c.shift * s) / (1 + (c.shift - 1) * s);
   const dynamic = (s: number): number => {

@@ -1,4 +1,5 @@
 import { UsageError } from '../errors';
+import { MOST } from '../io/counts';
 
 /** How the times of a run are laid out. Every scheduler takes what it needs of this. */
 export interface GridOptions {
@@ -13,11 +14,12 @@ export interface GridOptions {
   readonly frames?: number | undefined;
 }
 
-/** @throws UsageError unless `options` ask for at least one step, and for as many as they give noise levels */
+/** @throws UsageError unless `options` ask for at least one step, not for more than there is time for, and for as many as they give noise levels */
 export function requireSteps({ steps, sigmas }: GridOptions): void {
   if (!Number.isInteger(steps) || steps < 1) {
     throw new UsageError(`A run needs a whole number of steps, at least 1; ${steps} was asked for.`);
   }
+  if (steps > MOST.steps) throw new UsageError(`A run has at most ${MOST.steps} steps; ${steps} were asked for.`);
   if (sigmas && sigmas.length !== steps) {
     throw new UsageError(`${steps} steps need ${steps} sigmas; ${sigmas.length} were given.`);
   }

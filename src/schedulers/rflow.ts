@@ -8,20 +8,25 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { UsageError } from '../errors';
+import { count, MOST } from '../io/counts';
+import { knowing } from '../io/known-fields';
 import { roundHalfToEven } from '../nn/rounding';
 import { type GridOptions, requireSteps } from './grid';
 import type { Inspect } from './inspect';
 import type { Solver, TimeGrid } from './solver';
 
-export const rflowConfig = z.object({
-  _class_name: z.literal('RFLOW'),
-  num_timesteps: z.int().positive().default(1000),
-  num_sampling_steps: z.int().positive().default(10),
-  /** Default strength of classifier-free guidance; the solver does not use it. */
-  cfg_scale: z.number().default(4),
-  use_discrete_timesteps: z.boolean().default(false),
-  use_timestep_transform: z.boolean().default(false),
-});
+export const rflowConfig = knowing(
+  z.object({
+    _class_name: z.literal('RFLOW'),
+    num_timesteps: count(MOST.trainingTimes).default(1000),
+    num_sampling_steps: count(MOST.steps).default(10),
+    /** Default strength of classifier-free guidance; the solver does not use it. */
+    cfg_scale: z.number().default(4),
+    use_discrete_timesteps: z.boolean().default(false),
+    use_timestep_transform: z.boolean().default(false),
+  }),
+  { idle: ['type', 'sample_method', 'loc', 'scale', 'transform_scale'] },
+);
 
 export type RFlowConfig = z.infer<typeof rflowConfig>;
 

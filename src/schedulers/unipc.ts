@@ -6,37 +6,56 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { UsageError } from '../errors';
+import { count, MOST } from '../io/counts';
+import { knowing } from '../io/known-fields';
 import { evenlySpaced, type GridOptions, requireSteps } from './grid';
 import type { Inspect } from './inspect';
 import { solveLinear } from './linear-system';
 import type { Solver, TimeGrid } from './solver';
 
-export const uniPCConfig = z
-  .object({
-    _class_name: z.literal('UniPCMultistepScheduler'),
-    num_train_timesteps: z.int().positive().default(1000),
-    solver_order: z.int().min(1).max(4).default(2),
-    solver_type: z.enum(['bh1', 'bh2']).default('bh2'),
-    predict_x0: z.literal(true).default(true),
-    prediction_type: z.literal('flow_prediction', { error: 'only flow_prediction is supported' }),
-    use_flow_sigmas: z.literal(true, { error: 'only flow sigmas are supported' }),
-    flow_shift: z.number().positive().default(1),
-    use_dynamic_shifting: z.boolean().default(false),
-    time_shift_type: z.literal('exponential').default('exponential'),
-    shift_terminal: z.number().nullish(),
-    final_sigmas_type: z.enum(['zero', 'sigma_min']).default('zero'),
-    lower_order_final: z.boolean().default(true),
-    disable_corrector: z.array(z.int()).default([]),
-    solver_p: z.null({ error: 'another predictor is not supported' }).optional(),
-    thresholding: z.literal(false, { error: 'thresholding is not supported' }).default(false),
-    use_karras_sigmas: z.literal(false, { error: 'Karras sigmas are not supported' }).nullish(),
-    use_exponential_sigmas: z.literal(false, { error: 'exponential sigmas are not supported' }).nullish(),
-    use_beta_sigmas: z.literal(false, { error: 'beta sigmas are not supported' }).nullish(),
-  })
-  .refine(c => c.lower_order_final || c.solver_order === 1 || c.final_sigmas_type === 'sigma_min', {
-    error: 'a step to noise level 0 is only defined at order 1, so it must stay on',
-    path: ['lower_order_final'],
-  });
+export const uniPCConfig = knowing(
+  z
+    .object({
+      _class_name: z.literal('UniPCMultistepScheduler'),
+      num_train_timesteps: count(MOST.trainingTimes).default(1000),
+      solver_order: z.int().min(1).max(4).default(2),
+      solver_type: z.enum(['bh1', 'bh2']).default('bh2'),
+      predict_x0: z.literal(true).default(true),
+      prediction_type: z.literal('flow_prediction', { error: 'only flow_prediction is supported' }),
+      use_flow_sigmas: z.literal(true, { error: 'only flow sigmas are supported' }),
+      flow_shift: z.number().positive().default(1),
+      use_dynamic_shifting: z.boolean().default(false),
+      time_shift_type: z.literal('exponential').default('exponential'),
+      shift_terminal: z.number().nullish(),
+      final_sigmas_type: z.enum(['zero', 'sigma_min']).default('zero'),
+      lower_order_final: z.boolean().default(true),
+      disable_corrector: z.array(z.int()).max(MOST.steps).default([]),
+      solver_p: z.null({ error: 'another predictor is not supported' }).optional(),
+      thresholding: z.literal(false, { error: 'thresholding is not supported' }).default(false),
+      use_karras_sigmas: z.literal(false, { error: 'Karras sigmas are not supported' }).nullish(),
+      use_exponential_sigmas: z.literal(false, { error: 'exponential sigmas are not supported' }).nullish(),
+      use_beta_sigmas: z.literal(false, { error: 'beta sigmas are not supported' }).nullish(),
+    })
+    .refine(c => c.lower_order_final || c.solver_order === 1 || c.final_sigmas_type === 'sigma_min', {
+      error: 'a step to noise level 0 is only defined at order 1, so it must stay on',
+      path: ['lower_order_final'],
+    }),
+  {
+    // With flow sigmas the reference overwrites what it has made of these.
+    idle: [
+      ...[
+        'beta_start',
+        'beta_end',
+        'beta_schedule',
+        'trained_betas',
+        'rescale_betas_zero_snr',
+        'sigma_min',
+        'sigma_max',
+      ],
+      ...['timestep_spacing', 'steps_offset', 'dynamic_thresholding_ratio', 'sample_max_value'],
+    ],
+  },
+);
 
 export type UniPCConfig = z.infer<typeof uniPCConfig>;
 

@@ -1,11 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
+import { count, MOST } from '../io/counts';
 
 /** `tokenizer_config.json` of a word-level text table. */
 export const wordTableConfig = z.object({
-  max_length: z.int().positive(),
-  pad_id: z.int().nonnegative(),
-  null_id: z.int().nonnegative(),
+  max_length: count(MOST.tokens),
+  pad_id: count(MOST.words, 0),
+  null_id: count(MOST.words, 0),
   pattern: z.string(),
   stop_words: z.array(z.string()),
 });

@@ -107,8 +107,9 @@ describe('writes nothing', () => {
     [['--timestep', 'on'], 'Allowed choices are off, global, cycle'],
     [['--rectify', 'cubic'], 'Allowed choices are off, linear, sigmoid, lsq'],
     [['--taylor', '2'], 'from 0 to 1'],
-    [['--pairs', '0'], 'at least 1'],
-    [['--batch', '0'], 'at least 1'],
+    [['--pairs', '0'], 'from 1 to 100000'],
+    [['--batch', '0'], 'from 1 to 10000'],
+    [['--steps', '1'], 'of a single one, none can be reused'],
     [['--lambda', '-1'], 'must be a number'],
   ])('for %j', async (args, message) => {
     const { code, stderr } = await calibrate(...QUICK, ...args, ...out());

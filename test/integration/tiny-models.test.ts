@@ -39,7 +39,7 @@ const samples: readonly Sample[] = [
   {
     name: 'cogvideox_2b',
     like: 'cogvideox-2b',
-    demand: { height: 32, width: 48, frames: 5 },
+    demand: { height: 32, width: 48, frames: 8 },
     branches: 1,
     isDiscrete: true,
   },

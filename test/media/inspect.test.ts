@@ -44,7 +44,7 @@ test('a picture without a receipt is a sentence', async () => {
 
 test('lists of records are numbered, and control characters stay harmless', () => {
   expect(formatReceipt({ steps: [{ sigma: 1 }, { sigma: 0.5 }], prompt: 'a\nb\u001b[2J\u009b' })).toBe(
-    ['steps', '  0', '    sigma  1', '  1', '    sigma  0.5', 'prompt     a\\nb\\u001b[2J'].join('\n'),
+    ['steps', '  0', '    sigma  1', '  1', '    sigma  0.5', 'prompt     a\\nb\\u001b[2J\\u009b'].join('\n'),
   );
   expect(formatReceipt('text')).toBe('text');
 });

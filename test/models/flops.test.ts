@@ -148,12 +148,13 @@ test.each([
 
 test.each([
   ['flux-dev', { height: 1000 }, '1008x1024'],
-  ['flux-dev', { frames: 2 }, undefined],
-  ['wan2.1-t2v-1.3b', { frames: 80 }, '81 frames'],
-  ['wan2.1-t2v-1.3b', { frames: 82 }, '81 frames'],
+  ['flux-dev', { frames: 2 }, 'Take 1 frame.'],
+  ['wan2.1-t2v-1.3b', { frames: 80 }, '77 or 81 frames'],
+  ['wan2.1-t2v-1.3b', { frames: 82 }, '81 or 85 frames'],
   ['cogvideox-2b', { width: 8 }, '480x16'],
   ['opensora-1.2', { width: 427 }, '480x424'],
-  ['opensora-1.2', { frames: 16 }, undefined],
+  ['cogvideox-2b', { frames: 5 }, '1 or 8 frames'],
+  ['opensora-1.2', { frames: 16 }, '1 or 17 frames'],
 ])('%s cannot draw %j', (name, demand, hint) => {
   const { transformer } = preset(name);
   const failing = (): unknown => workload(transformer._class_name, transformer, demand);

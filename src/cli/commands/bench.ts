@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander';
+import { MOST } from '../../io/counts';
 import { given } from '../../io/given';
 import { benchDecode, type DecodeReport } from '../../lab/timing/bench-decode';
 import { type BenchReport, benchModel } from '../../lab/timing/bench-model';
@@ -47,14 +48,18 @@ export function benchCommand(): Command {
     .option('--parts <list>', `what to time, of ${PARTS.join(', ')}`, partList, ['transformer'])
     .option('--offload', 'leave the blocks of a folder on disk, one in memory at a time', false)
     .addOption(dtypeOption())
-    .option('--width <pixels>', "width of the picture (default: the model's)", wholeNumber(1))
-    .option('--height <pixels>', "height of the picture (default: the model's)", wholeNumber(1))
-    .option('--frames <n>', "frames of a clip (default: the model's)", wholeNumber(1))
-    .option('--max-sequence-length <n>', "tokens of text (default: the model's)", wholeNumber(1))
-    .option('--batch <n>', 'rows of the batch of a forward pass', wholeNumber(1), 1)
-    .option('--blocks <n>', 'with --synthetic: at most so many blocks of every kind', wholeNumber(1))
-    .option('--runs <n>', 'how often to time; the median counts', wholeNumber(1), 3)
-    .option('--steps <n>', 'also time whole runs of so many steps, cached and uncached in turns', wholeNumber(2))
+    .option('--width <pixels>', "width of the picture (default: the model's)", wholeNumber(1, MOST.pixels))
+    .option('--height <pixels>', "height of the picture (default: the model's)", wholeNumber(1, MOST.pixels))
+    .option('--frames <n>', "frames of a clip (default: the model's)", wholeNumber(1, MOST.frames))
+    .option('--max-sequence-length <n>', "tokens of text (default: the model's)", wholeNumber(1, MOST.tokens))
+    .option('--batch <n>', 'rows of the batch of a forward pass', wholeNumber(1, MOST.rows), 1)
+    .option('--blocks <n>', 'with --synthetic: at most so many blocks of every kind', wholeNumber(1, MOST.layers))
+    .option('--runs <n>', 'how often to time; the median counts', wholeNumber(1, MOST.trials), 3)
+    .option(
+      '--steps <n>',
+      'also time whole runs of so many steps, cached and uncached in turns',
+      wholeNumber(2, MOST.steps),
+    )
     .option(
       '--policy-share <share>',
       'part of the steps that a uniform schedule reuses',

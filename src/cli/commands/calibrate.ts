@@ -11,6 +11,7 @@ import { splitPairs } from '../../calibration/pairs';
 import { DEFAULT_TRIALS, type SearchMethod } from '../../calibration/search';
 import { budgetsAtMost, calibrateToTarget, type FidelityTarget, type TargetOptions } from '../../calibration/target';
 import { UsageError } from '../../errors';
+import { MOST } from '../../io/counts';
 import { readText } from '../../io/node-file';
 import { DEFAULT_MODEL } from '../../pipelines/default-model';
 import { computedSteps, type Fidelity, type Policy, type PolicyData, reusedOf } from '../../policy/data';
@@ -59,7 +60,7 @@ export function calibrateCommand(): Command {
         .choices(['ertacache', 'teacache', 'magcache'])
         .default('ertacache'),
     )
-    .option('--steps <n>', "denoising steps (default: the model's)", wholeNumber(1))
+    .option('--steps <n>', "denoising steps (default: the model's)", wholeNumber(1, MOST.steps))
     .option('--guidance <g>', "classifier-free guidance (default: the model's)", numberBetween(0))
     .addOption(
       new Option('--lambda <x>', "the paper's threshold: reuse where the relative error is below it")
@@ -91,11 +92,11 @@ export function calibrateCommand(): Command {
         .choices(['walk', 'dp', 'anneal'])
         .default(DEFAULT_SEARCH),
     )
-    .option('--trials <n>', 'schedules that --search anneal may try', wholeNumber(), DEFAULT_TRIALS)
+    .option('--trials <n>', 'schedules that --search anneal may try', wholeNumber(0, MOST.trials), DEFAULT_TRIALS)
     .option('--prompts <file>', 'one prompt a line (default: those that the model lists)')
-    .option('--pairs <n>', 'prompt and seed pairs to calibrate on', wholeNumber(1), 16)
-    .option('--held-out <n>', 'other pairs to measure the policy on', wholeNumber(), 8)
-    .option('--batch <n>', 'pairs to run at a time', wholeNumber(1), 8)
+    .option('--pairs <n>', 'prompt and seed pairs to calibrate on', wholeNumber(1, MOST.pictures), 16)
+    .option('--held-out <n>', 'other pairs to measure the policy on', wholeNumber(0, MOST.pictures), 8)
+    .option('--batch <n>', 'pairs to run at a time', wholeNumber(1, MOST.rows), 8)
     .addOption(
       new Option('--site <site>', 'where the residual is taken')
         .choices(['hidden', 'output', 'velocity'])
@@ -231,7 +232,10 @@ function scheduleRequest(options: Options, steps: number): ScheduleRequest {
   const computed = Math.round(steps / targetSpeedup);
   if (computed < 1 || computed >= steps) {
     throw new UsageError(`A speed-up of ${targetSpeedup} leaves ${computed} of ${steps} steps to compute.`, {
-      hint: `Ask for a speed-up between ${(steps / (steps - 1)).toFixed(2)} and ${steps}.`,
+      hint:
+        steps < 2
+          ? 'Ask for more steps: of a single one, none can be reused.'
+          : `Ask for a speed-up between ${(steps / (steps - 1)).toFixed(2)} and ${steps}.`,
     });
   }
   return { computed, search, trials };

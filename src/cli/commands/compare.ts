@@ -1,9 +1,10 @@
 import { join } from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { splitPairs } from '../../calibration/pairs';
 import { DEFAULT_TRIALS } from '../../calibration/search';
 import type { EngineChoice } from '../../engine/types';
 import { ErtaError, InterruptedError } from '../../errors';
+import { MOST } from '../../io/counts';
 import { fileHash } from '../../io/file-hash';
 import { ABLATION_BASE, ablationRows } from '../../lab/compare/ablation';
 import { runArena } from '../../lab/compare/arena';
@@ -25,7 +26,7 @@ import type { Pipeline } from '../../sampling/pipeline';
 import { startBackend } from '../backend';
 import { encodeAhead, promptRequests } from '../encode-ahead';
 import { interruptible } from '../interrupt';
-import { numberBetween, wholeNumber } from '../parse';
+import { numberBetween, wholeNumber, wholeNumbers } from '../parse';
 import { addPictureOptions, loadForPictures, type PictureOptions, pictureFacts } from '../picture-options';
 import { progressLine } from '../progress';
 import { promptLines } from '../prompts';
@@ -57,17 +58,21 @@ export function compareCommand(): Command {
   const command = new Command('compare')
     .option('--model <folder>', 'a model folder, or the name of one that ships with ertacache', DEFAULT_MODEL)
     .option('--methods <a,b,…>', `methods to compare (default: ${contenders.map(c => c.name).join(',')})`, names)
-    .option('--budgets <a,b,…>', 'computed steps, or a range such as 4-15 (default: 1/2, 1/3, 1/5)', budgets)
-    .option('--pairs <n>', 'prompt and seed pairs to compare on', wholeNumber(1), 32)
-    .option('--calibration-pairs <n>', 'other pairs, to calibrate on', wholeNumber(1), 16)
-    .option('--steps <n>', "denoising steps (default: the model's)", wholeNumber(1))
+    .option(
+      '--budgets <a,b,…>',
+      'computed steps, or a range such as 4-15 (default: 1/2, 1/3, 1/5)',
+      wholeNumbers(1, MOST.steps),
+    )
+    .option('--pairs <n>', 'prompt and seed pairs to compare on', wholeNumber(1, MOST.pictures), 32)
+    .option('--calibration-pairs <n>', 'other pairs, to calibrate on', wholeNumber(1, MOST.pictures), 16)
+    .option('--steps <n>', "denoising steps (default: the model's)", wholeNumber(1, MOST.steps))
     .option('--guidance <g>', "classifier-free guidance (default: the model's)", numberBetween(0))
     .option('--against <method>', `what the others are compared with, pair by pair (default: ${DEFAULT_METHOD})`)
     .option('--policy <file...>', 'calibrated policies to compare as they are, by their name and budget', [])
     .option('--prompts <file>', 'one prompt a line (default: those that the model lists)')
-    .option('--batch <n>', 'pairs to run at a time', wholeNumber(1), 8)
-    .option('--trials <n>', 'schedules that a search may try', wholeNumber(), DEFAULT_TRIALS)
-    .option('--timed-pairs <n>', 'pairs to measure time on, one by one', wholeNumber(), 3)
+    .option('--batch <n>', 'pairs to run at a time', wholeNumber(1, MOST.rows), 8)
+    .option('--trials <n>', 'schedules that a search may try', wholeNumber(0, MOST.trials), DEFAULT_TRIALS)
+    .option('--timed-pairs <n>', 'pairs to measure time on, one by one', wholeNumber(0, MOST.pictures), 3)
     .option('--lpips <weights>', 'compute LPIPS (AlexNet) with the weights in this .safetensors file')
     .option('--ablation', 'compare the parts of the method instead: policy, timestep, rectification, sites', false)
     .option('--out <folder>', 'where to write (default: samples/compare, or samples/ablation)')
@@ -91,14 +96,6 @@ export function compareCommand(): Command {
 
 function names(text: string): string[] {
   return text.split(',').flatMap(name => name.trim() || []);
-}
-
-function budgets(text: string): number[] {
-  const range = /^(\d+)-(\d+)$/.exec(text.trim());
-  const [least, most] = range ? [Number(range[1]), Number(range[2])] : [0, -1];
-  const values = range ? Array.from({ length: most - least + 1 }, (_, i) => most - i) : text.split(',').map(Number);
-  if (values.length > 0 && values.every(v => Number.isInteger(v) && v > 0)) return [...new Set(values)];
-  throw new InvalidArgumentError('Give whole numbers such as 15,10,6, or a range such as 4-15.');
 }
 
 function chooseContenders({ methods, ablation }: Options): readonly Contender[] {

@@ -1,6 +1,7 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { type Conversion, SHARD_BYTES } from '../../weights/convert';
 import type { TargetType } from '../../weights/manifest';
+import { wholeNumber } from '../parse';
 import { bytesText, countText } from './units';
 
 /** Options of every command that writes a converted model. */
@@ -25,7 +26,7 @@ export function withConversionOptions(command: Command): Command {
     )
     .option('--variant <name>', 'take the weight files of this variant, such as fp16')
     .option('--config <file>', 'the config.json of a single .safetensors file')
-    .option('--shard-bytes <n>', 'size of a shard file', positiveInteger, SHARD_BYTES)
+    .option('--shard-bytes <n>', 'size of a shard file', wholeNumber(1, Number.MAX_SAFE_INTEGER), SHARD_BYTES)
     .option('--force', 'replace a converted model that is there already', false);
 }
 
@@ -56,10 +57,4 @@ function progress(): ((share: number) => void) | undefined {
     shown = percent;
     process.stderr.write(percent === 100 ? '\r\x1b[K' : `\rconverting ${percent} %`);
   };
-}
-
-function positiveInteger(text: string): number {
-  const value = Number(text);
-  if (Number.isSafeInteger(value) && value > 0) return value;
-  throw new InvalidArgumentError('It must be a whole number above 0.');
 }

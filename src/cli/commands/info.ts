@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { Command } from 'commander';
 import { UsageError } from '../../errors';
+import { MOST } from '../../io/counts';
 import { given } from '../../io/given';
 import { modelClassNames } from '../../models/families';
 import { modelWithKnownNames } from '../../models/known-names';
@@ -9,6 +10,7 @@ import { preset, presetNames } from '../../models/presets';
 import { type Requirements, requirements } from '../../models/requirements';
 import type { Demand } from '../../models/workload';
 import { shippedModel } from '../../pipelines/load';
+import { printableName } from '../../printable';
 import { type ComponentDescription, describeModel, type ModelDescription } from '../../weights/describe';
 import { openModelAt } from '../../weights/disk';
 import type { ModelComponent } from '../../weights/model-folder';
@@ -36,9 +38,9 @@ export function infoCommand(): Command {
       `a folder, a converted model, a .safetensors file, a model that ships with ertacache, or one of ${presetNames().join(', ')}`,
     )
     .option('--json', 'print JSON', false)
-    .option('--width <pixels>', "width of the picture (default: the model's)", wholeNumber(1))
-    .option('--height <pixels>', "height of the picture (default: the model's)", wholeNumber(1))
-    .option('--frames <n>', "frames of a clip (default: the model's)", wholeNumber(1))
+    .option('--width <pixels>', "width of the picture (default: the model's)", wholeNumber(1, MOST.pixels))
+    .option('--height <pixels>', "height of the picture (default: the model's)", wholeNumber(1, MOST.pixels))
+    .option('--frames <n>', "frames of a clip (default: the model's)", wholeNumber(1, MOST.frames))
     .option('--variant <name>', 'take the weight files of this variant, such as fp16')
     .option('--config <file>', 'the config.json of a single .safetensors file')
     .option('--values', 'check every value, also in models over 1 GiB')
@@ -106,7 +108,7 @@ const KINDS: Record<ModelDescription['kind'], string> = {
 };
 
 function text(model: ModelDescription): string {
-  const lines = [`${model.path}: ${KINDS[model.kind]}${model.pipeline ? ` (${model.pipeline})` : ''}`];
+  const lines = [`${model.path}: ${KINDS[model.kind]}${model.pipeline ? ` (${printableName(model.pipeline)})` : ''}`];
   for (const component of model.components) lines.push(...componentLines(component));
   if (model.components.length > 1) {
     lines.push(`together: ${countText(model.parameters, 'parameter')}`, `  ${sizes(model)}`);
@@ -119,9 +121,12 @@ function componentLines(component: ComponentDescription): string[] {
   const types = Object.keys(component.dtypes).join(', ');
   const config = Object.entries(component.config)
     .filter(([key, value]) => !key.startsWith('_') && value !== null)
-    .map(([key, value]) => `${key} ${typeof value === 'string' ? value : JSON.stringify(value)}`);
+    .map(
+      ([key, value]) =>
+        `${printableName(key)} ${printableName(typeof value === 'string' ? value : JSON.stringify(value))}`,
+    );
   return [
-    `${component.name}: ${component.className}`,
+    `${component.name}: ${printableName(component.className)}`,
     `  ${countText(component.tensors, 'tensor')}, ${countText(component.parameters, 'parameter')}, ${types}`,
     `  ${sizes(component)}`,
     ...(config.length > 0 ? [`  ${config.join(', ')}`] : []),

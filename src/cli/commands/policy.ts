@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import { PolicyError } from '../../errors';
+import { MOST } from '../../io/counts';
 import { policyText } from '../../lab/report/policy-text';
 import { loadModel } from '../../pipelines/load';
 import type { Policy } from '../../policy/data';
@@ -47,7 +48,7 @@ function resampleCommand(): Command {
   return new Command('resample')
     .description('make a policy for another number of steps; its rectification is not carried over')
     .argument('<file>', 'the .json of a policy')
-    .requiredOption('--steps <n>', 'steps of the new policy', wholeNumber(1))
+    .requiredOption('--steps <n>', 'steps of the new policy', wholeNumber(1, MOST.steps))
     .requiredOption('--out <file>', 'the .json to write')
     .option('--model <folder>', 'take the noise levels from this model, where they do not follow from the policy')
     .action(async (file: string, options: ResampleOptions, command: Command) => {

@@ -5,6 +5,7 @@ import { type Inputs, readInputs } from '../../draw/read-inputs';
 import { parseReceipt, type Receipt, requestOf } from '../../draw/receipt';
 import type { FullRequest } from '../../draw/request';
 import { PolicyError, UnsupportedError, UsageError } from '../../errors';
+import { MOST } from '../../io/counts';
 import { readReceipt } from '../../media/receipt';
 import { mediaFormat, writeMedia } from '../../media/write';
 import { DEFAULT_MODEL } from '../../pipelines/default-model';
@@ -25,6 +26,9 @@ import { type DrawnPair, pairSheet } from '../sample/pair-sheet';
 import { type RequestOptions, requestOfTask } from '../sample/requests';
 import { type Task, type TaskOptions, taskOf, tasksOf } from '../sample/tasks';
 import { usualThreads } from '../usual-threads';
+
+/** Seeds are counted up from the first. */
+const MOST_SEED = Number.MAX_SAFE_INTEGER - MOST.pictures;
 
 interface SampleOptions extends RequestOptions, TaskOptions {
   readonly from?: string | undefined;
@@ -47,10 +51,15 @@ export function sampleCommand(): Command {
       'a calibrated policy; auto takes the shipped one that fits; none computes every step',
       'auto',
     )
-    .option('--steps <n>', "denoising steps (default: the model's)", wholeNumber(1))
+    .option('--steps <n>', "denoising steps (default: the model's)", wholeNumber(1, MOST.steps))
     .option('--guidance <g>', "classifier-free guidance; 1 turns it off (default: the model's)", numberBetween(0))
-    .option('--seed <n>', 'seed of the first picture; PyTorch draws the same noise from it', wholeNumber(), 0)
-    .option('--num-images <n>', 'pictures of each prompt, with seeds counted up', wholeNumber(1), 1)
+    .option(
+      '--seed <n>',
+      'seed of the first picture; PyTorch draws the same noise from it',
+      wholeNumber(0, MOST_SEED),
+      0,
+    )
+    .option('--num-images <n>', 'pictures of each prompt, with seeds counted up', wholeNumber(1, MOST.pictures), 1)
     .option('--negative-prompt <prompt>', 'what to steer away from')
     .option('--init <picture>', 'begin with a picture in place of noise (FLUX, fluent-emoji)')
     .option(
@@ -62,7 +71,7 @@ export function sampleCommand(): Command {
     .option('--out <file>', 'file to write: .png, .webp, .gif, .mp4, or frames/ (default: named after prompt and seed)')
     .option('--out-dir <folder>', 'folder for files that are named after prompt and seed')
     .option('--sheet <file>', 'also draw every picture uncached, and write a sheet with the cached above the uncached')
-    .option('--scale <n>', 'enlarge the file this many times, pixel by pixel', wholeNumber(1), 1)
+    .option('--scale <n>', 'enlarge the file this many times, pixel by pixel', wholeNumber(1, MOST.scale), 1)
     .option('--save-embeddings <file>', 'keep what the text encoders make of the prompts')
     .option('--embeddings <file>', 'use kept embeddings: no text encoder is loaded; their prompts, if none is given')
     .option('--from <file>', 'repeat the run that made this picture');

@@ -7,6 +7,8 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
+import { count, MOST } from '../../io/counts';
+import { knowing } from '../../io/known-fields';
 import { silu } from '../../nn/activation';
 import { inBands } from '../../nn/bands';
 import { conv2d } from '../../nn/conv2d';
@@ -33,25 +35,31 @@ const FIXED_EPS = 1e-6;
 
 const unused = z.literal(false, { error: 'quant convolutions are not supported' }).default(false);
 
-export const cogVideoXVaeConfig = z.object({
-  _class_name: z.literal('AutoencoderKLCogVideoX'),
-  in_channels: z.int().positive().default(3),
-  out_channels: z.int().positive().default(3),
-  down_block_types: z.array(z.literal('CogVideoXDownBlock3D')).optional(),
-  up_block_types: z.array(z.literal('CogVideoXUpBlock3D')).optional(),
-  block_out_channels: z.array(z.int().positive()).min(1).default([128, 256, 256, 512]),
-  latent_channels: z.int().positive().default(16),
-  layers_per_block: z.int().positive().default(3),
-  act_fn: z.literal('silu').default('silu'),
-  norm_eps: z.number().positive().default(FIXED_EPS),
-  norm_num_groups: z.int().positive().default(32),
-  temporal_compression_ratio: z.literal(4).default(4),
-  sample_height: z.int().positive().default(480),
-  sample_width: z.int().positive().default(720),
-  scaling_factor: z.number().positive().default(1.15258426),
-  use_quant_conv: unused,
-  use_post_quant_conv: unused,
-});
+export const cogVideoXVaeConfig = knowing(
+  z.object({
+    _class_name: z.literal('AutoencoderKLCogVideoX'),
+    in_channels: count(MOST.channels).default(3),
+    out_channels: count(MOST.channels).default(3),
+    down_block_types: z.array(z.literal('CogVideoXDownBlock3D')).max(MOST.stages).optional(),
+    up_block_types: z.array(z.literal('CogVideoXUpBlock3D')).max(MOST.stages).optional(),
+    block_out_channels: z.array(count(MOST.channels)).min(1).max(MOST.stages).default([128, 256, 256, 512]),
+    latent_channels: count(MOST.channels).default(16),
+    layers_per_block: count(MOST.layers).default(3),
+    act_fn: z.literal('silu').default('silu'),
+    norm_eps: z.number().positive().default(FIXED_EPS),
+    norm_num_groups: count(MOST.channels).default(32),
+    temporal_compression_ratio: z.literal(4).default(4),
+    sample_height: count(MOST.pixels).default(480),
+    sample_width: count(MOST.pixels).default(720),
+    scaling_factor: z.number().positive().default(1.15258426),
+    use_quant_conv: unused,
+    use_post_quant_conv: unused,
+  }),
+  {
+    // The reference's text to video scales latents by `scaling_factor` alone.
+    idle: ['force_upcast', 'shift_factor', 'latents_mean', 'latents_std', 'invert_scale_latents'],
+  },
+);
 
 export type CogVideoXVaeConfig = z.infer<typeof cogVideoXVaeConfig>;
 

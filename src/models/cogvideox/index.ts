@@ -24,6 +24,12 @@ export const cogVideoX = family({
   presets: cogVideoXPresets,
   autoencoders: { AutoencoderKLCogVideoX: cogVideoXAutoencoder },
   pipelineClasses: ['CogVideoXPipeline'],
+  index: { parts: ['transformer', 'vae', 'scheduler', 'text_encoder', 'tokenizer'] },
+  joins: c => ({
+    latents: c.in_channels,
+    outputs: c.out_channels ?? c.in_channels,
+    texts: { text_encoder: c.text_embed_dim },
+  }),
   pipeline: cogVideoXPipeline,
   signature: cogVideoXSignature,
   golden: cogVideoXGolden,

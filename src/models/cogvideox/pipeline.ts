@@ -10,12 +10,12 @@ import { denoiserBranch, doubled, type Guide, guided, single, unguided } from '.
 import { refusePicture } from '../../sampling/initial-picture';
 import type { BatchRequest, Job, PictureSize, Pipeline, ScheduleRequest } from '../../sampling/pipeline';
 import { checkRows, noiseSource, releasing, requestedSize } from '../../sampling/rows';
-import { levelsOf } from '../../sampling/schedule';
+import { levelsOf, requireFixedShift } from '../../sampling/schedule';
 import type { Solver } from '../../schedulers/solver';
 import { decodeLatents } from '../decode-latents';
 import type { PipelineParts } from '../pipeline-parts';
 import { cogVideoXConfig } from './transformer';
-import { COGVIDEOX_RUN, cogVideoXSize } from './usual';
+import { COGVIDEOX_RUN, cogVideoXFrames, cogVideoXLatentFrames, cogVideoXSize } from './usual';
 
 const FPS = 8;
 const GUIDANCE_POWER = 5;
@@ -47,6 +47,7 @@ function withNoise(solver: Solver, draw: () => tf.Tensor): Solver {
 /** CogVideoX from its parts, which the pipeline disposes. */
 export function cogVideoXPipeline(parts: PipelineParts): Pipeline {
   const { geometry, scheduler, watch } = parts;
+  requireFixedShift(scheduler);
   const { space, time } = geometry.compression;
   const config = parseConfig(cogVideoXConfig, parts.config('transformer'), 'transformer/config.json');
   const usual = cogVideoXSize(config, space);
@@ -55,7 +56,7 @@ export function cogVideoXPipeline(parts: PipelineParts): Pipeline {
 
   function sizeOf(request: ScheduleRequest): PictureSize {
     refusePicture(request, parts.info.id);
-    return requestedSize(request, usual, multiple);
+    return requestedSize(request, usual, multiple, cogVideoXFrames(time));
   }
 
   /** The size that is asked for; refuses what cannot be drawn, before anything is loaded. */
@@ -73,7 +74,7 @@ export function cogVideoXPipeline(parts: PipelineParts): Pipeline {
     return size;
   }
 
-  const latentFrames = (frames: number): number => Math.floor((frames - 1) / time) + 1;
+  const latentFrames = (frames: number): number => cogVideoXLatentFrames(frames, time);
 
   const isGuided = (request: BatchRequest): boolean => request.guidance > 1;
 
@@ -133,7 +134,7 @@ export function cogVideoXPipeline(parts: PipelineParts): Pipeline {
           ],
           guide: guide ? negativeFirst(scales) : unguided,
           latents,
-          size: { ...size, frames: geometry.clipFrames(latentFrames(size.frames)) },
+          size,
           ...levelsOf(schedule),
           solver(sigmas) {
             const draw = noiseSource(request.seeds, shape);

@@ -8,6 +8,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { ShapeError } from '../../errors';
+import { count, MOST } from '../../io/counts';
+import { knowing } from '../../io/known-fields';
 import { silu } from '../../nn/activation';
 import { attention } from '../../nn/attention';
 import { siluMlp, sinusoidal } from '../../nn/embeddings';
@@ -33,47 +35,50 @@ import { cropRegion, spread } from './grid';
 
 const QK_EPS = 1e-6;
 
-export const cogVideoXConfig = z
-  .object({
-    _class_name: z.literal('CogVideoXTransformer3DModel'),
-    num_attention_heads: z.int().positive().default(30),
-    attention_head_dim: z.int().positive().multipleOf(2).default(64),
-    in_channels: z.int().positive().default(16),
-    out_channels: z.int().positive().nullish().default(16),
-    flip_sin_to_cos: z.literal(true).default(true),
-    freq_shift: z.literal(0).default(0),
-    time_embed_dim: z.int().positive().default(512),
-    ofs_embed_dim: z.null({ error: 'the offset embedding of CogVideoX 1.5 is not supported' }).optional(),
-    text_embed_dim: z.int().positive().default(4096),
-    num_layers: z.int().nonnegative().default(30),
-    attention_bias: z.boolean().default(true),
-    sample_width: z.int().positive().default(90),
-    sample_height: z.int().positive().default(60),
-    sample_frames: z.int().positive().default(49),
-    patch_size: z.int().positive().default(2),
-    patch_size_t: z.null({ error: 'the temporal patches of CogVideoX 1.5 are not supported' }).optional(),
-    temporal_compression_ratio: z.int().positive().default(4),
-    max_text_seq_length: z.int().positive().default(226),
-    activation_fn: z.literal('gelu-approximate').default('gelu-approximate'),
-    timestep_activation_fn: z.literal('silu').default('silu'),
-    norm_elementwise_affine: z.literal(true).default(true),
-    norm_eps: z.number().positive().default(1e-5),
-    spatial_interpolation_scale: z.number().positive().default(1.875),
-    temporal_interpolation_scale: z.number().positive().default(1),
-    use_rotary_positional_embeddings: z.boolean().default(false),
-    use_learned_positional_embeddings: z
-      .literal(false, { error: 'learned positions (image to video) are not supported' })
-      .default(false),
-    patch_bias: z.boolean().default(true),
-  })
-  .refine(c => c.use_rotary_positional_embeddings || (c.num_attention_heads * c.attention_head_dim) % 16 === 0, {
-    error: 'sine-cosine positions need a width that is a multiple of 16',
-    path: ['attention_head_dim'],
-  })
-  .refine(c => !c.use_rotary_positional_embeddings || c.attention_head_dim % 16 === 0, {
-    error: 'rotary positions need a head width that is a multiple of 16',
-    path: ['attention_head_dim'],
-  });
+export const cogVideoXConfig = knowing(
+  z
+    .object({
+      _class_name: z.literal('CogVideoXTransformer3DModel'),
+      num_attention_heads: count(MOST.heads).default(30),
+      attention_head_dim: count(MOST.channels).multipleOf(2).default(64),
+      in_channels: count(MOST.channels).default(16),
+      out_channels: count(MOST.channels).nullish().default(16),
+      flip_sin_to_cos: z.literal(true).default(true),
+      freq_shift: z.literal(0).default(0),
+      time_embed_dim: count(MOST.channels).default(512),
+      ofs_embed_dim: z.null({ error: 'the offset embedding of CogVideoX 1.5 is not supported' }).optional(),
+      text_embed_dim: count(MOST.channels).default(4096),
+      num_layers: count(MOST.layers, 0).default(30),
+      attention_bias: z.boolean().default(true),
+      sample_width: count(MOST.pixels).default(90),
+      sample_height: count(MOST.pixels).default(60),
+      sample_frames: count(MOST.frames).default(49),
+      patch_size: count(MOST.patch).default(2),
+      patch_size_t: z.null({ error: 'the temporal patches of CogVideoX 1.5 are not supported' }).optional(),
+      temporal_compression_ratio: count(MOST.frames).default(4),
+      max_text_seq_length: count(MOST.tokens).default(226),
+      activation_fn: z.literal('gelu-approximate').default('gelu-approximate'),
+      timestep_activation_fn: z.literal('silu').default('silu'),
+      norm_elementwise_affine: z.literal(true).default(true),
+      norm_eps: z.number().positive().default(1e-5),
+      spatial_interpolation_scale: z.number().positive().default(1.875),
+      temporal_interpolation_scale: z.number().positive().default(1),
+      use_rotary_positional_embeddings: z.boolean().default(false),
+      use_learned_positional_embeddings: z
+        .literal(false, { error: 'learned positions (image to video) are not supported' })
+        .default(false),
+      patch_bias: z.boolean().default(true),
+    })
+    .refine(c => c.use_rotary_positional_embeddings || (c.num_attention_heads * c.attention_head_dim) % 16 === 0, {
+      error: 'sine-cosine positions need a width that is a multiple of 16',
+      path: ['attention_head_dim'],
+    })
+    .refine(c => !c.use_rotary_positional_embeddings || c.attention_head_dim % 16 === 0, {
+      error: 'rotary positions need a head width that is a multiple of 16',
+      path: ['attention_head_dim'],
+    }),
+  { idle: ['dropout'] },
+);
 
 export type CogVideoXConfig = z.infer<typeof cogVideoXConfig>;
 

@@ -1,11 +1,15 @@
+import { requireFrames } from '../../sampling/frame-rule';
 import type { PictureSize } from '../../sampling/pipeline';
-import { LATENT_PIXELS, latentFrames, requireMultiple, rowsByName, type Workload } from '../workload';
+import { LATENT_PIXELS, requireMultiple, rowsByName, type Workload } from '../workload';
 import type { CogVideoXConfig } from './transformer';
+import { cogVideoXFrames, cogVideoXLatentFrames } from './usual';
 
 /** What a forward pass of CogVideoX has to do. @throws UsageError for a size that CogVideoX cannot draw */
 export function cogVideoXWorkload(c: CogVideoXConfig, size: PictureSize, textTokens = c.max_text_seq_length): Workload {
   requireMultiple(size, [c.patch_size * LATENT_PIXELS, c.patch_size * LATENT_PIXELS], 'CogVideoX');
-  const frames = latentFrames(size, c.temporal_compression_ratio, 'CogVideoX');
+  const ratio = c.temporal_compression_ratio;
+  requireFrames(size.frames, cogVideoXFrames(ratio));
+  const frames = cogVideoXLatentFrames(size.frames, ratio);
   const [height, columns] = [size.height / LATENT_PIXELS, size.width / LATENT_PIXELS];
   const tokens = frames * (height / c.patch_size) * (columns / c.patch_size);
   const both = tokens + textTokens;

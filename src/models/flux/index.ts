@@ -12,6 +12,9 @@ import { createFlux, fluxConfig, fluxParameters } from './transformer';
 import { fluxUsualRun } from './usual';
 import { fluxWorkload } from './workload';
 
+/** A token packs two by two pixels of the latent. */
+const LATENTS_A_TOKEN = 4;
+
 /** FLUX.1 (Black Forest Labs, 2024). */
 export const flux = family({
   className: 'FluxTransformer2DModel',
@@ -29,7 +32,21 @@ export const flux = family({
   presets: fluxPresets,
   keys: fluxKeys,
   autoencoders: { AutoencoderKL: kl },
-  pipelineClasses: ['FluxPipeline'],
+  // Image to image is the same pipeline with a picture to begin with.
+  pipelineClasses: ['FluxPipeline', 'FluxImg2ImgPipeline'],
+  index: {
+    parts: [
+      ...['transformer', 'vae', 'scheduler', 'text_encoder', 'tokenizer', 'text_encoder_2', 'tokenizer_2'],
+      // For adapters that are loaded apart.
+      ...['image_encoder', 'feature_extractor'],
+    ],
+    unsupported: { controlnet: 'a ControlNet' },
+  },
+  joins: c => ({
+    latents: c.in_channels / LATENTS_A_TOKEN,
+    outputs: (c.out_channels ?? c.in_channels) / LATENTS_A_TOKEN,
+    texts: { text_encoder: c.pooled_projection_dim, text_encoder_2: c.joint_attention_dim },
+  }),
   pipeline: fluxPipeline,
   pixels: fluxPixels,
   signature: fluxSignature,

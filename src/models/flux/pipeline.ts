@@ -21,7 +21,7 @@ import type { PipelineParts } from '../pipeline-parts';
 import { klConfig } from '../vae/kl';
 import { drawn } from '../vae/run';
 import { type FluxCondition, fluxConfig } from './transformer';
-import { fluxUsualRun } from './usual';
+import { FLUX_FRAMES, fluxUsualRun } from './usual';
 
 /** A token stands for this many rows and columns of the latent. */
 const PATCH = 2;
@@ -81,9 +81,10 @@ export function fluxPipeline(parts: PipelineParts): Pipeline {
     const whole = (length: number): number => Math.max(1, Math.floor(length / multiple)) * multiple;
     const own = request.init && imageSize(request.init.image);
     return requestedSize(
-      { size: { ...request.size, frames: 1 } },
+      request,
       own ? { width: whole(own.width), height: whole(own.height), frames: 1 } : usual,
       multiple,
+      FLUX_FRAMES,
     );
   }
 

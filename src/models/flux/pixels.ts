@@ -1,12 +1,13 @@
 import { z } from 'zod';
+import { count, MOST } from '../../io/counts';
 import { parseConfig } from '../../io/parse-config';
 import { dense, image } from '../../media/pixels';
 import { COLOURS, type PixelFormat, toUnit } from '../pixel-format';
 
 const tokenImageConfig = z.object({
-  patch: z.int().positive(),
-  grid: z.int().positive(),
-  channels_per_token: z.int().positive(),
+  patch: count(MOST.patch),
+  grid: count(MOST.grid),
+  channels_per_token: count(MOST.channels),
 });
 
 /** FLUX in pixel space: a token is a patch of pixels in reading order, colour last. */

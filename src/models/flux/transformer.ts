@@ -7,6 +7,8 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
+import { count, MOST } from '../../io/counts';
+import { knowing } from '../../io/known-fields';
 import { geluTanh, silu } from '../../nn/activation';
 import { attention } from '../../nn/attention';
 import { siluMlp, sinusoidal } from '../../nn/embeddings';
@@ -29,24 +31,26 @@ import {
 const EPS = 1e-6;
 const TIME_WIDTH = 256;
 
-export const fluxConfig = z
-  .object({
-    _class_name: z.literal('FluxTransformer2DModel'),
-    patch_size: z.literal(1).default(1),
-    in_channels: z.int().positive().default(64),
-    out_channels: z.int().positive().nullish(),
-    num_layers: z.int().nonnegative().default(19),
-    num_single_layers: z.int().nonnegative().default(38),
-    attention_head_dim: z.int().positive().multipleOf(2).default(128),
-    num_attention_heads: z.int().positive().default(24),
-    joint_attention_dim: z.int().positive().default(4096),
-    pooled_projection_dim: z.int().positive().default(768),
-    guidance_embeds: z.boolean().default(false),
-    axes_dims_rope: z.array(z.int().positive().multipleOf(2)).length(3).default([16, 56, 56]),
-  })
-  .refine(c => c.axes_dims_rope.reduce((a, b) => a + b, 0) === c.attention_head_dim, {
-    error: 'axes_dims_rope must add up to attention_head_dim',
-  });
+export const fluxConfig = knowing(
+  z
+    .object({
+      _class_name: z.literal('FluxTransformer2DModel'),
+      patch_size: z.literal(1).default(1),
+      in_channels: count(MOST.channels).default(64),
+      out_channels: count(MOST.channels).nullish(),
+      num_layers: count(MOST.layers, 0).default(19),
+      num_single_layers: count(MOST.layers, 0).default(38),
+      attention_head_dim: count(MOST.channels).multipleOf(2).default(128),
+      num_attention_heads: count(MOST.heads).default(24),
+      joint_attention_dim: count(MOST.channels).default(4096),
+      pooled_projection_dim: count(MOST.channels).default(768),
+      guidance_embeds: z.boolean().default(false),
+      axes_dims_rope: z.array(count(MOST.channels).multipleOf(2)).length(3).default([16, 56, 56]),
+    })
+    .refine(c => c.axes_dims_rope.reduce((a, b) => a + b, 0) === c.attention_head_dim, {
+      error: 'axes_dims_rope must add up to attention_head_dim',
+    }),
+);
 
 export type FluxConfig = z.infer<typeof fluxConfig>;
 

@@ -1,12 +1,13 @@
-import { UsageError } from '../../errors';
+import { requireFrames } from '../../sampling/frame-rule';
 import type { PictureSize } from '../../sampling/pipeline';
 import { LATENT_PIXELS, requireMultiple, rowsByName, TEXT_TOKENS, type Workload } from '../workload';
 import type { FluxConfig } from './transformer';
+import { FLUX_FRAMES } from './usual';
 
 /** What a forward pass of FLUX has to do. @throws UsageError for a size that FLUX cannot draw */
 export function fluxWorkload(c: FluxConfig, size: PictureSize, textTokens = TEXT_TOKENS): Workload {
   requireMultiple(size, [2 * LATENT_PIXELS, 2 * LATENT_PIXELS], 'FLUX');
-  if (size.frames !== 1) throw new UsageError(`FLUX draws images, not ${size.frames} frames.`);
+  requireFrames(size.frames, FLUX_FRAMES);
   const tokens = (size.height * size.width) / (2 * LATENT_PIXELS) ** 2;
   const both = tokens + textTokens;
   const width = c.num_attention_heads * c.attention_head_dim;

@@ -6,6 +6,8 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
+import { count, MOST } from '../../io/counts';
+import { knowing } from '../../io/known-fields';
 import { silu } from '../../nn/activation';
 import { inBands } from '../../nn/bands';
 import type { Frames } from '../../nn/conv3d';
@@ -37,14 +39,14 @@ const PUBLISHED_SPATIAL = {
 const temporalFields = z
   .object({
     type: z.enum(['VAE_Temporal', 'VAE_Temporal_SD']).default('VAE_Temporal_SD'),
-    in_out_channels: z.int().positive().default(4),
-    latent_embed_dim: z.int().positive().default(4),
-    embed_dim: z.int().positive().default(4),
-    filters: z.int().positive().default(128),
-    num_res_blocks: z.int().positive().default(4),
-    channel_multipliers: z.array(z.int().positive()).min(2).default([1, 2, 2, 4]),
-    temporal_downsample: z.array(z.boolean()).default([false, true, true]),
-    num_groups: z.int().positive().default(32),
+    in_out_channels: count(MOST.channels).default(4),
+    latent_embed_dim: count(MOST.channels).default(4),
+    embed_dim: count(MOST.channels).default(4),
+    filters: count(MOST.channels).default(128),
+    num_res_blocks: count(MOST.layers).default(4),
+    channel_multipliers: z.array(count(MOST.channels)).min(2).max(MOST.stages).default([1, 2, 2, 4]),
+    temporal_downsample: z.array(z.boolean()).max(MOST.stages).default([false, true, true]),
+    num_groups: count(MOST.channels).default(32),
     activation_fn: z.literal('swish').default('swish'),
   })
   .refine(c => c.temporal_downsample.length === c.channel_multipliers.length - 1, {
@@ -54,20 +56,23 @@ const temporalFields = z
 
 const perChannel = z.array(z.number()).min(1);
 
-export const openSoraVaeConfig = z.object({
-  // Open-Sora writes the class as transformers does.
-  architectures: z.tuple([z.literal('VideoAutoencoderPipeline')]),
-  micro_frame_size: z.int().positive().default(17),
-  // The values that count stand among the weights; these only say how many there are.
-  scale: perChannel.default([3.85, 2.32, 2.33, 3.06]),
-  shift: perChannel.default([-0.1, 0.34, 0.27, 0.98]),
-  cal_loss: z.literal(false, { error: 'a model that is being trained is not supported' }).default(false),
-  vae_2d: z.preprocess(
-    given => ({ ...(given as object), config: { ...PUBLISHED_SPATIAL, ...(given as { config?: object })?.config } }),
-    z.object({ type: z.literal('VideoAutoencoderKL').default('VideoAutoencoderKL'), config: klFields }),
-  ),
-  vae_temporal: temporalFields.prefault({}),
-});
+export const openSoraVaeConfig = knowing(
+  z.object({
+    // Open-Sora writes the class as transformers does.
+    architectures: z.tuple([z.literal('VideoAutoencoderPipeline')]),
+    micro_frame_size: count(MOST.frames).default(17),
+    // The values that count stand among the weights; these only say how many there are.
+    scale: perChannel.default([3.85, 2.32, 2.33, 3.06]),
+    shift: perChannel.default([-0.1, 0.34, 0.27, 0.98]),
+    cal_loss: z.literal(false, { error: 'a model that is being trained is not supported' }).default(false),
+    vae_2d: z.preprocess(
+      given => ({ ...(given as object), config: { ...PUBLISHED_SPATIAL, ...(given as { config?: object })?.config } }),
+      z.object({ type: z.literal('VideoAutoencoderKL').default('VideoAutoencoderKL'), config: klFields }),
+    ),
+    vae_temporal: temporalFields.prefault({}),
+  }),
+  { idle: ['freeze_vae_2d', 'from_pretrained', 'force_huggingface'] },
+);
 
 export type OpenSoraVaeConfig = z.infer<typeof openSoraVaeConfig>;
 type TemporalConfig = z.infer<typeof temporalFields>;

@@ -24,6 +24,8 @@ export const openSora = family({
   presets: openSoraPresets,
   autoencoders: { VideoAutoencoderPipeline: openSoraAutoencoder },
   pipelineClasses: ['OpenSoraPipeline'],
+  index: { parts: ['transformer', 'vae', 'scheduler', 'text_encoder', 'tokenizer'] },
+  joins: c => ({ latents: c.in_channels, outputs: c.in_channels, texts: { text_encoder: c.caption_channels } }),
   pipeline: openSoraPipeline,
   signature: openSoraSignature,
   golden: openSoraGolden,

@@ -10,12 +10,12 @@ import { batchedGuidance, denoiserBranch, doubled, single, unguided } from '../.
 import { refusePicture } from '../../sampling/initial-picture';
 import type { BatchRequest, Job, PictureSize, Pipeline, ScheduleRequest } from '../../sampling/pipeline';
 import { checkRows, noiseSource, releasing, requestedSize, usualSize } from '../../sampling/rows';
-import { levelsOf } from '../../sampling/schedule';
+import { levelsOf, requireFixedShift } from '../../sampling/schedule';
 import { velocityOnly } from '../../transformer/velocity-only';
 import { decodeLatents } from '../decode-latents';
 import type { PipelineParts } from '../pipeline-parts';
 import { nullCaptions, type OpenSoraCondition, openSoraConfig } from './transformer';
-import { OPEN_SORA_SIZE, openSoraUsualRun } from './usual';
+import { OPEN_SORA_FRAMES, OPEN_SORA_SIZE, openSoraUsualRun } from './usual';
 
 const FPS = 24;
 /** What the model is told of a picture, which has no frame rate. */
@@ -25,13 +25,14 @@ const TRIAL = { width: 96, height: 64, frames: 17 };
 /** Open-Sora 1.2 from its parts, which the pipeline disposes. */
 export function openSoraPipeline(parts: PipelineParts): Pipeline {
   const { geometry, scheduler, watch } = parts;
+  requireFixedShift(scheduler);
   const config = parseConfig(openSoraConfig, parts.config('transformer'), 'transformer/config.json');
   const usual = usualSize(parts.info.parameters, OPEN_SORA_SIZE, TRIAL);
 
   function sizeOf(request: ScheduleRequest): PictureSize {
     refusePicture(request, parts.info.id);
     // What does not fill a patch is padded, so any multiple of the autoencoder's will do.
-    return requestedSize(request, usual, geometry.compression.space);
+    return requestedSize(request, usual, geometry.compression.space, OPEN_SORA_FRAMES);
   }
 
   /** The size that is asked for; refuses what cannot be drawn, before anything is loaded. */

@@ -8,6 +8,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { ShapeError } from '../../errors';
+import { count, MOST } from '../../io/counts';
+import { knowing } from '../../io/known-fields';
 import { geluTanh, silu } from '../../nn/activation';
 import { attention } from '../../nn/attention';
 import { sinusoidal } from '../../nn/embeddings';
@@ -35,28 +37,36 @@ import { cycled, frameRope, type Geometry, geometryOf, maskBias, noisyFrames, pa
 const EPS = 1e-6;
 const TIME_WIDTH = 256;
 
-export const openSoraConfig = z
-  .object({
-    _class_name: z.literal('STDiT3').default('STDiT3'),
-    input_sq_size: z.number().positive().default(512),
-    in_channels: z.int().positive().default(4),
-    patch_size: z.tuple([z.int().positive(), z.int().positive(), z.int().positive()]).default([1, 2, 2]),
-    hidden_size: z.int().positive().multipleOf(4).default(1152),
-    depth: z.int().nonnegative().default(28),
-    num_heads: z.int().positive().default(16),
-    mlp_ratio: z.number().positive().default(4),
-    caption_channels: z.int().positive().default(4096),
-    model_max_length: z.int().positive().default(300),
-    pred_sigma: z.boolean().default(true),
-    qk_norm: z.boolean().default(true),
-    skip_y_embedder: z
-      .literal(false, { error: 'captions embedded outside the model are not supported' })
-      .default(false),
-  })
-  .refine(c => (c.hidden_size / c.num_heads) % 2 === 0, {
-    error: 'hidden_size must be an even number of channels for every head',
-    path: ['hidden_size'],
-  });
+export const openSoraConfig = knowing(
+  z
+    .object({
+      _class_name: z.literal('STDiT3').default('STDiT3'),
+      input_sq_size: z.number().positive().max(MOST.pixels).default(512),
+      in_channels: count(MOST.channels).default(4),
+      patch_size: z.tuple([count(MOST.patch), count(MOST.patch), count(MOST.patch)]).default([1, 2, 2]),
+      hidden_size: count(MOST.channels).multipleOf(4).default(1152),
+      depth: count(MOST.layers, 0).default(28),
+      num_heads: count(MOST.heads).default(16),
+      mlp_ratio: z.number().positive().max(MOST.heads).default(4),
+      caption_channels: count(MOST.channels).default(4096),
+      model_max_length: count(MOST.tokens).default(300),
+      pred_sigma: z.boolean().default(true),
+      qk_norm: z.boolean().default(true),
+      skip_y_embedder: z
+        .literal(false, { error: 'captions embedded outside the model are not supported' })
+        .default(false),
+    })
+    .refine(c => (c.hidden_size / c.num_heads) % 2 === 0, {
+      error: 'hidden_size must be an even number of channels for every head',
+      path: ['hidden_size'],
+    }),
+  {
+    idle: [
+      ...['input_size', 'class_dropout_prob', 'drop_path', 'only_train_temporal', 'freeze_y_embedder'],
+      ...['enable_flash_attn', 'enable_layernorm_kernel', 'enable_sequence_parallelism'],
+    ],
+  },
+);
 
 export type OpenSoraConfig = z.infer<typeof openSoraConfig>;
 

@@ -1,14 +1,13 @@
-import { UsageError } from '../../errors';
+import { requireFrames } from '../../sampling/frame-rule';
 import type { PictureSize } from '../../sampling/pipeline';
 import { LATENT_PIXELS, requireMultiple, rowsByName, type Workload } from '../workload';
 import type { OpenSoraConfig } from './transformer';
+import { OPEN_SORA_FRAMES } from './usual';
 
 /** What a forward pass of Open-Sora has to do. @throws UsageError for a size that Open-Sora cannot draw */
 export function openSoraWorkload(c: OpenSoraConfig, size: PictureSize, textTokens = c.model_max_length): Workload {
   requireMultiple(size, [LATENT_PIXELS, LATENT_PIXELS], 'Open-Sora');
-  if (size.frames !== 1 && size.frames < 17) {
-    throw new UsageError(`Open-Sora draws 1 frame, or at least 17; ${size.frames} were asked for.`);
-  }
+  requireFrames(size.frames, OPEN_SORA_FRAMES);
   // Its autoencoder takes 17 frames at a time and makes 5 of them.
   const frames = size.frames === 1 ? 1 : Math.floor(size.frames / 17) * 5 + Math.ceil((size.frames % 17) / 4);
   const latent = [frames, size.height / LATENT_PIXELS, size.width / LATENT_PIXELS];

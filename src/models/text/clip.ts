@@ -7,6 +7,8 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
+import { count, MOST } from '../../io/counts';
+import { knowing } from '../../io/known-fields';
 import { gelu, quickGelu } from '../../nn/activation';
 import { attention } from '../../nn/attention';
 import { linear } from '../../nn/linear';
@@ -25,6 +27,7 @@ import {
   type WeightStore,
 } from '../../weights/parameters';
 import { lookUp } from '../../weights/rows';
+import { idleInEncoders } from './idle-fields';
 import { type EncodeOptions, idShape, type PromptEncoder, runLayers } from './prompt-encoder';
 
 /** Old configurations name this end-of-text id, though the vocabulary's is its last. */
@@ -34,23 +37,26 @@ const NEVER = -3.4028234663852886e38;
 
 const ACTIVATIONS = { quick_gelu: quickGelu, gelu } as const;
 
-export const clipTextConfig = z
-  .object({
-    architectures: z.tuple([z.literal('CLIPTextModel')]),
-    vocab_size: z.int().positive().default(49408),
-    hidden_size: z.int().positive().default(512),
-    intermediate_size: z.int().positive().default(2048),
-    num_hidden_layers: z.int().nonnegative().default(12),
-    num_attention_heads: z.int().positive().default(8),
-    max_position_embeddings: z.int().positive().default(77),
-    hidden_act: z.enum(['quick_gelu', 'gelu']).default('quick_gelu'),
-    layer_norm_eps: z.number().positive().default(1e-5),
-    eos_token_id: z.int().nonnegative().default(49407),
-  })
-  .refine(c => c.hidden_size % c.num_attention_heads === 0, {
-    path: ['hidden_size'],
-    error: 'is no multiple of num_attention_heads',
-  });
+export const clipTextConfig = knowing(
+  z
+    .object({
+      architectures: z.tuple([z.literal('CLIPTextModel')]),
+      vocab_size: count(MOST.words).default(49408),
+      hidden_size: count(MOST.channels).default(512),
+      intermediate_size: count(MOST.channels).default(2048),
+      num_hidden_layers: count(MOST.layers, 0).default(12),
+      num_attention_heads: count(MOST.heads).default(8),
+      max_position_embeddings: count(MOST.tokens).default(77),
+      hidden_act: z.enum(['quick_gelu', 'gelu']).default('quick_gelu'),
+      layer_norm_eps: z.number().positive().default(1e-5),
+      eos_token_id: count(MOST.words, 0).default(49407),
+    })
+    .refine(c => c.hidden_size % c.num_attention_heads === 0, {
+      path: ['hidden_size'],
+      error: 'is no multiple of num_attention_heads',
+    }),
+  { idle: idleInEncoders },
+);
 
 export type ClipTextConfig = z.infer<typeof clipTextConfig>;
 

@@ -20,6 +20,8 @@ export interface TextEncoderClass<Config = unknown> {
   readonly ignore: readonly RegExp[];
   /** Prefix of every layer, in order: the unit of streaming. */
   blockNames(config: Config): string[];
+  /** Channels of its states, those of its pooled vector among them. */
+  width(config: Config): number;
   create(config: Config, weights: WeightStore, names?: Names): PromptEncoder;
 }
 
@@ -37,6 +39,7 @@ const t5 = define({
   parameters: (config, names) => t5Parameters(config, t5Embeddings(names)),
   ignore: [/^encoder\.embed_tokens\.weight$/],
   blockNames: t5Blocks,
+  width: c => c.d_model,
   create: (config, weights, names) => createT5(config, weights, t5Embeddings(names)),
 });
 
@@ -48,6 +51,7 @@ const classes = new Map<string, TextEncoderClass>([
       parameters: clipTextParameters,
       ignore: [/^text_model\.embeddings\.position_ids$/],
       blockNames: clipTextLayers,
+      width: c => c.hidden_size,
       create: createClipText,
     }),
   ],

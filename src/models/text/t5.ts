@@ -9,6 +9,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { ShapeError } from '../../errors';
+import { count, MOST } from '../../io/counts';
+import { knowing } from '../../io/known-fields';
 import { geluTanh } from '../../nn/activation';
 import { attention } from '../../nn/attention';
 import { linear } from '../../nn/linear';
@@ -26,25 +28,33 @@ import {
   type WeightStore,
 } from '../../weights/parameters';
 import { lookUp } from '../../weights/rows';
+import { idleInEncoders } from './idle-fields';
 import { type EncodeOptions, idShape, type PromptEncoder, runLayers } from './prompt-encoder';
 
 /** The score of a token that may not be looked at: the lowest float32. */
 const NEVER = -3.4028234663852886e38;
 
-export const t5Config = z.object({
-  architectures: z.tuple([z.enum(['T5EncoderModel', 'UMT5EncoderModel'])]),
-  vocab_size: z.int().positive().default(32128),
-  d_model: z.int().positive().default(512),
-  d_kv: z.int().positive().default(64),
-  d_ff: z.int().positive().default(2048),
-  num_layers: z.int().nonnegative().default(6),
-  num_heads: z.int().positive().default(8),
-  relative_attention_num_buckets: z.int().multipleOf(4).positive().default(32),
-  relative_attention_max_distance: z.int().positive().default(128),
-  layer_norm_epsilon: z.number().positive().default(1e-6),
-  // T5 1.0 has a plain ReLU layer; no text-to-image or text-to-video model uses it.
-  feed_forward_proj: z.literal('gated-gelu', { error: 'only gated-gelu (T5 1.1, UMT5) is supported' }),
-});
+export const t5Config = knowing(
+  z.object({
+    architectures: z.tuple([z.enum(['T5EncoderModel', 'UMT5EncoderModel'])]),
+    vocab_size: count(MOST.words).default(32128),
+    d_model: count(MOST.channels).default(512),
+    d_kv: count(MOST.channels).default(64),
+    d_ff: count(MOST.channels).default(2048),
+    num_layers: count(MOST.layers, 0).default(6),
+    num_heads: count(MOST.heads).default(8),
+    relative_attention_num_buckets: count(MOST.channels).multipleOf(4).default(32),
+    relative_attention_max_distance: count(MOST.tokens).default(128),
+    layer_norm_epsilon: z.number().positive().default(1e-6),
+    // T5 1.0 has a plain ReLU layer; no text-to-image or text-to-video model uses it.
+    feed_forward_proj: z.literal('gated-gelu', { error: 'only gated-gelu (T5 1.1, UMT5) is supported' }),
+  }),
+  {
+    // They follow from feed_forward_proj, unless a file says otherwise.
+    fixed: { dense_act_fn: ['gelu_new'], is_gated_act: [true] },
+    idle: idleInEncoders,
+  },
+);
 
 export type T5Config = z.infer<typeof t5Config>;
 

@@ -6,6 +6,8 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
+import { count, MOST } from '../../io/counts';
+import { knowing } from '../../io/known-fields';
 import { silu } from '../../nn/activation';
 import { attention } from '../../nn/attention';
 import { inBands } from '../../nn/bands';
@@ -32,16 +34,16 @@ import { sequence } from './sequence';
 const NORM_EPS = 1e-6;
 
 const fields = z.object({
-  in_channels: z.int().positive().default(3),
-  out_channels: z.int().positive().default(3),
-  down_block_types: z.array(z.literal('DownEncoderBlock2D')).default(['DownEncoderBlock2D']),
-  up_block_types: z.array(z.literal('UpDecoderBlock2D')).default(['UpDecoderBlock2D']),
-  block_out_channels: z.array(z.int().positive()).min(1).default([64]),
-  layers_per_block: z.int().positive().default(1),
+  in_channels: count(MOST.channels).default(3),
+  out_channels: count(MOST.channels).default(3),
+  down_block_types: z.array(z.literal('DownEncoderBlock2D')).max(MOST.stages).default(['DownEncoderBlock2D']),
+  up_block_types: z.array(z.literal('UpDecoderBlock2D')).max(MOST.stages).default(['UpDecoderBlock2D']),
+  block_out_channels: z.array(count(MOST.channels)).min(1).max(MOST.stages).default([64]),
+  layers_per_block: count(MOST.layers).default(1),
   act_fn: z.literal('silu').default('silu'),
-  latent_channels: z.int().positive().default(4),
-  norm_num_groups: z.int().positive().default(32),
-  sample_size: z.int().positive().default(32),
+  latent_channels: count(MOST.channels).default(4),
+  norm_num_groups: count(MOST.channels).default(32),
+  sample_size: count(MOST.pixels).default(32),
   scaling_factor: z.number().positive().default(0.18215),
   shift_factor: z.number().nullish(),
   latents_mean: z.null({ error: 'statistics for each channel are not supported' }).optional(),
@@ -57,7 +59,9 @@ const misfit = { path: ['norm_num_groups'], error: 'every block needs a multiple
 /** The configuration without the name of a class, as it stands inside another model's. */
 export const klFields = fields.refine(groupsFit, misfit);
 
-export const klConfig = fields.extend({ _class_name: z.literal('AutoencoderKL') }).refine(groupsFit, misfit);
+export const klConfig = knowing(fields.extend({ _class_name: z.literal('AutoencoderKL') }).refine(groupsFit, misfit), {
+  idle: ['force_upcast'],
+});
 
 export type KlFields = z.infer<typeof klFields>;
 export type KlConfig = z.infer<typeof klConfig>;

@@ -8,6 +8,8 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
+import { count, MOST } from '../../io/counts';
+import { knowing } from '../../io/known-fields';
 import { silu } from '../../nn/activation';
 import { attention } from '../../nn/attention';
 import { inBands } from '../../nn/bands';
@@ -39,31 +41,37 @@ const DEVIATIONS = [
 const TILE = 256;
 const TILE_STRIDE = 192;
 
-export const wanVaeConfig = z
-  .object({
-    _class_name: z.literal('AutoencoderKLWan'),
-    base_dim: z.int().positive().default(96),
-    decoder_base_dim: z.int().positive().nullish(),
-    z_dim: z.int().positive().default(16),
-    dim_mult: z.array(z.int().positive()).min(2).default([1, 2, 4, 4]),
-    num_res_blocks: z.int().positive().default(2),
-    attn_scales: z.array(z.number()).max(0, { error: 'attention between the blocks is not supported' }).default([]),
-    temperal_downsample: z.array(z.boolean()).default([false, true, true]),
-    latents_mean: z.array(z.number()).default(MEANS),
-    latents_std: z.array(z.number().positive()).default(DEVIATIONS),
-    in_channels: z.int().positive().default(3),
-    out_channels: z.int().positive().default(3),
-    is_residual: z.literal(false, { error: 'the autoencoder of Wan2.2 is not supported' }).default(false),
-    patch_size: z.null({ error: 'the autoencoder of Wan2.2 is not supported' }).optional(),
-  })
-  .refine(c => c.temperal_downsample.length === c.dim_mult.length - 1, {
-    path: ['temperal_downsample'],
-    error: 'one is needed for every block but the last',
-  })
-  .refine(c => c.latents_mean.length === c.z_dim && c.latents_std.length === c.z_dim, {
-    path: ['latents_mean'],
-    error: 'a mean and a deviation are needed for each of z_dim channels',
-  });
+export const wanVaeConfig = knowing(
+  z
+    .object({
+      _class_name: z.literal('AutoencoderKLWan'),
+      base_dim: count(MOST.channels).default(96),
+      decoder_base_dim: count(MOST.channels).nullish(),
+      z_dim: count(MOST.channels).default(16),
+      dim_mult: z.array(count(MOST.channels)).min(2).max(MOST.stages).default([1, 2, 4, 4]),
+      num_res_blocks: count(MOST.layers).default(2),
+      attn_scales: z.array(z.number()).max(0, { error: 'attention between the blocks is not supported' }).default([]),
+      temperal_downsample: z.array(z.boolean()).max(MOST.stages).default([false, true, true]),
+      latents_mean: z.array(z.number()).default(MEANS),
+      latents_std: z.array(z.number().positive()).default(DEVIATIONS),
+      in_channels: count(MOST.channels).default(3),
+      out_channels: count(MOST.channels).default(3),
+      is_residual: z.literal(false, { error: 'the autoencoder of Wan2.2 is not supported' }).default(false),
+      patch_size: z.null({ error: 'the autoencoder of Wan2.2 is not supported' }).optional(),
+    })
+    .refine(c => c.temperal_downsample.length === c.dim_mult.length - 1, {
+      path: ['temperal_downsample'],
+      error: 'one is needed for every block but the last',
+    })
+    .refine(c => c.latents_mean.length === c.z_dim && c.latents_std.length === c.z_dim, {
+      path: ['latents_mean'],
+      error: 'a mean and a deviation are needed for each of z_dim channels',
+    }),
+  {
+    fixed: { scale_factor_temporal: [4], scale_factor_spatial: [8] },
+    idle: ['dropout'],
+  },
+);
 
 export type WanVaeConfig = z.infer<typeof wanVaeConfig>;
 

@@ -28,6 +28,19 @@ export const wan = family({
   configOf: wanConfigOf,
   autoencoders: { AutoencoderKLWan: wanAutoencoder },
   pipelineClasses: ['WanPipeline'],
+  index: {
+    parts: ['transformer', 'vae', 'scheduler', 'text_encoder', 'tokenizer'],
+    unsupported: {
+      transformer_2: 'a second transformer for the last steps (Wan2.2-A14B)',
+      boundary_ratio: 'a change from one transformer to another (Wan2.2-A14B)',
+      expand_timesteps: 'a time for every token (Wan2.2-TI2V-5B)',
+    },
+  },
+  joins: c => ({
+    latents: c.in_channels,
+    outputs: c.out_channels ?? c.in_channels,
+    texts: { text_encoder: c.text_dim },
+  }),
   pipeline: wanPipeline,
   pixels: wanPixels,
   signature: wanSignature,

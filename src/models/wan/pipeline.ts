@@ -7,11 +7,12 @@ import { parseConfig } from '../../io/parse-config';
 import { release } from '../../nn/scope';
 import type { Pipeline } from '../../sampling/pipeline';
 import { usualSize } from '../../sampling/rows';
+import { requireFixedShift } from '../../sampling/schedule';
 import { guidedPipeline } from '../guided-pipeline';
 import type { PipelineParts } from '../pipeline-parts';
 import { TEXT_TOKENS } from '../workload';
 import { type WanCondition, wanConfig } from './transformer';
-import { WAN_RUN, WAN_SIZE } from './usual';
+import { WAN_FRAMES, WAN_RUN, WAN_SIZE } from './usual';
 import { wanWorkload } from './workload';
 
 const FPS = 16;
@@ -19,7 +20,8 @@ const TRIAL = { width: 96, height: 64, frames: 9 };
 
 /** Wan2.1 from its parts, which the pipeline disposes. */
 export function wanPipeline(parts: PipelineParts): Pipeline {
-  const { geometry, watch } = parts;
+  const { geometry, scheduler, watch } = parts;
+  requireFixedShift(scheduler);
   const config = parseConfig(wanConfig, parts.config('transformer'), 'transformer/config.json');
   return guidedPipeline(parts, {
     kind: 'clip',
@@ -27,6 +29,7 @@ export function wanPipeline(parts: PipelineParts): Pipeline {
     defaults: WAN_RUN,
     usual: usualSize(parts.info.parameters, WAN_SIZE, TRIAL),
     multiple: geometry.compression.space * config.patch_size[1],
+    frames: WAN_FRAMES,
     textTokens: TEXT_TOKENS,
     workload: (size, textTokens) => wanWorkload(config, size, textTokens),
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { count, MOST } from '../../io/counts';
 import { parseConfig } from '../../io/parse-config';
 import { clip } from '../../media/pixels';
 import { COLOURS, type PixelFormat, toUnit } from '../pixel-format';
@@ -6,8 +7,8 @@ import { COLOURS, type PixelFormat, toUnit } from '../pixel-format';
 const MS_PER_SECOND = 1000;
 
 const pixelClipConfig = z.object({
-  latent_shape: z.tuple([z.literal(COLOURS), z.int().positive(), z.int().positive(), z.int().positive()]),
-  video_tokens: z.int().positive(),
+  latent_shape: z.tuple([z.literal(COLOURS), count(MOST.grid), count(MOST.grid), count(MOST.grid)]),
+  video_tokens: count(MOST.tokens),
   frame_duration_ms: z.number().positive(),
 });
 

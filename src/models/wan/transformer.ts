@@ -7,6 +7,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { ConfigError, ShapeError } from '../../errors';
+import { count, MOST } from '../../io/counts';
+import { knowing } from '../../io/known-fields';
 import { geluTanh, silu } from '../../nn/activation';
 import { attention } from '../../nn/attention';
 import { siluMlp, sinusoidal } from '../../nn/embeddings';
@@ -30,26 +32,28 @@ import {
   type WeightStore,
 } from '../../weights/parameters';
 
-export const wanConfig = z.object({
-  _class_name: z.literal('WanTransformer3DModel'),
-  patch_size: z.tuple([z.int().positive(), z.int().positive(), z.int().positive()]).default([1, 2, 2]),
-  num_attention_heads: z.int().positive().default(40),
-  attention_head_dim: z.int().multipleOf(2).min(6).default(128),
-  in_channels: z.int().positive().default(16),
-  out_channels: z.int().positive().nullish().default(16),
-  text_dim: z.int().positive().default(4096),
-  freq_dim: z.int().positive().multipleOf(2).default(256),
-  ffn_dim: z.int().positive().default(13824),
-  num_layers: z.int().nonnegative().default(40),
-  cross_attn_norm: z.boolean().default(true),
-  qk_norm: z.literal('rms_norm_across_heads').default('rms_norm_across_heads'),
-  eps: z.number().positive().default(1e-6),
-  rope_max_seq_len: z.int().positive().default(1024),
-  // Image-to-video models condition on a picture; ertacache runs the text-to-video ones.
-  image_dim: z.null({ error: 'image conditioning is not supported' }).optional(),
-  added_kv_proj_dim: z.null({ error: 'image conditioning is not supported' }).optional(),
-  pos_embed_seq_len: z.null({ error: 'image conditioning is not supported' }).optional(),
-});
+export const wanConfig = knowing(
+  z.object({
+    _class_name: z.literal('WanTransformer3DModel'),
+    patch_size: z.tuple([count(MOST.patch), count(MOST.patch), count(MOST.patch)]).default([1, 2, 2]),
+    num_attention_heads: count(MOST.heads).default(40),
+    attention_head_dim: count(MOST.channels, 6).multipleOf(2).default(128),
+    in_channels: count(MOST.channels).default(16),
+    out_channels: count(MOST.channels).nullish().default(16),
+    text_dim: count(MOST.channels).default(4096),
+    freq_dim: count(MOST.channels).multipleOf(2).default(256),
+    ffn_dim: count(MOST.channels).default(13824),
+    num_layers: count(MOST.layers, 0).default(40),
+    cross_attn_norm: z.boolean().default(true),
+    qk_norm: z.literal('rms_norm_across_heads').default('rms_norm_across_heads'),
+    eps: z.number().positive().default(1e-6),
+    rope_max_seq_len: count(MOST.tokens).default(1024),
+    // Image-to-video models condition on a picture; ertacache runs the text-to-video ones.
+    image_dim: z.null({ error: 'image conditioning is not supported' }).optional(),
+    added_kv_proj_dim: z.null({ error: 'image conditioning is not supported' }).optional(),
+    pos_embed_seq_len: z.null({ error: 'image conditioning is not supported' }).optional(),
+  }),
+);
 
 export type WanConfig = z.infer<typeof wanConfig>;
 

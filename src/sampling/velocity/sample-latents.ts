@@ -54,7 +54,7 @@ export async function sampleLatents<Ctx>(
   const solver = job.solver(policy.adjust?.(sigmas));
   const run = { ...job, solver, ...(noise && { noise }) };
   const { latents: final, steps } = await sampleLoop(run, policy, { onStep, signal });
-  await requireFinite(final, 'The final latent').catch(error => {
+  await requireFinite(final, 'The final latent', policy).catch(error => {
     final.dispose();
     throw error;
   });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { count, MOST } from '../../io/counts';
 import { type AddedToken, addedToken } from './added-tokens';
 import { readOptionalJson, type TokenizerFiles } from './files';
 
@@ -17,7 +18,7 @@ const specialTokens = z.object({
 
 const tokenizerConfig = specialTokens.extend({
   model_max_length: z.number().positive().nullish(),
-  extra_ids: z.int().nonnegative().nullish(),
+  extra_ids: count(MOST.words, 0).nullish(),
   added_tokens_decoder: z.record(z.string(), addedToken.omit({ id: true })).default({}),
 });
 
