@@ -31,7 +31,7 @@ export function beginRun(
   info: RunInfo,
   signal?: AbortSignal,
 ): CachedRun {
-  const run = policy.begin(info);
+  const run = policy.begin({ ...info, parts: guide.parts });
   const caches = branches.map(() => run.branch());
   return {
     async evaluate(step, sample, timestep) {

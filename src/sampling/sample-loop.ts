@@ -28,6 +28,8 @@ export interface Run {
   readonly latents: Tensor;
   /** Fresh normal noise of the latent's shape, for solvers that ask for it. */
   readonly noise?: (() => Tensor) | undefined;
+  /** Axis of the latent that holds its channels, where that is known; policies are checked against it. */
+  readonly channelAxis?: number | undefined;
 }
 
 /** Who is told of the steps of a run, and who may stop it. */
@@ -52,7 +54,8 @@ export async function sampleLoop(
   const { timesteps, sigmas } = run.solver;
   const steps = timesteps.length;
   const { signal } = options;
-  const cached = beginRun(run, policy, { steps, sigmas }, signal);
+  const { shape } = run.latents;
+  const cached = beginRun(run, policy, { steps, sigmas, shape, channelAxis: run.channelAxis }, signal);
   const trajectory = beginTrajectory(run);
   const records: StepRecord[] = [];
   try {
