@@ -138,9 +138,14 @@ export class IoError extends ErtaError {
   }
 }
 
-/** The user stopped the run; what was finished stays. */
+/** The user stopped the run; what was finished stays. It has the name that platforms give such errors. */
 export class InterruptedError extends ErtaError {
-  constructor(message = 'Interrupted: what was finished has been kept.') {
-    super('interrupted', message);
+  override readonly name = 'AbortError';
+  /** What the signal was aborted with: `signal.reason`. */
+  readonly reason: unknown;
+
+  constructor(message = 'Interrupted: what was finished has been kept.', reason?: unknown) {
+    super('interrupted', message, { cause: reason });
+    this.reason = reason;
   }
 }

@@ -1,4 +1,5 @@
 import { PolicyError } from '../errors';
+import { checkRectification, requireCorrects } from './check-rectify';
 import { corrector } from './corrector';
 import type { CachePolicy, CacheRun } from './policy';
 import { type Predictor, reuseLast, taylor } from './predictor';
@@ -27,11 +28,12 @@ export function predictorOf(strength = 0): Predictor {
 /**
  * ERTACache (arXiv 2508.21091): a calibrated schedule of reuse, a trajectory-aware adjustment of the step lengths,
  * and a closed-form rectification of the rebuilt output.
- * @throws PolicyError when a run has another number of steps than the policy
+ * @throws PolicyError when the settings contradict each other, and when a run has other steps, parts or channels
  */
 export function ertacache(settings: ErtaSettings): CachePolicy {
   const { reused, timestep, rectify } = settings;
   if (reused[0]) throw new PolicyError('The first step of a policy must be computed: there is nothing to reuse yet.');
+  checkRectification(rectify, reused);
   return {
     name: settings.name ?? 'ertacache',
     adjust: sigmas => {
@@ -40,6 +42,7 @@ export function ertacache(settings: ErtaSettings): CachePolicy {
     },
     begin(run): CacheRun {
       requireSteps(settings, run.steps);
+      requireCorrects(rectify, run);
       const { correct, bytes, dispose } = corrector(rectify);
       return {
         branch: () =>

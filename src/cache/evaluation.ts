@@ -46,12 +46,13 @@ export function partsOf(evaluation: Evaluation, method: string): ModelParts {
   });
 }
 
-/** An evaluation of a denoiser. */
+/** An evaluation of a denoiser, which `signal` stops between two blocks. */
 export function evaluateDenoiser(
   model: Denoiser,
   sample: Tensor,
   timestep: number | readonly number[],
   context: unknown,
+  signal?: AbortSignal,
 ): Evaluation {
   let stream: Stream | undefined;
   let blocksRun = 0;
@@ -67,7 +68,7 @@ export function evaluateDenoiser(
         blocksRun += 1 - saved;
         saved = 0;
       };
-      return runBlocks(model, from, { ...range, tap, onBlock });
+      return runBlocks(model, from, { ...range, tap, onBlock, signal });
     },
     head: (tokens, tap = untapped) => model.head({ tokens, shared: parts.embed().shared }, tap),
     signal: () => model.signal(parts.embed()),
@@ -77,9 +78,11 @@ export function evaluateDenoiser(
     parts,
     async compute() {
       const tokens = await parts.blocks(parts.embed());
-      const output = parts.head(tokens);
-      release(tokens);
-      return output;
+      try {
+        return parts.head(tokens);
+      } finally {
+        release(tokens);
+      }
     },
     spent: () => blocksRun / model.blocks.length,
     release() {

@@ -37,23 +37,26 @@ function firstBlockBranch(threshold: number, onSignal: FirstBlockOptions['onSign
       const parts = partsOf(evaluation, 'First-block cache');
       const { tokens, shared } = parts.embed();
       const after = await parts.blocks({ tokens, shared }, { to: 1 });
-      const first = tf.tidy(() => tf.sub(after.hidden, tokens.hidden));
-      const change = kept ? await relativeChange(first, kept.first) : -1;
-      onSignal?.(step, change);
+      let first: tf.Tensor | undefined;
+      let last: Tokens | undefined;
+      try {
+        first = tf.tidy(() => tf.sub(after.hidden, tokens.hidden));
+        const change = kept ? await relativeChange(first, kept.first) : -1;
+        onSignal?.(step, change);
 
-      // In this order, a change that is not a number computes.
-      if (kept && change <= threshold) {
-        const { rest } = kept;
-        const output = tf.tidy(() => parts.head(combined(tf.add, after, rest)));
-        release([first, after]);
-        return { output, decision: 'reuse' };
+        // In this order, a change that is not a number computes.
+        if (kept && change <= threshold) {
+          const { rest } = kept;
+          return { output: tf.tidy(() => parts.head(combined(tf.add, after, rest))), decision: 'reuse' };
+        }
+        const whole = await parts.blocks({ tokens: after, shared }, { from: 1 });
+        last = whole;
+        release(kept);
+        kept = { first: first.clone(), rest: tidy(() => combined(tf.sub, whole, after)) };
+        return { output: parts.head(whole), decision: 'compute' };
+      } finally {
+        release([first, after, last]);
       }
-      const last = await parts.blocks({ tokens: after, shared }, { from: 1 });
-      release(kept);
-      kept = { first, rest: tidy(() => combined(tf.sub, last, after)) };
-      const output = parts.head(last);
-      release([after, last]);
-      return { output, decision: 'compute' };
     },
     bytes: () => tensorBytes([kept?.first, kept?.rest.hidden, kept?.rest.context]),
     dispose: () => release(kept),

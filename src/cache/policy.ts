@@ -18,6 +18,12 @@ export interface RunInfo {
   readonly steps: number;
   /** Noise levels after the policy's own adjustment; length `steps + 1`. */
   readonly sigmas: readonly number[];
+  /** Names of the parts that guided outputs have, where the run tells. */
+  readonly parts?: readonly string[] | undefined;
+  /** Shape of the latent, where the run tells. */
+  readonly shape?: readonly number[] | undefined;
+  /** Axis of the latent that holds its channels, where the run tells. */
+  readonly channelAxis?: number | undefined;
 }
 
 /** What a branch answered at one step. */

@@ -75,7 +75,7 @@ export function lsqTerms(own: Parts, sample: tf.Tensor, history: History<Parts>)
 export function combine(weights: Combination, terms: Readonly<Record<string, tf.Tensor>>): tf.Tensor {
   return tf.tidy(() => {
     const products = Object.entries(weights).flatMap(([name, weight]) => {
-      const term = terms[name];
+      const term = Object.hasOwn(terms, name) ? terms[name] : undefined;
       // Zero is left out; NaN is not, so that a broken weight shows.
       return weight !== 0 && term ? [tf.mul(term, weight)] : [];
     });

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { release } from '../nn/scope';
 import { type Evaluation, partsOf } from './evaluation';
 
 /** Where the residual is taken. See `docs`: `output` is the paper's definition, `hidden` its implementation. */
@@ -40,10 +41,12 @@ const hidden: Site = {
     const parts = partsOf(evaluation, 'The site "hidden"');
     const stream = parts.embed();
     const tokens = await parts.blocks(stream);
-    const kept = tf.tidy(() => tf.sub(tokens.hidden, stream.tokens.hidden));
-    const out = parts.head(tokens);
-    tf.dispose([tokens.hidden, ...(tokens.context ? [tokens.context] : [])]);
-    return { output: out, kept };
+    try {
+      const out = parts.head(tokens);
+      return { output: out, kept: tf.tidy(() => tf.sub(tokens.hidden, stream.tokens.hidden)) };
+    } finally {
+      release(tokens);
+    }
   },
   rebuild(evaluation, kept) {
     const parts = partsOf(evaluation, 'The site "hidden"');

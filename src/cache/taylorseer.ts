@@ -123,8 +123,12 @@ function attentionBranch(plan: readonly Decision[], order: number): BranchCache 
       const decision = plan[index] as Decision;
       const stream = parts.embed();
       const tokens = await parts.blocks(stream, { tap: tapAt(index, decision) });
-      const output = parts.head(tokens);
-      release(tokens);
+      let output: tf.Tensor;
+      try {
+        output = parts.head(tokens);
+      } finally {
+        release(tokens);
+      }
       if (modules.size === 0) {
         output.dispose();
         throw new UnsupportedError('TaylorSeer predicts attention, and this model shows none through its tap.', {

@@ -5,6 +5,7 @@ import type { CachePolicy, StepInfo } from '../cache/policy';
 import { release } from '../nn/scope';
 import type { Job } from '../sampling/pipeline';
 import { type LoopOptions, sampleLoop } from '../sampling/sample-loop';
+import type { Tokens } from '../transformer/denoiser';
 
 /** What an uncached step shows to the calibration of a cache that works inside the model; borrowed. */
 export interface Sight {
@@ -34,15 +35,22 @@ export function observed(branchObserver: () => Observer): CachePolicy {
             const parts = partsOf(evaluation, 'This calibration');
             const stream = parts.embed();
             const modulated = await parts.signal();
-            const tokens = await parts.blocks(stream);
-            const residual = tf.tidy(() => tf.sub(tokens.hidden, stream.tokens.hidden));
-            const output = parts.head(tokens);
+            let tokens: Tokens | undefined;
+            let residual: Tensor | undefined;
+            let output: Tensor | undefined;
             try {
+              const whole = await parts.blocks(stream);
+              tokens = whole;
+              residual = tf.tidy(() => tf.sub(whole.hidden, stream.tokens.hidden));
+              output = parts.head(whole);
               await observer.see(step, { modulated, residual, output });
+              return { output, decision: 'compute' };
+            } catch (error) {
+              release(output);
+              throw error;
             } finally {
               release([modulated, tokens, residual]);
             }
-            return { output, decision: 'compute' };
           },
           bytes: () => 0,
           dispose: () => observer.dispose(),

@@ -4,7 +4,7 @@ import type { Decision, GuidedOutput, StepInfo } from '../cache/policy';
 import type { Predictor } from '../cache/predictor';
 import { residualHistory, type WithResidual } from '../cache/residual';
 import type { Site } from '../cache/sites';
-import { InterruptedError } from '../errors';
+import { nextTurn } from '../io/turn';
 import { release } from '../nn/scope';
 import { guideOutputs, inEvaluation } from '../sampling/cached-run';
 import type { Job } from '../sampling/pipeline';
@@ -90,11 +90,13 @@ export function rehearse(
     canAim: solver.aim !== undefined,
     aim: (index, next) => solver.aim?.(index, trajectory.sample(), next),
     async look(index, want) {
-      if (options.signal?.aborted) throw new InterruptedError();
+      await nextTurn(options.signal);
       const [truth, guess]: [WithResidual[], WithResidual[]] = [[], []];
       try {
         for (const { branch, history } of branches) {
-          await inEvaluation(branch, trajectory.sample(), solver.timesteps[index] as number, async evaluation => {
+          const timestep = solver.timesteps[index] as number;
+          const point = { sample: trajectory.sample(), timestep, signal: options.signal };
+          await inEvaluation(branch, point, async evaluation => {
             if (want !== 'guess') truth.push(await history.capture(evaluation));
             const rebuilt = want === 'truth' ? undefined : history.rebuild(trajectory.step(index), evaluation);
             if (rebuilt) guess.push(rebuilt);

@@ -1,4 +1,4 @@
-import { InterruptedError } from '../errors';
+import { nextTurn } from '../io/turn';
 import type { BatchRequest, Pipeline } from '../sampling/pipeline';
 import { progressLine } from './progress';
 
@@ -12,7 +12,7 @@ export async function encodeAhead(
   const line = progressLine('encoding prompts', requests.length);
   try {
     for (const [i, request] of requests.entries()) {
-      if (signal.aborted) throw new InterruptedError();
+      await nextTurn(signal);
       await pipeline.encodePrompts(request);
       line.update(i + 1);
     }

@@ -42,7 +42,7 @@ export async function ask(
 
 /** The error of a request that got no answer, or not all of it. */
 export function brokenOff(url: string, cause: unknown, signal?: AbortSignal): Error {
-  if (signal?.aborted) return new InterruptedError(`Interrupted while ${addressOf(url)} was read.`);
+  if (signal?.aborted) return new InterruptedError(`Interrupted while ${addressOf(url)} was read.`, signal.reason);
   return new IoError(`${addressOf(url)} could not be reached, or its server broke off.`, {
     hint: 'Check the address and the connection; in a browser, the server must allow the page to read it (CORS).',
     cause,

@@ -1,7 +1,10 @@
+import { checkRectification } from '../cache/check-rectify';
+import type { Rectification } from '../cache/rectify';
 import { PolicyError } from '../errors';
 import { sha256 } from '../io/sha256';
 import { decodeRectification, encodeRectification, plainRectify } from './coefficients';
-import { type Policy, parsePolicy } from './data';
+import { type Policy, type PolicyData, parsePolicy, reusedOf } from './data';
+import { policyHash } from './hash';
 
 /** A policy as it is stored: two files, of which the second is missing where nothing is rectified. */
 export interface PolicyBytes {
@@ -29,7 +32,11 @@ export async function serializePolicy(policy: Policy, name = 'policy.json'): Pro
     },
     name,
   );
-  return { json: `${JSON.stringify(data, null, 2)}\n`, ...(coefficients && { coefficients }) };
+  checkRectification(policy.rectify, reusedOf(data.schedule), name);
+  // Of what will be read: coefficients of steps that use none are left out.
+  const rectify = coefficients ? await decodeRectification(name, coefficients, data) : policy.rectify;
+  const json = JSON.stringify({ ...data, hash: policyHash({ data, rectify }) }, null, 2);
+  return { json: `${json}\n`, ...(coefficients && { coefficients }) };
 }
 
 /** The file of coefficients that a policy lies with. */
@@ -60,9 +67,23 @@ export async function deserializePolicy(
   } catch (cause) {
     throw new PolicyError(`${name} is not JSON.`, { hint: 'Make a policy with `ertacache calibrate`.', cause });
   }
-  const data = parsePolicy(value, name);
+  const { hash: written, ...data } = parsePolicy(value, name);
+  const policy = { data, rectify: await rectificationOf(data, load, name) };
+  checkRectification(policy.rectify, reusedOf(data.schedule), name);
+  // Names of terms, steps and all else that the coefficients' own hash does not vouch for.
+  if (written === undefined || written === policyHash(policy)) return policy;
+  throw new PolicyError(`${name} has changed since it was written: its hash is another.`, {
+    hint: 'Put it back as it was, or calibrate again; without its line "hash" it is taken as it is.',
+  });
+}
+
+async function rectificationOf(
+  data: PolicyData,
+  load: (file: string) => Promise<CoefficientFile>,
+  name: string,
+): Promise<Rectification> {
   const { form, file, sha256: hash } = data.rectify;
-  if (form === 'off') return { data, rectify: { form } };
+  if (form === 'off') return { form };
   if (!file || !hash) {
     throw new PolicyError(`${name} rectifies but does not name its file of coefficients and that file's SHA-256.`, {
       hint: 'Calibrate it again.',
@@ -75,5 +96,5 @@ export async function deserializePolicy(
       hint: 'Copy the .json and the .safetensors of a policy together, or calibrate again.',
     });
   }
-  return { data, rectify: await decodeRectification(coefficients.name, coefficients.bytes, data) };
+  return decodeRectification(coefficients.name, coefficients.bytes, data);
 }

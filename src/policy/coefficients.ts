@@ -46,8 +46,10 @@ export async function decodeRectification(name: string, bytes: Uint8Array, data:
   const reused = reusedOf(data.schedule);
   const { form, channelAxis = 0, terms = [] } = data.rectify;
   if (form === 'lsq') {
+    requireWrittenOrder(terms, name);
     const weights = await matrix(source, 'weights', [reused.length, terms.length], file.name);
-    return { form, steps: weights.map((w, i) => (reused[i] || w.some(v => v !== 0) ? combination(terms, w) : null)) };
+    // A row of zeros is a step that nothing is corrected at.
+    return { form, steps: weights.map(w => (w.some(v => v !== 0) ? combination(terms, w) : null)) };
   }
   const K = await matrix(source, 'K', [reused.length, undefined], file.name);
   const B = await matrix(source, 'B', [reused.length, K[0]!.length], file.name);
@@ -62,9 +64,18 @@ function rows(values: readonly (readonly number[] | null | undefined)[]): Tensor
   return { dtype: 'F32', shape: [values.length, width], data };
 }
 
-/** Every term that any step weighs, in a fixed order: the columns of the file. */
+/** Every term that any step weighs, in a fixed order: the columns of the file. Reading drops weights of zero too. */
 function lsqTermNames(steps: readonly (Combination | null)[]): string[] {
-  return [...new Set(steps.flatMap(s => Object.keys(s ?? {})))].sort();
+  const weighed = (step: Combination | null) => Object.keys(step ?? {}).filter(term => step?.[term] !== 0);
+  return [...new Set(steps.flatMap(weighed))].sort();
+}
+
+/** @throws PolicyError unless terms are those of a written file: another order would weigh one by another's weight */
+function requireWrittenOrder(terms: readonly string[], name: string): void {
+  if (terms.every((term, i) => i === 0 || (terms[i - 1] as string) < term)) return;
+  throw new PolicyError(`The terms of the policy of ${name} are not each named once and in their order.`, {
+    hint: 'Put the .json back as it was written, or calibrate the policy again.',
+  });
 }
 
 function combination(terms: readonly string[], weights: readonly number[]): Combination {

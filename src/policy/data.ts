@@ -49,6 +49,8 @@ export const policySchema = z.object({
     forwards: z.int().nonnegative(),
   }),
   measured: z.object({ calibration: fidelity.optional(), heldOut: fidelity.optional() }),
+  /** Hash of all that decides, by which a file that has changed since it was written is told; not of what was measured. */
+  hash: z.string().optional(),
 });
 
 /** What a policy's JSON holds: everything but the rectification's coefficients. */

@@ -22,10 +22,10 @@ export const policiesOnDisk: PolicySource = {
   fitting: async use => bestFitting(await Promise.all((await shippedPolicies()).map(readPolicy)), use),
   named: readPolicy,
   async byHash(hash, path) {
-    if (path !== undefined && (await isFile(path))) {
-      const policy = await readPolicy(path);
-      if (policyHash(policy) === hash) return { policy, path };
-    }
+    // Whatever lies there by now, it must not hide the right one elsewhere.
+    const named =
+      path !== undefined && (await isFile(path)) ? await readPolicy(path).catch(() => undefined) : undefined;
+    if (path !== undefined && named && policyHash(named) === hash) return { policy: named, path };
     for (const shipped of await shippedPolicies()) {
       const policy = await readPolicy(shipped);
       if (policyHash(policy) === hash) return { policy };

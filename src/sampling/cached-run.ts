@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Evaluation } from '../cache/evaluation';
 import type { BranchCache, CachePolicy, Decision, GuidedOutput, RunInfo, StepInfo } from '../cache/policy';
+import { breathe } from '../io/turn';
 import { release } from '../nn/scope';
 import type { Branch, Guide } from './guidance';
 
@@ -23,13 +24,14 @@ export interface CachedRun {
   dispose(): void;
 }
 
-/** Begins a run: fresh caches for every branch. */
+/** Begins a run: fresh caches for every branch. Its steps are stopped by `signal`, with an InterruptedError. */
 export function beginRun(
   { branches, guide }: { readonly branches: readonly Branch[]; readonly guide: Guide },
   policy: CachePolicy,
   info: RunInfo,
+  signal?: AbortSignal,
 ): CachedRun {
-  const run = policy.begin(info);
+  const run = policy.begin({ ...info, parts: guide.parts });
   const caches = branches.map(() => run.branch());
   return {
     async evaluate(step, sample, timestep) {
@@ -38,10 +40,12 @@ export function beginRun(
       let forwards = 0;
       try {
         for (const [i, branch] of branches.entries()) {
-          const { output, decision, spent } = await inEvaluation(branch, sample, timestep, async evaluation => ({
+          await breathe(signal);
+          const evaluated = await inEvaluation(branch, { sample, timestep, signal }, async evaluation => ({
             ...(await (caches[i] as BranchCache).evaluate(step, evaluation)),
             spent: evaluation.spent(),
           }));
+          const { output, decision, spent } = evaluated;
           outputs.push(output);
           decisions.push(decision);
           forwards += spent / branches.length;
@@ -76,14 +80,20 @@ export function guideOutputs(guide: Guide, outputs: readonly Tensor[], stepIndex
   return { value, parts: Object.fromEntries(guide.parts.map((name, i) => [name, parts[i] as Tensor])) };
 }
 
+/** Where a branch is evaluated. */
+export interface EvaluationPoint {
+  readonly sample: Tensor;
+  readonly timestep: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Evaluates one branch; what the evaluation holds is released whatever happens. */
 export async function inEvaluation<T>(
   branch: Branch,
-  sample: Tensor,
-  timestep: number,
+  { sample, timestep, signal }: EvaluationPoint,
   work: (evaluation: Evaluation) => Promise<T>,
 ): Promise<T> {
-  const evaluation = branch.evaluate(sample, timestep);
+  const evaluation = branch.evaluate(sample, timestep, signal);
   try {
     return await work(evaluation);
   } finally {

@@ -9,8 +9,9 @@ export interface Branch {
    * The model at one latent and time, of which nothing is computed yet; its caller releases it.
    * @param sample the run's latent, which stays the caller's and must outlive the evaluation
    * @param timestep in the solver's units
+   * @param signal stops the evaluation where it can be stopped
    */
-  evaluate(sample: tf.Tensor, timestep: number): Evaluation;
+  evaluate(sample: tf.Tensor, timestep: number, signal?: AbortSignal): Evaluation;
 }
 
 /** What a branch of a denoiser is made of. */
@@ -27,9 +28,9 @@ export interface DenoiserBranch {
 export function denoiserBranch({ name, model, context, expand }: DenoiserBranch): Branch {
   return {
     name,
-    evaluate(sample, timestep) {
+    evaluate(sample, timestep, signal) {
       const expanded = expand(sample);
-      const evaluation = evaluateDenoiser(model, expanded, timestep, context);
+      const evaluation = evaluateDenoiser(model, expanded, timestep, context, signal);
       return {
         ...evaluation,
         release() {

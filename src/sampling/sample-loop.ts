@@ -1,7 +1,8 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { none } from '../cache/none';
 import type { CachePolicy, Decision, StepInfo } from '../cache/policy';
-import { InterruptedError, NumericError } from '../errors';
+import { NumericError } from '../errors';
+import { nextTurn } from '../io/turn';
 import { settleQueued } from '../nn/settle';
 import type { Solver } from '../schedulers/solver';
 import { beginRun } from './cached-run';
@@ -28,18 +29,21 @@ export interface Run {
   readonly latents: Tensor;
   /** Fresh normal noise of the latent's shape, for solvers that ask for it. */
   readonly noise?: (() => Tensor) | undefined;
+  /** Axis of the latent that holds its channels, where that is known; policies are checked against it. */
+  readonly channelAxis?: number | undefined;
 }
 
 /** Who is told of the steps of a run, and who may stop it. */
 export interface LoopOptions {
   /** Called after every step; a promise is awaited, so that a display can be drawn. */
   readonly onStep?: ((record: StepRecord, sample: Tensor) => void | Promise<void>) | undefined;
+  /** Stops the run at the next step, or between two blocks of a model whose blocks are known. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * The sampling loop of every model, solver and cache: evaluate the branches through their caches, guide, correct,
- * step.
+ * step. The event loop has a turn at every step, and between blocks that take long.
  * @returns the final latent, owned by the caller, and a record of every step
  * @throws InterruptedError when `signal` is aborted; nothing leaks
  */
@@ -50,12 +54,14 @@ export async function sampleLoop(
 ): Promise<{ latents: Tensor; steps: StepRecord[] }> {
   const { timesteps, sigmas } = run.solver;
   const steps = timesteps.length;
-  const cached = beginRun(run, policy, { steps, sigmas });
+  const { signal } = options;
+  const { shape } = run.latents;
+  const cached = beginRun(run, policy, { steps, sigmas, shape, channelAxis: run.channelAxis }, signal);
   const trajectory = beginTrajectory(run);
   const records: StepRecord[] = [];
   try {
     for (let index = 0; index < steps; index++) {
-      if (options.signal?.aborted) throw new InterruptedError();
+      await nextTurn(signal);
       const started = performance.now();
       const info = trajectory.step(index);
       const timestep = timesteps[index] as number;

@@ -1,4 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core';
+import { breathe } from '../io/turn';
 import { release, share, tidy } from '../nn/scope';
 import { type Denoiser, type Stream, type Tap, type Tokens, untapped } from './denoiser';
 
@@ -11,27 +12,37 @@ export interface BlockRange {
   readonly tap?: Tap | undefined;
   /** Sees the tokens after each block, and is waited for; they are valid only until then. */
   readonly onBlock?: ((index: number, tokens: Tokens) => void | Promise<void>) | undefined;
+  /** Stops the pass between two blocks. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Runs a range of blocks, one `tidy` a block, so that memory holds one block's intermediates at a time.
+ * Runs a range of blocks, one `tidy` a block, so that memory holds one block's intermediates at a time. Between blocks
+ * that take long, the event loop has its turn.
  * @returns new tokens that the caller owns; those of `stream` are left alone
+ * @throws InterruptedError when `signal` is aborted
  */
 export async function runBlocks(model: Denoiser, stream: Stream, range: BlockRange = {}): Promise<Tokens> {
-  const { from = 0, to = model.blocks.length, tap = untapped, onBlock } = range;
+  const { from = 0, to = model.blocks.length, tap = untapped, onBlock, signal } = range;
   let tokens = share(stream.tokens);
-  for (let i = from; i < to; i++) {
-    const block = model.blocks[i]!;
-    const next = await model.weights.use(
-      block.name,
-      params => tidy(() => share(block.run(params, tokens, stream.shared, tap))),
-      i + 1 < to ? model.blocks[i + 1]?.name : undefined,
-    );
+  try {
+    for (let i = from; i < to; i++) {
+      await breathe(signal);
+      const block = model.blocks[i]!;
+      const next = await model.weights.use(
+        block.name,
+        params => tidy(() => share(block.run(params, tokens, stream.shared, tap))),
+        i + 1 < to ? model.blocks[i + 1]?.name : undefined,
+      );
+      release(tokens);
+      tokens = next;
+      await onBlock?.(i, tokens);
+    }
+    return tokens;
+  } catch (error) {
     release(tokens);
-    tokens = next;
-    await onBlock?.(i, tokens);
+    throw error;
   }
-  return tokens;
 }
 
 /**
@@ -46,9 +57,11 @@ export async function forward<Context>(
   range: Omit<BlockRange, 'from' | 'to'> = {},
 ): Promise<tf.Tensor> {
   const stream = model.embed(x, timestep, context, range.tap);
-  const tokens = await runBlocks(model as Denoiser, stream, range);
-  const output = model.head({ tokens, shared: stream.shared }, range.tap);
-  release(tokens);
-  release(stream);
-  return output;
+  let tokens: Tokens | undefined;
+  try {
+    tokens = await runBlocks(model as Denoiser, stream, range);
+    return model.head({ tokens, shared: stream.shared }, range.tap);
+  } finally {
+    release([tokens, stream]);
+  }
 }

@@ -1,8 +1,9 @@
 import { mkdir, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { InterruptedError, IoError } from '../errors';
+import { IoError } from '../errors';
 import { ioError } from '../io/node-file';
 import { sha256, sha256Stream } from '../io/sha256';
+import { requireGoing } from '../io/turn';
 import { VERSION } from '../version';
 import { type CheckOptions, checkModel } from './check-model';
 import { hashTensor, SLICE_ELEMENTS } from './content-hash';
@@ -105,7 +106,7 @@ async function convertInto(folder: string, model: OpenModel, options: ConvertOpt
     .reduce((a, b) => a + b, 0);
   let done = 0;
   const advance = ({ count }: Slice): void => {
-    if (signal?.aborted) throw new InterruptedError('Interrupted: nothing was written.');
+    requireGoing(signal, 'Interrupted: nothing was written.');
     done += count;
     onProgress?.(done / (2 * total));
   };

@@ -187,10 +187,33 @@ describe('a broken policy file says in one sentence what is wrong', () => {
     ['a file of coefficients elsewhere', edit({ rectify: { file: '../x.safetensors' } }), /beside/],
     ['no file of coefficients', edit({ rectify: { file: undefined } }), /does not name its file/],
     ['no hash of it', edit({ rectify: { sha256: undefined } }), /does not name its file/],
+    ['a term renamed', edit({ rectify: { terms: ['one', 'output.0', 'output.1', 'simple'] } }), /no such term/],
+    [
+      'a term of objects',
+      edit({ rectify: { terms: ['constructor', 'output.0', 'output.1', 'sample'] } }),
+      /no such term/,
+    ],
+    ['terms reversed', edit({ rectify: { terms: ['sample', 'output.1', 'output.0', 'one'] } }), /in their order/],
+    ['a term repeated', edit({ rectify: { terms: ['one', 'output.0', 'output.0', 'sample'] } }), /in their order/],
+    [
+      'a term of a step that was not computed yet',
+      edit({ rectify: { terms: ['one', 'output.0', 'output.3', 'sample'] } }),
+      /at step 3 its correction looks back 3 computed steps, and there are 1 before it/,
+    ],
+    ['a term of another part', edit({ rectify: { terms: ['one', 'other.0', 'output.1', 'sample'] } }), /has changed/],
+    ['a schedule edited', edit({ schedule: '##.#' }), /has changed since it was written/],
+    ['another strength', edit({ taylor: 0.4 }), /has changed since it was written/],
   ])('%s', async (_, spoil, message) => {
     const error = await failure(forms.lsq!, spoil);
     expect(error).toBeInstanceOf(PolicyError);
     expect(error.message).toMatch(message);
+  });
+
+  test('an edit on purpose is taken once the line of the hash is out', async () => {
+    const path = join(folder, 'p.json');
+    await writePolicy(path, policyWith(forms.lsq!));
+    await edit({ taylor: 0.4, hash: undefined })(path);
+    expect((await readPolicy(path)).data.taylor).toBe(0.4);
   });
 
   const coefficients = (path: string): string => path.replace('.json', '.safetensors');

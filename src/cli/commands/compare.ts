@@ -202,7 +202,8 @@ async function fight(
     if (!ErtaError.isInstance(error) || error.code !== 'interrupted') throw error;
     line?.stop();
     if (store.comparison.cells.length > 0) process.stderr.write(`wrote ${await page(store)} of what is done\n`);
-    throw new InterruptedError(`Interrupted: what is done is in ${store.path()}, and the same command continues.`);
+    const message = `Interrupted: what is done is in ${store.path()}, and the same command continues.`;
+    throw new InterruptedError(message, error.cause);
   } finally {
     line?.stop();
   }

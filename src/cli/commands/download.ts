@@ -40,7 +40,7 @@ export function downloadCommand(): Command {
           }
           console.log(`wrote ${out}`);
         } catch (error) {
-          throw signal.aborted ? new InterruptedError() : error;
+          throw signal.aborted ? new InterruptedError(undefined, signal.reason) : error;
         }
       }),
     );

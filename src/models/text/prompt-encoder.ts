@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { ShapeError } from '../../errors';
+import { breathe } from '../../io/turn';
 import type { Params } from '../../nn/params';
 import { tidy } from '../../nn/scope';
 import type { WeightStore } from '../../weights/parameters';
@@ -47,7 +48,8 @@ export function idShape(ids: readonly (readonly number[])[], limit = Number.POSI
 }
 
 /**
- * Runs layers one after another, each in its own scope; `hidden` is disposed.
+ * Runs layers one after another, each in its own scope; `hidden` is disposed. Between layers that take long, the event
+ * loop has its turn.
  * @param names module prefixes of the layers
  */
 export async function runLayers(
@@ -60,6 +62,7 @@ export async function runLayers(
   let state = hidden;
   try {
     for (const [i, name] of names.entries()) {
+      await breathe();
       const next = await weights.use(name, params => tidy(() => layer(params, state, i)), names[i + 1]);
       state.dispose();
       state = next;

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { InterruptedError, ShapeError } from '../../errors';
+import { ShapeError } from '../../errors';
+import { nextTurn } from '../../io/turn';
 import type { Frames } from '../../nn/conv3d';
 import { release, tidy } from '../../nn/scope';
 import type { WeightStore } from '../../weights/parameters';
@@ -133,13 +134,13 @@ function replaced(t: tf.Tensor, change: (t: tf.Tensor) => tf.Tensor): tf.Tensor 
   }
 }
 
-/** Counts frames, tells the caller, and stops when he asks for it. */
+/** Counts frames, tells the caller, gives the event loop a turn, and stops when the caller asks for it. */
 function reporter({ onChunk, signal }: CodeOptions, total: number): (frames: number) => Promise<void> {
   let done = 0;
   return async frames => {
     done += frames;
     await onChunk?.({ done, total });
-    if (signal?.aborted) throw new InterruptedError();
+    await nextTurn(signal);
   };
 }
 

@@ -52,7 +52,8 @@ export async function sampleLatents<Ctx>(
   const policy = usePolicy(choice, { model, scheduler: name, guidance: guidanceOf(velocity), sigmas });
   const job = velocityJob(velocity, scheduler, { latents, ctx });
   const solver = job.solver(policy.adjust?.(sigmas));
-  const run = { ...job, solver, ...(noise && { noise }) };
+  // A function's policy may have been calibrated with an axis that nobody repeats here.
+  const run = { ...job, channelAxis: undefined, solver, ...(noise && { noise }) };
   const { latents: final, steps } = await sampleLoop(run, policy, { onStep, signal });
   await requireFinite(final, 'The final latent', policy).catch(error => {
     final.dispose();

@@ -105,7 +105,7 @@ export function withCache<Ctx>(
         hint: 'Finish the run, or call `restart()` before another.',
       });
     }
-    run ??= beginRun(branches, cache, { steps, sigmas });
+    run ??= beginRun(branches, cache, { steps, sigmas, shape: x.shape });
     shape = x.shape.join();
     current = ctx;
     busy = true;
