@@ -1,6 +1,6 @@
 import { PolicyError } from '../errors';
 import { sha256 } from '../io/sha256';
-import { decodeRectification, encodeRectification, plainRectify } from './coefficients';
+import { decodeRectification, encodeCoefficients, plainRectify } from './coefficients';
 import { type Policy, parsePolicy } from './data';
 
 /** A policy as it is stored: two files, of which the second is missing where nothing is rectified. */
@@ -17,7 +17,7 @@ export interface PolicyBytes {
  * @throws PolicyError when the policy contradicts itself, so that nothing is written that cannot be read back
  */
 export async function serializePolicy(policy: Policy, name = 'policy.json'): Promise<PolicyBytes> {
-  const coefficients = encodeRectification(policy.rectify);
+  const coefficients = encodeCoefficients(policy.rectify);
   const file = (name.split(/[/\\]/).at(-1) as string).replace(/\.json$/, '.safetensors');
   const data = parsePolicy(
     {
