@@ -179,9 +179,11 @@ describe('the cache folder', () => {
   test('unlink removes links and leaves the rest', async () => {
     const { cache, env } = machine({});
     mkdirSync(join(cache, 'engine/tensorflow-2.1.0-node-abi-115'), { recursive: true });
+    writeFileSync(join(cache, 'engine/tensorflow-2.1.0-node-abi-115/link.json'), '{}');
     mkdirSync(join(cache, 'engine/notes'));
+    mkdirSync(join(cache, 'engine/tensorflow-of-mine-node-abi-1'));
     expect(await unlinkEngine(env)).toEqual([join(cache, 'engine/tensorflow-2.1.0-node-abi-115')]);
-    expect(readdirSync(join(cache, 'engine'))).toEqual(['notes']);
+    expect(readdirSync(join(cache, 'engine')).sort()).toEqual(['notes', 'tensorflow-of-mine-node-abi-1']);
     expect(await unlinkEngine(env)).toEqual([]);
   });
 

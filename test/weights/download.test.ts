@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { download, planDownload } from '../../src/weights/download/download';
-import { hubSettings } from '../../src/weights/download/repository';
+import { partialPath } from '../../src/weights/download/fetch-file';
+import { type HubFile, hubSettings } from '../../src/weights/download/repository';
 
 const REPOSITORY = 'owner/model';
 const COMMIT = '0123456789abcdef0123456789abcdef01234567';
@@ -143,6 +144,31 @@ describe('download', () => {
   const options = (more: object = {}) => ({ endpoint: hub.endpoint, pauseMs: 1, ...more });
   const plan = () => planDownload(REPOSITORY, 'main', options());
   const at = (path: string): string => join(folder, path);
+  /** Where the large file lies while it is on its way. */
+  const partial = async () => partialPath(at(LARGE), (await plan()).files.find(file => file.path === LARGE) as HubFile);
+
+  test('a file of the user’s is not replaced, nor is a spoilt copy of what was brought', async () => {
+    writeFileSync(at('README.md'), 'mine');
+    await expect(download(await plan(), folder, options())).rejects.toThrow(
+      `${at('README.md')} is already there and is not the file of the repository.`,
+    );
+    expect(hub.asked).toEqual([]);
+    expect(readdirSync(folder)).toEqual(['README.md']);
+    expect(readFileSync(at('README.md'), 'utf8')).toBe('mine');
+    rmSync(at('README.md'));
+    await download(await plan(), folder, options());
+    writeFileSync(at('model_index.json'), '{"edited":1}');
+    await expect(download(await plan(), folder, options())).rejects.toThrow('model_index.json is already there');
+  });
+
+  test('a second download into the folder is refused while the first runs', async () => {
+    const first = download(await plan(), folder, options());
+    await expect(download(await plan(), folder, options())).rejects.toThrow(
+      `${folder} is in use by another run of ertacache: process ${process.pid} on `,
+    );
+    await first;
+    await download(await plan(), folder, options());
+  });
 
   test('takes what a model is loaded from, and says how much before it starts', async () => {
     const { files, commit, bytes: total } = await plan();
@@ -167,13 +193,13 @@ describe('download', () => {
     hub.cuts = 1;
     await expect(download(await plan(), folder, options({ attempts: 0 }))).rejects.toThrow(`${LARGE} stopped at`);
     expect(existsSync(at(LARGE))).toBe(false);
-    const had = readFileSync(`${at(LARGE)}.partial`).length;
+    const had = readFileSync(await partial()).length;
     hub.asked.length = 0;
     await download(await plan(), folder, options());
     // The cut may have come before the first byte: then there is nothing to go on from.
     expect(hub.asked).toEqual([`${LARGE} ${had === 0 ? 'all' : had}`]);
     expect(readFileSync(at(LARGE)).equals(contents[LARGE]!)).toBe(true);
-    expect(existsSync(`${at(LARGE)}.partial`)).toBe(false);
+    expect(existsSync(await partial())).toBe(false);
   });
 
   test('starts a file again where the server knows no ranges', async () => {
@@ -183,10 +209,10 @@ describe('download', () => {
     expect(readFileSync(at(LARGE)).equals(contents[LARGE]!)).toBe(true);
   });
 
-  test('what is left of another version is thrown away, not completed', async () => {
+  test('what is left and spoilt is thrown away, not completed', async () => {
     await download(await plan(), folder, options());
     rmSync(at(LARGE));
-    writeFileSync(`${at(LARGE)}.partial`, bytes(500, 99));
+    writeFileSync(await partial(), bytes(500, 99));
     await download(await plan(), folder, options());
     expect(readFileSync(at(LARGE)).equals(contents[LARGE]!)).toBe(true);
   });
@@ -196,24 +222,23 @@ describe('download', () => {
     await expect(download(await plan(), folder, options())).rejects.toThrow('wrong checksum');
     for (const path of ['README.md', 'model_index.json', LARGE]) {
       expect(existsSync(at(path))).toBe(false);
-      expect(existsSync(`${at(path)}.partial`)).toBe(false);
     }
+    expect(existsSync(await partial())).toBe(false);
   });
 
   const full = '/dev/full';
   (existsSync(full) ? test : test.skip)('a full disk leaves no half file under the name', async () => {
     const wanted = await plan();
     const large = wanted.files.filter(f => f.path === LARGE);
-    const path = join(folder, 'transformer');
     await download({ ...wanted, files: wanted.files.filter(f => f.path !== LARGE) }, folder, options());
-    symlinkSync(full, join(path, 'weights.safetensors.partial'));
+    symlinkSync(full, await partial());
     await expect(download({ ...wanted, files: large }, folder, options())).rejects.toThrow('disk is full');
     expect(existsSync(at(LARGE))).toBe(false);
   });
 
   test('says what cannot be had', async () => {
     await expect(planDownload('owner/other', 'main', options())).rejects.toThrow('answered with 404');
-    await expect(planDownload('no name', 'main', options())).rejects.toThrow('no name of a repository');
+    await expect(planDownload('no name', 'main', options())).rejects.toThrow('not the name of a repository');
     const gone = planDownload(REPOSITORY, 'main', { endpoint: 'http://127.0.0.1:9' });
     await expect(gone).rejects.toThrow('cannot be reached');
   });

@@ -1,0 +1,24 @@
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+
+/** Every file of a folder with its bytes, by its path. */
+export function tree(folder: string): Map<string, string> {
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter(entry => !entry.isDirectory());
+  const paths = files.map(entry => join(entry.parentPath, entry.name)).sort();
+  return new Map(paths.map(path => [relative(folder, path), readFileSync(path, 'latin1')]));
+}
+
+/** Files that only a run in progress has, or one that was cut. */
+const isPassing = (path: string): boolean => /\.partial(\/|$)|ertacache-lock$/.test(path);
+
+/** The files of a folder that are there for good. */
+export const settled = (folder: string): Map<string, string> =>
+  new Map([...tree(folder)].filter(([path]) => !isPassing(path)));
+
+/** Puts files into a folder. */
+export function put(folder: string, files: Readonly<Record<string, string>>): void {
+  for (const [path, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), content);
+  }
+}
