@@ -9,7 +9,8 @@ export function tree(folder: string): Map<string, string> {
 }
 
 /** Files that only a run in progress has, or one that was cut. */
-const isPassing = (path: string): boolean => /\.partial(\/|$)|ertacache-lock$/.test(path);
+const isPassing = (path: string): boolean =>
+  /\.[0-9a-f]{6}-\d+-\d+-[0-9a-f]{12}\.(new|old)\.partial(\/|$)|\.download\.partial$|ertacache-lock$/.test(path);
 
 /** The files of a folder that are there for good. */
 export const settled = (folder: string): Map<string, string> =>
