@@ -1,11 +1,12 @@
 import { stat } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { disk, writeNew } from './fs';
-import { stagedName } from './staged';
+import { leftovers, stagedName } from './staged';
 import { systemCode, writeError } from './system-error';
 
 /** More than a disk that is just about full has left. */
 const TRIAL = new Uint8Array(4096);
+const TRIAL_NAME = 'trial';
 
 /**
  * Tries whether a file could be written under this name, so that hours of work are not done for nothing. Nothing stays.
@@ -37,8 +38,9 @@ async function existing(folder: string, path: string): Promise<string> {
 }
 
 async function tryIn(folder: string, path: string): Promise<void> {
-  const trial = stagedName(`${folder}/trial`, 'new');
+  const trial = stagedName(join(folder, TRIAL_NAME), 'new');
   try {
+    for (const left of await leftovers(join(folder, TRIAL_NAME))) await disk.remove(left.path);
     await writeNew(trial, TRIAL);
     await disk.unlink(trial);
   } catch (error) {

@@ -23,3 +23,14 @@ export function put(folder: string, files: Readonly<Record<string, string>>): vo
     writeFileSync(join(folder, path), content);
   }
 }
+
+/** Clocks differ from run to run; a page is made of them. */
+export function plain(files: ReadonlyMap<string, string>): Map<string, string> {
+  const CLOCKS = ['seconds', 'timing', 'started', 'speedup', 'summary', 'command'];
+  const entries = [...files].map(([path, content]): [string, string] => {
+    if (path.endsWith('index.html')) return [path, 'a page'];
+    if (!path.endsWith('comparison.json')) return [path, content];
+    return [path, JSON.stringify(JSON.parse(content), (key, value) => (CLOCKS.includes(key) ? undefined : value), 1)];
+  });
+  return new Map(entries);
+}
