@@ -1,6 +1,7 @@
 import { copyFile, lstat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { disk, syncFolder, writeNew } from './fs';
+import { lockBeside, withLock } from './lock';
 import { leftovers, stagedName } from './staged';
 import { systemCode, writeError } from './system-error';
 
@@ -48,6 +49,9 @@ export async function stageFile(path: string, bytes: Uint8Array | string): Promi
   return { path, commit, discard };
 }
 
+/** How long another run may take for the same files; renames take no time. */
+const PATIENCE_MS = 10_000;
+
 /** One step of a change of several files: a file appears, or the file of a name goes. */
 export type FileChange = StagedFile | { readonly path: string; readonly commit?: undefined };
 
@@ -56,6 +60,28 @@ export type FileChange = StagedFile | { readonly path: string; readonly commit?:
  * without the second; the order decides which of them that may be.
  */
 export async function commitAll(changes: readonly FileChange[]): Promise<void> {
+  const [first] = changes;
+  if (!first) return;
+  // Of two runs that write the same files, one does after the other, so that files which belong together stay so.
+  const lock = lockBeside((changes.at(-1) as FileChange).path);
+  let isTried = false;
+  try {
+    await withLock(
+      lock,
+      first.path,
+      () => {
+        isTried = true;
+        return commitInTurn(changes);
+      },
+      PATIENCE_MS,
+    );
+  } catch (error) {
+    if (!isTried) for (const change of changes) if (change.commit) await change.discard();
+    throw error;
+  }
+}
+
+async function commitInTurn(changes: readonly FileChange[]): Promise<void> {
   const kept: { readonly path: string; readonly copy: string | undefined }[] = [];
   try {
     for (const { path } of changes) {

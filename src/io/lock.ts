@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { IoError } from '../errors';
 import { disk, writeNew } from './fs';
 import { isRunning, type Owner, self } from './owner';
@@ -14,6 +15,10 @@ const SIGN_MS = 60_000;
 /** A lock without content is one that is being written, unless it is older. */
 const WRITING_MS = 10_000;
 const ATTEMPTS = 5;
+const RETRY_MS = 20;
+
+/** Another run has the lock. */
+class InUse extends IoError {}
 
 interface Held extends Owner {
   /** When it was taken, ISO 8601. */
@@ -27,16 +32,29 @@ export const lockBeside = (path: string): string => join(dirname(resolve(path)),
  * Works while no other run does on the same output. The lock of a run that is gone is taken over.
  * @param file the lock, in a folder that is there
  * @param what the output, for the error
+ * @param patience how long to wait for it, in milliseconds: for what others hold for a moment only
  * @throws IoError when another run has it: which one, and since when
  */
-export async function withLock<T>(file: string, what: string, work: () => Promise<T>): Promise<T> {
-  await take(file, what);
+export async function withLock<T>(file: string, what: string, work: () => Promise<T>, patience = 0): Promise<T> {
+  await takeWithin(patience, file, what);
   const timer = setInterval(() => void disk.touch(file).catch(() => {}), SIGN_MS).unref();
   try {
     return await work();
   } finally {
     clearInterval(timer);
     await disk.unlink(file).catch(() => {});
+  }
+}
+
+async function takeWithin(patience: number, file: string, what: string): Promise<void> {
+  const end = Date.now() + patience;
+  for (;;) {
+    try {
+      return await take(file, what);
+    } catch (error) {
+      if (!(error instanceof InUse) || Date.now() > end) throw error;
+      await wait(RETRY_MS);
+    }
   }
 }
 
@@ -52,7 +70,7 @@ async function take(file: string, what: string): Promise<void> {
     }
     await removeDead(file, what);
   }
-  throw new IoError(`${what} is in use by other runs of ertacache.`, { hint: 'Wait for them to end.' });
+  throw new InUse(`${what} is in use by other runs of ertacache.`, { hint: 'Wait for them to end.' });
 }
 
 /** Removes the lock of a run that is gone. @throws IoError when it is not gone */
@@ -95,9 +113,9 @@ function parse(text: string): Held | undefined {
   }
 }
 
-function inUse(file: string, what: string, held: Held | undefined): IoError {
+function inUse(file: string, what: string, held: Held | undefined): InUse {
   const who = held ? `process ${held.pid} on ${held.host}, since ${held.since}` : 'it has just begun';
-  return new IoError(`${what} is in use by another run of ertacache: ${who}.`, {
+  return new InUse(`${what} is in use by another run of ertacache: ${who}.`, {
     hint: `Wait for it to end, or write elsewhere; if it no longer runs, remove ${file}.`,
   });
 }

@@ -57,17 +57,15 @@ export async function requireMediaWritable(path: string): Promise<void> {
  */
 async function writeWithSidecar(path: string, bytes: Uint8Array, receipt: unknown): Promise<void> {
   const beside = sidecarPath(path);
-  const old = await readFile(beside).catch(() => undefined);
   if (receipt !== undefined) await requireOwn(beside, isSidecar);
+  const old = await readFile(beside).catch(() => undefined);
+  const outdated = old && isSidecar(old) ? [{ path: beside }] : [];
   const file = await stageFile(path, bytes);
-  if (receipt === undefined) {
-    await commitAll([...(old && isSidecar(old) ? [{ path: beside }] : []), file]);
-    return;
-  }
+  if (receipt === undefined) return commitAll([...outdated, file]);
   const sidecar = await stageFile(beside, sidecarText(receipt)).catch(async error => {
     await file.discard();
     throw error;
   });
   const isNew = !(await isFile(path));
-  await commitAll(isNew ? [sidecar, file] : [...(old ? [{ path: beside }] : []), file, sidecar]);
+  await commitAll(isNew ? [sidecar, file] : [...outdated, file, sidecar]);
 }
