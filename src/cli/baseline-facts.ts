@@ -3,6 +3,8 @@ import { ratioRecord } from '../calibration/magcache-ratios';
 import { observeRuns, pairsOf } from '../calibration/observe';
 import { changeRecord, fitPolynomial } from '../calibration/teacache-fit';
 import { writeFileAtomic } from '../io/atomic';
+import { hasJsonMark, requireOwn } from '../io/own-file';
+import { requireWritable } from '../io/writable';
 import type { Pair } from '../policy/data';
 import type { Pipeline } from '../sampling/pipeline';
 
@@ -17,6 +19,15 @@ export interface BaselineRun {
   readonly signal: AbortSignal;
 }
 
+/** The mark of a file of measured facts. */
+const FORMAT = 'ertacache-baseline';
+
+/** @throws UsageError or IoError when the facts could not be written under this name */
+export async function requireFactsWritable(path: string): Promise<void> {
+  await requireWritable(path);
+  await requireOwn(path, bytes => hasJsonMark(bytes, 'format', FORMAT));
+}
+
 /** Measures what a baseline needs, prints it with the quality of the fit, and writes it where a file was named. */
 export async function calibrateBaseline(
   pipeline: Pipeline,
@@ -29,9 +40,10 @@ export async function calibrateBaseline(
   const facts = method === 'teacache' ? await polynomialOf(pipeline, run) : await ratiosOf(pipeline, run);
   for (const [name, value] of Object.entries(facts)) console.log(`${name.padEnd(13)}${JSON.stringify(value)}`);
   if (!out || signal.aborted) return;
+  await requireFactsWritable(out);
   await writeFileAtomic(
     out,
-    `${JSON.stringify({ method, model: { id, hash }, steps, guidance, ...facts }, null, 2)}\n`,
+    `${JSON.stringify({ format: FORMAT, method, model: { id, hash }, steps, guidance, ...facts }, null, 2)}\n`,
   );
   console.log(`wrote ${out}`);
 }

@@ -1,3 +1,6 @@
+/** Pieces of work that are told of Ctrl-C and end by themselves. */
+let listening = 0;
+
 /**
  * Runs `work` with a signal that Ctrl-C aborts, so that a step can end cleanly and finished files stay. A second
  * Ctrl-C ends the process at once.
@@ -11,10 +14,23 @@ export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>
   };
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
+  listening++;
   try {
     return await work(controller.signal);
   } finally {
+    listening--;
     process.off('SIGINT', stop);
     process.off('SIGTERM', stop);
   }
+}
+
+/** Says that the process ends, and ends it, where Ctrl-C meets no work that ends by itself. */
+export function endOnInterrupt(): void {
+  const end = (): void => {
+    if (listening > 0) return;
+    process.stderr.write('\nInterrupted.\n');
+    process.exit(130);
+  };
+  process.on('SIGINT', end);
+  process.on('SIGTERM', end);
 }

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
+import { writeFileAtomic } from '../io/atomic';
 import { type FusedName, fusedNames } from '../nn/fused';
 import { type Trial, trialInput, trials } from './fused-trials';
 import { linksFolder } from './link/record';
@@ -28,9 +29,7 @@ export async function usableFused(location: Location, version: string, env: Node
   if (known) return known;
   const found = await tryAll(location);
   try {
-    mkdirSync(linksFolder(env), { recursive: true });
-    writeFileSync(`${file}.${process.pid}`, JSON.stringify({ tensorflow: version, usable: found }));
-    renameSync(`${file}.${process.pid}`, file);
+    await writeFileAtomic(file, JSON.stringify({ tensorflow: version, usable: found }));
   } catch {
     // A folder that cannot be written costs a second at every start, no more.
   }

@@ -1,11 +1,14 @@
-import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
-import { IoError } from '../errors';
+import { copyFile, lstat } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { disk, syncFolder, writeNew } from './fs';
+import { lockBeside, withLock } from './lock';
+import { leftovers, stagedName } from './staged';
 import { systemCode, writeError } from './system-error';
 
 /** Bytes written to disk beside where they belong, not yet under their name. */
 export interface StagedFile {
+  /** Where they belong. */
+  readonly path: string;
   /** Puts the file under its name, replacing what was there. */
   commit(): Promise<void>;
   /** Throws the bytes away. */
@@ -14,7 +17,7 @@ export interface StagedFile {
 
 /**
  * Writes a file so that its name never holds half of it: whoever looks sees the old content or the new one, also after
- * a crash or on a full disk. Missing folders are made.
+ * a crash or on a full disk. Missing folders are made. What earlier runs left on the way to this name is cleared.
  */
 export async function writeFileAtomic(path: string, bytes: Uint8Array | string): Promise<void> {
   const staged = await stageFile(path, bytes);
@@ -24,113 +27,107 @@ export async function writeFileAtomic(path: string, bytes: Uint8Array | string):
 /** The first half of `writeFileAtomic`, for files that should appear together. */
 export async function stageFile(path: string, bytes: Uint8Array | string): Promise<StagedFile> {
   const target = resolve(path);
-  const partial = partialName(target);
-  const discard = () => rm(partial, { force: true });
+  const partial = stagedName(target, 'new');
+  const discard = () => disk.remove(partial).catch(() => {});
   try {
-    await mkdir(dirname(target), { recursive: true });
-    const file = await open(partial, 'wx');
-    try {
-      await file.writeFile(bytes);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
+    await disk.mkdir(dirname(target));
+    await clearLeftovers(target);
+    await writeNew(partial, bytes);
   } catch (error) {
-    await discard().catch(() => {});
+    await discard();
     throw writeError(path, error);
   }
   const commit = async () => {
     try {
-      await rename(partial, target);
+      await disk.rename(partial, target);
       await syncFolder(dirname(target));
     } catch (error) {
-      await discard().catch(() => {});
+      await discard();
       throw writeError(path, error);
     }
   };
-  return { commit, discard };
+  return { path, commit, discard };
 }
 
-export interface FolderOptions {
-  /** Decides from the names in a folder that is already there whether it may be replaced; unless given, it may not. */
-  mayReplace?: ((names: readonly string[]) => boolean) | undefined;
-}
+/** How long another run may take for the same files; renames take no time. */
+const PATIENCE_MS = 10_000;
+
+/** One step of a change of several files: a file appears, or the file of a name goes. */
+export type FileChange = StagedFile | { readonly path: string; readonly commit?: undefined };
 
 /**
- * Fills a folder so that it appears complete or not at all: `fill` writes into a folder beside, which then takes the
- * name. A folder that is already there and not empty is replaced only where `mayReplace` says so.
+ * Makes all of the changes, in this order, or none of them. Only a run that is killed between two can leave the first
+ * without the second; the order decides which of them that may be.
  */
-export async function withAtomicFolder<T>(
-  path: string,
-  fill: (folder: string) => Promise<T>,
-  options: FolderOptions = {},
-): Promise<T> {
-  const target = resolve(path);
-  const partial = partialName(target);
-  await assertReplaceable(path, options);
+export async function commitAll(changes: readonly FileChange[]): Promise<void> {
+  const [first] = changes;
+  if (!first) return;
+  // Of two runs that write the same files, one does after the other, so that files which belong together stay so.
+  const lock = lockBeside((changes.at(-1) as FileChange).path);
+  let isTried = false;
   try {
-    await mkdir(partial, { recursive: true });
-    const result = await fill(partial);
-    await syncFolder(partial);
-    await replaceFolder(partial, target);
-    await syncFolder(dirname(target));
-    return result;
+    await withLock(
+      lock,
+      first.path,
+      () => {
+        isTried = true;
+        return commitInTurn(changes);
+      },
+      PATIENCE_MS,
+    );
   } catch (error) {
-    await rm(partial, { recursive: true, force: true }).catch(() => {});
-    throw concerns(error, target, partial) ? writeError(path, error) : error;
+    if (!isTried) for (const change of changes) if (change.commit) await change.discard();
+    throw error;
   }
 }
 
-/** True for failures of the folder itself; `fill` may also fail on files of its own, whose names say enough. */
-function concerns(error: unknown, target: string, partial: string): boolean {
-  const code = systemCode(error);
-  if (code === undefined) return false;
-  const path = String((error as { path?: unknown }).path ?? '');
-  return code === 'ENOSPC' || code === 'EDQUOT' || path.startsWith(partial) || target.startsWith(path);
+async function commitInTurn(changes: readonly FileChange[]): Promise<void> {
+  const kept: { readonly path: string; readonly copy: string | undefined }[] = [];
+  try {
+    for (const { path } of changes) {
+      if (!kept.some(k => k.path === path)) kept.push({ path, copy: await keepCopy(path) });
+    }
+    for (const change of changes) {
+      if (change.commit) await change.commit();
+      else await removeFile(change.path);
+    }
+  } catch (error) {
+    for (const { path, copy } of kept) {
+      await (copy ? disk.rename(copy, path) : removeFile(path)).catch(() => {});
+    }
+    for (const change of changes) if (change.commit) await change.discard();
+    throw error;
+  }
+  for (const { copy } of kept) if (copy) await disk.unlink(copy).catch(() => {});
 }
 
-async function assertReplaceable(path: string, options: FolderOptions): Promise<void> {
-  let names: string[];
+/** A second name for what is there now, to come back under the first. @returns nothing where there is no such file */
+async function keepCopy(path: string): Promise<string | undefined> {
+  const copy = stagedName(resolve(path), 'old');
   try {
-    names = await readdir(path);
+    await disk.link(path, copy);
+    return copy;
   } catch (error) {
-    if (systemCode(error) === 'ENOENT') return;
-    throw writeError(path, error);
+    const code = systemCode(error);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    // Some file systems know no second names.
+    await copyFile(path, copy).catch(failed => {
+      throw writeError(path, failed);
+    });
+    return copy;
   }
-  if (names.length === 0 || options.mayReplace?.(names)) return;
-  throw new IoError(`The folder ${path} is already there and holds other files.`, {
-    hint: 'Choose another name, or remove the folder first.',
+}
+
+async function removeFile(path: string): Promise<void> {
+  await disk.unlink(path).catch(error => {
+    if (systemCode(error) !== 'ENOENT') throw writeError(path, error);
   });
 }
 
-/** A folder cannot be renamed over a full one, so the old one steps aside first and returns if the new one fails. */
-async function replaceFolder(from: string, to: string): Promise<void> {
-  const aside = partialName(to);
-  const hadOld = await rename(to, aside).then(
-    () => true,
-    error => {
-      if (systemCode(error) === 'ENOENT') return false;
-      throw error;
-    },
-  );
-  try {
-    await rename(from, to);
-  } catch (error) {
-    if (hadOld) await rename(aside, to);
-    throw error;
+/** Files that runs which are gone have left: what had stepped aside returns where its place is empty, the rest goes. */
+async function clearLeftovers(target: string): Promise<void> {
+  for (const { path, kind } of await leftovers(target)) {
+    const isMissing = kind === 'old' && !(await lstat(target).catch(() => undefined));
+    await (isMissing ? disk.rename(path, target) : disk.remove(path));
   }
-  if (hadOld) await rm(aside, { recursive: true, force: true });
-}
-
-/** A name in the same folder, so that the final rename stays on one file system. */
-function partialName(target: string): string {
-  return join(dirname(target), `.${basename(target).slice(0, 100)}.${randomBytes(6).toString('hex')}.partial`);
-}
-
-/** Makes a rename durable; some systems cannot open folders, and there it is durable as far as it can be. */
-async function syncFolder(path: string): Promise<void> {
-  try {
-    const folder = await open(path, 'r');
-    await folder.sync().finally(() => folder.close());
-  } catch {}
 }

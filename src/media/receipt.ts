@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ErtaError, IoError } from '../errors';
+import { hasJsonMark } from '../io/own-file';
 import { readError } from '../io/system-error';
 import { loadSharp } from './sharp';
 import { receiptFromXmp } from './xmp';
@@ -16,6 +17,27 @@ export function sidecarPath(path: string): string {
 /** The text of a receipt in a file of its own. */
 export function receiptText(receipt: unknown): string {
   return `${JSON.stringify(receipt, null, 2)}\n`;
+}
+
+/** The value of the field `tool` in what ertacache writes: the mark that a file beside a clip is a receipt of its. */
+const TOOL = 'ertacache';
+
+/** The text of a receipt beside its file. A receipt without the mark, which programs may give, is wrapped in one. */
+export function sidecarText(receipt: unknown): string {
+  return receiptText(isMarked(receipt) ? receipt : { tool: TOOL, receipt });
+}
+
+/** Whether these are the bytes of a receipt beside its file, and not of something else. */
+export const isSidecar = (bytes: Uint8Array): boolean => hasJsonMark(bytes, 'tool', TOOL);
+
+function isMarked(value: unknown): value is { readonly tool: typeof TOOL } {
+  return typeof value === 'object' && value !== null && 'tool' in value && value.tool === TOOL;
+}
+
+/** What `sidecarText` was given. */
+function unwrapped(value: unknown): unknown {
+  if (!isMarked(value) || !('receipt' in value) || Object.keys(value).length !== 2) return value;
+  return value.receipt;
 }
 
 /** The receipt of a picture, a clip or a folder of frames: the JSON value it was written with, not checked further. */
@@ -51,5 +73,5 @@ async function separateReceipt(path: string): Promise<unknown> {
   const text = await readFile(info.isDirectory() ? join(path, FOLDER_RECEIPT) : sidecarPath(path), 'utf8').catch(
     () => undefined,
   );
-  return text === undefined ? undefined : JSON.parse(text);
+  return text === undefined ? undefined : unwrapped(JSON.parse(text));
 }

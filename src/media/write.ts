@@ -1,11 +1,14 @@
-import { rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { UsageError } from '../errors';
-import { stageFile, writeFileAtomic } from '../io/atomic';
+import { commitAll, stageFile, writeFileAtomic } from '../io/atomic';
+import { isFile } from '../io/node-file';
+import { requireOwn } from '../io/own-file';
+import { requireWritable } from '../io/writable';
 import { checkWriteOptions, encodeMedia, type MediaFormat, type WriteOptions } from './encode';
-import { writeFrames } from './frames';
+import { requireReplaceableFrames, writeFrames } from './frames';
 import type { Media } from './pixels';
-import { receiptText, sidecarPath } from './receipt';
+import { isSidecar, sidecarPath, sidecarText } from './receipt';
 
 /**
  * The format that a name asks for: by its extension, or a folder of frames where it ends with a slash.
@@ -36,21 +39,33 @@ export async function writeMedia(path: string, media: Media, options: WriteOptio
   await writeWithSidecar(path, bytes, options.receipt);
 }
 
-/** The file and its receipt appear together; without a new receipt an old one must not stay and mislead. */
+/**
+ * Tries whether media could be written under this name.
+ * @throws UsageError or IoError saying why it could not: the name, the disk, or a file there that is not ertacache's
+ */
+export async function requireMediaWritable(path: string): Promise<void> {
+  const format = mediaFormat(path);
+  if (format === 'frames') return requireReplaceableFrames(path);
+  await requireWritable(path);
+  if (format === 'gif' || format === 'mp4') await requireOwn(sidecarPath(path), isSidecar);
+}
+
+/**
+ * The file and its receipt appear together; without a new receipt an old one must not stay and mislead. A run that is
+ * killed between the two leaves a receipt without its file, or a file without its receipt, never two that do not belong
+ * together.
+ */
 async function writeWithSidecar(path: string, bytes: Uint8Array, receipt: unknown): Promise<void> {
+  const beside = sidecarPath(path);
+  if (receipt !== undefined) await requireOwn(beside, isSidecar);
+  const old = await readFile(beside).catch(() => undefined);
+  const outdated = old && isSidecar(old) ? [{ path: beside }] : [];
   const file = await stageFile(path, bytes);
-  if (receipt === undefined) {
-    await file.commit();
-    await rm(sidecarPath(path), { force: true });
-    return;
-  }
-  const sidecar = await stageFile(sidecarPath(path), receiptText(receipt)).catch(async error => {
+  if (receipt === undefined) return commitAll([...outdated, file]);
+  const sidecar = await stageFile(beside, sidecarText(receipt)).catch(async error => {
     await file.discard();
     throw error;
   });
-  await file.commit().catch(async error => {
-    await sidecar.discard();
-    throw error;
-  });
-  await sidecar.commit();
+  const isNew = !(await isFile(path));
+  await commitAll(isNew ? [sidecar, file] : [...outdated, file, sidecar]);
 }

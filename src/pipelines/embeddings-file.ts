@@ -6,9 +6,10 @@ import { z } from 'zod';
 import { CheckpointError, UsageError } from '../errors';
 import { writeFileAtomic } from '../io/atomic';
 import { count, MOST } from '../io/counts';
-import { openFile } from '../io/node-file';
+import { isFile, openFile } from '../io/node-file';
 import { parseConfig } from '../io/parse-config';
 import { parsePlainJson } from '../io/plain-json';
+import { requireWritable } from '../io/writable';
 import type { Copy, Embedding, Embeddings } from '../sampling/embeddings';
 import { openSafetensorsAt } from '../weights/disk';
 import { encodeSafetensors, type TensorToWrite } from '../weights/encode-safetensors';
@@ -31,8 +32,30 @@ const contentSchema = z.object({
   ),
 });
 
-/** Writes embeddings as safetensors; the file appears whole or not at all. */
+/** @throws UsageError or IoError when embeddings could not be written there: other files are not replaced */
+export async function requireEmbeddingsWritable(path: string): Promise<void> {
+  await requireWritable(path);
+  if (!(await isFile(path))) return;
+  if ((await formatOf(path)) === FORMAT) return;
+  throw new UsageError(`${path} holds no embeddings of ertacache and is not replaced.`, {
+    hint: 'Choose another name, or move that file.',
+  });
+}
+
+async function formatOf(path: string): Promise<string | undefined> {
+  const file = await openFile(path);
+  try {
+    return (await readHeader(file)).metadata.get('format');
+  } catch {
+    return undefined;
+  } finally {
+    await file.close();
+  }
+}
+
+/** Writes embeddings as safetensors; the file appears whole or not at all, and replaces only one of its kind. */
 export async function writeEmbeddings(path: string, embeddings: Omit<Embeddings, 'where'>): Promise<void> {
+  await requireEmbeddingsWritable(path);
   const { entries, ...rest } = embeddings;
   const tensors = new Map<string, TensorToWrite>();
   const floats = (name: string, { values, shape }: Copy): void => {

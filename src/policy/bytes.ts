@@ -2,7 +2,7 @@ import { checkRectification } from '../cache/check-rectify';
 import type { Rectification } from '../cache/rectify';
 import { PolicyError } from '../errors';
 import { sha256 } from '../io/sha256';
-import { decodeRectification, encodeRectification, plainRectify } from './coefficients';
+import { decodeRectification, encodeCoefficients, plainRectify } from './coefficients';
 import { type Policy, type PolicyData, parsePolicy, reusedOf } from './data';
 import { policyHash } from './hash';
 
@@ -20,7 +20,7 @@ export interface PolicyBytes {
  * @throws PolicyError when the policy contradicts itself, so that nothing is written that cannot be read back
  */
 export async function serializePolicy(policy: Policy, name = 'policy.json'): Promise<PolicyBytes> {
-  const coefficients = encodeRectification(policy.rectify);
+  const coefficients = encodeCoefficients(policy.rectify);
   const file = (name.split(/[/\\]/).at(-1) as string).replace(/\.json$/, '.safetensors');
   const data = parsePolicy(
     {

@@ -15,24 +15,48 @@ export function plainRectify(rectify: Rectification): PolicyData['rectify'] {
   };
 }
 
-/** The coefficients as a safetensors file; nothing where nothing is rectified. */
-export function encodeRectification(rectify: Rectification): Uint8Array<ArrayBuffer> | undefined {
+/** The mark in the metadata of a file of coefficients: nothing else is ever replaced by one. */
+const MARK = { format: 'ertacache-policy' };
+
+/**
+ * The coefficients as a safetensors file; nothing where nothing is rectified.
+ * @param metadata what the file says of itself; a policy's hash is of the bytes without
+ */
+export function encodeRectification(
+  rectify: Rectification,
+  metadata?: Readonly<Record<string, string>>,
+): Uint8Array<ArrayBuffer> | undefined {
   switch (rectify.form) {
     case 'off':
       return undefined;
     case 'lsq': {
       const terms = lsqTermNames(rectify.steps);
-      return encodeSafetensors(
-        new Map([['weights', rows(rectify.steps.map(s => s && terms.map(term => s[term] ?? 0)))]]),
-      );
+      const weights = rows(rectify.steps.map(s => s && terms.map(term => s[term] ?? 0)));
+      return encodeSafetensors(new Map([['weights', weights]]), metadata);
     }
     default: {
       const tensors = new Map([
         ['K', rows(rectify.steps.map(s => s?.K))],
         ['B', rows(rectify.steps.map(s => s?.B))],
       ]);
-      return encodeSafetensors(tensors);
+      return encodeSafetensors(tensors, metadata);
     }
+  }
+}
+
+/** The file of coefficients as it is stored. */
+export const encodeCoefficients = (rectify: Rectification): Uint8Array<ArrayBuffer> | undefined =>
+  encodeRectification(rectify, MARK);
+
+/** Whether these are the bytes of a file of coefficients, and not of other safetensors. */
+export function isCoefficients(bytes: Uint8Array): boolean {
+  if (bytes.length < 8) return false;
+  const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
+  try {
+    const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)));
+    return header.__metadata__?.format === MARK.format;
+  } catch {
+    return false;
   }
 }
 

@@ -1,9 +1,17 @@
+import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { UsageError } from '../errors';
-import { stageFile, writeFileAtomic } from '../io/atomic';
+import { commitAll, stageFile } from '../io/atomic';
 import { openFile, readText } from '../io/node-file';
+import { hasJsonMark, requireOwn } from '../io/own-file';
+import { sha256 } from '../io/sha256';
+import { requireWritable } from '../io/writable';
 import { deserializePolicy, serializePolicy } from './bytes';
-import type { Policy } from './data';
+import { isCoefficients } from './coefficients';
+import { type Policy, type PolicyData, policySchema } from './data';
+
+/** More than the JSON of any policy. */
+const LARGEST = 10_000_000;
 
 /** @throws UsageError unless a policy can be written under this name: its coefficients take the name's beginning */
 export function requirePolicyName(path: string): void {
@@ -13,21 +21,60 @@ export function requirePolicyName(path: string): void {
   });
 }
 
+/** Where the coefficients of a policy lie. */
+const coefficientsPath = (path: string): string => path.replace(/\.json$/, '.safetensors');
+
 /**
- * Writes `path` (JSON) and, where the policy rectifies, the coefficients beside it; the JSON, which vouches for the
- * coefficients, appears last.
- * @throws PolicyError when the policy contradicts itself, so that nothing is written that cannot be read back
+ * Tries whether a policy could be written under this name.
+ * @param rectifies whether it will have coefficients
+ * @throws UsageError or IoError saying why it could not: the name, the disk, or a file there that is not a policy's
+ */
+export async function requirePolicyWritable(path: string, rectifies: boolean): Promise<void> {
+  requirePolicyName(path);
+  await requireWritable(path);
+  await requireOwnPolicy(path, rectifies);
+}
+
+/** The files of a policy replace those of a policy of the same name, and nothing else. */
+async function requireOwnPolicy(path: string, rectifies: boolean): Promise<void> {
+  await requireOwn(path, bytes => hasJsonMark(bytes, 'format', 'ertacache-policy'));
+  if (!rectifies) return;
+  const beside = coefficientsPath(path);
+  // Coefficients that older versions wrote have no mark; the policy beside them vouches for them.
+  const named = (await rectifyOf(path))?.sha256;
+  await requireOwn(beside, bytes => isCoefficients(bytes) || sha256(bytes) === named);
+  for (const name of await readdir(dirname(path)).catch(() => [])) {
+    const other = join(dirname(path), name);
+    if (!name.endsWith('.json') || name === basename(path) || (await rectifyOf(other))?.file !== basename(beside))
+      continue;
+    throw new UsageError(`${beside} belongs to the policy ${other} and is not replaced.`, {
+      hint: 'Choose another name.',
+    });
+  }
+}
+
+/** What a file says of its coefficients, if it is a policy. */
+async function rectifyOf(path: string): Promise<PolicyData['rectify'] | undefined> {
+  try {
+    return policySchema.parse(JSON.parse(await readText(path, LARGEST))).rectify;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Writes `path` (JSON) and, where the policy rectifies, the coefficients beside it: both or none. The JSON, which
+ * vouches for the coefficients, appears last.
+ * @throws PolicyError when the policy contradicts itself, so that nothing is written that cannot be read back;
+ *   UsageError when a file of that name is there that is not a policy's
  */
 export async function writePolicy(path: string, policy: Policy): Promise<void> {
   requirePolicyName(path);
   const { json: text, coefficients } = await serializePolicy(policy, path);
+  await requireOwnPolicy(path, coefficients !== undefined);
   const json = await stageFile(path, text);
   try {
-    if (coefficients) {
-      const file = basename(path).replace(/\.json$/, '.safetensors');
-      await writeFileAtomic(join(dirname(path), file), coefficients);
-    }
-    await json.commit();
+    await commitAll([...(coefficients ? [await stageFile(coefficientsPath(path), coefficients)] : []), json]);
   } catch (error) {
     await json.discard();
     throw error;

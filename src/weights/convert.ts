@@ -1,6 +1,7 @@
-import { mkdir, statfs, writeFile } from 'node:fs/promises';
+import { statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { IoError } from '../errors';
+import { disk, writeNew } from '../io/fs';
 import { ioError } from '../io/node-file';
 import { sha256, sha256Stream } from '../io/sha256';
 import { requireGoing } from '../io/turn';
@@ -27,7 +28,7 @@ import type { OpenModel } from './open-model';
 import type { Parameter } from './parameters';
 import { shardWriter } from './shard-writer';
 import { type Slice, slices } from './source';
-import { writeFolder } from './staging';
+import { writeModelFolder } from './staging';
 
 /** Default size of a shard, the same as tfjs's own converter takes. */
 export const SHARD_BYTES = 4 * 1024 * 1024;
@@ -93,7 +94,7 @@ export async function convertModel(source: string, out: string, options: Convert
     const whole = options.named?.(opened) ?? opened;
     const model = options.select?.(whole) ?? whole;
     checkModel(model, options);
-    return await writeFolder(out, { force: options.force, source }, folder => convertInto(folder, model, options));
+    return await writeModelFolder(out, { force: options.force, source }, folder => convertInto(folder, model, options));
   } finally {
     await opened.close();
   }
@@ -140,7 +141,7 @@ async function convertInto(folder: string, model: OpenModel, options: ConvertOpt
   const manifest = { format, dtype, pipeline: model.pipeline, components, shards, constants, files, weights } as const;
   const described = graph && { ...graph, constants: graph.constants.map(constantSpec) };
   const text = formatManifest(manifest, `ertacache ${VERSION}`, described);
-  await writeFile(join(folder, MODEL_JSON), text).catch(error => {
+  await writeNew(join(folder, MODEL_JSON), text).catch(error => {
     throw ioError(join(folder, MODEL_JSON), error);
   });
   return { tensors: planned.length, parameters: total, bytes, shards: shards.length };
@@ -231,8 +232,8 @@ async function copyFiles(folder: string, model: OpenModel): Promise<Digest[]> {
   for (const path of model.files) {
     const bytes = await model.readFile(path);
     const target = join(folder, path);
-    await mkdir(dirname(target), { recursive: true });
-    await writeFile(target, bytes).catch(error => {
+    await disk.mkdir(dirname(target));
+    await writeNew(target, bytes).catch(error => {
       throw ioError(target, error);
     });
     digests.push({ path, bytes: bytes.length, sha256: sha256(bytes) });

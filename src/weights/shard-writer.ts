@@ -1,5 +1,6 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { disk } from '../io/fs';
 import { ioError } from '../io/node-file';
 import { type Sha256, sha256Stream } from '../io/sha256';
 import type { Digest } from './manifest';
@@ -26,7 +27,7 @@ export function shardWriter(folder: string, total: number, shardBytes: number, g
   async function start() {
     const path = `group${group}-shard${done.length + 1}of${count}.bin`;
     const full = join(folder, path);
-    const handle = await open(full, 'wx').catch(error => {
+    const handle = await disk.open(full, 'wx').catch(error => {
       throw ioError(full, error);
     });
     return { handle, hash: sha256Stream(), path, bytes: 0 };
@@ -36,7 +37,12 @@ export function shardWriter(folder: string, total: number, shardBytes: number, g
     if (!current) return;
     const { handle, hash, path, bytes } = current;
     current = undefined;
-    await handle.close();
+    await disk
+      .sync(handle)
+      .catch(error => {
+        throw ioError(join(folder, path), error);
+      })
+      .finally(() => handle.close());
     done.push({ path, bytes, sha256: hash.digest() });
   }
 
@@ -46,7 +52,7 @@ export function shardWriter(folder: string, total: number, shardBytes: number, g
         current ??= await start();
         const part = bytes.subarray(at, at + shardBytes - current.bytes);
         const { handle, path } = current;
-        await handle.writeFile(part).catch(error => {
+        await disk.write(handle, part).catch(error => {
           throw ioError(join(folder, path), error);
         });
         current.hash.update(part);

@@ -183,9 +183,11 @@ describe('the cache folder', () => {
   test('unlink removes links and leaves the rest', async () => {
     const { cache, env } = machine({});
     mkdirSync(join(cache, 'engine/tensorflow-2.1.0-napi'), { recursive: true });
+    writeFileSync(join(cache, 'engine/tensorflow-2.1.0-napi/link.json'), '{}');
     mkdirSync(join(cache, 'engine/notes'));
+    mkdirSync(join(cache, 'engine/tensorflow-of-mine-napi'));
     expect(await unlinkEngine(env)).toEqual([join(cache, 'engine/tensorflow-2.1.0-napi')]);
-    expect(readdirSync(join(cache, 'engine'))).toEqual(['notes']);
+    expect(readdirSync(join(cache, 'engine')).sort()).toEqual(['notes', 'tensorflow-of-mine-napi']);
     expect(await unlinkEngine(env)).toEqual([]);
   });
 

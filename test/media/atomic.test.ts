@@ -2,7 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import fs, { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { IoError } from '../../src/errors';
-import { stageFile, withAtomicFolder, writeFileAtomic } from '../../src/io/atomic';
+import { stageFile, writeFileAtomic } from '../../src/io/atomic';
+import { withAtomicFolder } from '../../src/io/atomic-folder';
 import { scratchFolder } from './pictures';
 
 const scratch = scratchFolder();
@@ -61,7 +62,7 @@ test('a folder appears complete, or not at all', async () => {
   await withAtomicFolder(scratch.path('out'), fill('first'));
   await expect(withAtomicFolder(scratch.path('out'), fill('second'))).rejects.toThrow('already there and holds other');
 
-  const replace = { mayReplace: (names: readonly string[]) => names.includes('part') };
+  const replace = { own: async () => new Set(['part']) };
   await withAtomicFolder(scratch.path('out'), fill('third'), replace);
   expect(readFileSync(scratch.path('out', 'part'), 'utf8')).toBe('third');
 

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import sharp from 'sharp';
 import { UsageError } from '../../src/errors';
 import { type Clip, frames, joinFrames, toBytes } from '../../src/media/pixels';
@@ -76,18 +76,43 @@ test.each([
 test('a frame folder is numbered, holds its receipt, and reads back as the clip', async () => {
   const moving = testClip(11, 6, 8);
   await writeMedia(scratch.path('frames/'), moving, { receipt });
-  expect(readdirSync(scratch.path('frames')).slice(0, 2)).toEqual(['frame_0000.png', 'frame_0001.png']);
+  expect(readdirSync(scratch.path('frames')).slice(0, 3)).toEqual([
+    '.ertacache.json',
+    'frame_0000.png',
+    'frame_0001.png',
+  ]);
   expect(toBytes((await readMedia(scratch.path('frames'))).pixels)).toEqual(toBytes(moving));
   expect(await readReceipt(scratch.path('frames/'))).toEqual(receipt);
   await writeMedia(scratch.path('frames/'), testClip(2, 6, 8));
-  expect(readdirSync(scratch.path('frames'))).toEqual(['frame_0000.png', 'frame_0001.png']);
+  expect(readdirSync(scratch.path('frames'))).toEqual(['.ertacache.json', 'frame_0000.png', 'frame_0001.png']);
 });
 
 test('a folder with files of the user is not replaced', async () => {
   await writeMedia(scratch.path('frames/'), testClip(2, 6, 8));
   writeFileSync(scratch.path('frames', 'notes.txt'), 'mine');
   await expect(writeMedia(scratch.path('frames/'), testClip(3, 6, 8))).rejects.toThrow('holds other files');
-  expect(readdirSync(scratch.path('frames')).length).toBe(3);
+  expect(readdirSync(scratch.path('frames')).length).toBe(4);
+});
+
+test('frames of another program, or changed since, are not replaced', async () => {
+  mkdirSync(scratch.path('frames'));
+  writeFileSync(scratch.path('frames', 'frame_0000.png'), 'mine');
+  await expect(writeMedia(scratch.path('frames/'), testClip(2, 6, 8))).rejects.toThrow('holds other files');
+  await writeMedia(scratch.path('own/'), testClip(2, 6, 8));
+  writeFileSync(scratch.path('own', 'frame_0001.png'), 'retouched');
+  await expect(writeMedia(scratch.path('own/'), testClip(2, 6, 8))).rejects.toThrow('holds other files');
+  expect(readFileSync(scratch.path('frames', 'frame_0000.png'), 'utf8')).toBe('mine');
+  expect(readFileSync(scratch.path('own', 'frame_0001.png'), 'utf8')).toBe('retouched');
+});
+
+test('a file beside a clip that is no receipt is neither replaced nor removed', async () => {
+  writeFileSync(scratch.path('x.mp4.json'), '{"mine":1}');
+  await expect(writeMedia(scratch.path('x.mp4'), testClip(2, 6, 8), { receipt })).rejects.toThrow(
+    'x.mp4.json was not written by ertacache and is not replaced.',
+  );
+  expect(readdirSync(scratch.path())).toEqual(['x.mp4.json']);
+  await writeMedia(scratch.path('x.mp4'), testClip(2, 6, 8));
+  expect(readFileSync(scratch.path('x.mp4.json'), 'utf8')).toBe('{"mine":1}');
 });
 
 test('a new file without a receipt does not keep the old one', async () => {

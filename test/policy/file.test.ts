@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Rectification } from '../../src/cache/rectify';
@@ -60,6 +60,26 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 describe('a policy file', () => {
+  test('what is not a policy is not replaced', async () => {
+    const path = join(folder, 'model.json');
+    const weights = join(folder, 'model.safetensors');
+    await writeFile(weights, encodeSafetensors(new Map()));
+    await expect(writePolicy(path, policyWith(forms.lsq!))).rejects.toThrow('model.safetensors was not written by');
+    expect(await readdir(folder)).toEqual(['model.safetensors']);
+    await writePolicy(path, policyWith(forms.off!));
+    await writeFile(path, '{"name":"package"}');
+    await expect(writePolicy(path, policyWith(forms.off!))).rejects.toThrow('model.json was not written by ertacache');
+    expect(await readFile(path, 'utf8')).toBe('{"name":"package"}');
+  });
+
+  test('the coefficients of a policy that was renamed are not replaced', async () => {
+    await writePolicy(join(folder, 'p.json'), policyWith(forms.lsq!));
+    await writePolicy(join(folder, 'p.json'), policyWith(forms.linear!));
+    await rename(join(folder, 'p.json'), join(folder, 'best.json'));
+    await expect(writePolicy(join(folder, 'p.json'), policyWith(forms.lsq!))).rejects.toThrow('belongs to the policy');
+    expect((await readPolicy(join(folder, 'best.json'))).rectify.form).toBe('linear');
+  });
+
   test.each(Object.entries(forms))('%s: gives back the same settings, under the same hash', async (_, rectify) => {
     const policy = policyWith(rectify);
     const path = join(folder, 'p.json');

@@ -1,129 +1,11 @@
-import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import type { Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { download, planDownload } from '../../src/weights/download/download';
-import { hubSettings } from '../../src/weights/download/repository';
-
-const REPOSITORY = 'owner/model';
-const COMMIT = '0123456789abcdef0123456789abcdef01234567';
-
-/** Numbers from 0 to 1 that are the same in every run. */
-function numbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
-
-const bytes = (size: number, seed: number): Buffer => {
-  const next = numbers(seed);
-  return Buffer.from(Uint8Array.from({ length: size }, () => Math.floor(256 * next())));
-};
-
-const sha256 = (content: Buffer): string => createHash('sha256').update(content).digest('hex');
-const gitSha = (content: Buffer): string =>
-  createHash('sha1').update(`blob ${content.length}\0`).update(content).digest('hex');
-
-/** What the repository holds; large files have a checksum of their own, as on the hub. */
-const contents: Readonly<Record<string, Buffer>> = {
-  'model_index.json': Buffer.from('{}'),
-  'README.md': Buffer.from('words'),
-  'whole.safetensors': bytes(10, 1),
-  'transformer/config.json': Buffer.from('{"a":1}'),
-  'transformer/empty.json': Buffer.alloc(0),
-  'transformer/weights.safetensors': bytes(100_000, 2),
-  'transformer/weights.fp16.safetensors': bytes(10, 3),
-  'transformer/weights.bin': bytes(10, 4),
-  'examples/picture.png': bytes(10, 5),
-};
-const WANTED = [
-  'README.md',
-  'model_index.json',
-  'transformer/config.json',
-  'transformer/empty.json',
-  'transformer/weights.safetensors',
-];
-const LARGE = 'transformer/weights.safetensors';
-
-interface Hub {
-  readonly endpoint: string;
-  /** Paths and ranges that were asked for. */
-  readonly asked: string[];
-  /** Connections to files that are cut before they are whole. */
-  cuts: number;
-  /** Whether the server knows ranges. */
-  ranges: boolean;
-  /** Changes what is sent, not what is listed. */
-  spoil: boolean;
-}
-
-/** A hub on this machine that cuts connections at random bytes. */
-async function startHub(): Promise<{ hub: Hub; server: Server }> {
-  const chance = numbers(7);
-  const server = createServer((request, response) => answer(request, response));
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-  const hub: Hub = {
-    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    asked: [],
-    cuts: 0,
-    ranges: true,
-    spoil: false,
-  };
-
-  function answer(request: IncomingMessage, response: ServerResponse): void {
-    const { pathname, searchParams } = new URL(request.url ?? '', hub.endpoint);
-    if (pathname === `/api/models/${REPOSITORY}/revision/main`) json(response, { sha: COMMIT });
-    else if (pathname === `/api/models/${REPOSITORY}/tree/${COMMIT}`) tree(response, searchParams.get('cursor'));
-    else file(request, response, pathname);
-  }
-
-  function file(request: IncomingMessage, response: ServerResponse, pathname: string): void {
-    const prefix = `/${REPOSITORY}/resolve/${COMMIT}/`;
-    const content = pathname.startsWith(prefix) ? contents[pathname.slice(prefix.length)] : undefined;
-    if (!content) {
-      response.writeHead(404).end();
-      return;
-    }
-    const range = /^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1];
-    hub.asked.push(`${pathname.slice(prefix.length)} ${range ?? 'all'}`);
-    const from = hub.ranges && range ? Number(range) : 0;
-    const rest = Buffer.from(content.subarray(from));
-    if (hub.spoil && rest.length > 0) rest[0]! ^= 1;
-    response.writeHead(from > 0 ? 206 : 200, { 'content-length': rest.length });
-    if (hub.cuts > 0 && rest.length > 100) {
-      hub.cuts--;
-      response.write(rest.subarray(0, Math.floor(chance() * rest.length)), () => response.destroy());
-    } else response.end(rest);
-  }
-
-  /** Two pages, the second behind a link. */
-  function tree(response: ServerResponse, cursor: string | null): void {
-    const all = Object.entries(contents).map(([path, content]) => ({
-      type: 'file',
-      path,
-      size: content.length,
-      oid: gitSha(content),
-      ...(path.endsWith('.safetensors') && { lfs: { oid: sha256(content), size: content.length } }),
-    }));
-    if (cursor) {
-      json(response, all.slice(4));
-      return;
-    }
-    const next = `${hub.endpoint}/api/models/${REPOSITORY}/tree/${COMMIT}?recursive=true&cursor=2`;
-    response.setHeader('link', `<${next}>; rel="next"`);
-    json(response, [{ type: 'directory', path: 'transformer', oid: 'x', size: 0 }, ...all.slice(0, 4)]);
-  }
-
-  function json(response: ServerResponse, value: unknown): void {
-    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value));
-  }
-
-  return { hub, server };
-}
+import { partialPath } from '../../src/weights/download/fetch-file';
+import { type HubFile, hubSettings } from '../../src/weights/download/repository';
+import { bytes, COMMIT, contents, type Hub, LARGE, REPOSITORY, startHub, WANTED } from './hub';
 
 describe('download', () => {
   let hub: Hub;
@@ -143,6 +25,31 @@ describe('download', () => {
   const options = (more: object = {}) => ({ endpoint: hub.endpoint, pauseMs: 1, ...more });
   const plan = () => planDownload(REPOSITORY, 'main', options());
   const at = (path: string): string => join(folder, path);
+  /** Where the large file lies while it is on its way. */
+  const partial = async () => partialPath(at(LARGE), (await plan()).files.find(file => file.path === LARGE) as HubFile);
+
+  test('a file of the user’s is not replaced, nor is a spoilt copy of what was brought', async () => {
+    writeFileSync(at('README.md'), 'mine');
+    await expect(download(await plan(), folder, options())).rejects.toThrow(
+      `${at('README.md')} is already there and is not the file of the repository.`,
+    );
+    expect(hub.asked).toEqual([]);
+    expect(readdirSync(folder)).toEqual(['README.md']);
+    expect(readFileSync(at('README.md'), 'utf8')).toBe('mine');
+    rmSync(at('README.md'));
+    await download(await plan(), folder, options());
+    writeFileSync(at('model_index.json'), '{"edited":1}');
+    await expect(download(await plan(), folder, options())).rejects.toThrow('model_index.json is already there');
+  });
+
+  test('a second download into the folder is refused while the first runs', async () => {
+    const first = download(await plan(), folder, options());
+    await expect(download(await plan(), folder, options())).rejects.toThrow(
+      `${folder} is in use by another run of ertacache: process ${process.pid} on `,
+    );
+    await first;
+    await download(await plan(), folder, options());
+  });
 
   test('takes what a model is loaded from, and says how much before it starts', async () => {
     const { files, commit, bytes: total } = await plan();
@@ -167,13 +74,13 @@ describe('download', () => {
     hub.cuts = 1;
     await expect(download(await plan(), folder, options({ attempts: 0 }))).rejects.toThrow(`${LARGE} stopped at`);
     expect(existsSync(at(LARGE))).toBe(false);
-    const had = readFileSync(`${at(LARGE)}.partial`).length;
+    const had = readFileSync(await partial()).length;
     hub.asked.length = 0;
     await download(await plan(), folder, options());
     // The cut may have come before the first byte: then there is nothing to go on from.
     expect(hub.asked).toEqual([`${LARGE} ${had === 0 ? 'all' : had}`]);
     expect(readFileSync(at(LARGE)).equals(contents[LARGE]!)).toBe(true);
-    expect(existsSync(`${at(LARGE)}.partial`)).toBe(false);
+    expect(existsSync(await partial())).toBe(false);
   });
 
   test('starts a file again where the server knows no ranges', async () => {
@@ -183,10 +90,10 @@ describe('download', () => {
     expect(readFileSync(at(LARGE)).equals(contents[LARGE]!)).toBe(true);
   });
 
-  test('what is left of another version is thrown away, not completed', async () => {
+  test('what is left and spoilt is thrown away, not completed', async () => {
     await download(await plan(), folder, options());
     rmSync(at(LARGE));
-    writeFileSync(`${at(LARGE)}.partial`, bytes(500, 99));
+    writeFileSync(await partial(), bytes(500, 99));
     await download(await plan(), folder, options());
     expect(readFileSync(at(LARGE)).equals(contents[LARGE]!)).toBe(true);
   });
@@ -196,24 +103,23 @@ describe('download', () => {
     await expect(download(await plan(), folder, options())).rejects.toThrow('wrong checksum');
     for (const path of ['README.md', 'model_index.json', LARGE]) {
       expect(existsSync(at(path))).toBe(false);
-      expect(existsSync(`${at(path)}.partial`)).toBe(false);
     }
+    expect(existsSync(await partial())).toBe(false);
   });
 
   const full = '/dev/full';
   (existsSync(full) ? test : test.skip)('a full disk leaves no half file under the name', async () => {
     const wanted = await plan();
     const large = wanted.files.filter(f => f.path === LARGE);
-    const path = join(folder, 'transformer');
     await download({ ...wanted, files: wanted.files.filter(f => f.path !== LARGE) }, folder, options());
-    symlinkSync(full, join(path, 'weights.safetensors.partial'));
+    symlinkSync(full, await partial());
     await expect(download({ ...wanted, files: large }, folder, options())).rejects.toThrow('disk is full');
     expect(existsSync(at(LARGE))).toBe(false);
   });
 
   test('says what cannot be had', async () => {
     await expect(planDownload('owner/other', 'main', options())).rejects.toThrow('answered with 404');
-    await expect(planDownload('no name', 'main', options())).rejects.toThrow('no name of a repository');
+    await expect(planDownload('no name', 'main', options())).rejects.toThrow('not the name of a repository');
     const gone = planDownload(REPOSITORY, 'main', { endpoint: 'http://127.0.0.1:9' });
     await expect(gone).rejects.toThrow('cannot be reached');
   });

@@ -13,13 +13,14 @@ import { budgetsAtMost, calibrateToTarget, type FidelityTarget, type TargetOptio
 import { UsageError } from '../../errors';
 import { MOST } from '../../io/counts';
 import { readText } from '../../io/node-file';
+import { requireWritableFolder } from '../../io/writable';
 import { DEFAULT_MODEL } from '../../pipelines/default-model';
 import { computedSteps, type Fidelity, type Policy, type PolicyData, reusedOf } from '../../policy/data';
-import { requirePolicyName, writePolicy } from '../../policy/file';
+import { requirePolicyName, requirePolicyWritable, writePolicy } from '../../policy/file';
 import type { Pipeline } from '../../sampling/pipeline';
 import { runRequest } from '../../sampling/run-job';
 import { startBackend } from '../backend';
-import { type BaselineMethod, calibrateBaseline } from '../baseline-facts';
+import { type BaselineMethod, calibrateBaseline, requireFactsWritable } from '../baseline-facts';
 import { encodeAhead, promptRequests } from '../encode-ahead';
 import { interruptible } from '../interrupt';
 import { numberBetween, scheduleStrip, wholeNumber } from '../parse';
@@ -117,9 +118,12 @@ export function calibrateCommand(): Command {
         .default('scalar'),
     )
     .option('--name <name>', 'name of the method in reports', 'ertacache')
-    .option('--out <file>', 'policy file to write (default: named after the model and the run)');
+    .option(
+      '--out <file>',
+      'policy file to write; a policy of that name is replaced (default: named after the model and the run)',
+    );
   return addPictureOptions(command).action(async (options: Options, command: Command) => {
-    if (options.out !== undefined) requirePolicyName(options.out);
+    await requireOutput(options);
     await startBackend(command);
     await interruptible(async signal => {
       const pipeline = await loadForPictures(options.model, options);
@@ -130,6 +134,14 @@ export function calibrateCommand(): Command {
       }
     });
   });
+}
+
+/** Before hours of work, not after: what is written where a baseline is measured, or a policy is calibrated. */
+async function requireOutput({ out, method, rectify }: Options): Promise<void> {
+  if (out !== undefined) requirePolicyName(out);
+  if (method === 'ertacache')
+    await (out === undefined ? requireWritableFolder('.') : requirePolicyWritable(out, rectify !== 'off'));
+  else if (out !== undefined) await requireFactsWritable(out);
 }
 
 async function calibrateAndWrite(pipeline: Pipeline, options: Options, signal: AbortSignal): Promise<void> {

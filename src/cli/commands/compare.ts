@@ -6,6 +6,7 @@ import type { EngineChoice } from '../../engine/types';
 import { ErtaError, InterruptedError } from '../../errors';
 import { MOST } from '../../io/counts';
 import { fileHash } from '../../io/file-hash';
+import { requireWritableFolder } from '../../io/writable';
 import { ABLATION_BASE, ablationRows } from '../../lab/compare/ablation';
 import { runArena } from '../../lab/compare/arena';
 import { beginComparison } from '../../lab/compare/begin';
@@ -14,7 +15,7 @@ import { contenderCalled, contenders } from '../../lab/compare/contenders';
 import { durationText, estimateSeconds } from '../../lab/compare/estimate';
 import { readGiven } from '../../lab/compare/given';
 import { type Plan, passesOf } from '../../lab/compare/plan';
-import { COMPARISON_FILE, openStore, type Store } from '../../lab/compare/store';
+import { COMPARISON_FILE, requireUsable, type Store, withStore } from '../../lab/compare/store';
 import { comparisonText } from '../../lab/report/table';
 import { decibels, listText, passes } from '../../lab/report/text';
 import { createLpips, type Lpips } from '../../metrics/lpips';
@@ -76,12 +77,15 @@ export function compareCommand(): Command {
     .option('--lpips <weights>', 'compute LPIPS (AlexNet) with the weights in this .safetensors file')
     .option('--ablation', 'compare the parts of the method instead: policy, timestep, rectification, sites', false)
     .option('--out <folder>', 'where to write (default: samples/compare, or samples/ablation)')
-    .option('--force', 'begin anew, whatever the folder holds', false)
+    .option('--force', 'begin anew where the folder holds another comparison; other files are never replaced', false)
     .option('--json', 'print the JSON instead of a table', false)
     .option('--markdown', 'print the table as Markdown', false)
     .addHelpText('after', '\nA run that was cut continues with the same command.');
   return addPictureOptions(command).action(async (options: Options, command: Command) => {
     const chosen = chooseContenders(options);
+    // Before hours of work, not after.
+    await requireUsable(folderOf(options));
+    await requireWritableFolder(folderOf(options));
     const engine = await startBackend(command);
     await interruptible(async signal => {
       const pipeline = await loadForPictures(options.model, options);
@@ -152,18 +156,22 @@ async function compare(
     },
     commandLine(),
   );
-  const folder = options.out ?? join('samples', ablation ? 'ablation' : 'compare');
-  const store = await openStore(folder, fresh, { force: options.force });
-  const lpips = options.lpips ? createLpips(await readLpipsWeights(options.lpips)) : undefined;
-  try {
-    await fight(pipeline, store, chosen, { given: given.byCell, lpips, signal });
-  } finally {
-    lpips?.dispose();
-  }
-  const { comparison } = store;
-  if (options.json) console.log(JSON.stringify(comparison, null, 2));
-  else console.log(`\n${comparisonText(comparison, options.markdown ? 'markdown' : 'terminal')}`);
-  process.stderr.write(`\nwrote ${join(folder, COMPARISON_FILE)} and ${await page(store)}\n`);
+  await withStore(folderOf(options), fresh, { force: options.force }, async store => {
+    const lpips = options.lpips ? createLpips(await readLpipsWeights(options.lpips)) : undefined;
+    try {
+      await fight(pipeline, store, chosen, { given: given.byCell, lpips, signal });
+    } finally {
+      lpips?.dispose();
+    }
+    const { comparison } = store;
+    if (options.json) console.log(JSON.stringify(comparison, null, 2));
+    else console.log(`\n${comparisonText(comparison, options.markdown ? 'markdown' : 'terminal')}`);
+    process.stderr.write(`\nwrote ${store.path(COMPARISON_FILE)} and ${await page(store)}\n`);
+  });
+}
+
+function folderOf({ out, ablation }: Options): string {
+  return out ?? join('samples', ablation ? 'ablation' : 'compare');
 }
 
 /** Runs the arena with a progress line, and leaves a page of what is done also when it is interrupted. */

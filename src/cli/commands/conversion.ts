@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { type Conversion, SHARD_BYTES } from '../../weights/convert';
 import type { TargetType } from '../../weights/manifest';
+import { interruptible } from '../interrupt';
 import { wholeNumber } from '../parse';
 import { bytesText, countText } from './units';
 
@@ -35,16 +36,11 @@ export async function watchedConversion(
   dtype: TargetType,
   work: (watched: Watched) => Promise<Conversion>,
 ): Promise<string> {
-  const stop = new AbortController();
-  const onSignal = () => stop.abort();
-  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
-  try {
-    const { tensors, parameters, bytes, shards } = await work({ signal: stop.signal, onProgress: progress() });
-    const amount = `${countText(tensors, 'tensor')}, ${countText(parameters, 'value')}`;
-    return `${amount}, ${bytesText(bytes)} of ${dtype} in ${countText(shards, 'shard')}`;
-  } finally {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
-  }
+  const { tensors, parameters, bytes, shards } = await interruptible(signal =>
+    work({ signal, onProgress: progress() }),
+  );
+  const amount = `${countText(tensors, 'tensor')}, ${countText(parameters, 'value')}`;
+  return `${amount}, ${bytesText(bytes)} of ${dtype} in ${countText(shards, 'shard')}`;
 }
 
 /** Draws the share that is done on a terminal, and nothing elsewhere. */

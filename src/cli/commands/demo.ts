@@ -4,7 +4,7 @@ import { splitPairs } from '../../calibration/pairs';
 import { PolicyError } from '../../errors';
 import { frames, type Image, joinFrames } from '../../media/pixels';
 import { renderSheet } from '../../media/sheet';
-import { mediaFormat, writeMedia } from '../../media/write';
+import { requireMediaWritable, writeMedia } from '../../media/write';
 import { psnr } from '../../metrics/psnr';
 import { mean } from '../../metrics/statistics';
 import { DEFAULT_MODEL } from '../../pipelines/default-model';
@@ -45,9 +45,12 @@ interface Compared {
 export function demoCommand(): Command {
   return new Command('demo')
     .option('--model <folder>', 'a model folder, or the name of one that ships with ertacache', DEFAULT_MODEL)
-    .option('--out <file>', 'the sheet to write (default: samples/demo.png, samples/demo.webp for clips)')
+    .option(
+      '--out <file>',
+      'the sheet to write; a file of that name is replaced (default: samples/demo.png, samples/demo.webp for clips)',
+    )
     .action(async (options: { model: string; out?: string }, command: Command) => {
-      if (options.out) mediaFormat(options.out);
+      await requireMediaWritable(options.out ?? 'samples/demo.png');
       const engine = await startBackend(command, { threads: await usualThreads(options.model) });
       await interruptible(async signal => {
         const pipeline = await loadModel(options.model);

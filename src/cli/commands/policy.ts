@@ -5,7 +5,7 @@ import { policyText } from '../../lab/report/policy-text';
 import { loadModel } from '../../pipelines/load';
 import type { Policy } from '../../policy/data';
 import { exportMask, type MaskFormat, maskAdvice, maskFormats } from '../../policy/export-mask';
-import { readPolicy, requirePolicyName, writePolicy } from '../../policy/file';
+import { readPolicy, requirePolicyWritable, writePolicy } from '../../policy/file';
 import { resamplePolicy, resampleSigmas } from '../../policy/resample';
 import { startBackend } from '../backend';
 import { wholeNumber } from '../parse';
@@ -49,10 +49,10 @@ function resampleCommand(): Command {
     .description('make a policy for another number of steps; its rectification is not carried over')
     .argument('<file>', 'the .json of a policy')
     .requiredOption('--steps <n>', 'steps of the new policy', wholeNumber(1, MOST.steps))
-    .requiredOption('--out <file>', 'the .json to write')
+    .requiredOption('--out <file>', 'the .json to write; a policy of that name is replaced')
     .option('--model <folder>', 'take the noise levels from this model, where they do not follow from the policy')
     .action(async (file: string, options: ResampleOptions, command: Command) => {
-      requirePolicyName(options.out);
+      await requirePolicyWritable(options.out, false);
       const policy = await readPolicy(file);
       const sigmas = options.model
         ? await sigmasOfModel(options.model, policy, options.steps, command)

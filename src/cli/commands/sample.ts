@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { Command } from 'commander';
 import { choosePolicy } from '../../draw/choose-policy';
 import { batchOf, type DrawOptions, useOf } from '../../draw/draw';
@@ -6,10 +7,11 @@ import { parseReceipt, type Receipt, requestOf } from '../../draw/receipt';
 import type { FullRequest } from '../../draw/request';
 import { PolicyError, UnsupportedError, UsageError } from '../../errors';
 import { MOST } from '../../io/counts';
+import { requireWritableFolder } from '../../io/writable';
 import { readReceipt } from '../../media/receipt';
-import { mediaFormat, writeMedia } from '../../media/write';
+import { mediaFormat, requireMediaWritable, writeMedia } from '../../media/write';
 import { DEFAULT_MODEL } from '../../pipelines/default-model';
-import { writeEmbeddings } from '../../pipelines/embeddings-file';
+import { requireEmbeddingsWritable, writeEmbeddings } from '../../pipelines/embeddings-file';
 import { loadModel } from '../../pipelines/load';
 import { policiesOnDisk } from '../../policy/on-disk';
 import { DEFAULT_STRENGTH } from '../../sampling/initial-picture';
@@ -75,6 +77,11 @@ export function sampleCommand(): Command {
     .option('--save-embeddings <file>', 'keep what the text encoders make of the prompts')
     .option('--embeddings <file>', 'use kept embeddings: no text encoder is loaded; their prompts, if none is given')
     .option('--from <file>', 'repeat the run that made this picture');
+  command.addHelpText(
+    'after',
+    '\nPictures, clips and sheets of the same name are replaced. Other files are not: a folder of frames or a receipt\n' +
+      'beside a clip that ertacache did not write, or has been changed since, is refused.',
+  );
   return addPictureOptions(command).action(async (words: string[], given: SampleOptions, command: Command) => {
     if (command.getOptionValueSource('strength') === 'cli' && given.init === undefined) {
       throw new UsageError('--strength says how much of a picture is drawn anew, and no --init names one.', {
@@ -83,6 +90,7 @@ export function sampleCommand(): Command {
     }
     const receipt = given.from ? parseReceipt(await readReceipt(given.from), given.from) : undefined;
     checkOutputs(given);
+    await requireOutputs(given);
     if (receipt && given.sheet && !receipt.policy) throw nothingCached();
     const base = receipt ? repeated(receipt, given) : requestOfTask(given, { prompt: '', seed: given.seed });
     const inputs = await readInputs(base);
@@ -90,7 +98,7 @@ export function sampleCommand(): Command {
     const tasks = receipt
       ? [taskOf(receipt, words, { ...given, from: given.from as string })]
       : tasksOf(await promptsOf(words, given, embeddings), given);
-    for (const { out } of tasks) if (out) mediaFormat(out);
+    for (const { out, name } of tasks) await (out ? requireMediaWritable(out) : requireWritableFolder(dirname(name)));
     const { kind } = await startBackend(command, { threads: await usualThreads(base.model) });
     if (receipt && receipt.backend !== kind) {
       process.stderr.write(`Made on ${receipt.backend}, repeated on ${kind}: the last digits may differ.\n`);
@@ -194,6 +202,12 @@ async function writeSheet(
   const sheet = await pairSheet(pairs, { title: id, subtitle: `${steps} steps, guidance ${guidance}` });
   await writeMedia(path, sheet, fps === undefined ? {} : { fps });
   console.log(`${path}  the cached ${pairs.length === 1 ? 'picture' : 'pictures'} above the uncached`);
+}
+
+/** What could not be written is refused before anything is loaded. */
+async function requireOutputs({ sheet, saveEmbeddings }: SampleOptions): Promise<void> {
+  if (sheet) await requireMediaWritable(sheet);
+  if (saveEmbeddings) await requireEmbeddingsWritable(saveEmbeddings);
 }
 
 /** Options that cannot be right together, before anything is loaded. */

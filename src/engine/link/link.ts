@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { join, sep } from 'node:path';
 import { EngineError } from '../../errors';
+import { withAtomicFolder } from '../../io/atomic-folder';
+import { disk } from '../../io/fs';
 import { assertSupportedNode } from '../node-support';
 import { probe } from '../probe';
 import { compileBinding, compileHelper } from './compile';
@@ -77,38 +79,43 @@ export async function linkEngine(options: LinkOptions = {}): Promise<LinkOutcome
   const compiler = await findCompiler(env);
   const toolchain = { compiler: compiler.program, nodeHeaders: findNodeHeaders(headerFolders(env)), env };
 
-  const partial = `${folder}.${process.pid}.partial`;
-  try {
-    await mkdir(partial, { recursive: true });
-    onStep(`fetching ${BINDING}`);
-    await fetchBinding(partial, env);
-    onStep(`compiling it against TensorFlow ${tf.version} in ${tf.lib}`);
-    await writeLoader(partial, tf);
-    await compileBinding(join(partial, 'node_modules/@tensorflow/tfjs-node'), tf, toolchain);
-    await compileHelper(partial, HELPER, toolchain);
-    onStep('testing it in a child process');
-    const tested = await probe({ backend: 'tensorflow', module: join(partial, 'load.cjs'), link: true });
-    if (tested.error !== undefined) {
-      throw new EngineError(`The linked engine failed its self-test: ${tested.error}`, {
-        hint: `Try another TensorFlow version than ${tf.version} (\`pip install tensorflow==2.21\`), or use --backend wasm.`,
-      });
-    }
-    const record: LinkRecord = {
-      schema: 2,
-      tensorflow: tested.version ?? tf.version,
-      binding: BINDING,
-      node: process.versions.node,
-      library,
-      compiler: compiler.name,
-      linked: new Date().toISOString(),
-    };
-    await writeRecord(partial, record);
-    await rm(folder, { recursive: true, force: true });
-    await rename(partial, folder);
-    return { folder, record, already: false };
-  } finally {
-    await rm(partial, { recursive: true, force: true });
-  }
+  const record = await withAtomicFolder(
+    folder,
+    async partial => {
+      onStep(`fetching ${BINDING}`);
+      await fetchBinding(partial, env);
+      onStep(`compiling it against TensorFlow ${tf.version} in ${tf.lib}`);
+      await writeLoader(partial, tf);
+      await compileBinding(join(partial, 'node_modules/@tensorflow/tfjs-node'), tf, toolchain);
+      await compileHelper(partial, HELPER, toolchain);
+      onStep('testing it in a child process');
+      const tested = await probe({ backend: 'tensorflow', module: join(partial, 'load.cjs'), link: true });
+      if (tested.error !== undefined) {
+        throw new EngineError(`The linked engine failed its self-test: ${tested.error}`, {
+          hint: `Try another TensorFlow version than ${tf.version} (\`pip install tensorflow==2.21\`), or use --backend wasm.`,
+        });
+      }
+      const made: LinkRecord = {
+        schema: 2,
+        tensorflow: tested.version ?? tf.version,
+        binding: BINDING,
+        node: process.versions.node,
+        library,
+        compiler: compiler.name,
+        linked: new Date().toISOString(),
+      };
+      await writeRecord(partial, made);
+      return made;
+    },
+    { own: linkedFiles },
+  );
+  return { folder, record, already: false };
+}
+
+/** Every file in the folder of a link; undefined where a folder is none. */
+async function linkedFiles(folder: string): Promise<ReadonlySet<string> | undefined> {
+  if (!existsSync(join(folder, 'link.json'))) return undefined;
+  return new Set((await readdir(folder, { recursive: true })).map(name => name.split(sep).join('/')));
 }
 
 /** Removes every linked binding of this user; returns the folders that were removed. */
@@ -117,7 +124,7 @@ export async function unlinkEngine(env: NodeJS.ProcessEnv = process.env): Promis
   if (!existsSync(root)) return [];
   // Only what `engine link` makes: the cache folder is the user's to choose, and may hold other things.
   const names = (await readdir(root)).filter(name => /^tensorflow-.+-(napi|node-abi-\d+)$/.test(name));
-  const folders = names.map(name => join(root, name));
-  for (const folder of folders) await rm(folder, { recursive: true, force: true });
+  const folders = names.map(name => join(root, name)).filter(folder => existsSync(join(folder, 'link.json')));
+  for (const folder of folders) await disk.remove(folder);
   return folders;
 }

@@ -6,7 +6,7 @@ import { UsageError } from '../../errors';
 import type { Pair } from '../../policy/data';
 import type { PipelineInfo } from '../../sampling/pipeline';
 import { VERSION } from '../../version';
-import type { Comparison, ComparisonRequest } from './comparison';
+import { COMPARISON_FORMAT, type Comparison, type ComparisonRequest } from './comparison';
 import type { Contender } from './contender';
 
 /** What a comparison is asked for; the rest of its request follows from the model and the engine. */
@@ -24,7 +24,7 @@ export async function beginComparison(
   const gpus = await findGpus();
   const cpu = describeCpu();
   return {
-    format: 'ertacache-comparison',
+    format: COMPARISON_FORMAT,
     version: 1,
     state: 'running',
     command,

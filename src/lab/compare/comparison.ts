@@ -1,6 +1,9 @@
 import { z } from 'zod';
 import { UsageError } from '../../errors';
 
+/** The value of the field `format`: the mark that a file, and the folder it lies in, is a comparison of ertacache's. */
+export const COMPARISON_FORMAT = 'ertacache-comparison';
+
 /** A prompt and the seed of its noise. */
 const pair = z.object({ prompt: z.string(), seed: z.int().nonnegative() });
 
@@ -92,7 +95,7 @@ const reference = z.object({
 });
 
 export const comparisonSchema = z.object({
-  format: z.literal('ertacache-comparison'),
+  format: z.literal(COMPARISON_FORMAT),
   version: z.literal(1),
   state: z.enum(['running', 'complete']),
   /** The command line that made it. */
@@ -109,6 +112,10 @@ export const comparisonSchema = z.object({
     .object({ polynomial: z.array(z.number()), ratios: z.array(z.number()), r2: z.number(), forwards: z.number() })
     .optional(),
   reference,
+  /** Names of the policies that were calibrated for it, each noted before its file is written. */
+  calibrated: z.array(z.string()).optional(),
+  /** An earlier comparison in this folder whose files are not all removed yet. */
+  replaces: z.object({ request, calibrated: z.array(z.string()).optional() }).optional(),
   cells: z.array(cell),
   /** What could not be measured, and why. */
   refused: z.array(z.object({ method: z.string(), budget: z.int(), reason: z.string() })),

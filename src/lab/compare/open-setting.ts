@@ -52,9 +52,14 @@ export function openBench(
       async policy(name, computed, make) {
         const own = given?.get(cellName(name, computed));
         if (own) return own;
-        const file = store.path(policyName(name, computed));
-        if (await isFile(file)) return readPolicy(file);
+        const path = policyName(name, computed);
+        const file = store.path(path);
+        const calibrated = comparison.calibrated ?? [];
+        if (calibrated.includes(path) && (await isFile(file))) return readPolicy(file);
         const policy = await make();
+        // Noted first, so that the file is known as the comparison's however the run ends.
+        if (!calibrated.includes(path)) comparison.calibrated = [...calibrated, path];
+        await store.save();
         await writePolicy(file, policy);
         return policy;
       },

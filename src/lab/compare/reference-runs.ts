@@ -9,7 +9,7 @@ import type { Pipeline } from '../../sampling/pipeline';
 import { runJob } from '../../sampling/run-job';
 import { encodeSafetensors, type TensorToWrite } from '../../weights/encode-safetensors';
 import { safetensorsSource } from '../../weights/safetensors-source';
-import { pictureName } from './names';
+import { floatsName, pictureName, REFERENCE } from './names';
 import { writeStill } from './pictures';
 import type { Store } from './store';
 import { watchChanges } from './watch-changes';
@@ -26,14 +26,17 @@ export interface PairRuns {
   readonly onPasses: (count: number) => void;
 }
 
-/** Where the exact pixels of a batch lie until the comparison is complete. */
-const floatsName = (batch: number): string => `references/batch-${String(batch).padStart(3, '0')}.safetensors`;
-
-/** Batches of evaluation pairs whose uncached pictures are not kept yet. */
+/**
+ * Batches of evaluation pairs whose uncached pictures are not kept yet. The rows of the JSON, which are written last,
+ * vouch for the pictures: pixels without rows are of a run that was cut between the two.
+ */
 export async function missingReferences(store: Store, { evaluation, batch }: PairRuns): Promise<number[]> {
+  const { changes, seconds } = store.comparison.reference;
   const missing: number[] = [];
-  for (const b of batches(evaluation, batch).keys()) {
-    if (!(await isFile(store.path(floatsName(b))))) missing.push(b);
+  for (const [b, group] of batches(evaluation, batch).entries()) {
+    const rows = group.map((_, i) => b * batch + i);
+    const isNoted = rows.every(row => changes[row] && seconds[row] !== undefined);
+    if (!isNoted || !(await isFile(store.path(floatsName(b))))) missing.push(b);
   }
   return missing;
 }
@@ -57,7 +60,7 @@ export async function runReferences(store: Store, runs: PairRuns): Promise<void>
       for (const [row, media] of result.media.entries()) {
         reference.changes[from + row] = changes[row] as (number | null)[];
         reference.seconds[from + row] = result.seconds / group.length;
-        await writeStill(store.path(pictureName('reference', from + row)), media);
+        await writeStill(store.path(pictureName(REFERENCE, from + row)), media);
       }
       await writeFileAtomic(store.path(floatsName(b)), encodeMedia(result.media));
       await store.save();

@@ -1,11 +1,14 @@
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { UsageError } from '../../errors';
 import { writeFileAtomic } from '../../io/atomic';
+import { disk } from '../../io/fs';
+import { LOCK_FILE, withLock } from '../../io/lock';
 import { isFile, readText } from '../../io/node-file';
+import { writeError } from '../../io/system-error';
 import { summarise } from './aggregate';
-import { type Comparison, type ComparisonRequest, parseComparison } from './comparison';
+import { COMPARISON_FORMAT, type Comparison, type ComparisonRequest, parseComparison } from './comparison';
+import { comparisonFiles, referenceFiles, removeFiles, requireEmpty, requireOwnPage } from './own-files';
 
 /** The folder of a comparison: everything that is done so far. */
 export interface Store {
@@ -20,48 +23,99 @@ export interface Store {
 }
 
 export const COMPARISON_FILE = 'comparison.json';
-const FLOATS = 'references';
-const OWN_FOLDERS = [FLOATS, 'images', 'policies'];
 
 /**
- * Opens the folder of a comparison, to begin or to continue.
+ * Works with the folder of a comparison, to begin or to continue; no other run can use it meanwhile.
  * @param fresh what a new comparison begins with
- * @throws UsageError when the folder holds a comparison of something else and `force` is not given
+ * @throws UsageError when the folder holds a comparison of something else and `force` is not given, or files that are
+ *   no comparison's; IoError when another run uses it
  */
-export async function openStore(folder: string, fresh: Comparison, options: { force: boolean }): Promise<Store> {
+export async function withStore<T>(
+  folder: string,
+  fresh: Comparison,
+  options: { force: boolean },
+  work: (store: Store) => Promise<T>,
+): Promise<T> {
+  await disk.mkdir(folder).catch(error => Promise.reject(writeError(folder, error)));
+  return withLock(join(folder, LOCK_FILE), folder, async () => work(await openStore(folder, fresh, options)));
+}
+
+/** @throws UsageError when a folder holds what is not ertacache's */
+export async function requireUsable(folder: string): Promise<void> {
+  if (await readMarked(join(folder, COMPARISON_FILE))) await requireOwnPage(folder);
+  else await requireEmpty(folder);
+}
+
+/** For one run at a time: see `withStore`. */
+export async function openStore(folder: string, fresh: Comparison, { force }: { force: boolean }): Promise<Store> {
+  await requireUsable(folder);
   const file = join(folder, COMPARISON_FILE);
-  const earlier = options.force ? undefined : await readComparison(file);
-  if (earlier) requireSame(earlier.request, fresh.request, folder);
-  else for (const name of OWN_FOLDERS) await rm(join(folder, name), { recursive: true, force: true });
-  const comparison = earlier ?? fresh;
+  const earlier = await readComparison(file, force);
+  if (earlier && !force) requireSame(earlier.request, fresh.request, folder);
+  const comparison = earlier && !force ? earlier : fresh;
   const save = (): Promise<void> => {
-    // The summary can be made again from the rest; it is there for readers of the file.
-    const text = JSON.stringify({ ...comparison, summary: summarise(comparison) }, null, 1);
+    // Parsed, so that the order of the fields is the same however often the run was cut. The summary can be made again
+    // from the rest; it is there for readers of the file.
+    const text = JSON.stringify({ ...parseComparison(comparison, file), summary: summarise(comparison) }, null, 1);
     return writeFileAtomic(file, `${text}\n`);
   };
+  const clear = (): Promise<void> => removeFiles(folder, referenceFiles(comparison.request));
+  if (comparison === fresh) {
+    // The mark before all else: whatever comes to lie in the folder, it is known whose it is.
+    if (earlier?.replaces) await removeFiles(folder, comparisonFiles(earlier.replaces));
+    if (earlier) comparison.replaces = { request: earlier.request, calibrated: earlier.calibrated };
+    await save();
+  }
+  if (comparison.replaces) {
+    await removeFiles(folder, comparisonFiles(comparison.replaces));
+    delete comparison.replaces;
+    await save();
+  }
+  // A run may have been cut before it had cleared up.
+  if (comparison.state === 'complete') await clear();
   return {
     comparison,
-    continued: earlier !== undefined,
+    continued: comparison === earlier,
     path: (...names) => join(folder, ...names),
     save,
     async finish() {
       comparison.state = 'complete';
       await save();
-      await rm(join(folder, FLOATS), { recursive: true, force: true });
+      await clear();
     },
   };
 }
 
-async function readComparison(file: string): Promise<Comparison | undefined> {
-  if (!(await isFile(file))) return undefined;
-  let json: unknown;
+/**
+ * @param force begin anew where a comparison cannot be read
+ * @returns nothing where there is none
+ */
+async function readComparison(file: string, force: boolean): Promise<Comparison | undefined> {
+  const json = await readMarked(file);
+  if (json === undefined) return undefined;
   try {
-    json = JSON.parse(await readText(file));
-  } catch (cause) {
-    if (!(cause instanceof SyntaxError)) throw cause;
-    throw new UsageError(`${file} is not JSON.`, { hint: 'Choose another --out, or begin anew with --force.', cause });
+    return parseComparison(json, file);
+  } catch (error) {
+    if (force) return undefined;
+    throw error;
   }
-  return parseComparison(json, file);
+}
+
+/** The JSON of a comparison of any version. @throws UsageError when the file is another one's */
+async function readMarked(file: string): Promise<object | undefined> {
+  if (!(await isFile(file))) return undefined;
+  const json = parsed(await readText(file));
+  if (json && 'format' in json && json.format === COMPARISON_FORMAT) return json;
+  throw new UsageError(`${file} is not a comparison of ertacache.`, { hint: 'Choose another --out.' });
+}
+
+function parsed(text: string): object | undefined {
+  try {
+    const json: unknown = JSON.parse(text);
+    return typeof json === 'object' && json !== null ? json : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** What the fields of a request are called in a sentence. */

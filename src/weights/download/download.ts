@@ -1,9 +1,12 @@
-import { mkdir, statfs } from 'node:fs/promises';
+import { lstat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { IoError } from '../../errors';
-import { isFile } from '../../io/node-file';
-import { type FetchOptions, fetchFile, partialPath, sizeOf } from './fetch-file';
+import { IoError, UsageError } from '../../errors';
+import { disk } from '../../io/fs';
+import { LOCK_FILE, withLock } from '../../io/lock';
+import { writeError } from '../../io/system-error';
+import { type FetchOptions, fetchFile, isFetched, partialPath, sizeOf } from './fetch-file';
 import { neededFiles } from './needed';
+import { openRecord } from './record';
 import { type HubFile, hubAddress, listRepository } from './repository';
 
 /** What a download brings. */
@@ -23,26 +26,53 @@ export async function planDownload(name: string, revision: string, options: Fetc
 }
 
 /**
- * Brings the files of a plan into `folder`, one after another; run again, it continues where it stopped.
- * @throws IoError when the disk has no room for what is missing
+ * Brings the files of a plan into `folder`, one after another; run again, it continues where it stopped. Files that are
+ * there and right are left alone; those of another version are replaced where a download brought them.
+ * @throws UsageError when another file of the user's has the name of one, before anything is fetched; IoError when the
+ *   disk has no room for what is missing, or another run brings files into this folder
  */
 export async function download(plan: DownloadPlan, folder: string, options: FetchOptions = {}): Promise<void> {
-  await mkdir(folder, { recursive: true });
-  await checkSpace(plan, folder);
+  await disk.mkdir(folder).catch(error => Promise.reject(writeError(folder, error)));
+  await withLock(join(folder, LOCK_FILE), folder, () => fetchMissing(plan, folder, options));
+}
+
+async function fetchMissing(plan: DownloadPlan, folder: string, options: FetchOptions): Promise<void> {
+  const record = await openRecord(folder, plan);
+  const missing: HubFile[] = [];
   for (const file of plan.files) {
+    options.signal?.throwIfAborted();
+    const path = pathIn(folder, file);
+    if (await isFetched(path, file)) options.onBytes?.(file.size);
+    else missing.push(file);
+  }
+  for (const file of missing) await requireReplaceable(pathIn(folder, file), record.brought(file.path));
+  await checkSpace(missing, folder);
+  for (const file of missing) {
+    // Noted first, so that the file is known as the download's however the run ends.
+    await record.note(file);
     const url = hubAddress(options, plan.name, 'resolve', plan.commit, file.path);
-    await fetchFile(url, file, join(folder, ...file.path.split('/')), options);
+    await fetchFile(url, file, pathIn(folder, file), options);
   }
 }
 
-async function checkSpace({ files }: DownloadPlan, folder: string): Promise<void> {
-  const missing = await Promise.all(
-    files.map(async ({ path, size }) => {
-      const target = join(folder, path);
-      return (await isFile(target)) ? 0 : Math.max(0, size - (await sizeOf(partialPath(target))));
-    }),
+const pathIn = (folder: string, { path }: HubFile): string => join(folder, ...path.split('/'));
+
+/** @param brought versions of the file that a download brought */
+async function requireReplaceable(path: string, brought: readonly HubFile[]): Promise<void> {
+  if (!(await isThere(path))) return;
+  for (const file of brought) if (await isFetched(path, file)) return;
+  throw new UsageError(`${path} is already there and is not the file of the repository.`, {
+    hint: 'Move that file, or give another folder as --out.',
+  });
+}
+
+const isThere = async (path: string): Promise<boolean> => (await lstat(path).catch(() => undefined)) !== undefined;
+
+async function checkSpace(missing: readonly HubFile[], folder: string): Promise<void> {
+  const rests = await Promise.all(
+    missing.map(async file => Math.max(0, file.size - (await sizeOf(partialPath(pathIn(folder, file), file))))),
   );
-  const needed = missing.reduce((a, b) => a + b, 0);
+  const needed = rests.reduce((a, b) => a + b, 0);
   const { bavail, bsize } = await statfs(folder);
   if (bavail * bsize >= needed) return;
   throw new IoError(`The download takes ${needed} bytes, but the disk of ${folder} has ${bavail * bsize} left.`, {

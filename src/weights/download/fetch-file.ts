@@ -1,9 +1,10 @@
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { IoError } from '../../errors';
+import { disk, syncFolder } from '../../io/fs';
 import { ioError, isFile } from '../../io/node-file';
 import { type HubFile, type HubOptions, hubHeaders, requireFound } from './repository';
 
@@ -19,35 +20,44 @@ export interface FetchOptions extends HubOptions {
 const ATTEMPTS = 6;
 const PAUSE_MS = 500;
 
-/** What a file that is on its way is called. */
-export const partialPath = (path: string): string => `${path}.partial`;
+/**
+ * What a file that is on its way is called: a name that only a download gives. It tells versions of the file apart, so
+ * that none is completed with the bytes of another.
+ */
+export const partialPath = (path: string, { digest }: HubFile): string =>
+  join(dirname(path), `.${basename(path)}.${digest.hex.slice(0, 16)}.download.partial`);
+
+/** Whether the file is there, as the hub has it. */
+export async function isFetched(path: string, file: HubFile): Promise<boolean> {
+  return (await isFile(path)) && (await sizeOf(path)) === file.size && (await digestOf(path, file)) === file.digest.hex;
+}
 
 /**
- * Fetches one file. It is written as `….partial` and gets its name when it is whole and its checksum right, so that a
- * full disk, a cut connection or Ctrl-C leave no half file under that name; the next run continues where this one ended.
- * A file that is already there and right is left alone.
+ * Fetches one file. It is written under `partialPath` and gets its name when it is whole and its checksum right, so that
+ * a full disk, a cut connection or Ctrl-C leave no half file under that name; the next run continues where this one ended.
  * @throws IoError when the hub does not answer, the checksum is wrong, or the disk is full
  */
 export async function fetchFile(url: string, file: HubFile, path: string, options: FetchOptions = {}): Promise<void> {
-  if ((await isFile(path)) && (await sizeOf(path)) === file.size && (await digestOf(path, file)) === file.digest.hex) {
-    options.onBytes?.(file.size);
-    return;
-  }
-  const partial = partialPath(path);
-  await mkdir(dirname(path), { recursive: true }).catch(error => Promise.reject(ioError(path, error)));
+  const partial = partialPath(path, file);
+  await disk.mkdir(dirname(path)).catch(error => Promise.reject(ioError(path, error)));
   const left = await sizeOf(partial);
-  if (left > file.size) await rm(partial);
+  if (left > file.size) await disk.unlink(partial);
   await fetchRest(url, file, partial, options);
   if ((await digestOf(partial, file)) !== file.digest.hex) {
-    await rm(partial);
+    await disk.unlink(partial);
     options.onBytes?.(-file.size);
-    // What a former run left may belong to another version of the file: once more, from the start.
+    // What a former run left may be spoilt: once more, from the start.
     if (left > 0) return fetchFile(url, file, path, options);
     throw new IoError(`${file.path} came with a wrong checksum, and was discarded.`, {
       hint: 'Try again; if it happens again, the mirror or a proxy on the way changes files.',
     });
   }
-  await rename(partial, path).catch(error => Promise.reject(ioError(path, error)));
+  try {
+    await disk.rename(partial, path);
+    await syncFolder(dirname(path));
+  } catch (error) {
+    throw ioError(path, error);
+  }
 }
 
 /** Connects as often as it takes to bring `partial` to its full size. */
@@ -95,7 +105,7 @@ async function fetchOnce(url: string, have: number, partial: string, options: Fe
   const resumed = have > 0 && response.status === 206;
   // A server that cannot resume sends the file from its start.
   if (have > 0 && !resumed) onBytes?.(-have);
-  const handle = await open(partial, resumed ? 'a' : 'w').catch(error => Promise.reject(ioError(partial, error)));
+  const handle = await disk.open(partial, resumed ? 'a' : 'w').catch(error => Promise.reject(ioError(partial, error)));
   try {
     const reader = response.body?.getReader();
     while (reader) {
@@ -107,13 +117,13 @@ async function fetchOnce(url: string, have: number, partial: string, options: Fe
         return error;
       }
       if (next.done || !next.value) break;
-      await handle.writeFile(next.value).catch(async error => {
+      await disk.write(handle, next.value).catch(async error => {
         await reader.cancel().catch(() => {});
         throw ioError(partial, error);
       });
       onBytes?.(next.value.length);
     }
-    await handle.sync().catch(() => {});
+    await disk.sync(handle).catch(error => Promise.reject(ioError(partial, error)));
     return undefined;
   } finally {
     await handle.close();

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { runArena } from '../../../src/lab/compare/arena';
@@ -101,6 +101,45 @@ describeOnBackends('the arena', () => {
     // Once complete, the same command has nothing left to run.
     const third = await open(pipeline, scratch.path('cut'), methods);
     await runArena(pipeline, third.store, { contenders: third.chosen, onCell: () => fail('nothing is left') });
+  });
+
+  test('a folder of other files is refused, and what is not the comparison’s stays in its own', async () => {
+    const foreign = scratch.path('mine', 'images', 'reference');
+    mkdirSync(foreign, { recursive: true });
+    writeFileSync(join(foreign, 'holiday.png'), 'mine');
+    for (const force of [false, true]) {
+      const refused = open(pipeline, scratch.path('mine'), ['uniform'], {}, force);
+      await expect(refused).rejects.toThrow(
+        `${scratch.path('mine')} holds other files and no comparison of ertacache.`,
+      );
+    }
+    writeFileSync(scratch.path('mine', 'comparison.json'), '{"format":"spreadsheet"}');
+    await expect(open(pipeline, scratch.path('mine'), ['uniform'], {}, true)).rejects.toThrow('is not a comparison');
+    expect(readFileSync(join(foreign, 'holiday.png'), 'utf8')).toBe('mine');
+
+    const first = await open(pipeline, scratch.path('own'), ['uniform'], { timed: 0 });
+    await runArena(pipeline, first.store, { contenders: first.chosen });
+    writeFileSync(scratch.path('own', 'images', 'reference', 'holiday.png'), 'mine');
+    await open(pipeline, scratch.path('own'), ['uniform'], { timed: 0 }, true);
+    expect(readdirSync(scratch.path('own'), { recursive: true }).sort()).toEqual([
+      'comparison.json',
+      'images',
+      'images/reference',
+      'images/reference/holiday.png',
+    ]);
+  });
+
+  test('pixels without rows, of a run that was cut between the two, are made again', async () => {
+    const whole = await open(pipeline, scratch.path('whole'), ['uniform'], { timed: 0 });
+    await runArena(pipeline, whole.store, { contenders: whole.chosen });
+    const cut = await open(pipeline, scratch.path('cut'), ['uniform'], { timed: 0 });
+    let saves = 0;
+    const save = () => (++saves === 1 ? Promise.reject(new Error('cut')) : cut.store.save());
+    await expect(runArena(pipeline, { ...cut.store, save }, { contenders: cut.chosen })).rejects.toThrow('cut');
+    expect(existsSync(cut.store.path('references/batch-000.safetensors'))).toBe(true);
+    const again = await open(pipeline, scratch.path('cut'), ['uniform'], { timed: 0 });
+    await runArena(pipeline, again.store, { contenders: again.chosen });
+    expect(timeless(fileOf(again.store))).toEqual(timeless(fileOf(whole.store)));
   });
 
   test('every cell has its numbers, its pictures and its policy', async () => {

@@ -1,5 +1,6 @@
 import { type Summary, summarise } from '../../compare/aggregate';
 import type { Comparison } from '../../compare/comparison';
+import { PAGE_MARK } from '../../compare/own-files';
 import { budgetsText, verdict } from '../text';
 import { aboutSection, methodsSection } from './about';
 import { curvesSection } from './curves';
@@ -36,6 +37,7 @@ export async function renderPage(comparison: Comparison, pathOf: (name: string) 
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+${raw(PAGE_MARK)}
 <title>${title} · ertacache</title>
 <style>${raw(STYLE)}</style>
 </head>

@@ -1,6 +1,6 @@
 import type { Summary } from '../../compare/aggregate';
 import { type Cell, type Comparison, cellOf } from '../../compare/comparison';
-import { cellName, differenceName, pictureName } from '../../compare/names';
+import { cellName, differenceName, pictureName, REFERENCE } from '../../compare/names';
 import { decibels } from '../text';
 import { type Embedded, embedHeat, embedPicture, HEAT } from './embed';
 import { fewBudgets } from './few-budgets';
@@ -66,7 +66,7 @@ async function pictureRow(
   pathOf: (name: string) => string,
 ): Promise<Markup> {
   const { prompt, seed } = comparison.request.evaluation[pair] as { prompt: string; seed: number };
-  const reference = await embedPicture(pathOf(pictureName('reference', pair)));
+  const reference = await embedPicture(pathOf(pictureName(REFERENCE, pair)));
   const cells = [];
   for (const { method, title, budget } of own) {
     const name = cellName(method, budget);

@@ -1,0 +1,65 @@
+import { existsSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { IoError } from '../../src/errors';
+import { withLock } from '../../src/io/lock';
+import { self } from '../../src/io/owner';
+import { scratchFolder } from '../media/pictures';
+
+const scratch = scratchFolder();
+const file = () => scratch.path('lock');
+const lockOf = (owner: object): string =>
+  `${JSON.stringify({ format: 'ertacache-lock', ...self, since: '2026-01-02T03:04:05.000Z', ...owner })}\n`;
+const taken = () => withLock(file(), 'the folder', async () => existsSync(file()));
+
+test('the second of two is told who works there and since when', async () => {
+  await withLock(file(), 'the folder', async () => {
+    const second = taken();
+    await expect(second).rejects.toBeInstanceOf(IoError);
+    await expect(second).rejects.toThrow(
+      new RegExp(`^the folder is in use by another run of ertacache: process ${process.pid} on ${hostname()}, since 2`),
+    );
+  });
+  expect(existsSync(file())).toBe(false);
+  expect(await taken()).toBe(true);
+});
+
+test('one that has patience waits for its turn', async () => {
+  const order: string[] = [];
+  const work = (name: string) => async (): Promise<void> => {
+    order.push(`${name} begins`);
+    await new Promise(resolve => setTimeout(resolve, 30));
+    order.push(`${name} ends`);
+  };
+  await Promise.all(['a', 'b', 'c'].map(name => withLock(file(), 'the folder', work(name), 5000)));
+  expect(order.map(line => line.slice(2))).toEqual(['begins', 'ends', 'begins', 'ends', 'begins', 'ends']);
+});
+
+test.each([
+  ['a process that is gone', { pid: 2 ** 22 + 1, start: '1' }],
+  ['a process whose number is in use again, as in containers', { start: '1' }],
+])('the lock of %s is taken over', async (_, owner) => {
+  writeFileSync(file(), lockOf(owner));
+  expect(await taken()).toBe(true);
+  expect(existsSync(file())).toBe(false);
+});
+
+test('the lock of another machine holds as long as it gives signs of life', async () => {
+  writeFileSync(file(), lockOf({ host: 'elsewhere' }));
+  await expect(taken()).rejects.toThrow('process');
+  const old = new Date(Date.now() - 2 * 3_600_000);
+  utimesSync(file(), old, old);
+  expect(await taken()).toBe(true);
+});
+
+test('a lock that was cut while it was written is taken over after a while; what is no lock, never', async () => {
+  const begun = lockOf({}).slice(0, 30);
+  writeFileSync(file(), begun);
+  await expect(taken()).rejects.toThrow('it has just begun');
+  const old = new Date(Date.now() - 60_000);
+  utimesSync(file(), old, old);
+  expect(await taken()).toBe(true);
+  writeFileSync(file(), 'mine');
+  utimesSync(file(), old, old);
+  await expect(taken()).rejects.toThrow(`${file()} is where ertacache keeps a lock, and holds something else.`);
+  expect(readFileSync(file(), 'utf8')).toBe('mine');
+});
