@@ -58,7 +58,10 @@ export interface Family<Config = unknown> {
 
   /** The size that published checkpoints of this configuration draw. */
   usualSize(config: Config): PictureSize;
-  /** @param scheduler what the `scheduler_config.json` says */
+  /**
+   * Steps and guidance where nothing else is asked for; the pipeline's `info.defaults` say the same.
+   * @param scheduler what the `scheduler_config.json` says
+   */
   usualRun(config: Config, scheduler: unknown): UsualRun;
   /** The work of one forward pass. @throws UsageError for a size that the model cannot draw */
   workload(config: Config, size: PictureSize, textTokens?: number): Workload;

@@ -12,6 +12,22 @@ export interface Snippet {
   readonly text: string;
 }
 
+/** A block that belongs somewhere in the repository, as the comment before it says. */
+export interface Placed {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** The blocks of a page that are marked `kind: path`, such as `file: src/cache/mine.ts`. */
+export function placedBlocks(page: string, kind: 'file' | 'line'): Placed[] {
+  const blocks = snippets().filter(({ name }) => name.startsWith(`${page}-`));
+  const found = blocks.flatMap(({ note, text }) =>
+    note?.startsWith(`${kind}: `) ? [{ path: note.slice(kind.length + 2), text }] : [],
+  );
+  if (found.length > 0) return found;
+  throw new Error(`The page ${page} has no block marked "${kind}".`);
+}
+
 /** Every fenced block of `docs/*.md`. */
 export function snippets(): Snippet[] {
   const folder = join(packageRoot(), 'docs');

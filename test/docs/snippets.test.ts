@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { packageRoot } from '../../src/io/package-root';
 import { project, requireBuilt, runNode, typeErrors } from '../library/built-package';
 import { scratchFolder } from '../media/pictures';
-import { commandLineFault } from './command-line';
+import { commandLineFault, commandLines } from './command-line';
 import { snippets } from './pages';
 
 const scratch = scratchFolder();
@@ -32,27 +32,20 @@ test.each(quick.map(s => [s.name, s.text]))('the program %s runs to its end', as
   await runNode(scratch.path(), `${name}.mjs`);
 });
 
-/** The words of a command line as a shell splits them. */
-const words = (line: string): string[] =>
-  [...line.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map(m => m[1] ?? m[2] ?? m[3]!);
-
 /** Command lines of ertacache in blocks of shell, of the README too. */
 const lines = [
   ...snippets()
     .filter(s => s.language === 'sh')
     .map(s => s.text),
   ...[...readFileSync(join(packageRoot(), 'README.md'), 'utf8').matchAll(/^```sh\n(.*?)^```$/gms)].map(m => m[1]!),
-]
-  .flatMap(text => text.replaceAll('\\\n', ' ').split('\n'))
-  .map(line => line.replace(/\s+#.*$/, '').trim())
-  .filter(line => /^(npx )?ertacache /.test(line));
+].flatMap(commandLines);
 
 test('every command line in the documentation is one that the program understands', async () => {
   expect(lines.length).toBeGreaterThan(20);
   const faults: string[] = [];
   for (const line of lines) {
-    const fault = await commandLineFault(words(line.replace(/^(npx )?ertacache /, '')));
-    if (fault !== undefined) faults.push(`${line}: ${fault}`);
+    const fault = await commandLineFault(line);
+    if (fault !== undefined) faults.push(`${line.join(' ')}: ${fault}`);
   }
   expect(faults).toEqual([]);
   // It does refuse what is wrong.

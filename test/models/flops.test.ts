@@ -1,4 +1,3 @@
-import * as tf from '@tensorflow/tfjs-core';
 import { UsageError } from '../../src/errors';
 import { familyOf } from '../../src/models/families';
 import { countFlops } from '../../src/models/flops';
@@ -8,6 +7,7 @@ import { workload } from '../../src/models/workload-of';
 import { release } from '../../src/nn/scope';
 import { describeOnBackends } from '../support/backends';
 import { command } from '../weights/command';
+import { countedFlops } from './counted-flops';
 import { run, smallModel, values } from './support';
 
 const TEXT = 5;
@@ -89,28 +89,6 @@ const models = [
   },
 ];
 
-/** Operations of all matrix products that `work` runs, those of a rotary turn by a head's square matrix left out. */
-async function countedFlops(headWidth: number, work: () => Promise<unknown>): Promise<number> {
-  const engine = tf.engine();
-  const runKernel = engine.runKernel.bind(engine);
-  let flops = 0;
-  jest.spyOn(engine, 'runKernel').mockImplementation((name, inputs, attrs) => {
-    if (name === 'BatchMatMul') {
-      const { a, b } = inputs as unknown as { a: tf.Tensor; b: tf.Tensor };
-      const columns = b.shape.at((attrs as { transposeB: boolean }).transposeB ? -2 : -1)!;
-      const isTurn = b.shape.slice(-2).every(size => size === headWidth) && a.shape.at(-1) === headWidth;
-      if (!isTurn) flops += 2 * a.size * columns;
-    }
-    return runKernel(name, inputs, attrs);
-  });
-  try {
-    await work();
-  } finally {
-    jest.restoreAllMocks();
-  }
-  return flops;
-}
-
 describeOnBackends('operations', () => {
   test.each(models)('$name: as many as a forward pass runs', async ({ config, demand, condition }) => {
     const { model, weights, table } = smallModel(config);
@@ -119,7 +97,7 @@ describeOnBackends('operations', () => {
     const parsed = known.schema.parse(config);
     const [latent, cond] = [values([...work.latent]), condition()];
     const heads = 'num_heads' in config ? config.num_heads : config.num_attention_heads;
-    const counted = await countedFlops(work.width / heads, () => run(model, cond, latent, 300));
+    const counted = await countedFlops(() => run(model, cond, latent, 300), work.width / heads);
     expect(countFlops(table, work, known.blockNames(parsed)).forward).toBe(counted);
     weights.dispose();
     release([latent, cond]);

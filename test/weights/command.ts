@@ -1,7 +1,16 @@
 import { run } from '../../src/cli/program';
 
+export interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
 /** Runs a command line in this process. @returns what it wrote, and its exit code */
-export async function command(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+export const command = (...args: string[]): Promise<Outcome> => commandOf(run, args);
+
+/** The same with a program of the caller's own. */
+export async function commandOf(program: typeof run, args: readonly string[]): Promise<Outcome> {
   const stdout: string[] = [];
   const stderr: string[] = [];
   const spies = [
@@ -9,7 +18,7 @@ export async function command(...args: string[]): Promise<{ code: number; stdout
     jest.spyOn(process.stderr, 'write').mockImplementation(text => stderr.push(String(text)) > 0),
   ];
   try {
-    const code = await run(['node', 'ertacache', ...args]);
+    const code = await program(['node', 'ertacache', ...args]);
     return { code, stdout: stdout.join(''), stderr: stderr.join('') };
   } finally {
     for (const spy of spies) spy.mockRestore();

@@ -45,7 +45,7 @@ export function syntheticOf(className: string): Synthetic {
   const { synthetic, title } = familyOf(className);
   if (synthetic) return synthetic;
   throw new UnsupportedError(`${title} has no made-up inputs, so its transformer cannot be timed.`, {
-    hint: 'Time whole samples: bench --parts sample.',
+    hint: 'Time whole samples of a folder: bench --model FOLDER --parts sample.',
   });
 }
 
