@@ -1,13 +1,22 @@
 import { InvalidArgumentError } from 'commander';
 import { reusedOf } from '../policy/data';
+import { SEED_HINT, type Seed, seedOf } from '../random/seed';
 
-/** A whole number of at least `least`. */
-export function wholeNumber(least = 0): (text: string) => number {
+/** A whole number between two bounds, both included. */
+export function wholeNumber(least = 0, most = Number.MAX_SAFE_INTEGER): (text: string) => number {
   return text => {
     const value = Number(text);
-    if (text.trim() !== '' && Number.isSafeInteger(value) && value >= least) return value;
-    throw new InvalidArgumentError(`It must be a whole number, at least ${least}.`);
+    if (text.trim() !== '' && Number.isSafeInteger(value) && value >= least && value <= most) return value;
+    const range = most === Number.MAX_SAFE_INTEGER ? `, at least ${least}` : ` from ${least} to ${most}`;
+    throw new InvalidArgumentError(`It must be a whole number${range}.`);
   };
+}
+
+/** A seed, or `random` for one that nobody chose. */
+export function seedText(text: string): Seed | 'random' {
+  const seed = text === 'random' ? text : seedOf(text.trim());
+  if (seed !== undefined) return seed;
+  throw new InvalidArgumentError(`${SEED_HINT} The word random takes one that nobody chose.`);
 }
 
 /** A number between two bounds, both included. */

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { MOST } from '../draw/bounds';
 import type { ComputeType } from '../nn/bfloat16';
 import type { HubOptions } from '../pipelines/hub-parts';
 import { loadModel } from '../pipelines/load';
@@ -20,10 +21,14 @@ export interface PictureOptions {
 
 export function addPictureOptions(command: Command): Command {
   return command
-    .option('--width <pixels>', "width of the picture (default: the model's)", wholeNumber(1))
-    .option('--height <pixels>', "height of the picture (default: the model's)", wholeNumber(1))
-    .option('--frames <n>', "frames of a clip (default: the model's)", wholeNumber(1))
-    .option('--max-sequence-length <n>', "tokens that a prompt may have (default: the model's)", wholeNumber(2))
+    .option('--width <pixels>', "width of the picture (default: the model's)", wholeNumber(1, MOST.side))
+    .option('--height <pixels>', "height of the picture (default: the model's)", wholeNumber(1, MOST.side))
+    .option('--frames <n>', "frames of a clip (default: the model's)", wholeNumber(1, MOST.frames))
+    .option(
+      '--max-sequence-length <n>',
+      "tokens that a prompt may have (default: the model's)",
+      wholeNumber(2, MOST.tokens),
+    )
     .option('--vae-tiling', 'decode large pictures in overlapping tiles: less memory, at faint seams')
     .option('--offload', 'leave the transformer on disk and read it block by block, for models larger than memory')
     .addOption(dtypeOption());

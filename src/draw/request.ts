@@ -2,9 +2,19 @@ import { z } from 'zod';
 import { UsageError } from '../errors';
 import { computeTypes } from '../nn/bfloat16';
 import { DEFAULT_MODEL } from '../pipelines/default-model';
+import { SEED_HINT, type Seed, seedOf } from '../random/seed';
 import { DEFAULT_STRENGTH } from '../sampling/initial-picture';
+import { MOST } from './bounds';
 
-const pixels = z.int().positive();
+const pixels = z.int().positive().max(MOST.side);
+
+/** A seed, which JSON holds as digits where a number is not exact. */
+const seed = z.union([z.number(), z.bigint(), z.string()]).transform((value, context): Seed => {
+  const found = seedOf(value);
+  if (found !== undefined) return found;
+  context.addIssue({ code: 'custom', message: SEED_HINT.replace(/\.$/, '') });
+  return z.NEVER;
+});
 
 /**
  * The fields that say what is drawn, spelled once: requests, receipts and command-line flags (in kebab case) take them
@@ -15,18 +25,24 @@ export const drawnFields = {
   /** What to steer away from. */
   negativePrompt: z.string().optional(),
   /** PyTorch draws the same noise from it. */
-  seed: z.int().nonnegative(),
+  seed,
   /** Pixels, and frames of a clip. */
-  size: z.object({ width: pixels, height: pixels, frames: pixels }).partial().optional(),
+  size: z
+    .object({ width: pixels, height: pixels, frames: z.int().positive().max(MOST.frames) })
+    .partial()
+    .optional(),
   /** Tokens that a prompt is cut or padded to. */
-  maxSequenceLength: z.int().positive().optional(),
+  maxSequenceLength: z.int().positive().max(MOST.tokens).optional(),
   /** Decodes large pictures in overlapping tiles. */
   vaeTiling: z.boolean().optional(),
   /** What the products of the transformer's blocks are computed in; float32 by default. */
   dtype: z.enum(computeTypes).optional(),
   /** Enlarges the picture this many times, pixel by pixel. */
-  scale: z.int().positive(),
+  scale: z.int().positive().max(MOST.scale),
 } as const;
+
+/** How many steps a run may have. */
+export const stepsField = z.int().positive().max(MOST.steps);
 
 /** A file that a run draws on, and what it must hold. */
 const file = { path: z.string(), sha256: z.string() } as const;
@@ -43,7 +59,7 @@ export const requestSchema = z.strictObject({
   scale: drawnFields.scale.default(1),
   /** A model's folder, or the name of one that ships with ertacache. */
   model: z.string().default(DEFAULT_MODEL),
-  steps: z.int().positive().optional(),
+  steps: stepsField.optional(),
   /** Strength of classifier-free guidance; 1 turns it off. */
   guidance: z.number().nonnegative().optional(),
   init: z

@@ -188,7 +188,11 @@ describe('a broken policy file says in one sentence what is wrong', () => {
     ['no file of coefficients', edit({ rectify: { file: undefined } }), /does not name its file/],
     ['no hash of it', edit({ rectify: { sha256: undefined } }), /does not name its file/],
     ['a term renamed', edit({ rectify: { terms: ['one', 'output.0', 'output.1', 'simple'] } }), /no such term/],
-    ['a term of objects', edit({ rectify: { terms: ['constructor', 'output.0', 'output.1', 'sample'] } }), /no such term/],
+    [
+      'a term of objects',
+      edit({ rectify: { terms: ['constructor', 'output.0', 'output.1', 'sample'] } }),
+      /no such term/,
+    ],
     ['terms reversed', edit({ rectify: { terms: ['sample', 'output.1', 'output.0', 'one'] } }), /in their order/],
     ['a term repeated', edit({ rectify: { terms: ['one', 'output.0', 'output.0', 'sample'] } }), /in their order/],
     [

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { MOST } from '../../draw/bounds';
 import { choosePolicy } from '../../draw/choose-policy';
 import { batchOf, type DrawOptions, useOf } from '../../draw/draw';
 import { type Inputs, readInputs } from '../../draw/read-inputs';
@@ -11,12 +12,13 @@ import { DEFAULT_MODEL } from '../../pipelines/default-model';
 import { writeEmbeddings } from '../../pipelines/embeddings-file';
 import { loadModel } from '../../pipelines/load';
 import { policiesOnDisk } from '../../policy/on-disk';
+import { randomSeed, type Seed } from '../../random/seed';
 import { DEFAULT_STRENGTH } from '../../sampling/initial-picture';
 import type { Pipeline } from '../../sampling/pipeline';
 import { startBackend } from '../backend';
 import { encodeAhead } from '../encode-ahead';
 import { interruptible } from '../interrupt';
-import { numberBetween, wholeNumber } from '../parse';
+import { numberBetween, seedText, wholeNumber } from '../parse';
 import { addPictureOptions } from '../picture-options';
 import { promptLines } from '../prompts';
 import { drawTask } from '../sample/draw-task';
@@ -26,7 +28,8 @@ import { type RequestOptions, requestOfTask } from '../sample/requests';
 import { type Task, type TaskOptions, taskOf, tasksOf } from '../sample/tasks';
 import { usualThreads } from '../usual-threads';
 
-interface SampleOptions extends RequestOptions, TaskOptions {
+interface SampleOptions extends RequestOptions, Omit<TaskOptions, 'seed'> {
+  readonly seed: Seed | 'random';
   readonly from?: string | undefined;
   readonly sheet?: string | undefined;
   readonly promptsFile?: string | undefined;
@@ -48,10 +51,10 @@ export function sampleCommand(): Command {
       'a calibrated policy; auto takes the shipped one that fits; none computes every step',
       'auto',
     )
-    .option('--steps <n>', "denoising steps (default: the model's)", wholeNumber(1))
+    .option('--steps <n>', "denoising steps (default: the model's)", wholeNumber(1, MOST.steps))
     .option('--guidance <g>', "classifier-free guidance; 1 turns it off (default: the model's)", numberBetween(0))
-    .option('--seed <n>', 'seed of the first picture; PyTorch draws the same noise from it', wholeNumber(), 0)
-    .option('--num-images <n>', 'pictures of each prompt, with seeds counted up', wholeNumber(1), 1)
+    .option('--seed <n>', 'seed of the first picture, or random; PyTorch draws the same noise from it', seedText, 0)
+    .option('--num-images <n>', 'pictures of each prompt, with seeds counted up', wholeNumber(1, MOST.pictures), 1)
     .option('--negative-prompt <prompt>', 'what to steer away from')
     .option('--init <picture>', 'begin with a picture in place of noise (FLUX, fluent-emoji)')
     .option(
@@ -63,7 +66,7 @@ export function sampleCommand(): Command {
     .option('--out <file>', 'file to write: .png, .webp, .gif, .mp4, or frames/ (default: named after prompt and seed)')
     .option('--out-dir <folder>', 'folder for files that are named after prompt and seed')
     .option('--sheet <file>', 'also draw every picture uncached, and write a sheet with the cached above the uncached')
-    .option('--scale <n>', 'enlarge the file this many times, pixel by pixel', wholeNumber(1), 1)
+    .option('--scale <n>', 'enlarge the file this many times, pixel by pixel', wholeNumber(1, MOST.scale), 1)
     .option('--save-embeddings <file>', 'keep what the text encoders make of the prompts')
     .option('--embeddings <file>', 'use kept embeddings: no text encoder is loaded; their prompts, if none is given')
     .option('--from <file>', 'repeat the run that made this picture');
@@ -73,15 +76,16 @@ export function sampleCommand(): Command {
         hint: 'Add --init PICTURE, or omit --strength.',
       });
     }
+    const seed = given.from ? 0 : chosenSeed(given.seed);
     const receipt = given.from ? parseReceipt(await readReceipt(given.from), given.from) : undefined;
     checkOutputs(given);
     if (receipt && given.sheet && !receipt.policy) throw nothingCached();
-    const base = receipt ? repeated(receipt, given) : requestOfTask(given, { prompt: '', seed: given.seed });
+    const base = receipt ? repeated(receipt, given) : requestOfTask(given, { prompt: '', seed });
     const inputs = await readInputs(base);
     const { embeddings } = inputs;
     const tasks = receipt
       ? [taskOf(receipt, words, { ...given, from: given.from as string })]
-      : tasksOf(await promptsOf(words, given, embeddings), given);
+      : tasksOf(await promptsOf(words, given, embeddings), { ...given, seed });
     for (const { out } of tasks) if (out) mediaFormat(out);
     const { kind } = await startBackend(command, { threads: await usualThreads(base.model) });
     if (receipt && receipt.backend !== kind) {
@@ -91,6 +95,14 @@ export function sampleCommand(): Command {
     const request = { ...inputs.request, ...(negativePrompt !== undefined && { negativePrompt }) };
     await interruptible(signal => drawAll(tasks, given, { ...inputs, request }, signal, receipt));
   });
+}
+
+/** The seed that was asked for; one that nobody chose is told, so that the picture can be drawn again. */
+function chosenSeed(seed: Seed | 'random'): Seed {
+  if (seed !== 'random') return seed;
+  const drawn = randomSeed();
+  process.stderr.write(`seed ${drawn}\n`);
+  return drawn;
 }
 
 async function drawAll(
