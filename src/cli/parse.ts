@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 import { reusedOf } from '../policy/data';
+import { SEED_HINT, type Seed, seedOf } from '../random/seed';
 
 /** A whole number between two bounds, both included: what has no bound has no end either. */
 export function wholeNumber(least: number, most: number): (text: string) => number {
@@ -26,6 +27,13 @@ export function wholeNumbers(least: number, most: number): (text: string) => num
       `Give whole numbers such as 15,10,6, or a range such as 4-15, all from ${least} to ${most}.`,
     );
   };
+}
+
+/** A seed, or `random` for one that nobody chose. */
+export function seedText(text: string): Seed | 'random' {
+  const seed = text === 'random' ? text : seedOf(text.trim());
+  if (seed !== undefined) return seed;
+  throw new InvalidArgumentError(`${SEED_HINT} The word random takes one that nobody chose.`);
 }
 
 /** A number between two bounds, both included. */

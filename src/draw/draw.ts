@@ -5,6 +5,7 @@ import { sha256 } from '../io/sha256';
 import { enlarged, type Image, type Media, toBytes } from '../media/pixels';
 import { type Policy, type PolicyUse, requireFits } from '../policy/data';
 import { type Chosen, type PolicySource, policiesInMemory } from '../policy/source';
+import { seedJson } from '../random/seed';
 import { DEFAULT_STRENGTH } from '../sampling/initial-picture';
 import type { BatchRequest, DecodeOptions, Pipeline, PipelineInfo } from '../sampling/pipeline';
 import { policyUse } from '../sampling/policy-use';
@@ -173,7 +174,7 @@ async function receiptOf(
     model: { id: info.id, hash: info.hash, path: model },
     prompt,
     ...(negativePrompt !== undefined && { negativePrompt }),
-    seed,
+    seed: seedJson(seed),
     steps,
     guidance,
     ...(size && { size }),

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { UsageError } from '../errors';
 import { count, MOST } from '../io/counts';
+import { seedJson, seedOf } from '../random/seed';
 import { drawnFields, embeddingsFields, type FullRequest, initFields } from './request';
 
 const { prompt, negativePrompt, seed, size, maxSequenceLength, vaeTiling, dtype, scale } = drawnFields;
@@ -12,7 +13,8 @@ export const receiptSchema = z.object({
   model: z.object({ id: z.string(), hash: z.string(), path: z.string() }),
   prompt,
   negativePrompt,
-  seed,
+  /** Digits where a number would not be exact. */
+  seed: seed.transform(seedJson),
   steps: count(MOST.steps),
   guidance: z.number(),
   /** What was asked for where it was not the model's own. */
@@ -42,7 +44,9 @@ export type Receipt = z.infer<typeof receiptSchema>;
 export function parseReceipt(value: unknown, path: string): Receipt {
   const parsed = receiptSchema.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw new UsageError(`The receipt in ${path} does not describe a run of ertacache.`, {
+  const [issue] = parsed.error.issues;
+  const fault = issue && issue.path.length > 0 ? `: ${issue.path.join('.')}: ${issue.message}` : '';
+  throw new UsageError(`The receipt in ${path} does not describe a run of ertacache${fault}.`, {
     hint: 'Use a picture that `ertacache sample` wrote.',
   });
 }
@@ -50,5 +54,6 @@ export function parseReceipt(value: unknown, path: string): Receipt {
 /** The request that leads to the picture of a receipt; its policy is identified by hash, see `repeat`. */
 export function requestOf(receipt: Receipt): FullRequest {
   const { tool: _, version: __, model, backend: ___, policy, schedule: ____, forwards: _____, ...drawn } = receipt;
-  return { ...drawn, model: model.path, policy: policy ? (policy.path ?? 'auto') : 'none' };
+  const seed = seedOf(drawn.seed) ?? 0;
+  return { ...drawn, seed, model: model.path, policy: policy ? (policy.path ?? 'auto') : 'none' };
 }

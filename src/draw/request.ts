@@ -3,9 +3,18 @@ import { UsageError } from '../errors';
 import { count, MOST } from '../io/counts';
 import { computeTypes } from '../nn/bfloat16';
 import { DEFAULT_MODEL } from '../pipelines/default-model';
+import { SEED_HINT, type Seed, seedOf } from '../random/seed';
 import { DEFAULT_STRENGTH } from '../sampling/initial-picture';
 
 const pixels = count(MOST.pixels);
+
+/** A seed, which JSON holds as digits where a number is not exact. */
+const seed = z.union([z.number(), z.bigint(), z.string()]).transform((value, context): Seed => {
+  const found = seedOf(value);
+  if (found !== undefined) return found;
+  context.addIssue({ code: 'custom', message: SEED_HINT.replace(/\.$/, '') });
+  return z.NEVER;
+});
 
 /**
  * The fields that say what is drawn, spelled once: requests, receipts and command-line flags (in kebab case) take them
@@ -16,7 +25,7 @@ export const drawnFields = {
   /** What to steer away from. */
   negativePrompt: z.string().optional(),
   /** PyTorch draws the same noise from it. */
-  seed: z.int().nonnegative(),
+  seed,
   /** Pixels, and frames of a clip. */
   size: z
     .object({ width: pixels, height: pixels, frames: count(MOST.frames) })

@@ -4,7 +4,8 @@ import { escaped } from '../printable';
 export function formatReceipt(receipt: unknown): string {
   if (!isContainer(receipt)) return show(receipt);
   const rows = rowsOf(receipt, '');
-  const width = Math.max(0, ...rows.map(([key]) => key.length));
+  // Not as arguments of one call: a file that anyone may have written can have more keys than the stack holds.
+  const width = rows.reduce((widest, [key]) => Math.max(widest, key.length), 0);
   return rows.map(([key, value]) => `${key.padEnd(width)}  ${value}`.trimEnd()).join('\n');
 }
 
@@ -15,7 +16,7 @@ function rowsOf(value: object, indent: string): Row[] {
     const label = indent + escaped(key);
     if (Array.isArray(item) && item.every(element => !isContainer(element)))
       return [[label, item.map(show).join(', ')]];
-    return isContainer(item) ? [[label, ''], ...rowsOf(item, `${indent}  `)] : [[label, show(item)]];
+    return isContainer(item) ? [[label, ''] as Row].concat(rowsOf(item, `${indent}  `)) : [[label, show(item)]];
   });
 }
 

@@ -1,5 +1,6 @@
 import ndarray, { type NdArray } from 'ndarray';
 import { NumericError, ShapeError } from '../errors';
+import { LIMITS } from './limits';
 
 /** A picture: float32, shape `[H, W, 3]`, red, green and blue in [0, 1], row-major. */
 export type Image = NdArray<Float32Array>;
@@ -104,12 +105,15 @@ export function toBytes(media: Media): Uint8Array {
   return bytes;
 }
 
+/** What every byte shows. */
+const SHOWN = Float32Array.from({ length: 256 }, (_, byte) => byte / 255);
+
 /** The image or clip that `bytes` show: `v / 255`. `toBytes` gives the same bytes back. */
 export function fromBytes(bytes: Uint8Array, shape: readonly number[]): Media {
-  return shaped(
-    Float32Array.from(bytes, byte => byte / 255),
-    shape,
-  );
+  const values = new Float32Array(bytes.length);
+  // A plain loop: `Float32Array.from` first makes an array of boxed numbers, which fills the heap at 40 million pixels.
+  for (let i = 0; i < bytes.length; i++) values[i] = SHOWN[bytes[i]!]!;
+  return shaped(values, shape);
 }
 
 function shaped(data: Float32Array, shape: readonly number[]): Media {
@@ -134,6 +138,12 @@ function isRowMajor(media: Media): boolean {
 /** `media` with every pixel drawn `factor × factor` large. */
 export function enlarged(media: Media, factor: number): Media {
   if (factor === 1) return media;
+  const pixels = (media.size / 3) * factor * factor;
+  if (pixels > LIMITS.pixels) {
+    throw new ShapeError(`A picture or clip of ${pixels} pixels is more than can be made of it by enlarging.`, {
+      hint: `At most ${LIMITS.pixels} pixels are made: enlarge it fewer times than ${factor}.`,
+    });
+  }
   const images = frames(media).map(frame => {
     const { height, width } = frameSize(frame);
     const large = image(new Float32Array(height * width * factor * factor * 3), height * factor, width * factor);

@@ -1,8 +1,10 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { IoError, UnsupportedError, UsageError } from '../errors';
+import { ErtaError, IoError, UnsupportedError, UsageError } from '../errors';
 import { readError } from '../io/system-error';
 import { frameDelays } from './animation';
+import { requireReadable } from './limits';
+import { type PictureFile, readPictureFile } from './picture-file';
 import { frames, fromBytes, type Image, joinFrames, type Media } from './pixels';
 import { MAX_PIXELS } from './png';
 import { loadSharp } from './sharp';
@@ -25,6 +27,7 @@ export function isPictureName(name: string): boolean {
 /**
  * Reads an image, an animation, or a folder of frames (in the natural order of their names, as one clip).
  * Transparency is put on white; other colour spaces become sRGB.
+ * @throws IoError for what is not a picture that can be read, UnsupportedError for one that is too large to be
  */
 export async function readMedia(path: string): Promise<ReadMedia> {
   const info = await stat(path).catch(error => {
@@ -36,42 +39,69 @@ export async function readMedia(path: string): Promise<ReadMedia> {
       hint: 'Write the clip as .webp or as a folder of frames, which can be read.',
     });
   }
-  return readPicture(path);
+  return decode(path, await readPictureFile(path));
 }
 
-/** Reads a file that must hold a single image. */
-export async function readImage(path: string): Promise<Image> {
-  const { pixels } = await readMedia(path);
-  const [first, ...others] = frames(pixels);
-  if (others.length === 0) return first!;
-  throw new UsageError(`${path} holds ${others.length + 1} frames where one picture is needed.`);
+/**
+ * Reads a file that must hold a single image.
+ * @param side longest side at which it is read, shrunk while it is decoded; its own unless given
+ * @throws UsageError when it holds several frames, before any of them is decoded
+ */
+export async function readImage(path: string, side?: number): Promise<Image> {
+  await requireFile(path);
+  const file = await readPictureFile(path);
+  const count = Math.max(file.header.pages ?? 1, timingOf(file)?.frames ?? 1);
+  if (count > 1) throw new UsageError(`${path} holds ${count} frames where one picture is needed.`);
+  const { pixels } = await decode(path, file, side);
+  return frames(pixels)[0]!;
+}
+
+async function requireFile(path: string): Promise<void> {
+  const info = await stat(path).catch(error => {
+    throw readError(path, error);
+  });
+  if (!info.isDirectory()) return;
+  throw new UsageError(`${path} is a folder where one picture is needed.`, { hint: 'Give one of its files.' });
 }
 
 async function readFrames(folder: string): Promise<Media> {
   const byNumber = new Intl.Collator('en', { numeric: true });
   const names = (await readdir(folder)).filter(isPictureName).sort(byNumber.compare);
   if (names.length === 0) throw new IoError(`The folder ${folder} holds no pictures.`);
+  requireReadable(folder, { width: 1, height: 1, frames: names.length });
   const images: Image[] = [];
-  for (const name of names) images.push(await readImage(join(folder, name)));
+  for (const name of names) {
+    images.push(await readImage(join(folder, name)));
+    const [height, width] = images[0]!.shape as [number, number];
+    requireReadable(folder, { width, height, frames: names.length });
+  }
   return joinFrames(images);
 }
 
-async function readPicture(path: string): Promise<ReadMedia> {
+/** How long an animation was when it was written: only WebP merges frames. */
+function timingOf({ header }: PictureFile): ReturnType<typeof timingFromXmp> {
+  return header.format === 'webp' && header.xmp ? timingFromXmp(header.xmp.toString('utf8')) : undefined;
+}
+
+async function decode(path: string, file: PictureFile, side?: number): Promise<ReadMedia> {
+  const { pages = 1, delay, width, height, pageHeight = height } = file.header;
+  const timing = timingOf(file);
+  requireReadable(path, { width, height: pageHeight, frames: Math.max(pages, timing?.frames ?? 1) });
   const sharp = await loadSharp();
   try {
-    // Through a buffer: sharp would keep reading an old file of that name from its cache.
-    const file = await readFile(path);
-    const source = sharp(file, { pages: -1, limitInputPixels: MAX_PIXELS });
-    const { pages = 1, delay, xmp } = await source.metadata();
+    const source = sharp(file.bytes, { pages: -1, limitInputPixels: MAX_PIXELS });
     const upright = pages > 1 ? source : source.autoOrient();
-    const flat = upright.toColourspace('srgb').flatten({ background: '#fff' });
+    const sized =
+      side === undefined || Math.max(width, height) <= side
+        ? upright
+        : upright.resize(side, side, { fit: 'inside', kernel: 'lanczos3' });
+    const flat = sized.toColourspace('srgb').flatten({ background: '#fff' });
     const { data, info } = await flat.raw().toBuffer({ resolveWithObject: true });
-    const timing = xmp && timingFromXmp(xmp.toString('utf8'));
     if (pages === 1 && !timing) return { pixels: fromBytes(data, [info.height, info.width, 3]) };
     const stored = fromBytes(data, [pages, info.height / pages, info.width, 3]);
     return timing ? unmerged(stored, delay ?? [], timing) : { pixels: stored, fps: meanRate(delay) };
   } catch (error) {
-    throw readError(path, error);
+    throw ErtaError.isInstance(error) ? error : readError(path, error);
   }
 }
 

@@ -1,9 +1,10 @@
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ErtaError, IoError } from '../errors';
+import { isFile, readText } from '../io/node-file';
 import { hasJsonMark } from '../io/own-file';
 import { readError } from '../io/system-error';
-import { loadSharp } from './sharp';
+import { readPictureFile } from './picture-file';
 import { receiptFromXmp } from './xmp';
 
 /** The name of the receipt inside a folder of frames. */
@@ -44,7 +45,7 @@ function unwrapped(value: unknown): unknown {
 export async function readReceipt(path: string): Promise<unknown> {
   try {
     const receipt = (await embeddedReceipt(path)) ?? (await separateReceipt(path));
-    if (receipt !== undefined) return receipt;
+    if (receipt !== undefined) return shallow(receipt);
   } catch (error) {
     if (ErtaError.isInstance(error)) throw error;
     throw new IoError(`The receipt of ${path} is damaged.`, { cause: error });
@@ -54,24 +55,31 @@ export async function readReceipt(path: string): Promise<unknown> {
   });
 }
 
+/** A receipt has a few kilobytes. */
+const MOST_TEXT = 10_000_000;
+/** A receipt is nested three deep. What goes much deeper would overflow the stack of whoever walks through it. */
+const DEEPEST = 64;
+
+/** @throws RangeError for a value that is nested too deep */
+function shallow(value: unknown): unknown {
+  let level = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > DEEPEST) throw new RangeError('nested too deep');
+    level = level.flatMap(item => (typeof item === 'object' && item !== null ? Object.values(item) : []));
+  }
+  return value;
+}
+
 async function embeddedReceipt(path: string): Promise<unknown> {
   if (!/\.(png|webp)$/i.test(path)) return undefined;
-  const sharp = await loadSharp();
-  let packet: Buffer | undefined;
-  try {
-    packet = (await sharp(await readFile(path)).metadata()).xmp;
-  } catch (error) {
-    throw readError(path, error);
-  }
-  return packet === undefined ? undefined : receiptFromXmp(packet.toString('utf8'));
+  const { xmp } = (await readPictureFile(path)).header;
+  return xmp === undefined ? undefined : receiptFromXmp(xmp.toString('utf8'));
 }
 
 async function separateReceipt(path: string): Promise<unknown> {
   const info = await stat(path).catch(error => {
     throw readError(path, error);
   });
-  const text = await readFile(info.isDirectory() ? join(path, FOLDER_RECEIPT) : sidecarPath(path), 'utf8').catch(
-    () => undefined,
-  );
-  return text === undefined ? undefined : unwrapped(JSON.parse(text));
+  const beside = info.isDirectory() ? join(path, FOLDER_RECEIPT) : sidecarPath(path);
+  return (await isFile(beside)) ? unwrapped(JSON.parse(await readText(beside, MOST_TEXT))) : undefined;
 }

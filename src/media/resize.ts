@@ -1,4 +1,5 @@
 import { fromBytes, type Image, imageSize, toBytes } from './pixels';
+import { MAX_PIXELS } from './png';
 import { loadSharp } from './sharp';
 
 /** An image at another size, by Lanczos' filter, stretched where the proportions differ. The same size gives it back. */
@@ -6,7 +7,7 @@ export async function resized(image: Image, height: number, width: number): Prom
   const size = imageSize(image);
   if (size.height === height && size.width === width) return image;
   const sharp = await loadSharp();
-  const data = await sharp(toBytes(image), { raw: { ...size, channels: 3 } })
+  const data = await sharp(toBytes(image), { raw: { ...size, channels: 3 }, limitInputPixels: MAX_PIXELS })
     .resize(width, height, { fit: 'fill', kernel: 'lanczos3' })
     .raw()
     .toBuffer();

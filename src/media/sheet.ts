@@ -32,7 +32,7 @@ async function layer({ image, left, top, width, height }: PlacedImage): Promise<
   const size = imageSize(image);
   const kernel = width >= size.width ? 'nearest' : 'lanczos3';
   const sharp = await loadSharp();
-  const input = await sharp(toBytes(image), { raw: { ...size, channels: 3 } })
+  const input = await sharp(toBytes(image), { raw: { ...size, channels: 3 }, limitInputPixels: MAX_PIXELS })
     .resize(width, height, { fit: 'fill', kernel })
     .png({ compressionLevel: 1 })
     .toBuffer();

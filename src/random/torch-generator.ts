@@ -1,6 +1,7 @@
 import { UsageError } from '../errors';
 import { roundToBfloat16 } from './bfloat16';
 import { mt19937 } from './mt19937';
+import { SEED_HINT } from './seed';
 
 /** Number types that a normal draw can have; bfloat16 values come widened to float32. */
 export type DrawType = 'float32' | 'bfloat16';
@@ -92,11 +93,13 @@ function boxMuller(values: Float32Array, start: number): void {
 
 function seedBits(seed: number | bigint): number {
   if (typeof seed === 'number' && !Number.isSafeInteger(seed)) {
-    throw new UsageError(`The seed ${seed} is not a whole number.`, { hint: 'Seeds run from 0 to 2⁶⁴ - 1.' });
+    throw new UsageError(`The seed ${seed} is not a whole number.`, {
+      hint: `${SEED_HINT} Above 2⁵³ - 1 they are bigints.`,
+    });
   }
   const wide = BigInt(seed);
   if (wide < -(1n << 63n) || wide >= 1n << 64n) {
-    throw new UsageError(`The seed ${seed} does not fit in 64 bits.`, { hint: 'Seeds run from 0 to 2⁶⁴ - 1.' });
+    throw new UsageError(`The seed ${seed} does not fit in 64 bits.`, { hint: SEED_HINT });
   }
   return Number(BigInt.asUintN(32, wide));
 }

@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Clip, Image } from '../media/pixels';
+import type { Seed } from '../random/seed';
 import type { Solver } from '../schedulers/solver';
 import type { Embeddings } from './embeddings';
 import type { Branch, Guide } from './guidance';
@@ -27,8 +28,8 @@ export interface BatchRequest extends ScheduleRequest {
   readonly prompts: readonly string[];
   /** FLUX: what the second text encoder reads, a text for every prompt; the prompts unless given. */
   readonly prompts2?: readonly string[] | undefined;
-  /** One seed a prompt. */
-  readonly seeds: readonly number[];
+  /** One seed a prompt; those above 2⁵³ as bigint. */
+  readonly seeds: readonly Seed[];
   /** What to steer away from; the model's null prompt unless given. */
   readonly negativePrompt?: string | undefined;
   /** Tokens that prompts are cut or padded to; the model's usual number unless given. */

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { ShapeError } from '../errors';
 import { release } from '../nn/scope';
+import type { Seed } from '../random/seed';
 import { torchGenerator } from '../random/torch-generator';
 import { type FrameRule, requireFrames } from './frame-rule';
 import type { BatchRequest, PictureSize, ScheduleRequest } from './pipeline';
@@ -49,7 +50,7 @@ export function checkRows({ prompts, seeds }: BatchRequest): void {
  * A stream of normal noise, a generator for every row: the first draw is the start of the run, as in PyTorch.
  * @param shape of one row
  */
-export function noiseSource(seeds: readonly number[], shape: readonly number[]): () => tf.Tensor {
+export function noiseSource(seeds: readonly Seed[], shape: readonly number[]): () => tf.Tensor {
   const generators = seeds.map(seed => torchGenerator(seed));
   return () => tf.tidy(() => tf.stack(generators.map(g => tf.tensor(g.normal(shape), [...shape]))));
 }

@@ -85,7 +85,7 @@ async function tinyPipeline({ name, like, demand }: Sample): Promise<Pipeline> {
       return { sigmas };
     },
     prepare: async ({ steps, guidance, seeds }: BatchRequest) =>
-      syntheticJob({ className, config, work, model, scheduler, steps, guidance, seeds }),
+      syntheticJob({ className, config, work, model, scheduler, steps, guidance, seeds: seeds.map(Number) }),
     decode: async () => [],
     dispose: () => model.weights.dispose(),
   };

@@ -64,9 +64,9 @@ test('a turn lets timers through, and a breath does where the last turn is some 
   setTimeout(() => {
     fired = true;
   }, 1);
-  hold(20);
+  hold(60);
   await breathe();
-  hold(20);
+  hold(60);
   await breathe();
   expect(fired).toBe(true);
 });

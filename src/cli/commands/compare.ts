@@ -32,6 +32,9 @@ import { addPictureOptions, loadForPictures, type PictureOptions, pictureFacts }
 import { progressLine } from '../progress';
 import { promptLines } from '../prompts';
 
+/** The weights of LPIPS have 10 MB. */
+const MOST_LPIPS = 2 ** 30;
+
 interface Options extends PictureOptions {
   readonly model: string;
   readonly methods?: readonly string[] | undefined;
@@ -151,7 +154,7 @@ async function compare(
       batch,
       trials,
       timed: Math.min(options.timedPairs, evaluation.length),
-      lpips: options.lpips ? await fileHash(options.lpips) : null,
+      lpips: options.lpips ? await fileHash(options.lpips, MOST_LPIPS) : null,
       policies: given.listed,
     },
     commandLine(),

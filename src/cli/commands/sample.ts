@@ -14,12 +14,13 @@ import { DEFAULT_MODEL } from '../../pipelines/default-model';
 import { requireEmbeddingsWritable, writeEmbeddings } from '../../pipelines/embeddings-file';
 import { loadModel } from '../../pipelines/load';
 import { policiesOnDisk } from '../../policy/on-disk';
+import { randomSeed, type Seed } from '../../random/seed';
 import { DEFAULT_STRENGTH } from '../../sampling/initial-picture';
 import type { Pipeline } from '../../sampling/pipeline';
 import { startBackend } from '../backend';
 import { encodeAhead } from '../encode-ahead';
 import { interruptible } from '../interrupt';
-import { numberBetween, wholeNumber } from '../parse';
+import { numberBetween, seedText, wholeNumber } from '../parse';
 import { addPictureOptions } from '../picture-options';
 import { promptLines } from '../prompts';
 import { drawTask } from '../sample/draw-task';
@@ -29,10 +30,8 @@ import { type RequestOptions, requestOfTask } from '../sample/requests';
 import { type Task, type TaskOptions, taskOf, tasksOf } from '../sample/tasks';
 import { usualThreads } from '../usual-threads';
 
-/** Seeds are counted up from the first. */
-const MOST_SEED = Number.MAX_SAFE_INTEGER - MOST.pictures;
-
-interface SampleOptions extends RequestOptions, TaskOptions {
+interface SampleOptions extends RequestOptions, Omit<TaskOptions, 'seed'> {
+  readonly seed: Seed | 'random';
   readonly from?: string | undefined;
   readonly sheet?: string | undefined;
   readonly promptsFile?: string | undefined;
@@ -55,12 +54,7 @@ export function sampleCommand(): Command {
     )
     .option('--steps <n>', "denoising steps (default: the model's)", wholeNumber(1, MOST.steps))
     .option('--guidance <g>', "classifier-free guidance; 1 turns it off (default: the model's)", numberBetween(0))
-    .option(
-      '--seed <n>',
-      'seed of the first picture; PyTorch draws the same noise from it',
-      wholeNumber(0, MOST_SEED),
-      0,
-    )
+    .option('--seed <n>', 'seed of the first picture, or random; PyTorch draws the same noise from it', seedText, 0)
     .option('--num-images <n>', 'pictures of each prompt, with seeds counted up', wholeNumber(1, MOST.pictures), 1)
     .option('--negative-prompt <prompt>', 'what to steer away from')
     .option('--init <picture>', 'begin with a picture in place of noise (FLUX, fluent-emoji)')
@@ -88,16 +82,17 @@ export function sampleCommand(): Command {
         hint: 'Add --init PICTURE, or omit --strength.',
       });
     }
+    const seed = given.from ? 0 : chosenSeed(given.seed);
     const receipt = given.from ? parseReceipt(await readReceipt(given.from), given.from) : undefined;
     checkOutputs(given);
     await requireOutputs(given);
     if (receipt && given.sheet && !receipt.policy) throw nothingCached();
-    const base = receipt ? repeated(receipt, given) : requestOfTask(given, { prompt: '', seed: given.seed });
+    const base = receipt ? repeated(receipt, given) : requestOfTask(given, { prompt: '', seed });
     const inputs = await readInputs(base);
     const { embeddings } = inputs;
     const tasks = receipt
       ? [taskOf(receipt, words, { ...given, from: given.from as string })]
-      : tasksOf(await promptsOf(words, given, embeddings), given);
+      : tasksOf(await promptsOf(words, given, embeddings), { ...given, seed });
     for (const { out, name } of tasks) await (out ? requireMediaWritable(out) : requireWritableFolder(dirname(name)));
     const { kind } = await startBackend(command, { threads: await usualThreads(base.model) });
     if (receipt && receipt.backend !== kind) {
@@ -107,6 +102,14 @@ export function sampleCommand(): Command {
     const request = { ...inputs.request, ...(negativePrompt !== undefined && { negativePrompt }) };
     await interruptible(signal => drawAll(tasks, given, { ...inputs, request }, signal, receipt));
   });
+}
+
+/** The seed that was asked for; one that nobody chose is told, so that the picture can be drawn again. */
+function chosenSeed(seed: Seed | 'random'): Seed {
+  if (seed !== 'random') return seed;
+  const drawn = randomSeed();
+  process.stderr.write(`seed ${drawn}\n`);
+  return drawn;
 }
 
 async function drawAll(

@@ -3,11 +3,12 @@ import { renderSheet } from '../../media/sheet';
 import type { Sheet } from '../../media/sheet-layout';
 import { psnr } from '../../metrics/psnr';
 import { mean } from '../../metrics/statistics';
+import type { Seed } from '../../random/seed';
 
 /** A picture or clip, drawn with reuse and without. */
 export interface DrawnPair {
   readonly prompt: string;
-  readonly seed: number;
+  readonly seed: Seed;
   readonly cached: Media;
   readonly cachedForwards: number;
   readonly plain: Media;

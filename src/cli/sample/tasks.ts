@@ -1,18 +1,19 @@
 import { join } from 'node:path';
-import type { Receipt } from '../../draw/receipt';
+import { type Receipt, requestOf } from '../../draw/receipt';
 import { UsageError } from '../../errors';
+import { type Seed, seedsFrom } from '../../random/seed';
 
 /** One picture to make. */
 export interface Task {
   readonly prompt: string;
-  readonly seed: number;
+  readonly seed: Seed;
   /** Prompt and seed as a file name without its extension, which depends on the model. */
   readonly name: string;
   readonly out?: string | undefined;
 }
 
 export interface TaskOptions {
-  readonly seed: number;
+  readonly seed: Seed;
   readonly numImages: number;
   readonly out?: string | undefined;
   readonly outDir?: string | undefined;
@@ -24,11 +25,9 @@ export function tasksOf(prompts: readonly string[], { seed, numImages, out, outD
     throw new UsageError('There is no prompt.', { hint: 'Say what to draw: ertacache sample "red heart".' });
   }
   const names = uniqueNames(prompts.map(slug));
+  const seeds = seedsFrom(seed, numImages);
   const tasks = prompts.flatMap((prompt, p) =>
-    Array.from({ length: numImages }, (_, i) => {
-      const name = join(outDir, `${names[p]}-${seed + i}`);
-      return { prompt, seed: seed + i, name };
-    }),
+    seeds.map(own => ({ prompt, seed: own, name: join(outDir, `${names[p]}-${own}`) })),
   );
   if (out && tasks.length > 1) {
     throw new UsageError(`--out names one file and ${tasks.length} pictures were asked for.`, {
@@ -40,7 +39,7 @@ export function tasksOf(prompts: readonly string[], { seed, numImages, out, outD
 
 /** The picture that a receipt tells of, once more. */
 export function taskOf(
-  { prompt, seed }: Receipt,
+  receipt: Receipt,
   prompts: readonly string[],
   {
     from,
@@ -53,6 +52,7 @@ export function taskOf(
       hint: 'Omit the prompt, or omit --from.',
     });
   }
+  const { prompt, seed } = requestOf(receipt);
   return { prompt, seed, name: join(outDir, slug(prompt)), out: out ?? again(from) };
 }
 

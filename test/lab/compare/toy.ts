@@ -26,7 +26,7 @@ export function toyPipeline(): Pipeline {
       release();
       return { sigmas };
     },
-    prepare: async ({ seeds, steps }) => golden.job({ seeds, steps }),
+    prepare: async ({ seeds, steps }) => golden.job({ seeds: seeds.map(Number), steps }),
     async decode(latents) {
       const values = await latents.data<'float32'>();
       const size = 2 * GRID;
