@@ -102,6 +102,10 @@ async function main(): Promise<void> {
 
   const counts: Record<string, number> = {};
   const faults: string[] = [];
+  const fault = (text: string): void => {
+    faults.push(text);
+    console.log(text);
+  };
   for (let i = 0; i < Number(given.kills); i++) {
     const name = names[i % names.length] as string;
     const { files, ms, ready } = whole.get(name)!;
@@ -117,28 +121,27 @@ async function main(): Promise<void> {
     counts[`${signals}: ${how}`] = (counts[`${signals}: ${how}`] ?? 0) + 1;
     // Before the first line of the program runs, the system ends it without a word.
     if (code !== 0 && signal === null && (code !== 130 || !/Interrupted|Stopping/.test(stderr))) {
-      faults.push(`${where}: exit ${code}: ${stderr.slice(-200)}`);
+      fault(`${where}: exit ${code}: ${stderr.slice(-200)}`);
     }
     const left = plain(settled(folder));
-    for (const [path, content] of Object.entries(MINE))
-      if (left.get(path) !== content) faults.push(`${where}: ${path} lost`);
+    for (const [path, content] of Object.entries(MINE)) if (left.get(path) !== content) fault(`${where}: ${path} lost`);
     for (const [path, content] of left) {
       const isOnItsWay = /comparison\.json$|ertacache-download\.json$|^out\/references\//.test(path);
-      if (!isOnItsWay && content !== files.get(path)) faults.push(`${where}: ${path} is not as it should be`);
+      if (!isOnItsWay && content !== files.get(path)) fault(`${where}: ${path} is not as it should be`);
     }
     const again = await run(commands[name]!(folder), env);
-    if (again.code !== 0) faults.push(`${where}: the next run: ${again.stderr.slice(-300)}`);
+    if (again.code !== 0) fault(`${where}: the next run: ${again.stderr.slice(-300)}`);
     const after = plain(tree(folder));
     for (const path of new Set([...after.keys(), ...files.keys()])) {
-      if (after.get(path) !== files.get(path)) faults.push(`${where}: ${path} differs after the next run`);
+      if (after.get(path) !== files.get(path)) fault(`${where}: ${path} differs after the next run`);
     }
     rmSync(folder, { recursive: true });
+    if ((i + 1) % 10 === 0) console.log(`${i + 1} kills, ${faults.length} faults`);
   }
   server.closeAllConnections();
   server.close();
   rmSync(base, { recursive: true });
   for (const [how, count] of Object.entries(counts).sort()) console.log(`${String(count).padStart(5)}  ${how}`);
-  for (const fault of faults) console.log(fault);
   console.log(`${given.kills} kills, ${faults.length} faults`);
   if (faults.length > 0) process.exitCode = 1;
 }
