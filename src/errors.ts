@@ -17,9 +17,17 @@ export type ErrorCode =
  * `hint` is one sentence that says how to fix it.
  */
 export class ErtaError extends Error {
+  /** What went wrong, for programs. */
   readonly code: ErrorCode;
+  /** What to do about it, where something can be done. */
   readonly hint: string | undefined;
 
+  /**
+   * For ertacache's own code and for methods and models that are added to it.
+   * @param code what went wrong
+   * @param message one sentence that names the file, tensor or option
+   * @param options `hint`: one sentence that says what to do; `cause`: the error beneath
+   */
   constructor(
     code: ErrorCode,
     message: string,
@@ -31,7 +39,18 @@ export class ErtaError extends Error {
     this.hint = options.hint;
   }
 
-  /** True for any ErtaError, also one thrown by another copy of the package. */
+  /**
+   * True for any ErtaError, also one thrown by another copy of the package.
+   * @param error anything that was thrown
+   * @returns whether it is an error of ertacache
+   * @example
+   * try {
+   *   await loadModel('./FLUX.1-dev');
+   * } catch (error) {
+   *   if (!ErtaError.isInstance(error)) throw error;
+   *   console.error(error.code, error.message, error.hint);
+   * }
+   */
   static isInstance(error: unknown): error is ErtaError {
     return error instanceof Error && 'code' in error && 'hint' in error && typeof error.code === 'string';
   }
@@ -41,6 +60,11 @@ type Options = { hint?: string | undefined; cause?: unknown | undefined };
 
 /** An option or an argument that cannot be right. */
 export class UsageError extends ErtaError {
+  /**
+   * The code is `usage`.
+   * @param message one sentence that names the option or the argument
+   * @param options `hint`: one sentence that says what to do; `cause`: the error beneath
+   */
   constructor(message: string, options?: Options) {
     super('usage', message, options);
   }
@@ -71,8 +95,15 @@ export type CheckpointFault =
 
 /** A weight file or model folder that is broken or is not what its configuration says. */
 export class CheckpointError extends ErtaError {
+  /** What exactly is wrong with the checkpoint, for programs. */
   readonly fault: CheckpointFault;
 
+  /**
+   * The code is `checkpoint`.
+   * @param fault what exactly is wrong
+   * @param message one sentence that names the file or the tensor
+   * @param options `hint`: one sentence that says what to do; `cause`: the error beneath
+   */
   constructor(fault: CheckpointFault, message: string, options?: Options) {
     super('checkpoint', message, options);
     this.fault = fault;
@@ -81,6 +112,11 @@ export class CheckpointError extends ErtaError {
 
 /** A configuration whose values contradict each other or the model class. */
 export class ConfigError extends ErtaError {
+  /**
+   * The code is `config`.
+   * @param message one sentence that names the field
+   * @param options `hint`: one sentence that says what to do; `cause`: the error beneath
+   */
   constructor(message: string, options?: Options) {
     super('config', message, options);
   }
@@ -88,6 +124,11 @@ export class ConfigError extends ErtaError {
 
 /** Tensors whose shapes do not fit together. */
 export class ShapeError extends ErtaError {
+  /**
+   * The code is `shape`.
+   * @param message one sentence that names the shapes
+   * @param options `hint`: one sentence that says what to do; `cause`: the error beneath
+   */
   constructor(message: string, options?: Options) {
     super('shape', message, options);
   }
@@ -95,6 +136,11 @@ export class ShapeError extends ErtaError {
 
 /** A backend that is missing, unusable or failed to build. */
 export class EngineError extends ErtaError {
+  /**
+   * The code is `engine`.
+   * @param message one sentence that names the backend
+   * @param options `hint`: one sentence that says what to do; `cause`: the error beneath
+   */
   constructor(message: string, options?: Options) {
     super('engine', message, options);
   }
@@ -102,6 +148,11 @@ export class EngineError extends ErtaError {
 
 /** Work that would not fit in the memory there is; thrown before it is begun. */
 export class MemoryError extends ErtaError {
+  /**
+   * The code is `memory`.
+   * @param message one sentence that says what is needed and what there is
+   * @param options `hint`: one sentence that says what to do; `cause`: the error beneath
+   */
   constructor(message: string, options?: Options) {
     super('memory', message, options);
   }
@@ -109,6 +160,11 @@ export class MemoryError extends ErtaError {
 
 /** A caching policy that is broken, foreign to the model, or impossible. */
 export class PolicyError extends ErtaError {
+  /**
+   * The code is `policy`.
+   * @param message one sentence that says what does not fit
+   * @param options `hint`: one sentence that says what to do; `cause`: the error beneath
+   */
   constructor(message: string, options?: Options) {
     super('policy', message, options);
   }
@@ -116,6 +172,11 @@ export class PolicyError extends ErtaError {
 
 /** Numbers that stopped being finite. */
 export class NumericError extends ErtaError {
+  /**
+   * The code is `numeric`.
+   * @param message one sentence that names the values
+   * @param options `hint`: one sentence that says what to do; `cause`: the error beneath
+   */
   constructor(message: string, options?: Options) {
     super('numeric', message, options);
   }
@@ -123,6 +184,11 @@ export class NumericError extends ErtaError {
 
 /** Something ertacache knows but does not do. */
 export class UnsupportedError extends ErtaError {
+  /**
+   * The code is `unsupported`.
+   * @param message one sentence that names what is not done
+   * @param options `hint`: one sentence that says what to do; `cause`: the error beneath
+   */
   constructor(message: string, options?: Options) {
     super('unsupported', message, options);
   }
@@ -130,6 +196,11 @@ export class UnsupportedError extends ErtaError {
 
 /** A file that could not be read or written. */
 export class IoError extends ErtaError {
+  /**
+   * The code is `io`.
+   * @param message one sentence that names the file or the address
+   * @param options `hint`: one sentence that says what to do; `cause`: the error beneath
+   */
   constructor(message: string, options?: Options) {
     super('io', message, options);
   }
@@ -137,6 +208,10 @@ export class IoError extends ErtaError {
 
 /** The user stopped the run; what was finished stays. */
 export class InterruptedError extends ErtaError {
+  /**
+   * The code is `interrupted`.
+   * @param message what was stopped, and what has been kept
+   */
   constructor(message = 'Interrupted: what was finished has been kept.') {
     super('interrupted', message);
   }

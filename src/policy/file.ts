@@ -16,7 +16,11 @@ export function requirePolicyName(path: string): void {
 /**
  * Writes `path` (JSON) and, where the policy rectifies, the coefficients beside it; the JSON, which vouches for the
  * coefficients, appears last.
+ * @param path ends in `.json`; the coefficients' file has the same name with `.safetensors`
+ * @param policy a calibrated policy
  * @throws PolicyError when the policy contradicts itself, so that nothing is written that cannot be read back
+ * @throws UsageError for a name that does not end in `.json`
+ * @throws IoError when a file cannot be written
  */
 export async function writePolicy(path: string, policy: Policy): Promise<void> {
   requirePolicyName(path);
@@ -34,7 +38,12 @@ export async function writePolicy(path: string, policy: Policy): Promise<void> {
   }
 }
 
-/** @throws PolicyError or IoError naming the file and what is wrong with it */
+/**
+ * Reads a policy that `writePolicy` wrote.
+ * @param path the JSON file; coefficients are read from the file beside it that the JSON names
+ * @returns the policy, checked
+ * @throws PolicyError or IoError naming the file and what is wrong with it
+ */
 export async function readPolicy(path: string): Promise<Policy> {
   const beside = async (file: string) => {
     const name = join(dirname(path), file);

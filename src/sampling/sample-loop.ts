@@ -11,6 +11,7 @@ import { beginTrajectory } from './trajectory';
 export interface StepRecord extends StepInfo {
   /** Decision of every branch. */
   readonly decisions: readonly Decision[];
+  /** Wall-clock time of the step. */
   readonly seconds: number;
   /** Forward passes this step cost, counted in blocks: 1 when every branch ran every block. */
   readonly forwards: number;
@@ -20,8 +21,11 @@ export interface StepRecord extends StepInfo {
 
 /** One sampling run, ready to go. */
 export interface Run {
+  /** The calls of the model at every step. */
   readonly branches: readonly Branch[];
+  /** How their outputs become one prediction. */
   readonly guide: Guide;
+  /** A fresh solver; the caller disposes it. */
   readonly solver: Solver;
   /** Starting noise `[B, …]`; stays the caller's. */
   readonly latents: Tensor;
@@ -33,12 +37,16 @@ export interface Run {
 export interface LoopOptions {
   /** Called after every step; a promise is awaited, so that a display can be drawn. */
   readonly onStep?: ((record: StepRecord, sample: Tensor) => void | Promise<void>) | undefined;
+  /** When aborted, the run ends between two steps with an InterruptedError. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * The sampling loop of every model, solver and cache: evaluate the branches through their caches, guide, correct,
  * step.
+ * @param run branches, guidance, solver and starting noise, all of which stay the caller's
+ * @param policy a caching method; its time adjustment must be in the solver already
+ * @param options callbacks and a signal to stop
  * @returns the final latent, owned by the caller, and a record of every step
  * @throws InterruptedError when `signal` is aborted; nothing leaks
  */
