@@ -10,13 +10,17 @@ import { adjustGrid, type TimestepForm } from './time-grid';
 
 /** Everything that calibration decides. */
 export interface ErtaSettings {
+  /** The method's name in receipts and reports; `ertacache` unless given. */
   readonly name?: string;
   /** Which steps are rebuilt instead of computed. The first never is. */
   readonly reused: readonly boolean[];
+  /** Where the residual is taken. */
   readonly site: SiteName;
   /** Strength of the Taylor extrapolation of the residual; 0 reuses it as it is. */
   readonly taylor?: number;
+  /** How step lengths answer to reuse, and φ for every step, 0 … 1; see `adjustGrid`. */
   readonly timestep: { readonly form: TimestepForm; readonly phi: readonly number[] };
+  /** How outputs are corrected, with the coefficients. */
   readonly rectify: Rectification;
 }
 
@@ -28,6 +32,8 @@ export function predictorOf(strength = 0): Predictor {
 /**
  * ERTACache (arXiv 2508.21091): a calibrated schedule of reuse, a trajectory-aware adjustment of the step lengths,
  * and a closed-form rectification of the rebuilt output.
+ * @param settings what calibration decided; `policySettings` reads them from a policy
+ * @returns the caching method
  * @throws PolicyError when the settings contradict each other, and when a run has other steps, parts or channels
  */
 export function ertacache(settings: ErtaSettings): CachePolicy {

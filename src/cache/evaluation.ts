@@ -7,17 +7,32 @@ import { callOwned } from './owned';
 
 /** The three parts of a model at one point, for caches that reach inside. */
 export interface ModelParts {
-  /** Embedded tokens; made once, owned by the evaluation. */
+  /**
+   * Embedded tokens; made once, owned by the evaluation.
+   * @returns tokens and what the blocks share
+   */
   embed(): Stream;
   /**
    * Runs blocks on `stream`; the new tokens are the caller's. A tap that answers an `….attention` without computing
    * it makes the block cheaper, and `spent` says so.
+   * @param stream tokens and what the blocks share
+   * @param range the first block and one past the last, all by default; and a tap
+   * @returns tokens after the last of these blocks; the caller disposes them
    */
   blocks(stream: Stream, range?: { from?: number; to?: number; tap?: Tap }): Promise<Tokens>;
-  /** The prediction from `tokens`, which stay the caller's, as does the result. */
+  /**
+   * The prediction from `tokens`, which stay the caller's, as does the result.
+   * @param tokens tokens after the last block
+   * @param tap sees named results on the way
+   * @returns the model's output; the caller disposes it
+   */
   head(tokens: Tokens, tap?: Tap): Tensor;
-  /** Modulated input of the first block; the caller's. */
+  /**
+   * Modulated input of the first block; the caller's.
+   * @returns the signal that TeaCache compares; the caller disposes it
+   */
   signal(): Promise<Tensor>;
+  /** Number of blocks. */
   readonly blockCount: number;
 }
 
@@ -25,13 +40,17 @@ export interface ModelParts {
 export interface Evaluation {
   /** The latent; borrowed. */
   readonly sample: Tensor;
-  /** The whole model's output; the caller's. */
+  /**
+   * The whole model's output; the caller's.
+   * @returns the output; the caller disposes it
+   */
   compute(): Promise<Tensor>;
   /** Present for models that can be cut in three. */
   readonly parts?: ModelParts;
   /**
    * How much of one full forward pass has been computed so far: blocks run / all blocks. A block whose attention was
    * predicted counts without the share that attention has of a block (`attentionShare`).
+   * @returns from 0 to 1
    */
   spent(): number;
   /** Releases what the evaluation holds. */

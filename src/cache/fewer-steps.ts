@@ -5,6 +5,9 @@ import type { CachePolicy } from './policy';
 /**
  * No cache, fewer steps: the baseline that every cache has to beat. The run takes `computed` steps over the same noise
  * schedule, spaced as evenly as it was.
+ * @param computed steps to take, at least 1
+ * @returns a method that caches nothing and moves the noise levels
+ * @throws PolicyError unless the number is whole and at least 1
  */
 export function fewerSteps(computed: number): CachePolicy {
   if (!Number.isInteger(computed) || computed < 1) {

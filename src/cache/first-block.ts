@@ -20,6 +20,9 @@ export interface FirstBlockOptions {
  * text tokens. A reused step costs one block.
  *
  * A batch is decided on as one, by its mean.
+ * @param options the threshold, and who is told of the changes
+ * @returns the caching method; for models that can be cut in three
+ * @throws PolicyError for a threshold that is not a number from 0 up
  */
 export function firstBlock({ threshold, onSignal }: FirstBlockOptions): CachePolicy {
   requireThreshold('first-block cache', threshold);

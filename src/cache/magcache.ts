@@ -38,6 +38,9 @@ export const FLUX_MAG_RATIOS: readonly number[] = [
  * MagCache (arXiv 2506.09045; diffusers `MagCacheConfig`): measured ratios of the residual's magnitude say how wrong a
  * kept residual has become; it is reused within limits on that error and on the steps in a row, after a first part
  * that is always computed. The decisions depend on nothing in the picture, so they are made before a run begins.
+ * @param options threshold and ratios; the other settings as in the reference by default
+ * @returns the caching method; for models that can be cut in three
+ * @throws PolicyError for settings out of range
  */
 export function magcache(options: MagCacheOptions): CachePolicy {
   requireMagCache(options);

@@ -1,6 +1,9 @@
 import type { CachePolicy } from './policy';
 
-/** Computes every step. */
+/**
+ * Computes every step.
+ * @returns the method that every other one is compared with
+ */
 export function none(): CachePolicy {
   return {
     name: 'none',

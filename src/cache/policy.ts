@@ -6,15 +6,19 @@ export type Decision = 'compute' | 'reuse';
 
 /** Where a run stands. */
 export interface StepInfo {
+  /** From 0. */
   readonly index: number;
+  /** Denoising steps of the run. */
   readonly steps: number;
-  /** Noise level at which the model is evaluated, and the one the step leads to. */
+  /** Noise level at which the model is evaluated. */
   readonly sigma: number;
+  /** Noise level that the step leads to. */
   readonly sigmaNext: number;
 }
 
 /** What a run will be, told to a policy before it begins. */
 export interface RunInfo {
+  /** Denoising steps. */
   readonly steps: number;
   /** Noise levels after the policy's own adjustment; length `steps + 1`. */
   readonly sigmas: readonly number[];
@@ -30,14 +34,23 @@ export interface RunInfo {
 export interface Evaluated {
   /** The model's output, computed or rebuilt; the caller owns it. */
   readonly output: Tensor;
+  /** Whether the model was run. */
   readonly decision: Decision;
 }
 
 /** The state of one guidance branch in one run. */
 export interface BranchCache {
-  /** The output at one step: computed by the evaluation, or rebuilt. The evaluation stays its owner's. */
+  /**
+   * The output at one step: computed by the evaluation, or rebuilt. The evaluation stays its owner's.
+   * @param step where the run stands
+   * @param evaluation the model at this latent and time; nothing is computed yet
+   * @returns the output and whether it was computed
+   */
   evaluate(step: StepInfo, evaluation: Evaluation): Promise<Evaluated>;
-  /** Bytes of the tensors it holds now. */
+  /**
+   * Bytes of the tensors it holds now.
+   * @returns bytes
+   */
   bytes(): number;
   /** Releases what is kept. */
   dispose(): void;
@@ -45,6 +58,7 @@ export interface BranchCache {
 
 /** The prediction of a step and what guidance made it of. */
 export interface GuidedOutput {
+  /** The prediction after guidance. */
   readonly value: Tensor;
   /** By the guide's names: `output`, or `conditional` and `unconditional`. */
   readonly parts: Readonly<Record<string, Tensor>>;
@@ -52,14 +66,24 @@ export interface GuidedOutput {
 
 /** The state of one run; nothing survives it. */
 export interface CacheRun {
-  /** A fresh cache for one guidance branch. */
+  /**
+   * A fresh cache for one guidance branch.
+   * @returns the cache; its caller disposes it
+   */
   branch(): BranchCache;
   /**
    * Last word on the guided output of a step. Called at every step, so that computed outputs can be remembered.
+   * @param step where the run stands
+   * @param sample the latent before the step `[B, …]`
+   * @param output the prediction after guidance, and its parts
+   * @param decision `compute` when every branch computed the step
    * @returns a new tensor, owned by the caller; all arguments stay the caller's
    */
   correct?(step: StepInfo, sample: Tensor, output: GuidedOutput, decision: Decision): Tensor;
-  /** Bytes of the tensors that the run holds beside its branches. */
+  /**
+   * Bytes of the tensors that the run holds beside its branches.
+   * @returns bytes
+   */
   bytes?(): number;
   /** Releases what the run keeps beside its branches. */
   dispose(): void;
@@ -67,10 +91,19 @@ export interface CacheRun {
 
 /** A caching method with its settings. Holds no state: every run begins afresh. */
 export interface CachePolicy {
+  /** The method's name in receipts and reports. */
   readonly name: string;
-  /** Moves the noise levels of a run (the timestep adjustment), or takes fewer of them; both ends stay. */
+  /**
+   * Moves the noise levels of a run (the timestep adjustment), or takes fewer of them; both ends stay.
+   * @param sigmas noise levels of the run, falling, length steps + 1
+   * @returns the levels to run over, with the same two ends
+   */
   adjust?(sigmas: readonly number[]): readonly number[];
-  /** The fresh state of one run. */
+  /**
+   * The fresh state of one run.
+   * @param run number of steps and their noise levels
+   * @returns the state; its caller disposes it
+   */
   begin(run: RunInfo): CacheRun;
 }
 

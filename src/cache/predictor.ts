@@ -7,7 +7,12 @@ export type History<T> = readonly { readonly sigma: number; readonly value: T }[
 export interface Predictor {
   /** How many past values it looks at. */
   readonly depth: number;
-  /** @returns a new tensor, the caller's; `history` has at least one entry */
+  /**
+   * The value at a noise level.
+   * @param history at least one kept value, newest first; they stay the caller's
+   * @param sigma the noise level to predict at
+   * @returns a new tensor; the caller disposes it
+   */
   predict(history: History<tf.Tensor>, sigma: number): tf.Tensor;
 }
 
@@ -20,6 +25,8 @@ export const reuseLast: Predictor = {
 /**
  * First-order Taylor extrapolation in the noise level, damped: 1 is TaylorSeer's prediction, 0 is plain reuse.
  * Half strength is the robust choice without calibration: the full step overshoots on long gaps.
+ * @param strength from 0 to 1
+ * @returns a predictor that looks at the last two values
  */
 export function taylor(strength: number): Predictor {
   return {

@@ -6,7 +6,9 @@ import type { History } from './predictor';
  * large by. One value, or one for every output channel.
  */
 export interface Affine {
+  /** Slope, one value or one a channel. */
   readonly K: readonly number[];
+  /** Offset, one value or one a channel. */
   readonly B: readonly number[];
 }
 

@@ -11,7 +11,9 @@ import { uniform } from './uniform';
 
 /** How many steps a run has, and how many of them may be computed. */
 export interface Budget {
+  /** Denoising steps of the run. */
   readonly steps: number;
+  /** How many of them may be computed. */
   readonly computed: number;
 }
 
@@ -27,6 +29,7 @@ export interface ModelFacts {
 export interface Described {
   /** What it is called on the command line and in files. */
   readonly name: string;
+  /** What it is called in reports. */
   readonly title: string;
   /** One sentence: what is decided on, and what is reused. */
   readonly summary: string;
@@ -38,28 +41,50 @@ export interface Described {
 
 /** A method whose schedule follows from the budget alone. */
 export interface ScheduledMethod extends Described {
+  /** Needs a budget. */
   readonly kind: 'scheduled';
-  /** The policy that computes as many steps as the budget says. */
+  /**
+   * The policy that computes as many steps as the budget says.
+   * @param budget steps of the run, and how many may be computed
+   * @returns the caching method
+   */
   create(budget: Budget): CachePolicy;
 }
 
 /** A method with a threshold, for which a budget has to be searched. */
 export interface ThresholdMethod extends Described {
+  /** Needs a threshold. */
   readonly kind: 'threshold';
   /** The fact about a model that it needs. */
   readonly needs?: keyof ModelFacts;
   /** Between these lie the thresholds that are worth trying: the first reuses next to nothing. */
   readonly range: readonly [number, number];
-  /** The policy at a threshold, for a model of these facts. */
+  /**
+   * The policy at a threshold, for a model of these facts.
+   * @param threshold the higher, the more is reused
+   * @param facts what was measured on the model
+   * @returns the caching method
+   */
   create(threshold: number, facts: ModelFacts): CachePolicy;
-  /** How many steps it computes, where that can be said without running the model. */
+  /**
+   * How many steps it computes, where that can be said without running the model.
+   * @param threshold the higher, the more is reused
+   * @param steps denoising steps of the run
+   * @param facts what was measured on the model
+   * @returns the number of computed steps
+   */
   computedSteps?(threshold: number, steps: number, facts: ModelFacts): number;
 }
 
 /** A method that is calibrated whole (`src/calibration`). */
 export interface CalibratedMethod extends Described {
+  /** Needs `calibrate`. */
   readonly kind: 'calibrated';
-  /** The policy that calibrated settings describe. */
+  /**
+   * The policy that calibrated settings describe.
+   * @param settings what calibration decided
+   * @returns the caching method
+   */
   create(settings: ErtaSettings): CachePolicy;
 }
 
@@ -167,7 +192,12 @@ export const methods: readonly Method[] = [
   },
 ];
 
-/** @throws UsageError naming the methods there are */
+/**
+ * The caching method of this name.
+ * @param name as in `methods`, such as `teacache`
+ * @returns the method
+ * @throws UsageError naming the methods there are
+ */
 export function methodCalled(name: string): Method {
   const found = methods.find(m => m.name === name);
   if (found) return found;

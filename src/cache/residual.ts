@@ -63,18 +63,40 @@ export function residualHistory(site: Site, predictor: Predictor): ResidualHisto
 
 /** What distinguishes one method that keeps residuals from another. */
 export interface ResidualOptions {
+  /** Where the residual is taken. */
   readonly site: Site;
-  /** Asked at every step, before anything is computed. Where nothing is kept yet, the step is computed anyway. */
+  /**
+   * Asked at every step, before anything is computed. Where nothing is kept yet, the step is computed anyway.
+   * @param step where the run stands
+   * @param evaluation the model at this latent and time
+   * @returns whether to run the model or to rebuild
+   */
   decide(step: StepInfo, evaluation: Evaluation): Decision | Promise<Decision>;
   /** How a later residual is guessed from the kept ones; the last one as it is unless told. */
   readonly predictor?: Predictor | undefined;
   /** Releases what `decide` holds. */
   dispose?(): void;
-  /** Bytes that `decide` holds. */
+  /**
+   * Bytes that `decide` holds.
+   * @returns bytes
+   */
   bytes?(): number;
 }
 
-/** The branch cache of every method that keeps residuals and rebuilds from them. */
+/**
+ * The branch cache of every method that keeps residuals and rebuilds from them.
+ * @param options the site, the decision, and how residuals are carried forward
+ * @returns the cache of one branch
+ * @example
+ * const everyOther: CachePolicy = {
+ *   name: 'every-other',
+ *   begin: () => ({
+ *     branch: () =>
+ *       residualBranch({ site: site('velocity'), decide: ({ index }) => (index % 2 === 0 ? 'compute' : 'reuse') }),
+ *     dispose() {},
+ *   }),
+ * };
+ */
 export function residualBranch(options: ResidualOptions): BranchCache {
   const history = residualHistory(options.site, options.predictor ?? reuseLast);
   return {

@@ -2,15 +2,28 @@ import * as tf from '@tensorflow/tfjs-core';
 import { release } from '../nn/scope';
 import { type Evaluation, partsOf } from './evaluation';
 
-/** Where the residual is taken. See `docs`: `output` is the paper's definition, `hidden` its implementation. */
+/**
+ * Where the residual is taken: `output` is the paper's definition, `v - x`; `hidden` is the residual of all blocks, as
+ * the paper's implementation takes it; `velocity` reuses the output as it is.
+ */
 export type SiteName = 'hidden' | 'output' | 'velocity';
 
 /** What a site keeps of a computed step, and how it rebuilds a later step from it. */
 export interface Site {
+  /** Its name in policies. */
   readonly name: SiteName;
-  /** Runs the model. Both tensors are the caller's. */
+  /**
+   * Runs the model. Both tensors are the caller's.
+   * @param evaluation the model at this latent and time
+   * @returns the model's output, and what is kept of it
+   */
   capture(evaluation: Evaluation): Promise<{ output: tf.Tensor; kept: tf.Tensor }>;
-  /** Rebuilds the output from what was kept, which stays the caller's, as does the result. */
+  /**
+   * Rebuilds the output from what was kept, which stays the caller's, as does the result.
+   * @param evaluation the model at this latent and time; at the site `hidden`, embedding and head are run
+   * @param kept what a former step kept, or what was predicted from it
+   * @returns the output; the caller disposes it
+   */
   rebuild(evaluation: Evaluation, kept: tf.Tensor): tf.Tensor;
 }
 
@@ -60,7 +73,11 @@ const sites: Readonly<Record<SiteName, Site>> = { hidden, output, velocity };
 /** Every place where a residual can be taken. */
 export const siteNames = Object.keys(sites) as SiteName[];
 
-/** The site of this name. */
+/**
+ * The site of this name.
+ * @param name `hidden`, `output` or `velocity`
+ * @returns the site
+ */
 export function site(name: SiteName): Site {
   return sites[name];
 }

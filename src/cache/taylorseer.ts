@@ -26,6 +26,9 @@ export interface TaylorSeerOptions {
  * reorders, so it is the model's output that is predicted here, and the form serves any model.
  *
  * A predicted step costs the blocks without their attention (see `attentionShare`), or nothing in the lite form.
+ * @param options interval, order, warm-up and form; as in the reference by default
+ * @returns the caching method; unless `lite`, for models whose blocks report their attention
+ * @throws PolicyError for settings out of range
  */
 export function taylorseer(options: TaylorSeerOptions = {}): CachePolicy {
   requireTaylorSeer(options);

@@ -15,8 +15,9 @@ export interface TeaCacheSignal {
   readonly relL1: number;
   /** The change of the output that the polynomial expects; -1 where the step was computed without asking. */
   readonly rescaled: number;
-  /** The sum of these since the last computed step, before and after a reset. */
+  /** Sum of these since the last computed step, this step included. */
   readonly accumulated: number;
+  /** The same after the decision: 0 where the step was computed. */
   readonly accumulatedAfter: number;
 }
 
@@ -36,6 +37,9 @@ export interface TeaCacheOptions {
  * sum reaches the threshold. The first and the last step always are. Reuse adds the residual of all blocks.
  *
  * A batch is decided on as one, by its mean.
+ * @param options threshold, polynomial, and who is told of the decisions
+ * @returns the caching method; for models that can be cut in three
+ * @throws PolicyError for a threshold or coefficients that cannot be right
  */
 export function teacache({ threshold, coefficients, onSignal }: TeaCacheOptions): CachePolicy {
   requireThreshold('TeaCache', threshold);

@@ -1,4 +1,4 @@
-/** How the step lengths answer to reuse (method section 5). */
+/** How the step lengths answer to reuse: not, in the paper's form, or cycle by cycle; see `adjustGrid`. */
 export type TimestepForm = 'off' | 'global' | 'cycle';
 
 /** Below this share a reused step would have no length, and multistep solvers divide by their step's length. */
@@ -11,10 +11,10 @@ const LEAST_SHARE = 1e-3;
  *   proportion to the base increments; the last step lands on the last noise level.
  * - `cycle`: computed steps keep their base times; a cycle (a computed step and the reused ones after it) shares
  *   its own time in the ratio 1 : φ : φ ….
- *
  * @param sigmas base noise levels, falling, length N + 1
  * @param reused which of the N steps are reused
  * @param phi trust in each step, in [0, 1]; read at reused steps only
+ * @param form which of the two; `off` gives the levels back
  * @returns falling noise levels with the same two ends
  */
 export function adjustGrid(

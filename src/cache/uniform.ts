@@ -8,7 +8,14 @@ export function uniformReuse(steps: number, computed: number): boolean[] {
   return Array.from({ length: steps }, (_, i) => !kept.has(i));
 }
 
-/** Evenly spread computed steps, plain reuse between them. */
+/**
+ * Evenly spread computed steps, plain reuse between them.
+ * @param steps denoising steps of the run
+ * @param computed how many of them are computed
+ * @param site where the residual is taken; `hidden` by default, `velocity` for models that are not cut in three
+ * @returns the caching method
+ * @throws PolicyError when no step is computed and, when a run begins, unless it has `steps` steps
+ */
 export function uniform(steps: number, computed: number, site: SiteName = 'hidden'): CachePolicy {
   return ertacache({
     name: 'uniform',

@@ -12,7 +12,9 @@ import { prepareJobs } from './jobs';
 export interface CalibrateOptions extends MethodOptions {
   /** Prompts and seeds to calibrate on. */
   readonly pairs: readonly Pair[];
+  /** Denoising steps of the runs that the policy is for; at least 4. */
   readonly steps: number;
+  /** Strength of classifier-free guidance; 1 turns it off. */
   readonly guidance: number;
   /** How many pairs run at a time; 8 unless given. */
   readonly batch?: number | undefined;
@@ -37,7 +39,11 @@ export type CalibrateVelocityOptions<Ctx = unknown> = MethodOptions &
     readonly channelAxis?: number;
   };
 
-/** The most forward passes that calibration costs, counted in steps of one pair. */
+/**
+ * The most forward passes that calibration costs, counted in steps of one pair.
+ * @param o the options that `calibrate` will get
+ * @returns an upper limit, in forward passes of one row
+ */
 export function calibrationForwards(o: CalibrateOptions): number {
   return forwardsAtMost(o.pairs.length, o.steps, o);
 }
@@ -46,6 +52,8 @@ export function calibrationForwards(o: CalibrateOptions): number {
  * Calibrates ERTACache for one model, step count and guidance: runs it uncached, finds which steps can be reused, and
  * fits the correction of what is reused (arXiv 2508.21091; the search and the least-squares correction are this
  * project's).
+ * @param pipeline the loaded model; it stays the caller's
+ * @param options pairs of prompt and seed, steps, guidance, schedule, and what else is calibrated
  * @returns the policy; `measured` is empty until it is measured
  * @throws UsageError for a schedule that no such run can have, NumericError when the model's output is not finite,
  * InterruptedError when `signal` is aborted
@@ -56,6 +64,12 @@ export function calibrate(pipeline: Pipeline, options: CalibrateOptions): Promis
 /**
  * The same for any function that predicts a velocity: a LayersModel, a GraphModel, plain operations; whole, in three
  * parts, or as a guided pair.
+ * @param velocity the function; starting noise and `ctx` stay the caller's
+ * @param options runs to calibrate on, noise levels or a scheduler, schedule, and what else is calibrated
+ * @returns the policy; `measured` is empty
+ * @throws UsageError for a schedule that no such run can have
+ * @throws NumericError when the function's output is not finite
+ * @throws InterruptedError when `signal` is aborted
  * @example
  * const policy = await calibrate(velocity, { runs: [{ latents }], sigmas, schedule: { computed: 10 } });
  */

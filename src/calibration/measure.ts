@@ -14,11 +14,19 @@ import { batches } from './pairs';
 
 /** Likeness of one cached output to the uncached one of the same prompt and seed. */
 export interface Score {
+  /** Peak signal-to-noise ratio in dB, at most 100. */
   readonly psnr: number;
+  /** Structural similarity, at most 1. */
   readonly ssim: number;
 }
 
-/** Scores of pictures, or of clips frame by frame and then averaged. */
+/**
+ * Scores of pictures, or of clips frame by frame and then averaged.
+ * @param reference the uncached picture or clip
+ * @param media the cached one, of the same shape
+ * @returns PSNR and SSIM
+ * @throws ShapeError when the shapes differ, or the pictures are smaller than 11×11 pixels
+ */
 export function score(reference: Media, media: Media): Score {
   const [a, b] = [frames(reference), frames(media)];
   return {
@@ -40,12 +48,19 @@ export function fidelityOf(scores: readonly Score[]): Fidelity {
 export interface MeasureOptions {
   /** How many pairs run at a time. */
   readonly batch: number;
+  /** When aborted, measuring ends with an InterruptedError. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * Compares a policy with the uncached run on `pairs`.
+ * @param pipeline the loaded model; it stays the caller's
+ * @param policy a calibrated policy; steps and guidance are taken from it
+ * @param pairs prompts and seeds, best those that calibration did not see
+ * @param options how many pairs run at a time, and a signal to stop
+ * @returns mean, worst and spread of PSNR (dB) and SSIM over the pairs
  * @throws PolicyError when the policy is for another model, sampler or schedule than the pipeline's
+ * @throws InterruptedError when `signal` is aborted
  */
 export async function measurePolicy(
   pipeline: Pipeline,

@@ -8,13 +8,19 @@ const EVALUATION_SEEDS = 100;
 
 /** Pairs to calibrate on and pairs to evaluate on, which share nothing. */
 export interface PairSplit {
+  /** Pairs to calibrate on. */
   readonly calibration: readonly Pair[];
+  /** Pairs to evaluate on. */
   readonly evaluation: readonly Pair[];
 }
 
 /**
  * Splits prompts into a part for calibration and a part for evaluation that share nothing, and gives each its seeds.
  * The split depends on the prompts alone: a fixed shuffle, odd places to calibration, even places to evaluation.
+ * @param prompts at least two different prompts; the order does not matter
+ * @param calibration how many pairs to calibrate on
+ * @param evaluation how many pairs to evaluate on; may be 0
+ * @returns both sets; where there are fewer prompts than pairs, prompts come again with other seeds
  * @throws UsageError when there are not enough prompts
  */
 export function splitPairs(prompts: readonly string[], calibration: number, evaluation: number): PairSplit {

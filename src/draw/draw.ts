@@ -44,6 +44,9 @@ export interface Drawn extends Omit<RunResult, 'media'> {
 
 /**
  * Draws one picture or clip: chooses the policy, checks it, samples, and says how it was made.
+ * @param request the prompt, and what is not to be as usual for the model
+ * @param options the model, and where policies are looked for
+ * @returns the picture or clip, its receipt, and what the run cost
  * @throws UsageError for a request that is wrong, PolicyError for a policy that does not fit, InterruptedError when
  *   `signal` is aborted, and what the model throws for sizes it cannot draw
  * @example
@@ -57,9 +60,13 @@ export async function draw(request: Request, options: DrawOptions): Promise<Draw
 
 /**
  * Draws the picture of a receipt again, with the very policy that made it: bit for bit on the same backend.
+ * @param receipt what `draw` returned, or a file's receipt as JSON
+ * @param options the model, and where the receipt's policy is looked for
+ * @returns the same picture or clip, with a new receipt
  * @throws UsageError when the model is another version, PolicyError when the policy is no longer there
  * @example
- * const again = await repeat(await readReceipt('red-heart.png'), { model });
+ * const { receipt } = await draw({ prompt: 'red heart', seed: 1 }, { model });
+ * const again = await repeat(receipt, { model });
  */
 export async function repeat(receipt: Receipt, options: DrawOptions): Promise<Drawn> {
   const parsed = parseReceipt(receipt, 'the given object');
@@ -76,13 +83,24 @@ export async function repeat(receipt: Receipt, options: DrawOptions): Promise<Dr
 
 /**
  * The run that a request makes of a model, as policies are checked against it. Nothing is loaded and nothing encoded.
+ * @param request a request with its defaults filled in
+ * @param options the model, and the picture to begin with
+ * @returns model, scheduler, guidance and noise levels
+ * @throws UsageError where the picture to begin with was not given
  */
 export function useOf(request: FullRequest, { model, init }: Pick<DrawOptions, 'model' | 'init'>): PolicyUse {
   const batch = batchOf(request, model, init);
   return policyUse(model.info, batch.guidance, model.schedule(batch));
 }
 
-/** The request of one row that a pipeline takes. */
+/**
+ * The request of one row that a pipeline takes.
+ * @param request a request with its defaults filled in
+ * @param model the pipeline that is asked
+ * @param init the picture to begin with
+ * @returns the pipeline's request
+ * @throws UsageError where the picture to begin with was not given
+ */
 export function batchOf(request: FullRequest, { info }: Pipeline, init?: Image): BatchRequest {
   const { prompt, seed, negativePrompt, size, maxSequenceLength } = request;
   if (request.init && !init) {

@@ -14,6 +14,9 @@ export interface DrawFilesOptions extends Omit<DrawOptions, 'model'> {
 
 /**
  * Draws one picture or clip from a prompt. Load the model once where several are drawn.
+ * @param request the prompt, and what is not to be as usual for the model
+ * @param options a loaded model, a policy, callbacks, a signal to stop
+ * @returns the picture or clip, its receipt, and what the run cost
  * @throws ErtaError for a request that is wrong, a policy that does not fit, a model that is not there
  * @example
  * const { media, receipt } = await draw({ prompt: 'red heart', seed: 1 });
@@ -27,7 +30,13 @@ export async function draw(request: Request, options: DrawFilesOptions = {}): Pr
 /**
  * Draws the picture of a receipt again, bit for bit on the same backend.
  * @param receipt what `readReceipt` gives of a picture
+ * @param options a loaded model, callbacks, a signal to stop
+ * @returns the same picture or clip, with a new receipt
  * @throws ErtaError when a file, the model or the policy is no longer what it was
+ * @example
+ * // `repeat` checks it.
+ * const receipt = (await readReceipt('red-heart.png')) as Receipt;
+ * const { media } = await repeat(receipt);
  */
 export async function repeat(receipt: Receipt, options: DrawFilesOptions = {}): Promise<Drawn> {
   const parsed = parseReceipt(receipt, 'the given object');

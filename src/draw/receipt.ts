@@ -8,26 +8,37 @@ const { prompt, negativePrompt, seed, size, maxSequenceLength, vaeTiling, dtype,
 
 /** What a picture carries so that it can be made again. The order of the fields is that of the written receipt. */
 export const receiptSchema = z.object({
+  /** Always `ertacache`. */
   tool: z.literal('ertacache'),
+  /** Version of ertacache that drew it. */
   version: z.string(),
+  /** Name, content hash and folder of the model. */
   model: z.object({ id: z.string(), hash: z.string(), path: z.string() }),
+  /** What was drawn. */
   prompt,
+  /** What was steered away from. */
   negativePrompt,
-  /** Digits where a number would not be exact. */
+  /** Seed of the noise; digits where a number would not be exact. */
   seed: seed.transform(seedJson),
+  /** Denoising steps. */
   steps: count(MOST.steps),
+  /** Strength of classifier-free guidance. */
   guidance: z.number(),
   /** What was asked for where it was not the model's own. */
   size,
+  /** Tokens that the prompt was cut or padded to, where it was not the model's own number. */
   maxSequenceLength,
   /** The picture that the run began with. */
   init: z.object(initFields).optional(),
   /** The file that the prompt's embeddings came from. */
   embeddings: z.object(embeddingsFields).optional(),
+  /** Whether the picture was decoded in tiles. */
   vaeTiling,
   /** Where it was not float32. */
   dtype,
+  /** How many times the picture was enlarged. */
   scale,
+  /** The backend that it was drawn on; another one gives slightly different values. */
   backend: z.string(),
   /** The policy that was used, or null where every step was computed. */
   policy: z.object({ name: z.string(), hash: z.string(), path: z.string().optional() }).nullable(),
@@ -40,7 +51,13 @@ export const receiptSchema = z.object({
 /** What a picture carries so that it can be made again, bit for bit on the same backend: see `repeat`. */
 export type Receipt = z.infer<typeof receiptSchema>;
 
-/** @throws UsageError when a file's receipt is not one that a run can be repeated from */
+/**
+ * A receipt, checked.
+ * @param value JSON that was read from a file, such as `readReceipt` returns
+ * @param path how errors call the file
+ * @returns the receipt
+ * @throws UsageError when a file's receipt is not one that a run can be repeated from
+ */
 export function parseReceipt(value: unknown, path: string): Receipt {
   const parsed = receiptSchema.safeParse(value);
   if (parsed.success) return parsed.data;

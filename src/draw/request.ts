@@ -21,6 +21,7 @@ const seed = z.union([z.number(), z.bigint(), z.string()]).transform((value, con
  * from here. What is optional is as usual for the model.
  */
 export const drawnFields = {
+  /** What to draw. */
   prompt: z.string(),
   /** What to steer away from. */
   negativePrompt: z.string().optional(),
@@ -56,9 +57,11 @@ export const requestSchema = z.strictObject({
   scale: drawnFields.scale.default(1),
   /** A model's folder, or the name of one that ships with ertacache. */
   model: z.string().default(DEFAULT_MODEL),
+  /** Denoising steps; the model's usual number by default. */
   steps: count(MOST.steps).optional(),
   /** Strength of classifier-free guidance; 1 turns it off. */
   guidance: z.number().nonnegative().optional(),
+  /** The picture to begin with: its file, its SHA-256 where it must be that very file, and how much is drawn anew. */
   init: z
     .object({
       ...initFields,
@@ -66,6 +69,7 @@ export const requestSchema = z.strictObject({
       strength: initFields.strength.default(DEFAULT_STRENGTH),
     })
     .optional(),
+  /** A file of prompt embeddings, in place of the text encoders. */
   embeddings: z.object({ ...embeddingsFields, sha256: embeddingsFields.sha256.optional() }).optional(),
   /** A policy's file, `auto` for the shipped one that fits, or `none` to compute every step. */
   policy: z.string().default('auto'),

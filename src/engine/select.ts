@@ -9,6 +9,7 @@ import { heedFaults } from './webgpu';
 export interface SelectOptions {
   /** Whether TensorFlow may write to stderr. */
   verbose?: boolean | undefined;
+  /** The environment; `process.env` unless given. */
   env?: NodeJS.ProcessEnv | undefined;
   /** How many threads compute; the backend's own choice unless given: one for WebAssembly, all for TensorFlow. */
   threads?: number | undefined;
@@ -38,6 +39,9 @@ export function describeChoice({ label, rejected }: EngineChoice, verbose = fals
  *
  * `auto` takes the first that works of: tfjs-node-gpu, tfjs-node, the linked TensorFlow, WebAssembly, JavaScript. WebGPU
  * is taken only on request: it is fast for large models and slow for small ones.
+ * @param request which kind of backend: `auto`, or one by name
+ * @param options threads, and whether TensorFlow may write to stderr
+ * @returns which backend was taken, one line that says so, and what `auto` passed over
  * @throws EngineError when the one that was asked for cannot be used
  * @example
  * const engine = await selectBackend('auto');

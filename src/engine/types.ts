@@ -9,13 +9,17 @@ export type BackendName = 'tensorflow' | 'webgpu' | 'wasm' | 'cpu';
 
 /** One that was tried before and why it was not taken. */
 export interface Rejection {
+  /** Which one. */
   kind: EngineKind;
+  /** Why it could not be used, in one line. */
   reason: string;
 }
 
 /** The backend that tensors now run on. */
 export interface EngineChoice {
+  /** Which one was taken. */
   kind: EngineKind;
+  /** Its name in tfjs: what `tf.getBackend()` returns. */
   backend: BackendName;
   /** One human line, for example `native (TensorFlow 2.21.0, linked)`. */
   label: string;

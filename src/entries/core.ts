@@ -1,6 +1,7 @@
 /**
- * The part of ertacache that runs anywhere TensorFlow.js does, browsers included: models from bytes, drawing, caching and
- * calibration of any velocity function, policies in memory, metrics. A bundler takes it for `ertacache` in a page.
+ * The part of ertacache that runs anywhere TensorFlow.js does, browsers included: models from bytes, drawing, caching
+ * and calibration of any velocity function, policies in memory, metrics. A bundler takes it for `ertacache` in a page.
+ * The types that functions of `ertacache` take and give are here too, those of functions that need Node among them.
  * @packageDocumentation
  */
 export type { CachePolicy } from '../cache/policy';
@@ -14,13 +15,18 @@ export {
 export { type MeasureOptions, measurePolicy, type Score, score } from '../calibration/measure';
 export { type PairSplit, splitPairs } from '../calibration/pairs';
 export { type Drawn, type DrawOptions, draw, repeat } from '../draw/draw';
+export type { DrawFilesOptions } from '../draw/on-disk';
 export { parseReceipt, type Receipt } from '../draw/receipt';
 export type { FullRequest, Request } from '../draw/request';
+export type { SelectOptions } from '../engine/select';
+export type { BackendName, BackendRequest, EngineChoice, EngineKind, Rejection } from '../engine/types';
 export * from '../errors';
 export { type FileOptions, type Folder, memoryFolder } from '../io/folder';
 export { httpFolder } from '../io/http-folder';
 export type { HttpOptions } from '../io/http-request';
+export type { FileFormat, WriteOptions } from '../media/encode';
 export type { Clip, Image, Media, Resize } from '../media/pixels';
+export type { ReadMedia } from '../media/read';
 export { psnr } from '../metrics/psnr';
 export { ssim } from '../metrics/ssim';
 export type { Watch } from '../models/pipeline-parts';

@@ -6,9 +6,22 @@ export interface ByteFile {
   readonly name: string;
   /** Bytes in all. */
   readonly size: number;
-  /** A fresh copy of the bytes `begin … end - 1`. */
+  /**
+   * A fresh copy of the bytes `begin … end - 1`.
+   * @param begin first byte
+   * @param end one past the last byte
+   * @returns the bytes
+   * @throws CheckpointError `truncated_data` when they are not all there
+   * @throws IoError when reading fails
+   */
   read(begin: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
-  /** Fills `target` with the bytes from `begin` on. When it fails, nothing more is written to `target`. */
+  /**
+   * Fills `target` with the bytes from `begin` on. When it fails, nothing more is written to `target`.
+   * @param begin first byte
+   * @param target memory of as many bytes as are to be read
+   * @throws CheckpointError `truncated_data` when they are not all there
+   * @throws IoError when reading fails
+   */
   readInto(begin: number, target: Uint8Array): Promise<void>;
   /**
    * From here on large reads into memory that lies in its pages as the bytes lie in the file (`placeInPage`) go past
@@ -20,7 +33,12 @@ export interface ByteFile {
   close(): Promise<void>;
 }
 
-/** A file whose bytes are in memory. */
+/**
+ * A file whose bytes are in memory.
+ * @param name how errors call it
+ * @param bytes its content; it is not copied
+ * @returns the file
+ */
 export function memoryFile(name: string, bytes: Uint8Array): ByteFile {
   function part(begin: number, end: number): Uint8Array {
     if (begin < 0 || end > bytes.length) throw outside(name, begin, end, bytes.length);

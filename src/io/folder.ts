@@ -14,13 +14,30 @@ export interface FileOptions {
 export interface Folder {
   /** How errors call the folder. */
   readonly name: string;
-  /** How errors call a file of it. */
+  /**
+   * How errors call a file of it.
+   * @param path relative path of a file
+   * @returns the path as the user would open it
+   */
   pathTo(path: string): string;
-  /** Whether there is a file at this path. A folder is none. */
+  /**
+   * Whether there is a file at this path. A folder is none.
+   * @param path relative path of a file
+   * @returns whether it is there
+   */
   has(path: string): Promise<boolean>;
-  /** @throws IoError when there is no such file */
+  /**
+   * Opens a file.
+   * @param path relative path of the file
+   * @param options how it is kept open
+   * @returns the file; its caller closes it
+   * @throws IoError when there is no such file
+   */
   open(path: string, options?: FileOptions): Promise<ByteFile>;
-  /** Paths of the files in it and in the folders one level below; servers have no such list. */
+  /**
+   * Paths of the files in it and in the folders one level below; servers have no such list.
+   * @returns relative paths
+   */
   list?(): Promise<readonly string[]>;
 }
 
@@ -28,6 +45,12 @@ export interface Folder {
  * A folder whose files are in memory; they are not copied.
  * @param name how errors call it; its last part names the model
  * @param files bytes by relative path
+ * @returns the folder
+ * @example
+ * const bytes = async path => new Uint8Array(await (await fetch(`/models/heart/${path}`)).arrayBuffer());
+ * const paths = ['model.json', 'group1-shard1of1.bin', 'pipeline.json'];
+ * const files = new Map(await Promise.all(paths.map(async path => [path, await bytes(path)])));
+ * const model = await openModel(memoryFolder('heart', files));
  */
 export function memoryFolder(name: string, files: ReadonlyMap<string, Uint8Array>): Folder {
   const pathTo = (path: string): string => fileIn(name, path);

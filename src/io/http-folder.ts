@@ -12,6 +12,8 @@ const AT_A_TIME = 8;
  * file. The version of each file that was seen first is the one that is read: one that is changed later is refused,
  * so that no model is put together from two.
  * @param address the folder's, for example `https://example.org/models/fluent-emoji`
+ * @param options headers, a signal to stop, and a `fetch` of your own
+ * @returns the folder; nothing is requested yet
  * @throws UsageError for what is no address
  * @example
  * const model = await openModel(httpFolder('https://example.org/models/fluent-emoji'));

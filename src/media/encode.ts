@@ -23,7 +23,13 @@ export type FileFormat = Exclude<MediaFormat, 'frames'>;
 /**
  * The bytes of a file. PNG and WebP hold the receipt; that of GIF and MP4 goes into a file beside (`writeMedia`).
  * @param media a clip of one frame or a picture for PNG; a picture becomes a clip of one frame for GIF and MP4
+ * @param format which kind of file
+ * @param options frame rate, quality and receipt
+ * @returns the file's content
  * @throws UsageError for several frames as PNG, and for a rate or a quality out of range
+ * @example
+ * const bytes = await encodeMedia(media, 'png', { receipt });
+ * response.setHeader('content-type', 'image/png').end(bytes);
  */
 export async function encodeMedia(media: Media, format: FileFormat, options: WriteOptions = {}): Promise<Uint8Array> {
   checkWriteOptions(options);

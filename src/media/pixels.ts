@@ -157,5 +157,11 @@ export function enlarged(media: Media, factor: number): Media {
   return isClip(media) ? joinFrames(images) : images[0]!;
 }
 
-/** Brings a picture to another size, stretched where the proportions differ. The same size gives it back. */
+/**
+ * Brings a picture to another size, stretched where the proportions differ. The same size gives it back.
+ * @param image `[H, W, 3]`; it is not changed
+ * @param height rows of the result
+ * @param width columns of the result
+ * @returns `[height, width, 3]`
+ */
 export type Resize = (image: Image, height: number, width: number) => Promise<Image>;

@@ -12,7 +12,9 @@ import { timingFromXmp } from './xmp';
 
 /** Pixels from a file, and the frame rate where the file has one. */
 export interface ReadMedia {
+  /** `[H, W, 3]` for a picture, `[F, H, W, 3]` for a clip; values in [0, 1]. */
   pixels: Media;
+  /** Frames per second; absent for pictures and folders of frames. */
   fps?: number | undefined;
 }
 
@@ -27,7 +29,10 @@ export function isPictureName(name: string): boolean {
 /**
  * Reads an image, an animation, or a folder of frames (in the natural order of their names, as one clip).
  * Transparency is put on white; other colour spaces become sRGB.
- * @throws IoError for what is not a picture that can be read, UnsupportedError for one that is too large to be
+ * @param path PNG, JPEG, WebP, GIF, TIFF, AVIF, or a folder of such files
+ * @returns the pixels, and the frame rate where the file has one
+ * @throws UnsupportedError for a video file, an animated PNG, and a picture that is too large
+ * @throws IoError for a file that is not there or cannot be read as a picture
  */
 export async function readMedia(path: string): Promise<ReadMedia> {
   const info = await stat(path).catch(error => {

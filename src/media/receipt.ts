@@ -41,7 +41,12 @@ function unwrapped(value: unknown): unknown {
   return value.receipt;
 }
 
-/** The receipt of a picture, a clip or a folder of frames: the JSON value it was written with, not checked further. */
+/**
+ * The receipt of a picture, a clip or a folder of frames: the JSON value it was written with, not checked further.
+ * @param path a picture, a clip, or a folder of frames that ertacache wrote
+ * @returns the JSON value
+ * @throws IoError when the file is not there, carries no receipt, or carries a damaged one
+ */
 export async function readReceipt(path: string): Promise<unknown> {
   try {
     const receipt = (await embeddedReceipt(path)) ?? (await separateReceipt(path));

@@ -29,6 +29,11 @@ export function mediaFormat(path: string): MediaFormat {
 /**
  * Writes an image or a clip in the format that `path` asks for. The name appears only when everything is written; a
  * failed write leaves what was there before. Missing folders are made.
+ * @param path ends in `.png`, `.webp`, `.gif` or `.mp4`, or in `/` for a folder of frames
+ * @param media `[H, W, 3]` or `[F, H, W, 3]`, values in [0, 1]
+ * @param options frame rate, quality and receipt; GIF and MP4 have the receipt in `NAME.json` beside them
+ * @throws UsageError for another extension, several frames as PNG, a rate or a quality out of range
+ * @throws IoError when the file cannot be written
  */
 export async function writeMedia(path: string, media: Media, options: WriteOptions = {}): Promise<void> {
   const format = mediaFormat(path);

@@ -15,6 +15,10 @@ export function meanSquaredError(a: Image, b: Image): number {
  * are as good as equal (mse below 10⁻¹⁰).
  *
  * Source: TeaCache's evaluation, `common_metrics/calculate_psnr.py`.
+ * @param a a picture `[H, W, 3]`, or a clip
+ * @param b another of the same shape
+ * @returns dB, from 0 to 100
+ * @throws ShapeError when the shapes differ
  */
 export function psnr(a: Image, b: Image): number {
   const error = meanSquaredError(a, b);

@@ -10,6 +10,10 @@ import { type Plane, WINDOW } from './window';
  * wholly inside the image, each colour channel by itself, then their mean; in double precision.
  *
  * Source: TeaCache's evaluation, `common_metrics/calculate_ssim.py`.
+ * @param a a picture `[H, W, 3]` of at least 11×11 pixels
+ * @param b another of the same shape
+ * @returns 1 for equal pictures, less for others
+ * @throws ShapeError when the shapes differ, or the pictures are too small
  */
 export function ssim(a: Image, b: Image): number {
   assertSameShape(a, b);

@@ -13,12 +13,20 @@ export type ModelClassName = (typeof families)[number]['className'];
 
 const byClass = new Map<string, Family>(families.map(family => [family.className, family]));
 
-/** Class names of the transformers that can be run. */
+/**
+ * Class names of the transformers that can be run.
+ * @returns names as diffusers gives them
+ */
 export function modelClassNames(): string[] {
   return [...byClass.keys()];
 }
 
-/** The family of a transformer's class. @throws CheckpointError naming a class that ertacache does not know */
+/**
+ * The family of a transformer's class.
+ * @param className as the transformer's `config.json` names it, such as `FluxTransformer2DModel`
+ * @returns the family
+ * @throws CheckpointError naming a class that ertacache does not know
+ */
 export function familyOf(className: string): Family {
   const found = byClass.get(className);
   if (found) return found;

@@ -16,6 +16,7 @@ import type { Workload } from './workload';
 
 /** How a model is run where nothing else is asked for. */
 export interface UsualRun {
+  /** Denoising steps. */
   readonly steps: number;
   /** Strength of guidance; 1 is none. */
   readonly guidance: number;
@@ -49,28 +50,58 @@ export interface Family<Config = unknown> {
   readonly title: string;
   /** Accepts the hub's `config.json`. */
   readonly schema: z.ZodType<Config>;
-  /** Every parameter of a model with this configuration, under the names of diffusers. */
+  /**
+   * Every parameter of a model with this configuration, under the names of diffusers.
+   * @param config the parsed `config.json`
+   * @returns names, stored shapes and layouts, in the order of the forward pass
+   */
   parameters(config: Config): ParameterTable;
-  /** Prefix of every group of parameters that is used together, in order: the unit of offloading. */
+  /**
+   * Prefix of every group of parameters that is used together, in order: the unit of offloading.
+   * @param config the parsed `config.json`
+   * @returns prefixes such as `transformer_blocks.3`
+   */
   blockNames(config: Config): string[];
-  /** The denoiser over loaded weights, which stay the store's. */
+  /**
+   * The denoiser over loaded weights, which stay the store's.
+   * @param config the parsed `config.json`
+   * @param weights a store of the parameters that `parameters` lists
+   * @returns the denoiser; it holds no tensors of its own
+   */
   create(config: Config, weights: WeightStore): Denoiser;
 
-  /** The size that published checkpoints of this configuration draw. */
+  /**
+   * The size that published checkpoints of this configuration draw.
+   * @param config the parsed `config.json`
+   * @returns width and height in pixels, and the number of frames
+   */
   usualSize(config: Config): PictureSize;
   /**
    * Steps and guidance where nothing else is asked for; the pipeline's `info.defaults` say the same.
+   * @param config the parsed `config.json`
    * @param scheduler what the `scheduler_config.json` says
+   * @returns steps and guidance
    */
   usualRun(config: Config, scheduler: unknown): UsualRun;
-  /** The work of one forward pass. @throws UsageError for a size that the model cannot draw */
+  /**
+   * The work of one forward pass.
+   * @param config the parsed `config.json`
+   * @param size in pixels and frames
+   * @param textTokens the length that prompts are padded to; the family's usual one by default
+   * @returns tokens, widths and attention sizes of one row
+   * @throws UsageError for a size that the model cannot draw
+   */
   workload(config: Config, size: PictureSize, textTokens?: number): Workload;
 
   /** Published models. */
   readonly presets: readonly Preset[];
   /** The authors' own names of the parameters, where checkpoints in that layout exist. */
   readonly keys?: KeyLayout;
-  /** The authors' own configuration as that of diffusers; undefined for one that is not theirs. */
+  /**
+   * The authors' own configuration as that of diffusers; undefined for one that is not theirs.
+   * @param foreign what the checkpoint's own `config.json` says
+   * @returns the same in diffusers' names, or undefined
+   */
   configOf?(foreign: ModelConfig): ModelConfig | undefined;
   /** Autoencoders that pipelines of the family decode with, by class. */
   readonly autoencoders: Readonly<Record<string, AutoencoderClass>>;
@@ -81,9 +112,17 @@ export interface Family<Config = unknown> {
   readonly index: IndexFields;
   /** What has to fit the other parts of a pipeline. */
   joins(config: Config): Joins;
-  /** The published pipeline, from its parts, which it disposes. */
+  /**
+   * The published pipeline, from its parts, which it disposes.
+   * @param parts the parts; the pipeline disposes them
+   * @returns the pipeline; its caller disposes it
+   */
   pipeline(parts: PipelineParts): Pipeline;
-  /** How small models of the family that paint pixels lay them out; absent where there is no such model. */
+  /**
+   * How small models of the family that paint pixels lay them out; absent where there is no such model.
+   * @param pipelineJson what the model folder's `pipeline.json` says
+   * @returns the layout of the latent
+   */
   pixels?(pipelineJson: unknown): PixelFormat;
 
   /** The transformer's inputs as a TensorFlow.js graph. */

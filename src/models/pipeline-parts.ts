@@ -6,7 +6,11 @@ import type { HubScheduler } from '../sampling/schedule';
 import type { Denoiser } from '../transformer/denoiser';
 import type { Autoencoder, CodeOptions, Posterior } from './vae/autoencoder';
 
-/** Is shown a named result on its way; borrowed. */
+/**
+ * Is shown a named result on its way; borrowed.
+ * @param name name of the result, such as `prompt_embeds`
+ * @param value its values; tensors are valid during the call only
+ */
 export type Watch = (name: string, value: tf.Tensor | readonly number[]) => void;
 
 /** What a forward pass has to hold. */

@@ -9,6 +9,8 @@ export const publishedPolynomials: readonly PublishedPolynomial[] = families.fla
 
 /**
  * The published coefficients for a preset, as `teacache` takes them: highest power first.
+ * @param preset name of a published model, such as `flux-dev`
+ * @returns coefficients, highest power first
  * @throws PolicyError when none were published
  */
 export function publishedPolynomial(preset: string): readonly number[] {

@@ -8,8 +8,11 @@ export interface Demand extends Partial<Record<keyof PictureSize, number | undef
 
 /** Products of queries with keys and of scores with values, `count` times. */
 export interface AttentionWork {
+  /** How many such attentions a block has. */
   readonly count: number;
+  /** Tokens that ask. */
   readonly queries: number;
+  /** Tokens that are attended to. */
   readonly keys: number;
   /** Channels of all heads together. */
   readonly width: number;
@@ -17,20 +20,31 @@ export interface AttentionWork {
 
 /** What one forward pass at a size has to do, told from shapes alone. */
 export interface Workload {
+  /** In pixels and frames. */
   readonly size: PictureSize;
   /** The latent that the model takes, `[1, …]`. */
   readonly latent: readonly number[];
   /** Axis of the latent that holds its channels. */
   readonly channelAxis: number;
-  /** Image or video tokens, and text tokens. */
+  /** Image or video tokens. */
   readonly tokens: number;
+  /** Text tokens. */
   readonly textTokens: number;
-  /** Channels of a token, and the heads that they are parted into. */
+  /** Channels of a token. */
   readonly width: number;
+  /** Heads that these channels are parted into. */
   readonly heads: number;
-  /** How many rows meet the weight matrix of this name. */
+  /**
+   * How many rows meet the weight matrix of this name.
+   * @param parameter name in the checkpoint
+   * @returns rows, for one row of the batch
+   */
   rows(parameter: string): number;
-  /** What the block of this name attends to. */
+  /**
+   * What the block of this name attends to.
+   * @param block name of the block, as in `blockNames`
+   * @returns one entry a kind of attention
+   */
   attention(block: string): readonly AttentionWork[];
 }
 

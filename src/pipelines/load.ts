@@ -28,9 +28,14 @@ export function locateModel(nameOrPath: string): string {
 
 /**
  * Loads a model folder on disk (converted, or as on the hub) into the active backend.
- * @param nameOrPath a folder, or the name of a model that ships with the package
+ * @param nameOrPath a folder, or the name of a model that ships with the package; `fluent-emoji` by default
  * @param options `dtype` and `resize` for every model, the others for folders in the hub's layout
  * @returns the pipeline; dispose it when done
+ * @throws IoError when there is no such model
+ * @throws CheckpointError for a damaged model
+ * @throws UnsupportedError for one that is not a whole pipeline, or `bfloat16` on another backend than the native one
+ * @example
+ * const model = await loadModel('./FLUX.1-dev', { offload: true });
  */
 export async function loadModel(nameOrPath: string = DEFAULT_MODEL, options: HubOptions = {}): Promise<Pipeline> {
   requireComputeType(options.dtype);

@@ -16,7 +16,9 @@ export interface PolicyBytes {
 
 /**
  * A policy as the bytes of its files, for programs that keep files elsewhere than on a disk.
- * @param name path of the JSON file, ending in `.json`
+ * @param policy a calibrated policy
+ * @param name path of the JSON file, ending in `.json`; `policy.json` by default
+ * @returns the contents of its two files
  * @throws PolicyError when the policy contradicts itself, so that nothing is written that cannot be read back
  */
 export async function serializePolicy(policy: Policy, name = 'policy.json'): Promise<PolicyBytes> {
@@ -43,6 +45,7 @@ export async function serializePolicy(policy: Policy, name = 'policy.json'): Pro
 export interface CoefficientFile {
   /** How errors call it. */
   readonly name: string;
+  /** Its content. */
   readonly bytes: Uint8Array;
 }
 
@@ -50,7 +53,8 @@ export interface CoefficientFile {
  * A policy from its files.
  * @param json what `NAME.json` holds
  * @param load fetches the file of coefficients by the name in the JSON; not called where nothing is rectified
- * @param name how errors call the JSON
+ * @param name how errors call the JSON; `policy.json` by default
+ * @returns the policy, checked
  * @throws PolicyError naming the file and what is wrong with it
  * @example
  * const load = async file => ({ name: file, bytes: new Uint8Array(await (await fetch(file)).arrayBuffer()) });

@@ -5,8 +5,11 @@ import { PolicyError } from '../errors';
 
 /** Fidelity of cached outputs against uncached ones of the same prompts and seeds. */
 const fidelity = z.object({
+  /** How many pairs were measured. */
   pairs: z.int().nonnegative(),
+  /** In dB. */
   psnr: z.object({ mean: z.number(), min: z.number(), std: z.number() }),
+  /** At most 1. */
   ssim: z.object({ mean: z.number(), min: z.number(), std: z.number() }),
 });
 
@@ -62,7 +65,9 @@ export type Pair = z.infer<typeof pair>;
 
 /** A policy whole: its file and its coefficients. */
 export interface Policy {
+  /** What its JSON file holds. */
   readonly data: PolicyData;
+  /** The coefficients of its correction. */
   readonly rectify: Rectification;
 }
 
@@ -106,7 +111,11 @@ export function parsePolicy(value: unknown, where: string): PolicyData {
   return parsed.data;
 }
 
-/** The settings of the cache that a policy describes. */
+/**
+ * The settings of the cache that a policy describes.
+ * @param policy a calibrated policy
+ * @returns the settings, as `ertacache` takes them
+ */
 export function policySettings({ data, rectify }: Policy): ErtaSettings {
   return {
     name: data.name,
@@ -120,8 +129,11 @@ export function policySettings({ data, rectify }: Policy): ErtaSettings {
 
 /** The run that a policy is asked to serve. */
 export interface PolicyUse {
+  /** The model: its name for messages, and its content hash. */
   readonly model: { readonly id: string; readonly hash: string };
+  /** Class or name of the scheduler. */
   readonly scheduler: string;
+  /** Strength of guidance; 1 is none. */
   readonly guidance: number;
   /** Of the whole schedule, also where a run takes only the last of its steps. */
   readonly sigmas: readonly number[];
@@ -135,6 +147,8 @@ const SAME_SIGMA = 1e-4;
 /**
  * Refuses a policy for a run that it was not calibrated for: coefficients of another model, sampler or guidance are a
  * classic, silent fault.
+ * @param policy the policy's data
+ * @param use the run
  * @throws PolicyError saying what differs and what to do
  */
 export function requireFits(policy: PolicyData, use: PolicyUse): void {

@@ -65,8 +65,11 @@ async function rectifyOf(path: string): Promise<PolicyData['rectify'] | undefine
 /**
  * Writes `path` (JSON) and, where the policy rectifies, the coefficients beside it: both or none. The JSON, which
  * vouches for the coefficients, appears last.
- * @throws PolicyError when the policy contradicts itself, so that nothing is written that cannot be read back;
- *   UsageError when a file of that name is there that is not a policy's
+ * @param path ends in `.json`; the coefficients' file has the same name with `.safetensors`
+ * @param policy a calibrated policy
+ * @throws PolicyError when the policy contradicts itself, so that nothing is written that cannot be read back
+ * @throws UsageError for a name that does not end in `.json`, and when a file of that name is not a policy's
+ * @throws IoError when a file cannot be written
  */
 export async function writePolicy(path: string, policy: Policy): Promise<void> {
   requirePolicyName(path);
@@ -81,7 +84,12 @@ export async function writePolicy(path: string, policy: Policy): Promise<void> {
   }
 }
 
-/** @throws PolicyError or IoError naming the file and what is wrong with it */
+/**
+ * Reads a policy that `writePolicy` wrote.
+ * @param path the JSON file; coefficients are read from the file beside it that the JSON names
+ * @returns the policy, checked
+ * @throws PolicyError or IoError naming the file and what is wrong with it
+ */
 export async function readPolicy(path: string): Promise<Policy> {
   const beside = async (file: string) => {
     const name = join(dirname(path), file);

@@ -5,17 +5,33 @@ import { policyHash } from './hash';
 
 /** A policy, and the file it came from where it came from one that a user named. */
 export interface Chosen {
+  /** The policy. */
   readonly policy: Policy;
+  /** The file that a user named. */
   readonly path?: string;
 }
 
 /** Where policies are looked for. */
 export interface PolicySource {
-  /** The default policy for a run, where there is one that fits. */
+  /**
+   * The default policy for a run, where there is one that fits.
+   * @param use the run
+   * @returns the policy, or nothing where every step is to be computed
+   */
   fitting(use: PolicyUse): Promise<Policy | undefined>;
-  /** The policy of a file. @throws PolicyError or IoError naming what is wrong */
+  /**
+   * The policy of a file.
+   * @param path the name that the request gives
+   * @returns the policy
+   * @throws PolicyError or IoError naming what is wrong
+   */
   named(path: string): Promise<Policy>;
-  /** The very policy of this hash: from `path` if that still holds it, else from wherever it is. */
+  /**
+   * The very policy of this hash: from `path` if that still holds it, else from wherever it is.
+   * @param hash as receipts give it
+   * @param path the file that it was in when the picture was drawn
+   * @returns the policy, or nothing where it is no longer there
+   */
   byHash(hash: string, path?: string): Promise<Chosen | undefined>;
 }
 
@@ -39,7 +55,14 @@ function fits({ data }: Policy, use: PolicyUse): boolean {
   }
 }
 
-/** Policies that are in memory, by name for those that are asked for by name. */
+/**
+ * Policies that are in memory, by name for those that are asked for by name.
+ * @param policies calibrated policies by name; none by default
+ * @returns where `draw` looks for policies
+ * @example
+ * const policies = policiesInMemory({ half: await deserializePolicy(json, load) });
+ * const { media } = await draw({ prompt: 'red heart', policy: 'half' }, { model, policies });
+ */
 export function policiesInMemory(policies: Readonly<Record<string, Policy>> = {}): PolicySource {
   const all = Object.values(policies);
   return {

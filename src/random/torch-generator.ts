@@ -8,17 +8,32 @@ export type DrawType = 'float32' | 'bfloat16';
 
 /** A stream of random numbers; every draw moves it on. */
 export interface TorchGenerator {
-  /** The next 32 random bits, as a number in [0, 2³²). */
+  /**
+   * The next 32 random bits, as a number in [0, 2³²).
+   * @returns a whole number in [0, 2³²)
+   */
   random32(): number;
-  /** The next 64 random bits: the first 32-bit output is the high half. */
+  /**
+   * The next 64 random bits: the first 32-bit output is the high half.
+   * @returns a whole number in [0, 2⁶⁴)
+   */
   random64(): bigint;
-  /** Uniform on [0, 1) with 24 random bits. */
+  /**
+   * Uniform on [0, 1) with 24 random bits.
+   * @returns a number that float32 holds exactly
+   */
   uniformFloat(): number;
-  /** Uniform on [0, 1) with 53 random bits. */
+  /**
+   * Uniform on [0, 1) with 53 random bits.
+   * @returns a double
+   */
   uniformDouble(): number;
   /**
    * Standard normal values, what `torch.randn(shape, generator=g, dtype=type)` gives on the CPU.
    * @param shape a count, or the sizes of a row-major array
+   * @param type number type of the draw; `float32` by default
+   * @returns values in row-major order
+   * @throws UsageError for sizes that are not whole numbers from 0 up
    */
   normal(shape: number | readonly number[], type?: DrawType): Float32Array;
 }
@@ -33,6 +48,8 @@ const BLOCK = 16;
  * Source: PyTorch `ATen/CPUGeneratorImpl.cpp`, `ATen/core/DistributionsHelper.h` and
  * `ATen/native/cpu/DistributionTemplates.h`.
  * @param seed an integer in [-2⁶³, 2⁶⁴), of which, as in PyTorch, the low 32 bits count
+ * @returns a generator at the beginning of its stream
+ * @throws UsageError for a seed that is not whole, or does not fit in 64 bits
  */
 export function torchGenerator(seed: number | bigint): TorchGenerator {
   const random32 = mt19937(seedBits(seed));

@@ -43,9 +43,11 @@ export interface Embeddings {
   readonly where: string;
   /** Prompts that were drawn, in their order, and what was steered away from. */
   readonly prompts: readonly string[];
+  /** What was steered away from. */
   readonly negativePrompt?: string | undefined;
   /** Identity of every encoder, by the name of its folder. */
   readonly encoders: Readonly<Record<string, string>>;
+  /** Outputs of the encoders, one entry a call. */
   readonly entries: readonly Embedding[];
 }
 

@@ -4,12 +4,14 @@ import type { Denoiser } from '../transformer/denoiser';
 
 /** One call of a model at every step. */
 export interface Branch {
+  /** What tells the branches apart, such as `conditional`. */
   readonly name: string;
   /**
    * The model at one latent and time, of which nothing is computed yet; its caller releases it.
    * @param sample the run's latent, which stays the caller's and must outlive the evaluation
    * @param timestep in the solver's units
    * @param signal stops the evaluation where it can be stopped
+   * @returns the evaluation; its caller releases it
    */
   evaluate(sample: tf.Tensor, timestep: number, signal?: AbortSignal): Evaluation;
 }
@@ -47,10 +49,20 @@ export function denoiserBranch({ name, model, context, expand }: DenoiserBranch)
  * as the conditional and the unconditional output, which a correction may weigh on their own.
  */
 export interface Guide {
+  /** Names of the parts, in the order of `split`. */
   readonly parts: readonly string[];
-  /** The outputs of all branches, cut into parts; new tensors. */
+  /**
+   * The outputs of all branches, cut into parts; new tensors.
+   * @param outputs one a branch, in their order; they stay the caller's
+   * @returns one tensor a part; the caller disposes them
+   */
   split(outputs: readonly tf.Tensor[]): tf.Tensor[];
-  /** The prediction that the parts make; a new tensor. */
+  /**
+   * The prediction that the parts make; a new tensor.
+   * @param parts one tensor a part; they stay the caller's
+   * @param stepIndex from 0, for guidance that changes over the run
+   * @returns the guided prediction; the caller disposes it
+   */
   combine(parts: readonly tf.Tensor[], stepIndex: number): tf.Tensor;
 }
 

@@ -7,8 +7,11 @@ import type { Branch, Guide } from './guidance';
 
 /** Size of a picture or clip in pixels; a picture has one frame. */
 export interface PictureSize {
+  /** In pixels. */
   readonly width: number;
+  /** In pixels. */
   readonly height: number;
+  /** Frames of a clip; 1 for a picture. */
   readonly frames: number;
 }
 
@@ -16,6 +19,7 @@ export interface PictureSize {
 export interface ScheduleRequest {
   /** Strength of classifier-free guidance; 1 turns it off and halves the work. */
   readonly guidance: number;
+  /** Denoising steps (`num_inference_steps` of diffusers). */
   readonly steps: number;
   /** The model's usual size unless given. Models that paint pixels directly have one size only. */
   readonly size?: Partial<Record<keyof PictureSize, number | undefined>> | undefined;
@@ -25,6 +29,7 @@ export interface ScheduleRequest {
 
 /** What is to be drawn: one row for every prompt, each with its own seed. */
 export interface BatchRequest extends ScheduleRequest {
+  /** One prompt a row. */
   readonly prompts: readonly string[];
   /** FLUX: what the second text encoder reads, a text for every prompt; the prompts unless given. */
   readonly prompts2?: readonly string[] | undefined;
@@ -61,7 +66,9 @@ export interface RunLevels {
 
 /** A request made ready: text encoded, noise drawn, times laid out. */
 export interface Job extends RunLevels {
+  /** The calls of the model at every step, one or two. */
   readonly branches: readonly Branch[];
+  /** How their outputs become one prediction. */
   readonly guide: Guide;
   /** Starting noise `[B, …]`. */
   readonly latents: Tensor;
@@ -69,6 +76,8 @@ export interface Job extends RunLevels {
   readonly size?: PictureSize;
   /**
    * A fresh solver over the base schedule or over other falling noise levels.
+   * @param sigmas falling noise levels, length steps + 1; the job's own by default
+   * @returns a solver for one run; its caller disposes it
    * @throws UnsupportedError for other levels where the sampler's times are discrete
    */
   solver(sigmas?: readonly number[]): Solver;
@@ -84,12 +93,17 @@ export interface PipelineInfo {
   readonly id: string;
   /** Content hash of weights and configuration: a policy belongs to one. */
   readonly hash: string;
+  /** Class of the transformer, as diffusers names it. */
   readonly modelClass: string;
+  /** Class of the scheduler, as diffusers names it. */
   readonly schedulerClass: string;
+  /** Number of the transformer's parameters. */
   readonly parameters: number;
+  /** Whether it draws pictures or clips. */
   readonly kind: 'image' | 'clip';
   /** Frames a second of a clip. */
   readonly fps?: number;
+  /** Steps and guidance where a request gives none. */
   readonly defaults: { readonly steps: number; readonly guidance: number };
   /** Prompts that the model is known to draw well, where its folder lists them. */
   readonly prompts: readonly string[];
@@ -99,31 +113,52 @@ export interface PipelineInfo {
 export interface DecodeOptions {
   /** Called after every part; a promise is awaited, so that a display can be drawn. */
   readonly onProgress?: ((done: number, total: number) => void | Promise<void>) | undefined;
+  /** When aborted, decoding ends with an InterruptedError. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /** From prompts to pixels. */
 export interface Pipeline {
+  /** Facts that policies, receipts and reports name. */
   readonly info: PipelineInfo;
-  /** The words of a prompt that the text encoder does not know. */
+  /**
+   * The words of a prompt that the text encoder does not know.
+   * @param prompt any text
+   * @returns the words that are left out; always empty for models with a subword tokenizer
+   */
   unknownWords(prompt: string): string[];
   /**
    * The noise levels that a run will have. Nothing is loaded and nothing is encoded.
+   * @param request steps, guidance, size and initial picture
+   * @returns the noise levels
    * @throws ErtaError for a size, a number of steps or a picture that the model cannot be run with
    */
   schedule(request: ScheduleRequest): RunLevels;
-  /** Makes a request ready; its caller releases the job. */
+  /**
+   * Makes a request ready; its caller releases the job.
+   * @param request prompts, seeds and settings, one row a prompt
+   * @returns the job; its caller releases it
+   * @throws UsageError for a request that the model cannot be run with
+   * @throws MemoryError where memory is too small, before anything is loaded
+   */
   prepare(request: BatchRequest): Promise<Job>;
   /**
    * Encodes a request's prompts ahead, in pipelines with text encoders: those are then not in memory together with the
    * transformer. They are remembered, so that `prepare` need not encode them.
+   * @param request the request that `prepare` will get
    */
   encodePrompts?(request: BatchRequest): Promise<void>;
-  /** Everything that the text encoders have made so far, for a file. */
+  /**
+   * Everything that the text encoders have made so far, for a file.
+   * @returns identities of the encoders, and their outputs as plain arrays
+   */
   embeddings?(): Promise<Pick<Embeddings, 'encoders' | 'entries'>>;
   /**
    * Pixels of every row of a final latent, which stays the caller's.
+   * @param latents final latents `[B, …]`
    * @param size that of the job, where a latent alone does not say
+   * @param options progress and a signal to stop
+   * @returns one picture or clip a row
    */
   decode(latents: Tensor, size?: PictureSize, options?: DecodeOptions): Promise<(Image | Clip)[]>;
   /** Releases the weights. */

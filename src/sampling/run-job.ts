@@ -8,6 +8,7 @@ import { scheduleText } from './schedule-text';
 export interface RunResult {
   /** One image or clip a row of the request. */
   readonly media: readonly Media[];
+  /** What happened at every step. */
   readonly steps: readonly StepRecord[];
   /** Time of the sampling loop, without encoding and decoding. */
   readonly seconds: number;
@@ -17,7 +18,17 @@ export interface RunResult {
   readonly schedule: string;
 }
 
-/** Samples with a job that is ready; the job stays the caller's and can be used again. */
+/**
+ * Samples with a job that is ready; the job stays the caller's and can be used again.
+ * @param pipeline the pipeline that prepared the job; it decodes the result
+ * @param job what `Pipeline.prepare` returned
+ * @param policy a caching method; `none()` computes every step
+ * @param options callbacks, a signal to stop, and noise levels in place of the job's
+ * @returns pictures or clips, one a row, and what the run cost
+ * @throws PolicyError when the method is not for a run of so many steps
+ * @throws NumericError when the final latent is not finite
+ * @throws InterruptedError when `signal` is aborted
+ */
 export async function runJob(
   pipeline: Pipeline,
   job: Job,
@@ -43,7 +54,20 @@ export async function runJob(
   }
 }
 
-/** Samples every row of a request in one batch. */
+/**
+ * Samples every row of a request in one batch.
+ * @param pipeline the loaded model; it stays the caller's
+ * @param request prompts, seeds, steps and guidance
+ * @param policy a caching method; `none()` computes every step
+ * @param options callbacks and a signal to stop
+ * @returns pictures or clips, one a row, and what the run cost
+ * @throws UsageError for a request that the model cannot be run with
+ * @throws PolicyError when the method is not for a run of so many steps
+ * @throws NumericError when the final latent is not finite
+ * @throws InterruptedError when `signal` is aborted
+ * @example
+ * const { media, schedule } = await runRequest(model, request, uniform(30, 15));
+ */
 export async function runRequest(
   pipeline: Pipeline,
   request: BatchRequest,

@@ -13,6 +13,7 @@ import { beginTrajectory } from './trajectory';
 export interface StepRecord extends StepInfo {
   /** Decision of every branch. */
   readonly decisions: readonly Decision[];
+  /** Wall-clock time of the step. */
   readonly seconds: number;
   /** Forward passes this step cost, counted in blocks: 1 when every branch ran every block. */
   readonly forwards: number;
@@ -22,8 +23,11 @@ export interface StepRecord extends StepInfo {
 
 /** One sampling run, ready to go. */
 export interface Run {
+  /** The calls of the model at every step. */
   readonly branches: readonly Branch[];
+  /** How their outputs become one prediction. */
   readonly guide: Guide;
+  /** A fresh solver; the caller disposes it. */
   readonly solver: Solver;
   /** Starting noise `[B, …]`; stays the caller's. */
   readonly latents: Tensor;
@@ -37,13 +41,16 @@ export interface Run {
 export interface LoopOptions {
   /** Called after every step; a promise is awaited, so that a display can be drawn. */
   readonly onStep?: ((record: StepRecord, sample: Tensor) => void | Promise<void>) | undefined;
-  /** Stops the run at the next step, or between two blocks of a model whose blocks are known. */
+  /** When aborted, the run ends at the next step or between two blocks, with an InterruptedError. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * The sampling loop of every model, solver and cache: evaluate the branches through their caches, guide, correct,
  * step. The event loop has a turn at every step, and between blocks that take long.
+ * @param run branches, guide, solver and starting noise, which stays the caller's; the solver is disposed
+ * @param policy a caching method; its time adjustment must be in the solver already
+ * @param options who is told of the steps, and who may stop the run
  * @returns the final latent, owned by the caller, and a record of every step
  * @throws InterruptedError when `signal` is aborted; nothing leaks
  */

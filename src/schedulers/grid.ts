@@ -3,14 +3,17 @@ import { MOST } from '../io/counts';
 
 /** How the times of a run are laid out. Every scheduler takes what it needs of this. */
 export interface GridOptions {
+  /** Denoising steps. */
   readonly steps: number;
   /** Noise levels before shifting, instead of the scheduler's own; flow-type schedulers only. */
   readonly sigmas?: readonly number[] | undefined;
   /** Strength of a dynamic shift; required where the configuration shifts dynamically. */
   readonly mu?: number | undefined;
-  /** Size of the picture in pixels and number of frames; Open-Sora shifts by them. */
+  /** Height of the picture in pixels; Open-Sora shifts by the size. */
   readonly height?: number | undefined;
+  /** Width of the picture in pixels. */
   readonly width?: number | undefined;
+  /** Frames of the clip. */
   readonly frames?: number | undefined;
 }
 

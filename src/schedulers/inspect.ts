@@ -2,6 +2,7 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 
 /** What a solver did at one step. */
 export interface StepReport {
+  /** From 0. */
   readonly index: number;
   /** Clean sample that the step predicts; valid during the call only. */
   readonly x0?: Tensor;
@@ -9,5 +10,8 @@ export interface StepReport {
   readonly order?: number;
 }
 
-/** Looks into a solver's steps. */
+/**
+ * Looks into a solver's steps.
+ * @param report what the step did
+ */
 export type Inspect = (report: StepReport) => void;

@@ -16,11 +16,28 @@ export interface SchedulerClass<Config = unknown> {
   readonly schema: z.ZodType<Config>;
   /** Whether a run may go over any falling noise levels; if not, its times are those of the training. */
   readonly continuous: boolean;
-  /** The times of a run. */
+  /**
+   * The times of a run.
+   * @param config the parsed `scheduler_config.json`
+   * @param options steps, and what else the times depend on
+   * @returns times and noise levels
+   */
   grid(config: Config, options: GridOptions): TimeGrid;
-  /** The same over other falling noise levels, length steps + 1; UnsupportedError unless `continuous`. */
+  /**
+   * The same over other falling noise levels.
+   * @param config the parsed `scheduler_config.json`
+   * @param sigmas falling noise levels, length steps + 1
+   * @returns times and noise levels
+   * @throws UnsupportedError unless `continuous`
+   */
   gridAt(config: Config, sigmas: readonly number[]): TimeGrid;
-  /** A fresh solver over these times. */
+  /**
+   * A fresh solver over these times.
+   * @param config the parsed `scheduler_config.json`
+   * @param grid what `grid` or `gridAt` returned
+   * @param inspect sees what every step does
+   * @returns a solver for one run; its caller disposes it
+   */
   create(config: Config, grid: TimeGrid, inspect?: Inspect): Solver;
 }
 
@@ -78,12 +95,20 @@ const classes = new Map<string, SchedulerClass>([
   ],
 ]);
 
-/** Names of the sampler classes that can be run. */
+/**
+ * Names of the sampler classes that can be run.
+ * @returns names as the hub gives them
+ */
 export function schedulerClassNames(): string[] {
   return [...classes.keys()];
 }
 
-/** @throws CheckpointError naming a class that ertacache does not know */
+/**
+ * What ertacache knows of a class of sampler.
+ * @param className as the hub names it, such as `FlowMatchEulerDiscreteScheduler`
+ * @returns its schema, its times and its solver
+ * @throws CheckpointError naming a class that ertacache does not know
+ */
 export function schedulerClass(className: string): SchedulerClass {
   const found = classes.get(className);
   if (!found) {

@@ -11,6 +11,7 @@ export interface TimeGrid {
 /** One sampling run: advances a latent step by step. Multistep solvers keep past outputs until `dispose`. */
 export interface Solver extends TimeGrid {
   /**
+   * Takes one step.
    * @param index which step, 0 … N-1, in order
    * @param output what the model returned (after guidance)
    * @param sample the latent before the step
@@ -19,8 +20,11 @@ export interface Solver extends TimeGrid {
    */
   step(index: number, output: Tensor, sample: Tensor, noise?: () => Tensor): Tensor;
   /**
-   * The output whose step leads from `sample` to `next`, a new tensor. Solvers whose step also depends on former
-   * outputs do without.
+   * The output whose step leads from `sample` to `next`. Absent in solvers whose step also depends on former outputs.
+   * @param index which step, 0 … N-1
+   * @param sample the latent before the step
+   * @param next the latent that the step is to lead to
+   * @returns a new tensor; the caller disposes it
    */
   aim?(index: number, sample: Tensor, next: Tensor): Tensor;
   /** Releases past outputs. */

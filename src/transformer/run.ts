@@ -9,6 +9,7 @@ export interface BlockRange {
   readonly from?: number | undefined;
   /** One past the last block to run; all unless told. */
   readonly to?: number | undefined;
+  /** Sees or replaces named results; `untapped` unless given. */
   readonly tap?: Tap | undefined;
   /** Sees the tokens after each block, and is waited for; they are valid only until then. */
   readonly onBlock?: ((index: number, tokens: Tokens) => void | Promise<void>) | undefined;
@@ -47,6 +48,11 @@ export async function runBlocks(model: Denoiser, stream: Stream, range: BlockRan
 
 /**
  * The whole forward pass, `head(blocks(embed(x)))`.
+ * @param model the denoiser
+ * @param x latent `[B, …]`; it stays the caller's
+ * @param timestep in the scheduler's units, one number or one per row of the batch
+ * @param context what `Denoiser.prepare` returned; it stays the caller's
+ * @param range a tap, and who sees the tokens after each block
  * @returns the prediction, owned by the caller
  */
 export async function forward<Context>(

@@ -22,6 +22,7 @@ export interface Group {
 export interface KeyLayout {
   /** A key that only this layout has: what it is recognised by. */
   readonly marker: string;
+  /** What each module is called in diffusers. */
   readonly groups: readonly Group[];
 }
 

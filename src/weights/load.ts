@@ -23,6 +23,10 @@ export interface LoadOptions {
 /**
  * Reads every parameter of `table` into memory, as float32 by default, laid out for the layers.
  * Memory beside the result: one tensor at most. When anything fails, every tensor made so far is disposed.
+ * @param source the checkpoint's tensors; it stays the caller's
+ * @param table names, shapes and layouts that the model takes
+ * @param options blocks, number type, and what is checked
+ * @returns a store with everything in memory; its caller disposes it
  * @throws CheckpointError when names, shapes or values do not fit the table
  */
 export async function loadStore(

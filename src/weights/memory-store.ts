@@ -8,11 +8,20 @@ import { residentStore } from './store';
 
 /** Values in the checkpoint's order and shape. */
 export interface StoredValues {
+  /** The parameter's stored shape. */
   readonly shape: readonly number[];
+  /** Values in row-major order. */
   readonly data: Float32Array;
 }
 
-/** A store over values that are already in memory; they are copied. Names and shapes are checked as on loading. */
+/**
+ * A store over values that are already in memory; they are copied. Names and shapes are checked as on loading.
+ * @param table names, shapes and layouts that the model takes
+ * @param values by name, in the checkpoint's order and shape
+ * @param blocks module prefixes whose parameters are handed out by `use` only; none by default
+ * @returns a store with everything in memory; its caller disposes it
+ * @throws CheckpointError when names or shapes do not fit the table
+ */
 export function memoryStore(
   table: ParameterTable,
   values: ReadonlyMap<string, StoredValues>,

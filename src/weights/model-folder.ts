@@ -7,6 +7,7 @@ import { openWeights } from './weight-files';
 
 /** One model: what it is, and its tensors under the names that its checkpoint gives them. */
 export interface ModelComponent extends ModelConfig {
+  /** Its tensors, read when asked for. */
   readonly source: TensorSource;
   /** How errors call it. */
   readonly where: string;

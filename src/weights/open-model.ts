@@ -14,6 +14,9 @@ export const SINGLE = 'model';
 export interface OpenModel {
   /** How errors call it; the last part is its short name. */
   readonly path: string;
+  /**
+   * One weight file, the folder of one model, a pipeline folder of the hub, or a model that `ertacache convert` made.
+   */
   readonly kind: 'file' | 'component' | 'pipeline' | 'converted';
   /** The class in `model_index.json`, where there is one. */
   readonly pipeline?: string | undefined;
@@ -23,9 +26,17 @@ export interface OpenModel {
   readonly components: ReadonlyMap<string, ModelComponent>;
   /** Relative paths of the tokenizer, scheduler and pipeline files. */
   readonly files: readonly string[];
-  /** One of `files`. */
+  /**
+   * The content of one of `files`.
+   * @param path relative path, as in `files`
+   * @returns its bytes
+   * @throws IoError when it cannot be read
+   */
   readFile(path: string): Promise<Uint8Array<ArrayBuffer>>;
-  /** Opens the model once more, from the same place; what is opened here may be closed before. */
+  /**
+   * Opens the model once more, from the same place; what is opened here may be closed before.
+   * @returns another opened model; its caller closes it
+   */
   reopen(): Promise<OpenModel>;
   /** Closes its files; nothing can be read from it any more. */
   close(): Promise<void>;
@@ -37,7 +48,11 @@ export type OpenedParts = Omit<OpenModel, 'path' | 'reopen' | 'close'>;
 /**
  * Opens a converted model, a pipeline folder, or the folder of one model, wherever it lies. Headers are read and
  * checked, values are not.
- * @throws CheckpointError or IoError
+ * @param folder the model's files: `memoryFolder`, `httpFolder`, or a folder of your own
+ * @param options which variant of the weights to take
+ * @returns the model; its caller closes it
+ * @throws CheckpointError for a damaged or incomplete model
+ * @throws IoError when a file cannot be read
  * @example
  * const model = await openModel(httpFolder('https://example.org/models/fluent-emoji'));
  */

@@ -12,8 +12,11 @@ export type Layout = 'matrix' | 'plain' | 'conv2d' | 'conv3d';
 
 /** One parameter of a model: its name in the checkpoint, its stored shape, and its layout. */
 export interface Parameter {
+  /** Name in the checkpoint. */
   readonly name: string;
+  /** Stored shape, in PyTorch's order. */
   readonly shape: readonly number[];
+  /** How layers want it. */
   readonly layout: Layout;
   /** A table of which only some rows are looked up in a run: a store may leave it on disk and offer `rows`. */
   readonly lookup?: true;
@@ -29,11 +32,20 @@ export type ParameterTable = readonly Parameter[];
 export interface WeightStore {
   /** Parameters outside every block; they stay in memory until `dispose`. */
   readonly resident: Params;
-  /** Runs `work` while the parameters under `prefix` are in memory. `next` may be read meanwhile. */
+  /**
+   * Runs `work` while the parameters under `prefix` are in memory. `next` may be read meanwhile.
+   * @param prefix module prefix, one of the store's blocks
+   * @param work gets the parameters, which are valid until it ends
+   * @param next the block that is used after this one
+   * @returns what `work` returns
+   */
   use<T>(prefix: string, work: (params: Params) => T, next?: string): Promise<T>;
   /**
    * Rows `ids` of a parameter marked `lookup`, `[ids, columns]`, the caller's. A store without this method keeps
    * such tables among the resident parameters; `weights/rows` asks either kind.
+   * @param name the parameter
+   * @param ids row numbers, in any order
+   * @returns `[ids.length, columns]`; the caller disposes it
    */
   rows?(name: string, ids: readonly number[]): Promise<Tensor>;
   /** Bytes that the resident parameters take. */

@@ -9,7 +9,12 @@ export async function readHeader(file: ByteFile): Promise<SafetensorsHeader> {
   return parseHeader(await file.read(8, 8 + length), file.size, file.name);
 }
 
-/** The tensors of one safetensors file. The source owns `file` and closes it. */
+/**
+ * The tensors of one safetensors file. The source owns `file` and closes it.
+ * @param file the whole file; `memoryFile` for bytes in memory
+ * @returns the tensors; headers are checked, values are read when asked for
+ * @throws CheckpointError for a header that is damaged
+ */
 export async function safetensorsSource(file: ByteFile): Promise<TensorSource> {
   const header = await readHeader(file);
   return tensorSource(storedTensors(file, header), [file], file.name);

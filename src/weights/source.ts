@@ -8,6 +8,7 @@ export type StoredType = DType | 'Q8';
 
 /** What is known of a tensor before it is read. */
 export interface TensorEntry {
+  /** Element type, as stored. */
   readonly dtype: StoredType;
   /** As stored: in PyTorch's order, unless it is laid out. */
   readonly shape: readonly number[];
@@ -25,7 +26,9 @@ export interface TensorEntry {
 
 /** A run of elements of a tensor, in row-major order. */
 export interface Slice {
+  /** First element. */
   readonly start: number;
+  /** Number of elements. */
   readonly count: number;
 }
 
@@ -33,20 +36,56 @@ export interface Slice {
 export interface TensorSource {
   /** Sorted by code unit, so that the order does not depend on how the tensors were stored. */
   readonly names: readonly string[];
+  /** The files beneath, with their sizes in bytes. */
   readonly files: readonly { readonly name: string; readonly size: number }[];
-  /** Whether there is a tensor of this name. */
+  /**
+   * Whether there is a tensor of this name.
+   * @param name name of a tensor
+   * @returns whether it is there
+   */
   has(name: string): boolean;
-  /** @throws CheckpointError `missing_key` */
+  /**
+   * What is known of a tensor without reading it.
+   * @param name name of a tensor
+   * @returns type, shape and place
+   * @throws CheckpointError `missing_key`
+   */
   entry(name: string): TensorEntry;
-  /** Values as float32, the whole tensor or a slice of it. */
+  /**
+   * Values as float32, the whole tensor or a slice of it.
+   * @param name name of a tensor
+   * @param slice which elements; all by default
+   * @returns the values, row-major
+   */
   read(name: string, slice?: Slice): Promise<Float32Array<ArrayBuffer>>;
-  /** Values of an integer tensor. Throws NumericError for floating types and integers beyond 32 bits. */
+  /**
+   * Values of an integer tensor.
+   * @param name name of a tensor
+   * @param slice which elements; all by default
+   * @returns the values, row-major
+   * @throws NumericError for floating types and integers beyond 32 bits
+   */
   readInts(name: string, slice?: Slice): Promise<Int32Array<ArrayBuffer>>;
-  /** The bytes as stored. */
+  /**
+   * The bytes as stored.
+   * @param name name of a tensor
+   * @param slice which elements; all by default
+   * @returns bytes, little-endian
+   */
   readRaw(name: string, slice?: Slice): Promise<Uint8Array<ArrayBuffer>>;
-  /** The same into `target`, which has exactly that many bytes. */
+  /**
+   * The same into `target`, which has exactly that many bytes.
+   * @param name name of a tensor
+   * @param target memory for the bytes
+   * @param slice which elements; all by default
+   */
   readInto(name: string, target: Uint8Array, slice?: Slice): Promise<void>;
-  /** Values as float32 of bytes that were read raw. May look at the same memory. */
+  /**
+   * Values as float32 of bytes that were read raw. May look at the same memory.
+   * @param name name of the tensor that the bytes are of
+   * @param bytes what `readRaw` or `readInto` gave
+   * @returns the values, row-major
+   */
   widen(name: string, bytes: Uint8Array<ArrayBuffer>): Float32Array<ArrayBuffer>;
   /** The files beneath are larger than memory: reading them goes past the system's page cache where it can. */
   bypassCache(): void;

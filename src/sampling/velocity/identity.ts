@@ -16,6 +16,8 @@ export const UNNAMED: ModelIdentity = { id: 'function', hash: 'unnamed' };
 
 /**
  * The identity of weights: SHA-256 over their shapes and values, in this order.
+ * @param tensors the weights, in a fixed order; they stay the caller's
+ * @returns 64 hexadecimal digits
  * @example
  * const model = { id: 'my-denoiser', hash: await hashTensors(layersModel.getWeights()) };
  */

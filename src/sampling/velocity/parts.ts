@@ -13,19 +13,38 @@ export interface VelocityParts<Ctx = unknown, Shared = unknown> {
   /**
    * Cheap: the latent as tokens, `[B, …]`, and whatever the other parts read besides (the time's embedding, say).
    * Tensors in nested arrays and plain objects of `shared` are found and taken care of.
+   * @param x the latent `[B, …]`; it stays its owner's
+   * @param t the time, in the model's own units
+   * @param ctx what the caller of the loop gave as `ctx`
+   * @returns tokens `[B, …]` and what the other parts read; both are taken over
    */
   embed(x: tf.Tensor, t: number, ctx: Ctx): { readonly hidden: tf.Tensor; readonly shared: Shared };
   /** The expensive middle, one function or one a block: tokens to tokens of the same shape. */
   readonly blocks: VelocityBlock<Shared> | readonly VelocityBlock<Shared>[];
-  /** Cheap: tokens back to a velocity of the latent's shape. */
+  /**
+   * Cheap: tokens back to a velocity of the latent's shape.
+   * @param hidden tokens of the last block
+   * @param shared what `embed` returned
+   * @returns the velocity, of the latent's shape; it is taken over
+   */
   head(hidden: tf.Tensor, shared: Shared): tf.Tensor;
-  /** What TeaCache compares from step to step; the embedded tokens unless given. */
+  /**
+   * What TeaCache compares from step to step; the embedded tokens unless given.
+   * @param hidden tokens that `embed` returned
+   * @param shared what `embed` returned
+   * @returns a tensor of the same shape at every step; it is taken over
+   */
   signal?(hidden: tf.Tensor, shared: Shared): tf.Tensor;
 }
 
 /** One block of the middle part. Declared as a method, so that blocks which know what is shared are blocks to all. */
 export type VelocityBlock<Shared = unknown> = {
-  /** Tokens to tokens of the same shape; both tensors stay their owners'. */
+  /**
+   * Tokens to tokens of the same shape; both tensors stay their owners'.
+   * @param hidden tokens `[B, …]`
+   * @param shared what `embed` returned
+   * @returns new tokens
+   */
   run(hidden: tf.Tensor, shared: Shared): tf.Tensor;
 }['run'];
 

@@ -27,6 +27,7 @@ export type SampleLatentsOptions<Ctx = unknown> = LoopOptions &
 export interface SampledLatents {
   /** The final latent; the caller's. */
   readonly latents: Tensor;
+  /** What happened at every step. */
   readonly steps: readonly StepRecord[];
   /** `#` computed, `.` reused, one character a step. */
   readonly schedule: string;
@@ -36,8 +37,13 @@ export interface SampledLatents {
 
 /**
  * Runs a velocity function through the sampling loop, cached.
+ * @param velocity a function, its three parts, or a guided pair of either
  * @param latents starting noise `[B, …]`; stays the caller's
+ * @param options noise levels or a scheduler, a policy, `ctx`, callbacks
+ * @returns the final latent, which the caller disposes, and what was computed
  * @throws PolicyError when the policy was calibrated for another run, NumericError when the result is not finite
+ * @throws UsageError when noise levels do not fall
+ * @throws InterruptedError when `signal` is aborted
  * @example
  * const { latents, schedule } = await sampleLatents(velocity, noise, { sigmas, policy });
  */

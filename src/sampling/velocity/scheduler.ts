@@ -10,6 +10,8 @@ export interface Scheduler {
   readonly sigmas: readonly number[];
   /**
    * A fresh solver, over the scheduler's own noise levels or over others.
+   * @param sigmas falling noise levels, length steps + 1; the scheduler's own by default
+   * @returns a solver for one run; its caller disposes it
    * @throws UnsupportedError for other levels where the times are discrete
    */
   solver(sigmas?: readonly number[]): Solver;
@@ -32,25 +34,37 @@ export interface SchedulerDefinition extends NoiseLevels {
   readonly name: string;
   /**
    * The latent after a step; both tensors stay the loop's, the result is new. Called inside `tf.tidy`.
+   * @param sample the latent before the step `[B, …]`
    * @param output what the function predicted, after guidance
+   * @param step index and noise levels of the step
+   * @returns the latent after the step
    */
   step(sample: tf.Tensor, output: tf.Tensor, step: StepLevels): tf.Tensor;
   /**
    * The output whose step leads from `sample` to `next`, if the step depends on nothing else. With it, corrections are
    * fitted to lead back to the uncached run; without it, to the outputs that the uncached run had. Inside `tf.tidy`.
+   * @param sample the latent before the step `[B, …]`
+   * @param next the latent that the step is to lead to
+   * @param step index and noise levels of the step
+   * @returns the output, of the latent's shape
    */
   aim?(sample: tf.Tensor, next: tf.Tensor, step: StepLevels): tf.Tensor;
 }
 
 /** Which step a solver takes. */
 export interface StepLevels {
+  /** From 0. */
   readonly index: number;
+  /** Noise level before the step. */
   readonly sigma: number;
+  /** Noise level after the step. */
   readonly sigmaNext: number;
 }
 
 /**
  * A scheduler from a step function.
+ * @param definition name, noise levels, times and the step
+ * @returns the scheduler
  * @throws UsageError unless the noise levels fall
  * @example
  * // A model whose time runs from 0 to 1.
@@ -90,6 +104,8 @@ export function defineScheduler(definition: SchedulerDefinition): Scheduler {
 
 /**
  * Euler steps of a flow: `x += (σ' - σ) · v`.
+ * @param levels noise levels, and the times of the function
+ * @returns the scheduler; policies call it `euler`
  * @throws UsageError unless the noise levels fall
  */
 export function eulerScheduler(levels: NoiseLevels): Scheduler {

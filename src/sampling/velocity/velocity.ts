@@ -10,13 +10,20 @@ import { denoiserOf, type VelocityParts } from './parts';
  * in the function's own units (what the scheduler makes of the noise level). The tensor that it returns, of `x`'s
  * shape, is taken over. What a synchronous function leaves behind besides is cleared away; a function that returns a
  * promise disposes its own intermediate tensors.
+ * @param x the latent `[B, …]`; it stays the caller's
+ * @param t the time, in the function's own units
+ * @param ctx what the caller of the loop gave as `ctx`
+ * @returns the velocity, of `x`'s shape; it is taken over
  */
 export type Velocity<Ctx = unknown> = (x: Tensor, t: number, ctx: Ctx) => Tensor | Promise<Tensor>;
 
 /** Classifier-free guidance from two predictions, `u + scale · (c - u)`; each is cached on its own. */
 export interface GuidedVelocity<Ctx = unknown> {
+  /** The prediction for the prompt or label. */
   readonly conditional: Velocity<Ctx> | VelocityParts<Ctx>;
+  /** The prediction without it, or for what to steer away from. */
   readonly unconditional: Velocity<Ctx> | VelocityParts<Ctx>;
+  /** Strength of guidance; at 1 the result is the conditional prediction. */
   readonly scale: number;
 }
 

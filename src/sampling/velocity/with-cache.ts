@@ -28,7 +28,11 @@ export interface WithCacheOptions {
  */
 export interface CachedVelocity<Ctx = unknown> {
   /**
-   * The velocity at a latent `[B, …]`, which stays the caller's, as does the result.
+   * The velocity at a latent, computed or rebuilt.
+   * @param x the latent `[B, …]`; it stays the caller's
+   * @param t the time of the next step, as in `timesteps`
+   * @param ctx passed to the function
+   * @returns the velocity, of `x`'s shape; the caller disposes it
    * @throws PolicyError when `t` is not the time of the next step
    */
   (x: Tensor, t: number, ctx?: Ctx): Promise<Tensor>;
@@ -36,11 +40,20 @@ export interface CachedVelocity<Ctx = unknown> {
   readonly sigmas: readonly number[];
   /** The times to call it at, one a step. */
   readonly timesteps: readonly number[];
-  /** What was done in this run, or in the one that has just ended: `#` computed, `.` reused. */
+  /**
+   * What was done in this run, or in the one that has just ended: `#` computed, `.` reused.
+   * @returns one character a step
+   */
   schedule(): string;
-  /** Full calls of the function in this run, or in the one that has just ended. */
+  /**
+   * Full calls of the function in this run, or in the one that has just ended.
+   * @returns full forward passes; steps that ran some of the blocks count in part
+   */
   forwards(): number;
-  /** Bytes that the cache holds now. */
+  /**
+   * Bytes that the cache holds now.
+   * @returns bytes
+   */
   bytes(): number;
   /** Forgets the run; the next call is the first step of another. */
   restart(): void;
@@ -53,7 +66,10 @@ const SAME_TIME = 1e-4;
 
 /**
  * Puts a cache in front of any function that predicts a velocity; the sampling loop stays the caller's.
+ * @param velocity a function, its three parts, or a guided pair of either
  * @param policy a calibrated policy, or any caching method (then `sigmas` or `scheduler` must be given)
+ * @param options noise levels or a scheduler, and whose function it is
+ * @returns the function with a cache in front; dispose it when a run is left unfinished
  * @throws PolicyError when a calibrated policy is not for this function, UsageError when the times are not known
  * @example
  * const cached = withCache(velocity, policy);
