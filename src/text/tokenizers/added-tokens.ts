@@ -1,49 +1,65 @@
-import { z } from 'zod';
-
-/** A token that is recognised in a prompt before the prompt is cut into pieces. */
-export const addedToken = z.object({
-  id: z.int().nonnegative(),
-  content: z.string().min(1),
-  /** Takes the white space before it, or after it, with it. */
-  lstrip: z.boolean().default(false),
-  rstrip: z.boolean().default(false),
-  /** Only where no letter or digit touches it. */
-  single_word: z.boolean().default(false),
-  /** Is looked for in the normalised text. */
-  normalized: z.boolean().default(false),
-});
-export type AddedToken = z.infer<typeof addedToken>;
+import { isWhiteSpace, WORD_CHARACTER } from '../unicode';
+import type { AddedToken } from './schemas';
 
 /** A token that is taken exactly as it is written. */
 export function exactToken(content: string, id: number): AddedToken {
-  return addedToken.parse({ content, id });
+  return { content, id, lstrip: false, rstrip: false, single_word: false, normalized: false };
 }
 
 /** Ids of the tokens in a text, and the text between them, in order. */
 export type TokenSplitter = (text: string) => (number | string)[];
 
-/** Where two tokens begin at the same place the longer one is taken. */
+const WORD_BEFORE = new RegExp(`[${WORD_CHARACTER}]$`, 'u');
+const WORD_AFTER = new RegExp(`^[${WORD_CHARACTER}]`, 'u');
+
+/**
+ * Where two tokens begin at the same place the longer one is taken. Looked up by length and not by one regular
+ * expression of all tokens: its work would grow with the number of tokens at every place of the text.
+ */
 export function tokenSplitter(tokens: readonly AddedToken[]): TokenSplitter {
   if (tokens.length === 0) return text => [text];
-  const ids = new Map(tokens.map(token => [token.content, token.id]));
-  const alternatives = [...tokens].sort((a, b) => b.content.length - a.content.length).map(source);
-  const pattern = new RegExp(alternatives.join('|'), 'gu');
+  const byContent = new Map(tokens.map(token => [token.content, token]));
+  /** Lengths of the tokens that begin with a unit of UTF-16, the longest first. */
+  const lengths = new Map<string, number[]>();
+  for (const { content } of tokens) {
+    const own = lengths.get(content[0] as string) ?? [];
+    if (!own.includes(content.length)) own.push(content.length);
+    lengths.set(content[0] as string, own);
+  }
+  for (const own of lengths.values()) own.sort((a, b) => b - a);
+
+  function tokenAt(text: string, at: number): AddedToken | undefined {
+    for (const length of lengths.get(text[at] as string) ?? []) {
+      const token = byContent.get(text.slice(at, at + length));
+      if (token && (!token.single_word || standsAlone(text, at, at + length))) return token;
+    }
+    return undefined;
+  }
+
   return text => {
     const parts: (number | string)[] = [];
-    let end = 0;
-    for (const match of text.matchAll(pattern)) {
-      if (match.index > end) parts.push(text.slice(end, match.index));
-      parts.push(ids.get(match[0]) ?? (ids.get(match[0].trim()) as number));
-      end = match.index + match[0].length;
+    let done = 0;
+    for (let at = 0; at < text.length; ) {
+      const token = tokenAt(text, at);
+      if (!token) {
+        at++;
+        continue;
+      }
+      let begin = at;
+      let end = at + token.content.length;
+      if (token.lstrip) while (begin > done && isWhiteSpace(text[begin - 1])) begin--;
+      if (token.rstrip) while (isWhiteSpace(text[end])) end++;
+      if (begin > done) parts.push(text.slice(done, begin));
+      parts.push(token.id);
+      done = end;
+      at = end;
     }
-    if (end < text.length) parts.push(text.slice(end));
+    if (done < text.length) parts.push(text.slice(done));
     return parts;
   };
 }
 
-function source({ content, lstrip, rstrip, single_word }: AddedToken): string {
-  const literal = content.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
-  const word = '[\\p{L}\\p{N}_]';
-  const whole = single_word ? `(?<!${word})${literal}(?!${word})` : literal;
-  return `${lstrip ? '\\s*' : ''}${whole}${rstrip ? '\\s*' : ''}`;
+/** Whether no character of a word touches a part of a text. */
+function standsAlone(text: string, begin: number, end: number): boolean {
+  return !WORD_BEFORE.test(text.slice(Math.max(0, begin - 2), begin)) && !WORD_AFTER.test(text.slice(end, end + 2));
 }

@@ -1,4 +1,5 @@
 import { CheckpointError } from '../../errors';
+import { MAX_CHARACTER, MAX_CHARSMAP } from './limits';
 
 /** Longest grapheme, in bytes, that is looked up as a whole; longer ones are split. */
 const WHOLE_BYTES = 5;
@@ -20,11 +21,8 @@ const VALUE = 0x7fffffff;
 export function charsmapNormalizer(rules: Uint8Array): (text: string) => string {
   const view = new DataView(rules.buffer, rules.byteOffset, rules.byteLength);
   const trieBytes = rules.length >= 4 ? view.getUint32(0, true) : 0;
-  if (trieBytes === 0 || trieBytes % 4 !== 0 || 4 + trieBytes > rules.length) {
-    throw new CheckpointError('config_json', 'The character rules of the tokenizer are broken.', {
-      hint: 'Take the tokenizer from its repository again.',
-    });
-  }
+  const isBroken = trieBytes === 0 || trieBytes % 4 !== 0 || 4 + trieBytes > rules.length;
+  if (isBroken || rules.length > MAX_CHARSMAP) throw broken();
   const units = Uint32Array.from({ length: trieBytes / 4 }, (_, i) => view.getUint32(4 + 4 * i, true));
   const replacements = rules.subarray(4 + trieBytes);
   const encoder = new TextEncoder();
@@ -51,7 +49,10 @@ export function charsmapNormalizer(rules: Uint8Array): (text: string) => string 
     const start = find(bytes);
     if (start === undefined) return undefined;
     const end = replacements.indexOf(0, start);
-    return decoder.decode(replacements.subarray(start, end < 0 ? replacements.length : end));
+    const whole = replacements.subarray(start, end < 0 ? replacements.length : end);
+    // Rules without an end would put all that follows them in the place of every character.
+    if (whole.length > MAX_CHARACTER) throw broken();
+    return decoder.decode(whole);
   }
 
   return text => {
@@ -64,4 +65,10 @@ export function charsmapNormalizer(rules: Uint8Array): (text: string) => string 
     }
     return out;
   };
+}
+
+function broken(): CheckpointError {
+  return new CheckpointError('config_json', 'The character rules of the tokenizer are broken.', {
+    hint: 'Take the tokenizer from its repository again.',
+  });
 }

@@ -1,100 +1,141 @@
 /**
- * CLIP's byte-pair tokenizer, from `vocab.json` and `merges.txt` or from `tokenizer.json`. The ids of
- * @huggingface/tokenizers are right here; what older repositories lack, its description, is made from the two files.
+ * CLIP's byte-pair tokenizer, from `vocab.json` and `merges.txt` or from `tokenizer.json`.
  */
-import { Tokenizer as Library } from '@huggingface/tokenizers';
-import { z } from 'zod';
-import { CheckpointError } from '../../errors';
-import { readJson, readText, type TokenizerFiles } from './files';
+import { CheckpointError, UnsupportedError } from '../../errors';
+import { fileIn } from '../../io/folder';
+import { exactToken } from './added-tokens';
+import { type BpeModel, createBpe } from './bpe';
+import { checked, readJson, readText, type TokenizerFiles } from './files';
+import { MAX_TOKEN_LENGTH, MAX_TOKENS } from './limits';
+import { lacksToken, textToIds } from './pieces';
+import { type AddedToken, bpeJson, type StepSpec, vocabularyFile } from './schemas';
 import { readSettings, type Settings, tokenName } from './settings';
+import { type Normalizer, normalizerOf, type Splitter, splitterOf } from './text-steps';
 import { createTokenizer, type Tokenizer } from './tokenizer';
 
 const START = '<|startoftext|>';
 const END = '<|endoftext|>';
+const END_OF_WORD = '</w>';
 
-/** English contractions, words, single digits, and runs of other signs; the two special tokens stay whole. */
-const WORDS = [
-  '<\\|(?:start|end)oftext\\|>',
-  "'(?:s|t|re|ve|m|ll|d)",
-  '[\\p{L}]+',
-  '[\\p{N}]',
-  '[^\\s\\p{L}\\p{N}]+',
-].join('|');
+/** What the two files leave unsaid. */
+const NORMALIZER: StepSpec = {
+  type: 'Sequence',
+  normalizers: [{ type: 'NFC' }, { type: 'Replace', pattern: { Regex: '\\s+' }, content: ' ' }, { type: 'Lowercase' }],
+};
+const PRE_TOKENIZER: StepSpec = {
+  type: 'Sequence',
+  pretokenizers: [
+    {
+      type: 'Split',
+      pattern: { Regex: "'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+" },
+      behavior: 'Removed',
+      invert: true,
+    },
+    { type: 'ByteLevel', add_prefix_space: false },
+  ],
+};
 
-const vocabulary = z.record(z.string(), z.int().nonnegative());
+/** A CLIP tokenizer as its parts, wherever they were read from. */
+interface ClipParts {
+  readonly model: Omit<BpeModel, 'unknownId'>;
+  readonly added: readonly AddedToken[];
+  readonly normalize: Normalizer;
+  readonly split: Splitter;
+  readonly unknown: string | null | undefined;
+}
 
 /** From `vocab.json` and `merges.txt`. */
 export async function clipFromVocabulary(files: TokenizerFiles): Promise<Tokenizer> {
-  const vocab = await readJson(files, 'vocab.json', vocabulary);
-  const merges = parseMerges(await readText(files, 'merges.txt'));
+  const vocab = new Map(Object.entries(await readJson(files, 'vocab.json', vocabularyFile)));
+  const merges = parseMerges(await readText(files, 'merges.txt'), fileIn(files.where, 'merges.txt'));
   const settings = await readSettings(files);
-  return assemble(describe(vocab, merges, settings), settings, files.where);
+  const special = [START, END].flatMap(content => {
+    const id = vocab.get(content);
+    return id === undefined ? [] : [exactToken(content, id)];
+  });
+  const parts: ClipParts = {
+    model: { vocab, merges, endOfWord: END_OF_WORD },
+    added: settings.added.length > 0 ? settings.added : special,
+    normalize: normalizerOf(NORMALIZER),
+    split: splitterOf(PRE_TOKENIZER),
+    unknown: tokenName(settings.unknown) ?? END,
+  };
+  return assemble(parts, settings, files.where, 'merges.txt');
 }
 
 /** From the content of `tokenizer.json`. */
-export async function clipFromJson(files: TokenizerFiles, content: object): Promise<Tokenizer> {
-  return assemble(content, await readSettings(files), files.where);
+export async function clipFromJson(files: TokenizerFiles, content: unknown): Promise<Tokenizer> {
+  const { model, added_tokens, normalizer, pre_tokenizer } = checked(
+    bpeJson,
+    content,
+    fileIn(files.where, 'tokenizer.json'),
+  );
+  requireByteLevel(pre_tokenizer, files.where);
+  const parts: ClipParts = {
+    model: {
+      vocab: new Map(Object.entries(model.vocab)),
+      merges: model.merges,
+      endOfWord: model.end_of_word_suffix ?? '',
+    },
+    added: added_tokens,
+    normalize: normalizerOf(normalizer),
+    split: splitterOf(pre_tokenizer),
+    unknown: model.unk_token,
+  };
+  return assemble(parts, await readSettings(files), files.where, 'tokenizer.json');
 }
 
 /** The first line says the version of the format; a pair of pieces on each line after it. */
-function parseMerges(text: string): [string, string][] {
-  return text.split('\n').flatMap((line): [string, string][] => {
-    const pair = line.trim().split(' ');
-    return line.startsWith('#version') || pair.length !== 2 ? [] : [pair as [string, string]];
+function parseMerges(text: string, path: string): [string, string][] {
+  const lines = text.split('\n');
+  if (lines.length > MAX_TOKENS) throw broken(path, `has more than ${MAX_TOKENS} lines`);
+  return lines.flatMap((whole, i): [string, string][] => {
+    const line = whole.replace(/\r$/, '');
+    if (line === '' || line.startsWith('#version')) return [];
+    const pair = line.split(' ');
+    if (pair.length !== 2 || pair.includes('') || line.length > 2 * MAX_TOKEN_LENGTH) {
+      throw broken(path, `line ${i + 1} is no pair of pieces`);
+    }
+    return [pair as [string, string]];
   });
 }
 
-/** What CLIP's `tokenizer.json` would say. */
-function describe(vocab: Record<string, number>, merges: readonly [string, string][], settings: Settings): object {
-  const special = [START, END].flatMap(content => (content in vocab ? [{ content, id: vocab[content] }] : []));
-  const known = settings.added.length > 0 ? settings.added : special;
-  return {
-    added_tokens: known.map(token => ({ lstrip: false, rstrip: false, single_word: false, ...token, special: true })),
-    normalizer: {
-      type: 'Sequence',
-      normalizers: [
-        { type: 'NFC' },
-        { type: 'Replace', pattern: { Regex: '\\s+' }, content: ' ' },
-        { type: 'Lowercase' },
-      ],
-    },
-    pre_tokenizer: {
-      type: 'Sequence',
-      pretokenizers: [
-        { type: 'Split', pattern: { Regex: WORDS }, behavior: 'Removed', invert: true },
-        { type: 'ByteLevel', add_prefix_space: false },
-      ],
-    },
-    post_processor: null,
-    decoder: null,
-    model: {
-      type: 'BPE',
-      unk_token: tokenName(settings.unknown) ?? END,
-      continuing_subword_prefix: '',
-      end_of_word_suffix: '</w>',
-      fuse_unk: false,
-      vocab,
-      merges,
-    },
-  };
+function broken(path: string, what: string): CheckpointError {
+  return new CheckpointError('config_json', `${path}: ${what}.`, {
+    hint: 'Take it from the repository that the text encoder is from.',
+  });
 }
 
-function assemble(json: object, settings: Settings, where: string): Tokenizer {
-  const library = new Library(json, {});
+/** @throws UnsupportedError unless words are taken as CLIP takes them, and then spelled in bytes */
+function requireByteLevel(spec: StepSpec, where: string): void {
+  const steps = spec?.type === 'Sequence' && Array.isArray(spec.pretokenizers) ? spec.pretokenizers : [];
+  if (steps.map(step => (step as StepSpec)?.type).join() === 'Split,ByteLevel') return;
+  throw new UnsupportedError(`${where}: tokenizer.json takes words in another way than CLIP (pre_tokenizer).`, {
+    hint: 'Of byte-pair tokenizers ertacache reads that of CLIP.',
+  });
+}
+
+function assemble(parts: ClipParts, settings: Settings, where: string, file: string): Tokenizer {
+  const { vocab } = parts.model;
   const idOf = (name: string): number => {
-    const id = library.token_to_id(name);
-    if (id !== undefined) return id;
-    throw new CheckpointError('config_json', `${where} names the special token ${name}, which its vocabulary lacks.`, {
-      hint: 'Take all files of the tokenizer from one repository.',
-    });
+    const id = parts.added.find(token => token.content === name)?.id ?? vocab.get(name);
+    if (id === undefined) throw lacksToken(where, name);
+    return id;
   };
+  const unknownId = parts.unknown == null ? undefined : idOf(parts.unknown);
   const end = tokenName(settings.eos) ?? END;
-  return createTokenizer({
-    body: text => library.encode(text, { add_special_tokens: false }).ids,
-    piece: id => library.id_to_token(id) ?? '',
+  const special = {
     before: [idOf(tokenName(settings.bos) ?? START)],
     after: [idOf(end)],
     padId: idOf(tokenName(settings.pad) ?? end),
+  };
+  const cut = createBpe({ ...parts.model, unknownId }, fileIn(where, file));
+  const names = new Map([...vocab].map(([piece, id]) => [id, piece]));
+  for (const { content, id } of parts.added) names.set(id, content);
+  return createTokenizer({
+    body: textToIds({ ...parts, cut }),
+    piece: id => names.get(id) ?? '',
+    ...special,
     maxLength: settings.maxLength,
   });
 }

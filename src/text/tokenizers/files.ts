@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { CheckpointError, UnsupportedError } from '../../errors';
 import { type Folder, fileIn, readBytesIn } from '../../io/folder';
 import { parsePlainJson } from '../../io/plain-json';
+import { MAX_FILE } from './limits';
 
 /** The small files of a tokenizer, by name. An opened model offers them under `<folder>/`. */
 export interface TokenizerFiles {
@@ -47,18 +48,24 @@ export async function readJson<T>(files: TokenizerFiles, name: string, schema: z
   try {
     value = parsePlainJson(await readText(files, name));
   } catch (cause) {
-    if (!(cause instanceof SyntaxError)) throw cause;
+    // The parser reports nesting beyond its stack as a RangeError.
+    if (!(cause instanceof SyntaxError || cause instanceof RangeError)) throw cause;
     throw new CheckpointError('config_json', `${path} is not valid JSON.`, { hint: FROM_REPOSITORY, cause });
   }
   return checked(schema, value, path);
 }
 
-/** The content of a JSON file in the form that `schema` asks for. @throws CheckpointError `config_json` */
-export function checked<T>(schema: z.ZodType<T>, value: unknown, path: string): T {
+/**
+ * The content of a JSON file in the form that `schema` asks for.
+ * @param part where in the file the value stands
+ * @throws CheckpointError `config_json`
+ */
+export function checked<T>(schema: z.ZodType<T>, value: unknown, path: string, part?: string): T {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
-  throw new CheckpointError('config_json', `${path}: ${issue.path.join('.') || 'the file'}: ${issue.message}.`, {
+  const field = [...(part ? [part] : []), ...issue.path].join('.') || 'the file';
+  throw new CheckpointError('config_json', `${path}: ${field}: ${issue.message}.`, {
     hint: FROM_REPOSITORY,
   });
 }
@@ -72,9 +79,19 @@ export async function readOptionalJson<T>(
   return files.has(name) ? readJson(files, name, schema) : undefined;
 }
 
+/** A file whole. @throws CheckpointError `config_json` for one that is larger than any of its kind */
+export async function readBytes(files: TokenizerFiles, name: string): Promise<Uint8Array> {
+  const bytes = await files.read(name);
+  if (bytes.length <= MAX_FILE) return bytes;
+  const path = fileIn(files.where, name);
+  throw new CheckpointError('config_json', `${path} has ${bytes.length} bytes, far more than a file of its kind.`, {
+    hint: FROM_REPOSITORY,
+  });
+}
+
 /** A text file in UTF-8. @throws CheckpointError `config_json` */
 export async function readText(files: TokenizerFiles, name: string): Promise<string> {
-  const bytes = await files.read(name);
+  const bytes = await readBytes(files, name);
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {

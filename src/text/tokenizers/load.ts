@@ -1,10 +1,8 @@
-import { z } from 'zod';
 import { CheckpointError, UnsupportedError } from '../../errors';
 import { readJson, type TokenizerFiles } from './files';
+import { anyKind } from './schemas';
 import { unigramFromJson, unigramFromSentencePiece } from './t5';
 import type { Tokenizer } from './tokenizer';
-
-const anyKind = z.looseObject({ model: z.looseObject({ type: z.string() }) });
 
 /**
  * The tokenizer of a pipeline's folder, by what the folder holds: `tokenizer.json` of either kind, or

@@ -5,6 +5,9 @@ export interface Field {
   readonly bytes?: Uint8Array;
 }
 
+/** Fields of a message: more than any vocabulary has, few enough to be held. */
+const MAX_FIELDS = 1_100_000;
+
 const WIRE = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
 
 /**
@@ -32,6 +35,7 @@ export function readFields(message: Uint8Array): Field[] {
   }
 
   while (at < message.length) {
+    if (fields.length === MAX_FIELDS) throw new RangeError('more fields than any message of its kind');
     const key = varint();
     const number = Math.floor(key / 8);
     const wire = key % 8;

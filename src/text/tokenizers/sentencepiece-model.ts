@@ -1,4 +1,5 @@
 import { CheckpointError, UnsupportedError } from '../../errors';
+import { MAX_TOKEN_LENGTH, MAX_TOKENS } from './limits';
 import { type Field, readFields } from './protobuf';
 
 /** What kind of piece an entry of the vocabulary is; others are ordinary. */
@@ -30,7 +31,7 @@ export function readSentencePieceModel(bytes: Uint8Array, file: string): Sentenc
     return parse(readFields(bytes), file);
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause;
-    throw new CheckpointError('config_json', `${file} is not a sentencepiece model.`, {
+    throw new CheckpointError('config_json', `${file} is not a sentencepiece model: ${cause.message}.`, {
       hint: 'Take it from the repository that the text encoder is from; a pointer of git-lfs is not the file.',
       cause,
     });
@@ -40,9 +41,14 @@ export function readSentencePieceModel(bytes: Uint8Array, file: string): Sentenc
 function parse(model: readonly Field[], file: string): SentencePieceModel {
   const pieces: [string, number][] = [];
   const kinds: number[] = [];
-  for (const { bytes } of model.filter(field => field.number === 1)) {
+  const entries = model.filter(field => field.number === 1);
+  if (entries.length > MAX_TOKENS) throw new RangeError('more pieces than any model has');
+  for (const { bytes } of entries) {
     const fields = readFields(bytes ?? new Uint8Array());
-    pieces.push([text(last(fields, 1)), float(last(fields, 2))]);
+    const [piece, score] = [text(last(fields, 1)), float(last(fields, 2))];
+    if (piece.length === 0 || piece.length > MAX_TOKEN_LENGTH) throw new RangeError('a piece of an impossible length');
+    if (!Number.isFinite(score)) throw new RangeError('a piece without a probability');
+    pieces.push([piece, score]);
     kinds.push(last(fields, 3)?.value ?? 1);
   }
   const trainer = readFields(last(model, 2)?.bytes ?? new Uint8Array());
@@ -54,11 +60,13 @@ function parse(model: readonly Field[], file: string): SentencePieceModel {
     });
   }
   const ofKind = (...wanted: number[]): number[] => kinds.flatMap((kind, id) => (wanted.includes(kind) ? [id] : []));
+  const unknownId = last(trainer, 40)?.value ?? 0;
+  if (unknownId >= pieces.length) throw new RangeError('no piece for what is unknown');
   return {
     pieces,
     specialIds: ofKind(KINDS.unknown, KINDS.control),
     userDefinedIds: ofKind(KINDS.userDefined),
-    unknownId: last(trainer, 40)?.value ?? 0,
+    unknownId,
     byteFallback: last(trainer, 35)?.value === 1,
     charsmap: last(normalizer, 2)?.bytes ?? new Uint8Array(),
     addDummyPrefix: last(normalizer, 3)?.value !== 0,

@@ -1,26 +1,8 @@
-import { z } from 'zod';
-import { count, MOST } from '../../io/counts';
-import { type AddedToken, addedToken } from './added-tokens';
 import { readOptionalJson, type TokenizerFiles } from './files';
+import { type AddedToken, specialTokensMap, type TokenSpec, tokenizerConfig } from './schemas';
 
 /** Beyond this a length means "none": some files write 10³⁰. */
 const NO_LIMIT = 1_000_000;
-
-const tokenSpec = z.union([z.string(), z.object({ content: z.string() })]);
-export type TokenSpec = z.infer<typeof tokenSpec>;
-
-const specialTokens = z.object({
-  bos_token: tokenSpec.nullish(),
-  eos_token: tokenSpec.nullish(),
-  pad_token: tokenSpec.nullish(),
-  unk_token: tokenSpec.nullish(),
-});
-
-const tokenizerConfig = specialTokens.extend({
-  model_max_length: z.number().positive().nullish(),
-  extra_ids: count(MOST.words, 0).nullish(),
-  added_tokens_decoder: z.record(z.string(), addedToken.omit({ id: true })).default({}),
-});
 
 /** What `tokenizer_config.json` and `special_tokens_map.json` say, where they are there. */
 export interface Settings {
@@ -35,7 +17,7 @@ export interface Settings {
 
 export async function readSettings(files: TokenizerFiles): Promise<Settings> {
   const config = await readOptionalJson(files, 'tokenizer_config.json', tokenizerConfig);
-  const map = await readOptionalJson(files, 'special_tokens_map.json', specialTokens);
+  const map = await readOptionalJson(files, 'special_tokens_map.json', specialTokensMap);
   const length = config?.model_max_length;
   return {
     bos: config?.bos_token ?? map?.bos_token,

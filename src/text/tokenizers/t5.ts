@@ -1,56 +1,21 @@
 /**
  * T5's and UMT5's tokenizers, from `tokenizer.json` or from `spiece.model` alone.
- *
- * Written here because @huggingface/tokenizers (0.2) has other ids than the models were trained with: it approximates
- * the compiled character rules by NFKC, which differs for stacked accents and for joined emoji, and knows no byte
- * fallback, so that UMT5 would read every character outside its vocabulary as "unknown".
  */
-import { z } from 'zod';
 import { CheckpointError, UnsupportedError } from '../../errors';
 import { fileIn } from '../../io/folder';
-import { type AddedToken, addedToken, exactToken, tokenSplitter } from './added-tokens';
+import { stripEnd } from '../unicode';
+import { exactToken } from './added-tokens';
 import { charsmapNormalizer } from './charsmap';
-import { checked, readOptionalJson, type TokenizerFiles } from './files';
+import { checked, readBytes, readOptionalJson, type TokenizerFiles } from './files';
+import { lacksToken, textToIds } from './pieces';
+import { type AddedToken, addedTokensFile, type StepSpec, templateSpec, unigramJson } from './schemas';
 import { readSentencePieceModel } from './sentencepiece-model';
 import { readSettings, type Settings, tokenName } from './settings';
-import {
-  metaspace,
-  type Normalizer,
-  normalizerOf,
-  SPACE_MARK,
-  type Splitter,
-  splitterOf,
-  stepSpec,
-  stripEnd,
-} from './text-steps';
+import { metaspace, type Normalizer, normalizerOf, SPACE_MARK, type Splitter, splitterOf } from './text-steps';
 import { createTokenizer, type Tokenizer } from './tokenizer';
 import { createUnigram, type UnigramModel } from './unigram';
 
 const T5_EXTRA_IDS = 100;
-
-const unigramJson = z.object({
-  added_tokens: z.array(addedToken).default([]),
-  normalizer: stepSpec,
-  pre_tokenizer: stepSpec,
-  post_processor: stepSpec,
-  model: z.object({
-    type: z.literal('Unigram'),
-    unk_id: z.int().nonnegative(),
-    vocab: z.array(z.tuple([z.string(), z.number()])).min(1),
-    byte_fallback: z.boolean().default(false),
-  }),
-});
-
-const templateSpec = z.object({
-  type: z.literal('TemplateProcessing'),
-  single: z.array(
-    z.union([
-      z.object({ Sequence: z.object({ id: z.string() }) }),
-      z.object({ SpecialToken: z.object({ id: z.string() }) }),
-    ]),
-  ),
-  special_tokens: z.record(z.string(), z.object({ ids: z.array(z.int().nonnegative()) })),
-});
 
 /** A T5 tokenizer as its parts, wherever they were read from. */
 interface UnigramParts {
@@ -78,9 +43,9 @@ export async function unigramFromJson(files: TokenizerFiles, content: unknown): 
 
 /** From `spiece.model`, with `added_tokens.json` and the configuration where they are there. */
 export async function unigramFromSentencePiece(files: TokenizerFiles): Promise<Tokenizer> {
-  const model = readSentencePieceModel(await files.read('spiece.model'), fileIn(files.where, 'spiece.model'));
+  const model = readSentencePieceModel(await readBytes(files, 'spiece.model'), fileIn(files.where, 'spiece.model'));
   const settings = await readSettings(files);
-  const listed = await readOptionalJson(files, 'added_tokens.json', z.record(z.string(), z.int().nonnegative()));
+  const listed = await readOptionalJson(files, 'added_tokens.json', addedTokensFile);
   const named = Object.entries(listed ?? {}).map(([content, id]) => exactToken(content, id));
   const kept = [...model.specialIds, ...model.userDefinedIds].map(id => exactToken(model.pieces[id]![0], id));
   const known = unique([...settings.added, ...named, ...kept]);
@@ -100,41 +65,43 @@ export async function unigramFromSentencePiece(files: TokenizerFiles): Promise<T
 }
 
 function assemble(parts: UnigramParts, settings: Settings, where: string): Tokenizer {
-  const { model, added, normalize, split } = parts;
-  const cut = createUnigram(model);
-  const splitRaw = tokenSplitter(added.filter(token => !token.normalized));
-  const splitNormalized = tokenSplitter(
-    added.filter(token => token.normalized).map(token => ({ ...token, content: normalize(token.content) })),
-  );
+  const { model, added } = parts;
   const names = new Map(added.map(token => [token.id, token.content]));
   return createTokenizer({
     ...parts,
     padId: idOf(tokenName(settings.pad) ?? '<pad>', model, added, where),
+    unknownId: model.unknownId,
     maxLength: settings.maxLength,
     piece: id => names.get(id) ?? model.pieces[id]?.[0] ?? '',
-    body(text) {
-      const words = (raw: string, first: boolean): number[] =>
-        splitNormalized(normalize(raw)).flatMap((part, i) =>
-          typeof part === 'number' ? [part] : split(part, first && i === 0).flatMap(cut),
-        );
-      return splitRaw(text).flatMap((part, i) => (typeof part === 'number' ? [part] : words(part, i === 0)));
-    },
+    body: textToIds({ ...parts, cut: createUnigram(model) }),
   });
 }
 
 /** The special tokens around a text. */
-function template(spec: z.infer<typeof stepSpec>, where: string): Pick<UnigramParts, 'before' | 'after'> {
+function template(spec: StepSpec, where: string): Pick<UnigramParts, 'before' | 'after'> {
   if (!spec) return { before: [], after: [] };
-  const parsed = templateSpec.safeParse(spec);
-  if (!parsed.success) {
+  if (spec.type !== 'TemplateProcessing') {
     throw new UnsupportedError(`${where}: ertacache does not know the post-processor ${spec.type} of tokenizer.json.`, {
       hint: 'ertacache reads the tokenizers of CLIP, T5 and UMT5.',
     });
   }
-  const { single, special_tokens: special } = parsed.data;
-  const place = single.findIndex(item => 'Sequence' in item);
+  const path = fileIn(where, 'tokenizer.json');
+  const { single, special_tokens: special } = checked(templateSpec, spec, path, 'post_processor');
+  const places = single.flatMap((item, i) => ('Sequence' in item ? [i] : []));
+  const [place] = places;
+  if (place === undefined || places.length > 1) {
+    throw new CheckpointError('config_json', `${path}: post_processor.single: has no one place for the text.`, {
+      hint: 'Take it from the repository that the text encoder is from.',
+    });
+  }
   const ids = (items: typeof single): number[] =>
-    items.flatMap(item => ('SpecialToken' in item ? (special[item.SpecialToken.id]?.ids ?? []) : []));
+    items.flatMap(item => {
+      if (!('SpecialToken' in item)) return [];
+      const { id } = item.SpecialToken;
+      const named = Object.hasOwn(special, id) ? special[id] : undefined;
+      if (!named) throw lacksToken(path, id);
+      return named.ids;
+    });
   return { before: ids(single.slice(0, place)), after: ids(single.slice(place + 1)) };
 }
 
@@ -145,13 +112,13 @@ function extraIds(pieces: number, count: number): AddedToken[] {
 
 /** The first token of each text. */
 function unique(tokens: readonly AddedToken[]): AddedToken[] {
-  return tokens.filter((token, i) => tokens.findIndex(other => other.content === token.content) === i);
+  const first = new Map<string, AddedToken>();
+  for (const token of tokens) if (!first.has(token.content)) first.set(token.content, token);
+  return [...first.values()];
 }
 
 function idOf(name: string, model: UnigramModel, added: readonly AddedToken[], where: string): number {
   const id = added.find(token => token.content === name)?.id ?? model.pieces.findIndex(([piece]) => piece === name);
-  if (id >= 0) return id;
-  throw new CheckpointError('config_json', `${where} names the special token ${name}, which its vocabulary lacks.`, {
-    hint: 'Take all files of the tokenizer from one repository.',
-  });
+  if (id < 0) throw lacksToken(where, name);
+  return id;
 }

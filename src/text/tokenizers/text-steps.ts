@@ -1,6 +1,10 @@
 import { z } from 'zod';
 import { CheckpointError, UnsupportedError } from '../../errors';
+import { lowerEach, stripEnd, stripStart, WHITE_SPACE } from '../unicode';
+import { byteCharacters } from './byte-characters';
 import { charsmapNormalizer } from './charsmap';
+import { MAX_DEPTH, MAX_GROWTH, MAX_REPLACEMENT, MAX_STEPS } from './limits';
+import { type StepSpec, stepList } from './schemas';
 
 /** Rewrites a text before it is cut. */
 export type Normalizer = (text: string) => string;
@@ -11,34 +15,80 @@ export type Splitter = (text: string, first: boolean) => string[];
 /** What stands for a space inside pieces. */
 export const SPACE_MARK = '▁';
 
-/** A step as `tokenizer.json` describes it. */
-export const stepSpec = z.looseObject({ type: z.string() }).nullish();
-export type StepSpec = z.infer<typeof stepSpec>;
+const replacement = z.string().max(MAX_REPLACEMENT);
+const patternSpec = z.union([
+  z.object({ String: z.string().min(1).max(MAX_REPLACEMENT) }),
+  z.object({ Regex: z.string() }),
+]);
 
-const patternSpec = z.union([z.object({ String: z.string() }), z.object({ Regex: z.string() })]);
+/**
+ * The regular expressions that published tokenizers replace by. Others are refused: they are code from outside, and one
+ * such as `(a+)+$` never ends.
+ */
+const REPLACED = new Map([
+  [' {2,}', / {2,}/g],
+  [' +', / +/g],
+  ['\\s+', new RegExp(`${WHITE_SPACE}+`, 'gu')],
+  ['\\s{2,}', new RegExp(`${WHITE_SPACE}{2,}`, 'gu')],
+]);
 
-/** @throws UnsupportedError for a kind of step that no T5 tokenizer has */
+/** English contractions, words, single digits, and runs of other signs. */
+const CLIP_WORDS = new RegExp(`'(?:s|t|re|ve|m|ll|d)|\\p{L}+|\\p{N}|[^${WHITE_SPACE}\\p{L}\\p{N}]+`, 'gu');
+const CLIP_PATTERN = "'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+";
+/**
+ * The regular expressions that published tokenizers take words by. The names of the special tokens in the second make no
+ * difference: a name that is no token is cut at its signs all the same, by the step after it.
+ */
+const TAKEN = new Map([
+  [CLIP_PATTERN, CLIP_WORDS],
+  [`<\\|startoftext\\|>|<\\|endoftext\\|>|${CLIP_PATTERN}`, CLIP_WORDS],
+]);
+
+/** Counts the steps of a tokenizer while they are built. */
+interface Budget {
+  steps: number;
+}
+
+/**
+ * @throws UnsupportedError for a kind of step that no tokenizer of CLIP or T5 has, CheckpointError for a broken one
+ */
 export function normalizerOf(spec: StepSpec): Normalizer {
+  const normalize = normalizerStep(spec, { steps: 0 }, 0);
+  return text => {
+    const result = normalize(text);
+    requireGrowth(text, result);
+    return result;
+  };
+}
+
+function normalizerStep(spec: StepSpec, budget: Budget, depth: number): Normalizer {
   if (!spec) return text => text;
+  count(spec.type, budget, depth);
   switch (spec.type) {
     case 'Sequence': {
-      const steps = fields(spec, { normalizers: z.array(stepSpec) }).normalizers.map(normalizerOf);
-      return text => steps.reduce((result, step) => step(result), text);
+      const { normalizers } = fields(spec, { normalizers: stepList });
+      const steps = normalizers.map(step => normalizerStep(step, budget, depth + 1));
+      return text =>
+        steps.reduce((result, step) => {
+          const next = step(result);
+          requireGrowth(text, next);
+          return next;
+        }, text);
     }
     case 'Precompiled': {
       const { precompiled_charsmap: rules } = fields(spec, { precompiled_charsmap: z.string().nullish() });
-      return rules ? charsmapNormalizer(Buffer.from(rules, 'base64')) : text => text;
+      return rules ? charsmapNormalizer(bytesOf(rules)) : text => text;
     }
     case 'Strip': {
       const { strip_left, strip_right } = fields(spec, { strip_left: z.boolean(), strip_right: z.boolean() });
       return text => {
-        const rest = strip_left ? text.replace(/^\p{White_Space}+/u, '') : text;
+        const rest = strip_left ? stripStart(text) : text;
         return strip_right ? stripEnd(rest) : rest;
       };
     }
     case 'Replace': {
-      const { pattern, content } = fields(spec, { pattern: patternSpec, content: z.string() });
-      const found = 'String' in pattern ? pattern.String : new RegExp(pattern.Regex, 'gu');
+      const { pattern, content } = fields(spec, { pattern: patternSpec, content: replacement });
+      const found = 'String' in pattern ? pattern.String : knownPattern(REPLACED, pattern.Regex, spec.type);
       return text => text.replaceAll(found, () => content);
     }
     case 'NFC':
@@ -49,32 +99,55 @@ export function normalizerOf(spec: StepSpec): Normalizer {
       return text => text.normalize(form);
     }
     case 'Lowercase':
-      return text => text.toLowerCase();
+      return lowerEach;
     default:
       throw unknownStep('normalizer', spec.type);
   }
 }
 
-/** @throws UnsupportedError for a kind of step that no T5 tokenizer has */
+/**
+ * @throws UnsupportedError for a kind of step that no tokenizer of CLIP or T5 has, CheckpointError for a broken one
+ */
 export function splitterOf(spec: StepSpec): Splitter {
+  return splitterStep(spec, { steps: 0 }, 0);
+}
+
+function splitterStep(spec: StepSpec, budget: Budget, depth: number): Splitter {
   if (!spec) return text => [text];
+  count(spec.type, budget, depth);
   switch (spec.type) {
     case 'Sequence': {
-      const steps = fields(spec, { pretokenizers: z.array(stepSpec) }).pretokenizers.map(splitterOf);
+      const { pretokenizers } = fields(spec, { pretokenizers: stepList });
+      const steps = pretokenizers.map(step => splitterStep(step, budget, depth + 1));
       return (text, first) =>
         steps.reduce((words, step) => words.flatMap((word, i) => step(word, first && i === 0)), [text]);
     }
-    case 'WhitespaceSplit':
-      return text => text.split(/\p{White_Space}+/u).filter(word => word !== '');
+    case 'WhitespaceSplit': {
+      const white = new RegExp(`${WHITE_SPACE}+`, 'u');
+      return text => text.split(white).filter(word => word !== '');
+    }
     case 'Metaspace': {
       const { replacement, prepend_scheme, add_prefix_space, split } = fields(spec, {
-        replacement: z.string().default(SPACE_MARK),
+        replacement: z.string().min(1).max(2).default(SPACE_MARK),
         prepend_scheme: z.enum(['always', 'first', 'never']).optional(),
         add_prefix_space: z.boolean().default(true),
         split: z.boolean().default(true),
       });
       return metaspace(replacement, prepend_scheme ?? (add_prefix_space ? 'always' : 'never'), split);
     }
+    case 'Split': {
+      const { pattern } = fields(spec, {
+        pattern: z.object({ Regex: z.string() }),
+        behavior: z.literal('Removed'),
+        invert: z.literal(true),
+      });
+      const words = knownPattern(TAKEN, pattern.Regex, spec.type);
+      return text => text.match(words) ?? [];
+    }
+    case 'ByteLevel':
+      // It would cut words too; those of CLIP are cut already.
+      fields(spec, { add_prefix_space: z.literal(false) });
+      return text => [byteCharacters(text)];
     default:
       throw unknownStep('pre-tokenizer', spec.type);
   }
@@ -93,17 +166,47 @@ export function metaspace(mark: string, prepend: 'always' | 'first' | 'never', s
   };
 }
 
-/** Without the white space at its end. */
-export function stripEnd(text: string): string {
-  return text.replace(/\p{White_Space}+$/u, '');
-}
-
 function fields<Shape extends z.ZodRawShape>(spec: NonNullable<StepSpec>, shape: Shape) {
   const parsed = z.object(shape).safeParse(spec);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
-  const message = `tokenizer.json: ${issue.path.join('.')} of the step ${spec.type}: ${issue.message}.`;
-  throw new CheckpointError('config_json', message, { hint: 'Take it from its repository again.' });
+  throw broken(`${issue.path.join('.')} of the step ${spec.type}: ${issue.message}`);
+}
+
+function count(type: string, budget: Budget, depth: number): void {
+  budget.steps++;
+  if (budget.steps > MAX_STEPS) throw broken(`has more than ${MAX_STEPS} steps`);
+  if (depth > MAX_DEPTH) throw broken(`the step ${type} lies more than ${MAX_DEPTH} levels deep`);
+}
+
+function requireGrowth(before: string, after: string): void {
+  // A few characters more for short texts, such as the mark of a beginning.
+  if (after.length <= MAX_GROWTH * (before.length + 1)) return;
+  throw broken(`its steps make more than ${MAX_GROWTH} characters of one`);
+}
+
+function bytesOf(base64: string): Uint8Array {
+  try {
+    return Uint8Array.from(atob(base64), character => character.charCodeAt(0));
+  } catch {
+    throw broken('precompiled_charsmap of the step Precompiled is not base64');
+  }
+}
+
+function knownPattern(known: ReadonlyMap<string, RegExp>, source: string, type: string): RegExp {
+  const found = known.get(source);
+  if (found) return found;
+  const shown = JSON.stringify(source.length > 60 ? `${source.slice(0, 60)}…` : source);
+  throw new UnsupportedError(
+    `tokenizer.json: the step ${type} has the pattern ${shown}, which ertacache does not know.`,
+    {
+      hint: `Of patterns it takes only those of published tokenizers, here ${[...known.keys()].join('   ')}.`,
+    },
+  );
+}
+
+function broken(what: string): CheckpointError {
+  return new CheckpointError('config_json', `tokenizer.json: ${what}.`, { hint: 'Take it from its repository again.' });
 }
 
 function unknownStep(what: string, type: string): UnsupportedError {
