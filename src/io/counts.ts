@@ -18,7 +18,7 @@ export const MOST = {
   /** Tokens of a text, positions of a table. */
   tokens: 1_000_000,
   /** Pixels to a side of a picture. */
-  pixels: 65_536,
+  pixels: 1_000_000,
   /** Places to a side of a picture that a model paints by itself. */
   grid: 1024,
   frames: 10_000,
