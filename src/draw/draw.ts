@@ -166,7 +166,7 @@ async function receiptOf(
   info: PipelineInfo,
   { policy, schedule, forwards }: Pick<Receipt, 'policy' | 'schedule' | 'forwards'>,
 ): Promise<Receipt> {
-  const { model, prompt, negativePrompt, seed, init, embeddings, vaeTiling, dtype, scale } = request;
+  const { model, prompt, negativePrompt, seed, init, embeddings, vaeTiling, dtype, variant, scale } = request;
   return {
     tool: 'ertacache',
     version: VERSION,
@@ -188,6 +188,7 @@ async function receiptOf(
     ...(embeddings && { embeddings: { ...embeddings, sha256: embeddings.sha256 ?? '' } }),
     ...(vaeTiling && { vaeTiling }),
     ...(dtype === 'bfloat16' && { dtype }),
+    ...(variant !== undefined && { variant }),
     scale,
     backend: activeKind(),
     policy,

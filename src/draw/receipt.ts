@@ -3,7 +3,7 @@ import { UsageError } from '../errors';
 import { count, MOST } from '../io/counts';
 import { drawnFields, embeddingsFields, type FullRequest, initFields } from './request';
 
-const { prompt, negativePrompt, seed, size, maxSequenceLength, vaeTiling, dtype, scale } = drawnFields;
+const { prompt, negativePrompt, seed, size, maxSequenceLength, vaeTiling, dtype, variant, scale } = drawnFields;
 
 /** What a picture carries so that it can be made again. The order of the fields is that of the written receipt. */
 export const receiptSchema = z.object({
@@ -25,6 +25,7 @@ export const receiptSchema = z.object({
   vaeTiling,
   /** Where it was not float32. */
   dtype,
+  variant,
   scale,
   backend: z.string(),
   /** The policy that was used, or null where every step was computed. */
