@@ -59,6 +59,12 @@ interface Hub {
   ranges: boolean;
   /** Changes what is sent, not what is listed. */
   spoil: boolean;
+  /** What is answered in place of everything on these paths. */
+  instead?: { readonly type: string; readonly body: string; readonly when: RegExp };
+  /** Sends files without an end, and without saying how long they are. */
+  endless?: boolean;
+  /** Names another server for the second page of the list. */
+  elsewhere?: boolean;
 }
 
 /** A hub on this machine that cuts connections at random bytes. */
@@ -76,6 +82,11 @@ async function startHub(): Promise<{ hub: Hub; server: Server }> {
 
   function answer(request: IncomingMessage, response: ServerResponse): void {
     const { pathname, searchParams } = new URL(request.url ?? '', hub.endpoint);
+    if (hub.instead?.when.test(pathname)) {
+      response.writeHead(200, { 'content-type': hub.instead.type, 'content-length': hub.instead.body.length });
+      response.end(hub.instead.body);
+      return;
+    }
     if (pathname === `/api/models/${REPOSITORY}/revision/main`) json(response, { sha: COMMIT });
     else if (pathname === `/api/models/${REPOSITORY}/tree/${COMMIT}`) tree(response, searchParams.get('cursor'));
     else file(request, response, pathname);
@@ -93,6 +104,12 @@ async function startHub(): Promise<{ hub: Hub; server: Server }> {
     const from = hub.ranges && range ? Number(range) : 0;
     const rest = Buffer.from(content.subarray(from));
     if (hub.spoil && rest.length > 0) rest[0]! ^= 1;
+    if (hub.endless) {
+      const more = (): unknown => response.destroyed || response.write(Buffer.alloc(10_000), () => setImmediate(more));
+      response.writeHead(200);
+      more();
+      return;
+    }
     response.writeHead(from > 0 ? 206 : 200, { 'content-length': rest.length });
     if (hub.cuts > 0 && rest.length > 100) {
       hub.cuts--;
@@ -113,7 +130,7 @@ async function startHub(): Promise<{ hub: Hub; server: Server }> {
       json(response, all.slice(4));
       return;
     }
-    const next = `${hub.endpoint}/api/models/${REPOSITORY}/tree/${COMMIT}?recursive=true&cursor=2`;
+    const next = `${hub.elsewhere ? 'http://127.0.0.1:9' : hub.endpoint}/api/models/${REPOSITORY}/tree/${COMMIT}?recursive=true&cursor=2`;
     response.setHeader('link', `<${next}>; rel="next"`);
     json(response, [{ type: 'directory', path: 'transformer', oid: 'x', size: 0 }, ...all.slice(0, 4)]);
   }
@@ -216,6 +233,64 @@ describe('download', () => {
     await expect(planDownload('no name', 'main', options())).rejects.toThrow('no name of a repository');
     const gone = planDownload(REPOSITORY, 'main', { endpoint: 'http://127.0.0.1:9' });
     await expect(gone).rejects.toThrow('cannot be reached');
+  });
+
+  test.each([
+    ['a web page', 'text/html; charset=utf-8', '<!doctype html><p>Sign in', 'a web page'],
+    ['no JSON', 'application/json', '<p>Sign in', 'something that is not JSON'],
+    ['another form', 'application/json', '{"error":"no"}', "JSON of another form than the hub's"],
+    ['a list', 'application/json', '[1]', "JSON of another form than the hub's"],
+    ['a commit that is a path', 'application/json', '{"sha":"../.."}', "JSON of another form than the hub's"],
+  ])('a hub that answers with %s is told for it', async (_, type, body, what) => {
+    hub.instead = { type, body, when: /./ };
+    await expect(plan()).rejects.toMatchObject({
+      code: 'io',
+      message: `${new URL(hub.endpoint).host} answered with ${what}.`,
+    });
+    hub.instead = { ...hub.instead, when: /\/tree\// };
+    if (what !== "JSON of another form than the hub's" || body === '[1]') {
+      await expect(plan()).rejects.toThrow(`answered with ${what}.`);
+    }
+  });
+
+  test.each([
+    ['a web page in place of', 'text/html', 'Sign in'],
+    ['came with 7 bytes, and', 'text/plain', 'Sign in'],
+  ])('a file that is answered with something else is not taken: %s', async (what, type, body) => {
+    const wanted = await plan();
+    hub.instead = { type, body, when: /\/resolve\/.*weights/ };
+    await expect(download(wanted, folder, options())).rejects.toThrow(what);
+    expect(existsSync(at(LARGE))).toBe(false);
+    expect(hub.asked.filter(asked => asked.startsWith(LARGE))).toEqual([]);
+  });
+
+  test('nothing beyond the listed size is written', async () => {
+    const wanted = await plan();
+    hub.endless = true;
+    await expect(download(wanted, folder, options())).rejects.toThrow(/came with more than \d+ bytes/);
+    for (const path of WANTED) expect(existsSync(at(path))).toBe(false);
+  });
+
+  test('a list that goes on on another server is refused', async () => {
+    hub.elsewhere = true;
+    await expect(plan()).rejects.toThrow('a list that goes on on another server');
+  });
+
+  test.each(['127.0.0.1:9401', 'localhost:9401', 'hub', 'ftp://hub'])(
+    'the endpoint %s is no address',
+    async endpoint => {
+      await expect(planDownload(REPOSITORY, 'main', { endpoint })).rejects.toMatchObject({
+        code: 'usage',
+        message: `HF_ENDPOINT is "${endpoint}", which is no address of a server.`,
+        hint: expect.stringContaining('http://'),
+      });
+    },
+  );
+
+  test('a revision with slashes is one name, as the hub’s own client sends it', async () => {
+    await expect(planDownload(REPOSITORY, 'refs/pr/1', options())).rejects.toThrow(
+      `/api/models/${REPOSITORY}/revision/refs%2Fpr%2F1 was answered with 404`,
+    );
   });
 
   test('stops when asked', async () => {
