@@ -106,12 +106,12 @@ type Choose = (use: PolicyUse, policies: PolicySource) => Promise<Chosen | undef
 
 async function drawWith(request: FullRequest, options: DrawOptions, choose: Choose): Promise<Drawn> {
   const { model, policies = policiesInMemory(), init, signal, onStep, onDecode } = options;
+  requireEnlargeable(request, request.size);
   const batch = batchOf(request, model, init);
   const levels = model.schedule(batch);
   const use = policyUse(model.info, batch.guidance, levels);
   // Before anything is encoded: a policy that does not fit should not cost minutes.
   const { cache, policy, said } = await cacheFor(options.policy, use, () => choose(use, policies));
-  requireEnlargeable(request, batch.size);
   const job = await model.prepare(batch);
   try {
     requireEnlargeable(request, job.size);
