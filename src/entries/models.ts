@@ -6,7 +6,7 @@
 export type { ByteFile } from '../io/byte-file';
 export { memoryFile } from '../io/byte-file';
 export { families, familyOf, type ModelClassName, modelClassNames } from '../models/families';
-export type { Family, UsualRun } from '../models/family';
+export type { Family, IndexFields, Joins, UsualRun } from '../models/family';
 export { publishedPolynomial } from '../models/polynomials';
 export type { AttentionWork, Workload } from '../models/workload';
 export type { ComputeType } from '../nn/bfloat16';
