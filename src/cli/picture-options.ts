@@ -1,8 +1,7 @@
 import type { Command } from 'commander';
 import { MOST } from '../io/counts';
 import type { ComputeType } from '../nn/bfloat16';
-import type { HubOptions } from '../pipelines/hub-parts';
-import { loadModel } from '../pipelines/load';
+import { type LoadModelOptions, loadModel } from '../pipelines/load';
 import { atSize, type PictureRequest } from '../sampling/at-size';
 import type { Pipeline } from '../sampling/pipeline';
 import { dtypeOption } from './dtype-option';
@@ -17,6 +16,7 @@ export interface PictureOptions {
   readonly offload?: boolean | undefined;
   readonly vaeTiling?: boolean | undefined;
   readonly dtype?: ComputeType | undefined;
+  readonly variant?: string | undefined;
 }
 
 export function addPictureOptions(command: Command): Command {
@@ -31,6 +31,7 @@ export function addPictureOptions(command: Command): Command {
     )
     .option('--vae-tiling', 'decode large pictures in overlapping tiles: less memory, at faint seams')
     .option('--offload', 'leave the transformer on disk and read it block by block, for models larger than memory')
+    .option('--variant <name>', 'take the weight files of this variant, such as fp16')
     .addOption(dtypeOption());
 }
 
@@ -49,8 +50,13 @@ export function pictureRequest(options: PictureOptions): PictureRequest {
 }
 
 /** How the options want a model loaded. */
-export function loadingOptions({ offload = false, vaeTiling = false, dtype }: PictureOptions): HubOptions {
-  return { offload, tiling: vaeTiling, dtype };
+export function loadingOptions({
+  offload = false,
+  vaeTiling = false,
+  dtype,
+  variant,
+}: PictureOptions): LoadModelOptions {
+  return { offload, tiling: vaeTiling, dtype, variant };
 }
 
 /** Loads a model that draws as the options say. */
@@ -60,7 +66,7 @@ export async function loadForPictures(model: string, options: PictureOptions): P
 
 /** What of the options decides the pixels, by name: those that were given. */
 export function pictureFacts(options: PictureOptions): Record<string, number | string> {
-  const { width, height, frames, maxSequenceLength, vaeTiling, dtype } = options;
+  const { width, height, frames, maxSequenceLength, vaeTiling, dtype, variant } = options;
   return {
     ...(width !== undefined && { width }),
     ...(height !== undefined && { height }),
@@ -68,5 +74,6 @@ export function pictureFacts(options: PictureOptions): Record<string, number | s
     ...(maxSequenceLength !== undefined && { maxSequenceLength }),
     ...(vaeTiling && { vaeTiling: 'on' }),
     ...(dtype !== undefined && dtype !== 'float32' && { dtype }),
+    ...(variant !== undefined && { variant }),
   };
 }

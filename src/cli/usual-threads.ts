@@ -14,9 +14,9 @@ const ENOUGH_FLOPS = 5e9;
  * How many threads draw one picture of a model soonest, where that is not all of them; told from its configuration.
  * What is wrong with the model is not told here: loading it will say so.
  */
-export async function usualThreads(nameOrPath: string = DEFAULT_MODEL): Promise<number | undefined> {
+export async function usualThreads(nameOrPath: string = DEFAULT_MODEL, variant?: string): Promise<number | undefined> {
   try {
-    const opened = await openModelAt(locateModel(nameOrPath));
+    const opened = await openModelAt(locateModel(nameOrPath), { variant });
     try {
       const { className, config } = componentOf(opened, 'transformer');
       const { flops } = requirements(className, config, await usualDemand(opened));

@@ -125,12 +125,12 @@ type Choose = (use: PolicyUse, policies: PolicySource) => Promise<Chosen | undef
 
 async function drawWith(request: FullRequest, options: DrawOptions, choose: Choose): Promise<Drawn> {
   const { model, policies = policiesInMemory(), init, signal, onStep, onDecode } = options;
+  requireEnlargeable(request, request.size);
   const batch = batchOf(request, model, init);
   const levels = model.schedule(batch);
   const use = policyUse(model.info, batch.guidance, levels);
   // Before anything is encoded: a policy that does not fit should not cost minutes.
   const { cache, policy, said } = await cacheFor(options.policy, use, () => choose(use, policies));
-  requireEnlargeable(request, batch.size);
   const job = await model.prepare(batch);
   try {
     requireEnlargeable(request, job.size);
@@ -185,7 +185,7 @@ async function receiptOf(
   info: PipelineInfo,
   { policy, schedule, forwards }: Pick<Receipt, 'policy' | 'schedule' | 'forwards'>,
 ): Promise<Receipt> {
-  const { model, prompt, negativePrompt, seed, init, embeddings, vaeTiling, dtype, scale } = request;
+  const { model, prompt, negativePrompt, seed, init, embeddings, vaeTiling, dtype, variant, scale } = request;
   return {
     tool: 'ertacache',
     version: VERSION,
@@ -207,6 +207,7 @@ async function receiptOf(
     ...(embeddings && { embeddings: { ...embeddings, sha256: embeddings.sha256 ?? '' } }),
     ...(vaeTiling && { vaeTiling }),
     ...(dtype === 'bfloat16' && { dtype }),
+    ...(variant !== undefined && { variant }),
     scale,
     backend: activeKind(),
     policy,

@@ -4,7 +4,7 @@ import { count, MOST } from '../io/counts';
 import { seedJson, seedOf } from '../random/seed';
 import { drawnFields, embeddingsFields, type FullRequest, initFields } from './request';
 
-const { prompt, negativePrompt, seed, size, maxSequenceLength, vaeTiling, dtype, scale } = drawnFields;
+const { prompt, negativePrompt, seed, size, maxSequenceLength, vaeTiling, dtype, variant, scale } = drawnFields;
 
 /** What a picture carries so that it can be made again. The order of the fields is that of the written receipt. */
 export const receiptSchema = z.object({
@@ -36,6 +36,7 @@ export const receiptSchema = z.object({
   vaeTiling,
   /** Where it was not float32. */
   dtype,
+  variant,
   /** How many times the picture was enlarged. */
   scale,
   /** The backend that it was drawn on; another one gives slightly different values. */

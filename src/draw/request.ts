@@ -38,6 +38,8 @@ export const drawnFields = {
   vaeTiling: z.boolean().optional(),
   /** What the products of the transformer's blocks are computed in; float32 by default. */
   dtype: z.enum(computeTypes).optional(),
+  /** Takes the weight files of this variant, such as `fp16`. */
+  variant: z.string().min(1).optional(),
   /** Enlarges the picture this many times, pixel by pixel. */
   scale: count(MOST.scale),
 } as const;

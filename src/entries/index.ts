@@ -23,7 +23,7 @@ export { readReceipt } from '../media/receipt';
 export { writeMedia } from '../media/write';
 export { psnr } from '../metrics/psnr';
 export { ssim } from '../metrics/ssim';
-export { loadModel } from '../pipelines/load';
+export { type LoadModelOptions, loadModel } from '../pipelines/load';
 export type { Policy } from '../policy/data';
 export { readPolicy, writePolicy } from '../policy/file';
 export type { Pipeline } from '../sampling/pipeline';

@@ -6,7 +6,7 @@
 export type { ByteFile } from '../io/byte-file';
 export { memoryFile } from '../io/byte-file';
 export { families, familyOf, type ModelClassName, modelClassNames } from '../models/families';
-export type { Family, UsualRun } from '../models/family';
+export type { Family, IndexFields, Joins, UsualRun } from '../models/family';
 export type { PixelFormat } from '../models/pixel-format';
 export type { PublishedPolynomial } from '../models/polynomial';
 export { publishedPolynomial } from '../models/polynomials';

@@ -5,7 +5,7 @@ import { z } from 'zod';
  * mistake or a trap, and would end in hours of work or no memory.
  */
 export const MOST = {
-  layers: 1000,
+  layers: 10_000,
   heads: 10_000,
   /** Of a layer, of a token, of a latent. */
   channels: 1_000_000,

@@ -26,6 +26,12 @@ export function locateModel(nameOrPath: string): string {
   });
 }
 
+/** How a model on disk is opened, loaded and run. */
+export interface LoadModelOptions extends HubOptions {
+  /** Takes the weight files of a variant such as `fp16`, of folders in the hub's layout. */
+  readonly variant?: string | undefined;
+}
+
 /**
  * Loads a model folder on disk (converted, or as on the hub) into the active backend.
  * @param nameOrPath a folder, or the name of a model that ships with the package; `fluent-emoji` by default
@@ -37,11 +43,12 @@ export function locateModel(nameOrPath: string): string {
  * @example
  * const model = await loadModel('./FLUX.1-dev', { offload: true });
  */
-export async function loadModel(nameOrPath: string = DEFAULT_MODEL, options: HubOptions = {}): Promise<Pipeline> {
+export async function loadModel(nameOrPath: string = DEFAULT_MODEL, options: LoadModelOptions = {}): Promise<Pipeline> {
   requireComputeType(options.dtype);
-  const model = await openModelAt(locateModel(nameOrPath));
+  const { variant, ...hub } = options;
+  const model = await openModelAt(locateModel(nameOrPath), { variant });
   try {
-    return await loadPipeline(model, { ...options, resize: options.resize ?? resized });
+    return await loadPipeline(model, { ...hub, resize: hub.resize ?? resized });
   } finally {
     await model.close();
   }

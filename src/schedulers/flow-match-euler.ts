@@ -8,23 +8,29 @@ import type { Solver, TimeGrid } from './solver';
 
 /** Configuration of diffusers' `FlowMatchEulerDiscreteScheduler`; what ertacache does not do is refused by name. */
 export const flowMatchEulerConfig = knowing(
-  z.object({
-    _class_name: z.literal('FlowMatchEulerDiscreteScheduler'),
-    num_train_timesteps: count(MOST.trainingTimes).default(1000),
-    shift: z.number().positive().default(1),
-    use_dynamic_shifting: z.boolean().default(false),
-    base_shift: z.number().nullish().default(0.5),
-    max_shift: z.number().nullish().default(1.15),
-    base_image_seq_len: count(MOST.tokens).nullish().default(256),
-    max_image_seq_len: count(MOST.tokens).nullish().default(4096),
-    shift_terminal: z.number().nullish(),
-    time_shift_type: z.enum(['exponential', 'linear']).default('exponential'),
-    invert_sigmas: z.literal(false, { error: 'inverted sigmas are not supported' }).default(false),
-    stochastic_sampling: z.boolean().default(false),
-    use_karras_sigmas: z.literal(false, { error: 'Karras sigmas are not supported' }).nullish(),
-    use_exponential_sigmas: z.literal(false, { error: 'exponential sigmas are not supported' }).nullish(),
-    use_beta_sigmas: z.literal(false, { error: 'beta sigmas are not supported' }).nullish(),
-  }),
+  z
+    .object({
+      _class_name: z.literal('FlowMatchEulerDiscreteScheduler'),
+      num_train_timesteps: count(MOST.trainingTimes).default(1000),
+      shift: z.number().positive().default(1),
+      use_dynamic_shifting: z.boolean().default(false),
+      base_shift: z.number().nullish().default(0.5),
+      max_shift: z.number().nullish().default(1.15),
+      base_image_seq_len: count(MOST.tokens).nullish().default(256),
+      max_image_seq_len: count(MOST.tokens).nullish().default(4096),
+      shift_terminal: z.number().nullish(),
+      time_shift_type: z.enum(['exponential', 'linear']).default('exponential'),
+      invert_sigmas: z.literal(false, { error: 'inverted sigmas are not supported' }).default(false),
+      stochastic_sampling: z.boolean().default(false),
+      use_karras_sigmas: z.literal(false, { error: 'Karras sigmas are not supported' }).nullish(),
+      use_exponential_sigmas: z.literal(false, { error: 'exponential sigmas are not supported' }).nullish(),
+      use_beta_sigmas: z.literal(false, { error: 'beta sigmas are not supported' }).nullish(),
+    })
+    // The shift is a line through both lengths.
+    .refine(c => (c.max_image_seq_len ?? 4096) > (c.base_image_seq_len ?? 256), {
+      path: ['max_image_seq_len'],
+      error: 'must be more than base_image_seq_len',
+    }),
   { fixed: { use_flow_sigmas: [false] } },
 );
 

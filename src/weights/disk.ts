@@ -6,6 +6,7 @@ import { readConfig } from './model-config';
 import { type FolderOptions, type ModelComponent, openModelFolder } from './model-folder';
 import { noFiles, type OpenModel, openedModel, openModel, SINGLE } from './open-model';
 import type { TensorSource } from './source';
+import { refuseStrange } from './strange-files';
 import { openSafetensors } from './weight-files';
 
 /** How a model on disk is opened. */
@@ -37,9 +38,17 @@ export function openModelFolderAt(path: string, options: FolderOptions = {}): Pr
 
 /** Opens one safetensors file, with the `config.json` beside it or another one. */
 export async function openModelFileAt(path: string, configPath?: string): Promise<ModelComponent> {
-  const folder = diskFolder(dirname(configPath ?? path));
-  const config = await readConfig(folder, configPath === undefined ? 'config.json' : basename(configPath));
-  return { ...config, source: await openSafetensorsAt(path), where: path };
+  // The file first: what is no model has no config.json either, and that would be no help.
+  const source = await openSafetensorsAt(path);
+  try {
+    refuseStrange(source, path);
+    const folder = diskFolder(dirname(configPath ?? path));
+    const config = await readConfig(folder, configPath === undefined ? 'config.json' : basename(configPath));
+    return { ...config, source, where: path };
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
 }
 
 /** Opens one safetensors file on disk. */

@@ -6,6 +6,7 @@ import { findAttachments } from './attachments';
 import type { TargetType } from './manifest';
 import { type FolderOptions, type ModelComponent, openModelFolder } from './model-folder';
 import { isPipelineFolder, openPipeline } from './pipeline-folder';
+import { refuseStrangeFolder } from './strange-files';
 
 /** The name under which the only component of a single model goes. */
 export const SINGLE = 'model';
@@ -80,6 +81,7 @@ async function open(folder: Folder, options: FolderOptions): Promise<OpenedParts
     };
     return { kind: 'pipeline', pipeline: className, components, files, readFile };
   }
+  if (!(await folder.has('config.json'))) await refuseStrangeFolder(folder);
   return {
     kind: 'component',
     components: new Map([[SINGLE, await openModelFolder(folder, options)]]),

@@ -1,4 +1,10 @@
-const GUESSES: readonly { looks(text: string): boolean; what: string; hint: string }[] = [
+/** What something seems to be, and what to do about it. */
+export interface Guess {
+  readonly what: string;
+  readonly hint: string;
+}
+
+const GUESSES: readonly (Guess & { looks(text: string): boolean })[] = [
   {
     looks: text => text.startsWith('version https://git-lfs'),
     what: 'a git-lfs pointer, which stands for the weights but does not hold them',
@@ -24,10 +30,39 @@ const GUESSES: readonly { looks(text: string): boolean; what: string; hint: stri
     what: 'an HDF5 file, not safetensors',
     hint: 'Take the .safetensors file of the same model.',
   },
+  {
+    looks: text => /^\s*[{[]\s*["{[][\x20-\x7e]/.test(text),
+    what: 'a JSON file, not weights',
+    hint: 'Give the folder that it lies in.',
+  },
 ];
 
 /** What a file that is not safetensors seems to be, judged by its first bytes; undefined when nothing is known. */
-export function sniff(head: Uint8Array): { what: string; hint: string } | undefined {
+export function sniff(head: Uint8Array): Guess | undefined {
   const text = String.fromCharCode(...head.subarray(0, 64));
   return GUESSES.find(guess => guess.looks(text));
+}
+
+const NAMED: readonly (Guess & { readonly pattern: RegExp })[] = [
+  {
+    pattern:
+      /[._]lora[._](A|B|down|up|magnitude)|^lora_(unet|te\d?|transformer)_|_lora\d?\.(down|up)\.|\.(hada_w|lokr_w|dora_scale)/,
+    what: 'an adapter (LoRA), not a model',
+    hint: 'It only changes another model: merge it into that model with the program that made it, and give the result.',
+  },
+  {
+    pattern: /^(model\.diffusion_model|first_stage_model|cond_stage_model|text_encoders)\./,
+    what: 'a whole pipeline in a single file',
+    hint: 'Take the repository of the same model in the layout of diffusers, a folder with model_index.json.',
+  },
+  {
+    pattern: /\.(exp_avg|exp_avg_sq)$|^optimizer\./,
+    what: 'the state of a training run, not a model',
+    hint: 'Take the weights that were exported from it.',
+  },
+];
+
+/** What tensors of these names are, where they are no model of their own; undefined when nothing is known. */
+export function sniffNames(names: readonly string[]): Guess | undefined {
+  return NAMED.find(({ pattern }) => names.some(name => pattern.test(name)));
 }

@@ -5,8 +5,19 @@ import { safetensorsSource } from './safetensors-source';
 import { parseShardIndex, shardedSource } from './shard-index';
 import type { TensorSource } from './source';
 
-/** Names that diffusers and transformers give to a model's weights, without their endings. */
-export const HUB_STEMS: readonly string[] = ['diffusion_pytorch_model', 'model'];
+/** How a library names a model's weights. */
+interface Naming {
+  /** Without its endings. */
+  readonly stem: string;
+  /** Whether it takes an index of shards where there is a single file as well; the other is then left over. */
+  readonly prefersIndex: boolean;
+}
+
+/** diffusers writes transformers and autoencoders under the first name, transformers writes text encoders. */
+const LIBRARIES: readonly Naming[] = [
+  { stem: 'diffusion_pytorch_model', prefersIndex: true },
+  { stem: 'model', prefersIndex: false },
+];
 
 export interface WeightFileOptions {
   /** Takes the files of a variant such as `fp16` in place of the plain ones. */
@@ -20,13 +31,15 @@ export interface WeightFileOptions {
  * @throws CheckpointError
  */
 export async function openWeights(folder: Folder, options: WeightFileOptions = {}): Promise<TensorSource> {
-  const { variant, stems = HUB_STEMS } = options;
-  for (const stem of stems) {
-    for (const name of fileNames(stem, variant)) {
+  const { variant } = options;
+  const namings = options.stems?.map(stem => ({ stem, prefersIndex: false })) ?? LIBRARIES;
+  for (const naming of namings) {
+    for (const name of fileNames(naming, variant)) {
       if (!(await folder.has(name))) continue;
       return name.endsWith('.json') ? openShards(folder, name) : openSafetensors(await folder.open(name));
     }
   }
+  const stems = namings.map(naming => naming.stem);
   throw await noWeights(folder, stems, variant);
 }
 
@@ -55,26 +68,57 @@ async function openShards(folder: Folder, name: string): Promise<TensorSource> {
   });
 }
 
-function fileNames(stem: string, variant: string | undefined): string[] {
-  if (variant === undefined) return [`${stem}.safetensors`, `${stem}.safetensors.index.json`];
-  return [
-    `${stem}.${variant}.safetensors`,
-    `${stem}.safetensors.index.${variant}.json`,
-    `${stem}.${variant}.safetensors.index.json`,
-  ];
+/** In the order in which the library looks for them. */
+function fileNames({ stem, prefersIndex }: Naming, variant: string | undefined): string[] {
+  const single = singleName(stem, variant);
+  const indices =
+    variant === undefined
+      ? [`${single}.index.json`]
+      : [`${stem}.safetensors.index.${variant}.json`, `${single}.index.json`];
+  return prefersIndex ? [...indices, single] : [single, ...indices];
 }
 
+const singleName = (stem: string, variant: string | undefined): string =>
+  variant === undefined ? `${stem}.safetensors` : `${stem}.${variant}.safetensors`;
+
 async function noWeights(folder: Folder, stems: readonly string[], variant?: string): Promise<CheckpointError> {
-  const wanted = stems.map(stem => fileNames(stem, variant)[0]).join(' or ');
+  const wanted = stems.map(stem => singleName(stem, variant)).join(' or ');
   const files = (await folder.list?.().catch(() => [])) ?? [];
+  const message = `${folder.name} holds no weights (${wanted}, or an index of shards).`;
+  return new CheckpointError('missing_weights', message, { hint: whatElse(files, stems) });
+}
+
+/** What there is in place of the weights that were looked for. */
+function whatElse(files: readonly string[], stems: readonly string[]): string {
+  const variants = variantsIn(files, stems);
+  const [first] = variants.keys();
+  if (first !== undefined) {
+    const held = [...variants].map(([variant, file]) => `${file}, of the variant ${variant}`).join('; ');
+    return `It holds ${held}: ask for it with --variant ${first}, in the library with the option variant.`;
+  }
+  if (files.some(name => stems.some(stem => name.startsWith(`${stem}.safetensors`)))) {
+    return 'It holds the plain weights, of no variant: leave --variant out.';
+  }
   const other = files.find(name => /^[^/]+\.safetensors$/.test(name));
+  if (other) return `It holds ${other}, which is no name that the libraries give: rename it, or download it again.`;
   const pickle = files.find(name => /^[^/]+\.(bin|pt|pth|ckpt)$/.test(name));
-  let hint = 'Download the weights into this folder.';
-  if (other) hint = `It holds ${other}: pass that file itself, or its variant with --variant.`;
-  else if (pickle) hint = `ertacache does not read ${pickle}, since loading a pickle runs its code: take safetensors.`;
-  return new CheckpointError('missing_weights', `${folder.name} holds no weights (${wanted}, or an index of shards).`, {
-    hint,
-  });
+  if (pickle) return `ertacache does not read ${pickle}, since loading a pickle runs its code: take safetensors.`;
+  return 'Download the weights into this folder.';
+}
+
+/** The variants of which there are weights, such as `fp16`, each with the first of its files. */
+function variantsIn(files: readonly string[], stems: readonly string[]): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const file of [...files].sort()) {
+    const stem = stems.find(name => file.startsWith(`${name}.`));
+    const rest = stem === undefined ? '' : file.slice(stem.length + 1);
+    const [, variant] =
+      /^(\w+?)(?:-\d+-of-\d+)?\.safetensors(?:\.index\.json)?$/.exec(rest) ??
+      /^safetensors\.index\.(\w+)\.json$/.exec(rest) ??
+      [];
+    if (variant !== undefined && !found.has(variant)) found.set(variant, file);
+  }
+  return found;
 }
 
 async function closingOnFailure<T>(files: readonly ByteFile[], work: () => Promise<T>): Promise<T> {

@@ -1,4 +1,6 @@
+import { draw } from '../../src/draw/draw';
 import { parseRequest } from '../../src/draw/request';
+import type { Pipeline } from '../../src/sampling/pipeline';
 import { command } from '../weights/command';
 
 /** Every option that counts something, with more of it than there is time or memory for. */
@@ -30,4 +32,13 @@ test.each([
   expect(() => parseRequest({ prompt: 'a', ...request })).toThrow(
     new RegExp(`^The ${field.replace('.', '\\.')} of the request is wrong: must be a whole number from 1 to \\d+\\.$`),
   );
+});
+
+test('a scale that no file holds is refused before anything runs', async () => {
+  const request = { prompt: 'a', scale: 64, size: { width: 1024 } };
+  await expect(draw(request, { model: {} as Pipeline })).rejects.toMatchObject({
+    code: 'usage',
+    message: 'A side of 1024 pixels, 64 times as large, is more than 32768.',
+    hint: 'Take a scale of at most 32.',
+  });
 });

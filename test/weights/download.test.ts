@@ -124,6 +124,64 @@ describe('download', () => {
     await expect(gone).rejects.toThrow('cannot be reached');
   });
 
+  test.each([
+    ['a web page', 'text/html; charset=utf-8', '<!doctype html><p>Sign in', 'a web page'],
+    ['no JSON', 'application/json', '<p>Sign in', 'something that is not JSON'],
+    ['another form', 'application/json', '{"error":"no"}', "JSON of another form than the hub's"],
+    ['a list', 'application/json', '[1]', "JSON of another form than the hub's"],
+    ['a commit that is a path', 'application/json', '{"sha":"../.."}', "JSON of another form than the hub's"],
+  ])('a hub that answers with %s is told for it', async (_, type, body, what) => {
+    hub.instead = { type, body, when: /./ };
+    await expect(plan()).rejects.toMatchObject({
+      code: 'io',
+      message: `${new URL(hub.endpoint).host} answered with ${what}.`,
+    });
+    hub.instead = { ...hub.instead, when: /\/tree\// };
+    if (what !== "JSON of another form than the hub's" || body === '[1]') {
+      await expect(plan()).rejects.toThrow(`answered with ${what}.`);
+    }
+  });
+
+  test.each([
+    ['a web page in place of', 'text/html', 'Sign in'],
+    ['came with 7 bytes, and', 'text/plain', 'Sign in'],
+  ])('a file that is answered with something else is not taken: %s', async (what, type, body) => {
+    const wanted = await plan();
+    hub.instead = { type, body, when: /\/resolve\/.*weights/ };
+    await expect(download(wanted, folder, options())).rejects.toThrow(what);
+    expect(existsSync(at(LARGE))).toBe(false);
+    expect(hub.asked.filter(asked => asked.startsWith(LARGE))).toEqual([]);
+  });
+
+  test('nothing beyond the listed size is written', async () => {
+    const wanted = await plan();
+    hub.endless = true;
+    await expect(download(wanted, folder, options())).rejects.toThrow(/came with more than \d+ bytes/);
+    for (const path of WANTED) expect(existsSync(at(path))).toBe(false);
+  });
+
+  test('a list that goes on on another server is refused', async () => {
+    hub.elsewhere = true;
+    await expect(plan()).rejects.toThrow('a list that goes on on another server');
+  });
+
+  test.each(['127.0.0.1:9401', 'localhost:9401', 'hub', 'ftp://hub'])(
+    'the endpoint %s is no address',
+    async endpoint => {
+      await expect(planDownload(REPOSITORY, 'main', { endpoint })).rejects.toMatchObject({
+        code: 'usage',
+        message: `HF_ENDPOINT is "${endpoint}", which is no address of a server.`,
+        hint: expect.stringContaining('http://'),
+      });
+    },
+  );
+
+  test('a revision with slashes is one name, as the hub’s own client sends it', async () => {
+    await expect(planDownload(REPOSITORY, 'refs/pr/1', options())).rejects.toThrow(
+      `/api/models/${REPOSITORY}/revision/refs%2Fpr%2F1 was answered with 404`,
+    );
+  });
+
   test('stops when asked', async () => {
     const wanted = await plan();
     const stopped = download(wanted, folder, options({ signal: AbortSignal.abort() }));

@@ -54,6 +54,12 @@ export interface Hub {
   ranges: boolean;
   /** Changes what is sent, not what is listed. */
   spoil: boolean;
+  /** What is answered in place of everything on these paths. */
+  instead?: { readonly type: string; readonly body: string; readonly when: RegExp };
+  /** Sends files without an end, and without saying how long they are. */
+  endless?: boolean;
+  /** Names another server for the second page of the list. */
+  elsewhere?: boolean;
 }
 
 /** A hub on this machine that cuts connections at random bytes. */
@@ -71,6 +77,11 @@ export async function startHub(): Promise<{ hub: Hub; server: Server }> {
 
   function answer(request: IncomingMessage, response: ServerResponse): void {
     const { pathname, searchParams } = new URL(request.url ?? '', hub.endpoint);
+    if (hub.instead?.when.test(pathname)) {
+      response.writeHead(200, { 'content-type': hub.instead.type, 'content-length': hub.instead.body.length });
+      response.end(hub.instead.body);
+      return;
+    }
     if (pathname === `/api/models/${REPOSITORY}/revision/main`) json(response, { sha: COMMIT });
     else if (pathname === `/api/models/${REPOSITORY}/tree/${COMMIT}`) tree(response, searchParams.get('cursor'));
     else file(request, response, pathname);
@@ -88,6 +99,12 @@ export async function startHub(): Promise<{ hub: Hub; server: Server }> {
     const from = hub.ranges && range ? Number(range) : 0;
     const rest = Buffer.from(content.subarray(from));
     if (hub.spoil && rest.length > 0) rest[0]! ^= 1;
+    if (hub.endless) {
+      const more = (): unknown => response.destroyed || response.write(Buffer.alloc(10_000), () => setImmediate(more));
+      response.writeHead(200);
+      more();
+      return;
+    }
     response.writeHead(from > 0 ? 206 : 200, { 'content-length': rest.length });
     if (hub.cuts > 0 && rest.length > 100) {
       hub.cuts--;
@@ -108,7 +125,7 @@ export async function startHub(): Promise<{ hub: Hub; server: Server }> {
       json(response, all.slice(4));
       return;
     }
-    const next = `${hub.endpoint}/api/models/${REPOSITORY}/tree/${COMMIT}?recursive=true&cursor=2`;
+    const next = `${hub.elsewhere ? 'http://127.0.0.1:9' : hub.endpoint}/api/models/${REPOSITORY}/tree/${COMMIT}?recursive=true&cursor=2`;
     response.setHeader('link', `<${next}>; rel="next"`);
     json(response, [{ type: 'directory', path: 'transformer', oid: 'x', size: 0 }, ...all.slice(0, 4)]);
   }

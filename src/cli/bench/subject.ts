@@ -32,6 +32,7 @@ export interface SubjectOptions {
   readonly offload: boolean;
   readonly dtype: ComputeType;
   readonly blocks?: number | undefined;
+  readonly variant?: string | undefined;
 }
 
 /** Finds what `bench` is to time, and loads nothing yet. */
@@ -66,9 +67,9 @@ function syntheticSubject({ model, offload, blocks, dtype }: SubjectOptions): Su
   };
 }
 
-async function folderSubject({ model, offload, dtype }: SubjectOptions): Promise<Subject> {
+async function folderSubject({ model, offload, dtype, variant }: SubjectOptions): Promise<Subject> {
   const folder = locateModel(model);
-  const opened = await openModelAt(folder);
+  const opened = await openModelAt(folder, { variant });
   const component = componentOf(opened, 'transformer');
   const demand = await usualDemand(opened);
   return {
@@ -83,7 +84,7 @@ async function folderSubject({ model, offload, dtype }: SubjectOptions): Promise
         hint: 'Leave decode out of --parts.',
       });
     },
-    pipeline: () => loadModel(folder, { offload, dtype }),
+    pipeline: () => loadModel(folder, { offload, dtype, variant }),
   };
 }
 

@@ -20,6 +20,7 @@ interface Options {
   synthetic: boolean;
   offload: boolean;
   dtype: ComputeType;
+  variant?: string | undefined;
   parts: readonly Part[];
   width?: number | undefined;
   height?: number | undefined;
@@ -47,6 +48,7 @@ export function benchCommand(): Command {
     .option('--synthetic', 'take made-up weights of the published size', false)
     .option('--parts <list>', `what to time, of ${PARTS.join(', ')}`, partList, ['transformer'])
     .option('--offload', 'leave the blocks of a folder on disk, one in memory at a time', false)
+    .option('--variant <name>', 'take the weight files of this variant, such as fp16')
     .addOption(dtypeOption())
     .option('--width <pixels>', "width of the picture (default: the model's)", wholeNumber(1, MOST.pixels))
     .option('--height <pixels>', "height of the picture (default: the model's)", wholeNumber(1, MOST.pixels))

@@ -94,7 +94,7 @@ export function sampleCommand(): Command {
       ? [taskOf(receipt, words, { ...given, from: given.from as string })]
       : tasksOf(await promptsOf(words, given, embeddings), { ...given, seed });
     for (const { out, name } of tasks) await (out ? requireMediaWritable(out) : requireWritableFolder(dirname(name)));
-    const { kind } = await startBackend(command, { threads: await usualThreads(base.model) });
+    const { kind } = await startBackend(command, { threads: await usualThreads(base.model, base.variant) });
     if (receipt && receipt.backend !== kind) {
       process.stderr.write(`Made on ${receipt.backend}, repeated on ${kind}: the last digits may differ.\n`);
     }
@@ -119,9 +119,9 @@ async function drawAll(
   signal: AbortSignal,
   repeats?: Receipt,
 ): Promise<void> {
-  const { dtype, vaeTiling: tiling = false } = base;
+  const { dtype, variant, vaeTiling: tiling = false } = base;
   const { offload = false } = options;
-  const model = await loadModel(base.model, { dtype, tiling, offload, ...(embeddings && { embeddings }) });
+  const model = await loadModel(base.model, { dtype, variant, tiling, offload, ...(embeddings && { embeddings }) });
   const pairs: DrawnPair[] = [];
   try {
     const requests = new Map(tasks.map(task => [task, { ...base, prompt: task.prompt, seed: task.seed }]));

@@ -17,8 +17,20 @@ export interface RequestOptions extends PictureOptions {
 
 /** The request of a command line's task. */
 export function requestOfTask(options: RequestOptions, { prompt, seed }: Pick<Task, 'prompt' | 'seed'>): FullRequest {
-  const { model, policy, steps, guidance, negativePrompt, scale, init, strength, embeddings, vaeTiling, dtype } =
-    options;
+  const {
+    model,
+    policy,
+    steps,
+    guidance,
+    negativePrompt,
+    scale,
+    init,
+    strength,
+    embeddings,
+    vaeTiling,
+    dtype,
+    variant,
+  } = options;
   return parseRequest({
     prompt,
     seed,
@@ -29,6 +41,7 @@ export function requestOfTask(options: RequestOptions, { prompt, seed }: Pick<Ta
     negativePrompt,
     scale,
     dtype,
+    variant,
     vaeTiling,
     ...pictureRequest(options),
     ...(init !== undefined && { init: { path: init, strength } }),

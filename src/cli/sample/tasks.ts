@@ -62,18 +62,30 @@ function again(from: string): string {
   return folder === undefined ? from.replace(/(\.\w+)$/, '-again$1') : `${folder}-again/`;
 }
 
-/** A prompt as a file name. */
+/** What a file system takes as a name is counted in bytes, 255; number, seed, ending and a partial's mark come to it. */
+const NAME = { characters: 60, bytes: 160 };
+
+/** A prompt as a file name, cut between characters. */
 function slug(prompt: string): string {
-  const words = prompt.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? ['picture'];
-  return words.join('-').slice(0, 60);
+  const words = prompt.toLowerCase().match(/[\p{L}\p{N}\p{M}]+/gu) ?? ['picture'];
+  let name = '';
+  for (const character of [...words.join('-')].slice(0, NAME.characters)) {
+    if (Buffer.byteLength(name + character) > NAME.bytes) break;
+    name += character;
+  }
+  return name;
 }
 
 /** Names of which a later equal one is told apart by its number. */
 function uniqueNames(names: readonly string[]): string[] {
   const taken = new Set<string>();
+  /** The number that a name was last given: those before it are taken. */
+  const last = new Map<string, number>();
   return names.map(name => {
     let unique = name;
-    for (let n = 2; taken.has(unique); n++) unique = `${name}-${n}`;
+    let n = last.get(name) ?? 1;
+    while (taken.has(unique)) unique = `${name}-${++n}`;
+    last.set(name, n);
     taken.add(unique);
     return unique;
   });

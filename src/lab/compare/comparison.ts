@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { UsageError } from '../../errors';
+import { count, MOST } from '../../io/counts';
 
 /** The value of the field `format`: the mark that a file, and the folder it lies in, is a comparison of ertacache's. */
 export const COMPARISON_FORMAT = 'ertacache-comparison';
@@ -12,22 +13,22 @@ const request = z.object({
   model: z.object({ id: z.string(), hash: z.string(), class: z.string(), scheduler: z.string() }),
   backend: z.string(),
   version: z.string(),
-  steps: z.int().positive(),
+  steps: count(MOST.steps),
   guidance: z.number(),
   /** Size and type of the pictures, where they are not the model's usual ones. */
   picture: z.record(z.string(), z.union([z.number(), z.string()])).default({}),
   kind: z.enum(['methods', 'ablation']),
   methods: z.array(z.string()).min(1),
-  budgets: z.array(z.int().positive()).min(1),
+  budgets: z.array(count(MOST.steps)).min(1),
   /** The method that the others are compared with, pair by pair. */
   against: z.string(),
   calibration: z.array(pair),
   evaluation: z.array(pair).min(1),
-  batch: z.int().positive(),
+  batch: count(MOST.rows),
   /** Schedules that a search may try. */
-  trials: z.int().nonnegative(),
+  trials: count(MOST.trials, 0),
   /** Pairs on which time is measured. */
-  timed: z.int().nonnegative(),
+  timed: count(MOST.pictures, 0),
   /** Hash of the LPIPS weights, null where LPIPS is not computed. */
   lpips: z.string().nullable(),
   /** Policies that were given instead of being calibrated: method, budget and content hash. */

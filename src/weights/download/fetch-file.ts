@@ -5,8 +5,9 @@ import { basename, dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { IoError } from '../../errors';
 import { disk, syncFolder } from '../../io/fs';
+import { contentLength, contentRange, discard, isPage } from '../../io/http-request';
 import { ioError, isFile } from '../../io/node-file';
-import { type HubFile, type HubOptions, hubHeaders, requireFound } from './repository';
+import { foreign, type HubFile, type HubOptions, hubHeaders, requireFound } from './repository';
 
 export interface FetchOptions extends HubOptions {
   /** Bytes that have come since it was last called; those that a former run left count too. */
@@ -68,7 +69,7 @@ async function fetchRest(url: string, file: HubFile, partial: string, options: F
   let idle = 0;
   while (have < file.size || have === 0) {
     signal?.throwIfAborted();
-    const cut = await fetchOnce(url, have, partial, options);
+    const cut = await fetchOnce(url, file, have, partial, options);
     const now = await sizeOf(partial);
     if (cut === undefined && now >= file.size) return;
     idle = now > have ? 0 : idle + 1;
@@ -84,10 +85,17 @@ async function fetchRest(url: string, file: HubFile, partial: string, options: F
 }
 
 /**
- * One connection, from byte `have` on.
+ * One connection, from byte `have` on. What is on disk never grows beyond the listed size.
  * @returns why it was cut, or undefined when the answer was whole
+ * @throws IoError for an answer that is not the file
  */
-async function fetchOnce(url: string, have: number, partial: string, options: FetchOptions): Promise<unknown> {
+async function fetchOnce(
+  url: string,
+  file: HubFile,
+  have: number,
+  partial: string,
+  options: FetchOptions,
+): Promise<unknown> {
   const { signal, onBytes } = options;
   const headers = { ...hubHeaders(options), ...(have > 0 && { range: `bytes=${have}-` }) };
   let response: Response;
@@ -103,9 +111,15 @@ async function fetchOnce(url: string, have: number, partial: string, options: Fe
   }
   requireFound(response, url);
   const resumed = have > 0 && response.status === 206;
+  const fault = faultOf(url, response, file, resumed ? have : 0);
+  if (fault) {
+    await discard(response);
+    throw fault;
+  }
   // A server that cannot resume sends the file from its start.
   if (have > 0 && !resumed) onBytes?.(-have);
   const handle = await disk.open(partial, resumed ? 'a' : 'w').catch(error => Promise.reject(ioError(partial, error)));
+  let written = resumed ? have : 0;
   try {
     const reader = response.body?.getReader();
     while (reader) {
@@ -117,6 +131,12 @@ async function fetchOnce(url: string, have: number, partial: string, options: Fe
         return error;
       }
       if (next.done || !next.value) break;
+      written += next.value.length;
+      if (written > file.size) {
+        await reader.cancel().catch(() => {});
+        await handle.truncate(0);
+        throw wrongLength(file, `more than ${file.size} bytes`);
+      }
       await disk.write(handle, next.value).catch(async error => {
         await reader.cancel().catch(() => {});
         throw ioError(partial, error);
@@ -128,6 +148,24 @@ async function fetchOnce(url: string, have: number, partial: string, options: Fe
   } finally {
     await handle.close();
   }
+}
+
+/** What is wrong with an answer, as far as its head tells. */
+function faultOf(url: string, response: Response, file: HubFile, from: number): IoError | undefined {
+  if (isPage(response)) return foreign(url, `a web page in place of ${file.path}`);
+  const { first = from, total = file.size } = contentRange(response);
+  if (total !== file.size) return wrongLength(file, `${total} bytes`);
+  if (response.status === 206 && first !== from)
+    return foreign(url, `other bytes of ${file.path} than it was asked for`);
+  const length = contentLength(response);
+  if (length !== undefined && from + length !== file.size) return wrongLength(file, `${from + length} bytes`);
+  return undefined;
+}
+
+function wrongLength({ path, size }: HubFile, found: string): IoError {
+  return new IoError(`${path} came with ${found}, and ${size} are listed.`, {
+    hint: 'The mirror or a proxy on the way changes files: try again, or take another.',
+  });
 }
 
 /** Size of a file, 0 where there is none. */

@@ -3,7 +3,9 @@
  * and cannot be interrupted, and for the listing alone it would bring 12 MB of packages in place of twenty lines.
  */
 import { z } from 'zod';
-import { CheckpointError, IoError } from '../../errors';
+import { CheckpointError, IoError, UsageError } from '../../errors';
+import { discard, isPage, wholeBody } from '../../io/http-request';
+import { parsePlainJson } from '../../io/plain-json';
 
 /** Where the hub is, unless HF_ENDPOINT names a mirror. */
 const HUB = 'https://huggingface.co';
@@ -37,20 +39,48 @@ export interface HubRepository {
   readonly files: readonly HubFile[];
 }
 
-const revisionInfo = z.object({ sha: z.string() });
-const treeEntry = z.object({
-  type: z.string(),
-  path: z.string(),
-  size: z.number().default(0),
-  oid: z.string(),
-  lfs: z.object({ oid: z.string(), size: z.number() }).optional(),
-});
+const size = z.int().nonnegative();
+const digest = z.string().regex(/^(sha256:)?([0-9a-f]{40}|[0-9a-f]{64})$/);
+const revisionInfo = z.object({ sha: z.string().regex(/^[0-9a-f]{40,64}$/) });
+const treeEntry = z.union([
+  z.object({
+    type: z.literal('file'),
+    path: z.string().min(1),
+    size: size.default(0),
+    oid: digest,
+    lfs: z.object({ oid: digest, size }).nullish(),
+  }),
+  // Folders, and what else may come.
+  z.object({ type: z.string().refine(type => type !== 'file') }),
+]);
+type FileEntry = Extract<z.infer<typeof treeEntry>, { path: string }>;
 
-/** The address of something on the hub. */
-export function hubAddress({ endpoint = HUB }: HubOptions, ...parts: readonly string[]): string {
-  return [endpoint.replace(/\/+$/, ''), ...parts.map(part => part.split('/').map(encodeURIComponent).join('/'))].join(
-    '/',
+/** The largest page of a list that is read, in bytes. */
+const MOST_BYTES = 100_000_000;
+/** Pages of a list: a thousand files each on the hub. */
+const MOST_PAGES = 1000;
+
+/**
+ * The address of something on the hub. Slashes part folders; a part that is one name whatever it holds, such as a
+ * revision, is encoded by `wholeName` first.
+ * @throws UsageError for an endpoint that is no address
+ */
+export function hubAddress({ endpoint = HUB }: HubOptions, ...parts: readonly (string | WholeName)[]): string {
+  const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
+  if (!url || !/^https?:$/.test(url.protocol)) {
+    throw new UsageError(`HF_ENDPOINT is "${endpoint}", which is no address of a server.`, {
+      hint: 'Write it whole, with https:// or http:// in front.',
+    });
+  }
+  const encoded = parts.map(part =>
+    typeof part === 'string' ? part.split('/').map(encodeURIComponent).join('/') : encodeURIComponent(part.name),
   );
+  return [endpoint.replace(/\/+$/, ''), ...encoded].join('/');
+}
+
+/** A name with slashes that part nothing: the hub's own client sends the revision `refs/pr/1` as `refs%2Fpr%2F1`. */
+interface WholeName {
+  readonly name: string;
 }
 
 export function hubHeaders({ token }: HubOptions): Record<string, string> {
@@ -65,24 +95,60 @@ export function hubHeaders({ token }: HubOptions): Record<string, string> {
  */
 export async function listRepository(name: string, revision: string, options: HubOptions = {}): Promise<HubRepository> {
   if (!/^[\w.-]+\/[\w.-]+$/.test(name)) {
-    throw new IoError(`"${name}" is not the name of a repository.`, { hint: 'Name owner and model: owner/model.' });
+    throw new IoError(`"${name}" is no name of a repository.`, { hint: 'Name owner and model: owner/model.' });
   }
-  const info = hubAddress(options, 'api/models', name, 'revision', revision);
-  const { sha: commit } = revisionInfo.parse(await (await request(info, options)).json());
+  const info = hubAddress(options, 'api/models', name, 'revision', { name: revision });
+  const { sha: commit } = await answerOf(info, await request(info, options), revisionInfo, options);
   const files: HubFile[] = [];
   let page: string | undefined = `${hubAddress(options, 'api/models', name, 'tree', commit)}?recursive=true`;
-  while (page) {
+  for (let pages = 0; page !== undefined; pages++) {
+    if (pages === MOST_PAGES) throw foreign(page, `a list of more than ${MOST_PAGES} pages`);
     const response = await request(page, options);
-    for (const entry of z.array(treeEntry).parse(await response.json())) {
-      if (entry.type === 'file') files.push(fileOf(entry));
+    for (const entry of await answerOf(page, response, z.array(treeEntry), options)) {
+      if ('path' in entry) files.push(fileOf(entry));
     }
-    page = /<([^>]+)>;\s*rel="next"/.exec(response.headers.get('link') ?? '')?.[1];
+    page = nextPage(page, response);
   }
   return { name, commit, files };
 }
 
-function fileOf({ path, size, oid, lfs }: z.infer<typeof treeEntry>): HubFile {
-  if (path.startsWith('/') || /(^|[\\/])\.\.([\\/]|$)/.test(path) || path.includes('\\')) {
+/** The address of the next page. @throws IoError for one on another server, to which the token would be sent */
+function nextPage(page: string, response: Response): string | undefined {
+  const link = /<([^>]+)>;\s*rel="next"/.exec(response.headers.get('link') ?? '')?.[1];
+  if (link === undefined) return undefined;
+  const next = URL.canParse(link, page) ? new URL(link, page) : undefined;
+  if (next?.origin === new URL(page).origin) return next.href;
+  throw foreign(page, 'a list that goes on on another server');
+}
+
+/** An answer in JSON. @throws IoError for a web page, or JSON of another form */
+async function answerOf<T>(url: string, response: Response, schema: z.ZodType<T>, { signal }: HubOptions): Promise<T> {
+  if (isPage(response)) {
+    await discard(response);
+    throw foreign(url, 'a web page');
+  }
+  const bytes = await wholeBody(url, response, MOST_BYTES, signal);
+  let json: unknown;
+  try {
+    json = parsePlainJson(new TextDecoder().decode(bytes));
+  } catch {
+    throw foreign(url, 'something that is not JSON');
+  }
+  const parsed = schema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  throw foreign(url, "JSON of another form than the hub's");
+}
+
+/** The error of a server that is not the hub, or stands before it. */
+export function foreign(url: string, what: string): IoError {
+  return new IoError(`${new URL(url).host} answered with ${what}.`, {
+    hint: 'A proxy or a login page stands before the hub, or HF_ENDPOINT names another server: check it in a browser.',
+  });
+}
+
+function fileOf({ path, size, oid, lfs }: FileEntry): HubFile {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: names that no model has
+  if (path.startsWith('/') || /(^|[\\/])\.\.?([\\/]|$)|[\\\u0000-\u001f]/.test(path)) {
     throw new CheckpointError('unsafe_path', `The repository holds the path "${path}", which leaves its folder.`, {
       hint: 'Take the model from another repository.',
     });
@@ -96,12 +162,19 @@ async function request(url: string, options: HubOptions): Promise<Response> {
   const response = await fetch(url, { headers: hubHeaders(options), ...(signal && { signal }) }).catch(cause => {
     signal?.throwIfAborted();
     throw new IoError(`${new URL(url).host} cannot be reached.`, {
-      hint: 'Check the network, or name a mirror in HF_ENDPOINT.',
+      hint: unreachableHint(),
       cause,
     });
   });
   requireFound(response, url);
   return response;
+}
+
+/** A proxy that is set and not used would be looked for last. */
+function unreachableHint(env: NodeJS.ProcessEnv = process.env): string {
+  const proxy = ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy', 'ALL_PROXY'].find(name => env[name]);
+  if (proxy === undefined) return 'Check the network, or name a mirror in HF_ENDPOINT.';
+  return `${proxy} is set, but ertacache uses no proxy: name a mirror in HF_ENDPOINT that is reached without one.`;
 }
 
 /** @throws IoError saying what to do about it */

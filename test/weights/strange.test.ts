@@ -1,0 +1,151 @@
+import { cpSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { memoryFolder } from '../../src/io/folder';
+import { openModelAt } from '../../src/weights/disk';
+import { encodeSafetensors, type TensorToWrite } from '../../src/weights/encode-safetensors';
+import { openWeights } from '../../src/weights/weight-files';
+import { scratchFolder } from '../media/pictures';
+import { altered } from '../pipelines/altered';
+import { command } from './command';
+
+const scratch = scratchFolder();
+const checkpoints = resolve(__dirname, '../fixtures/checkpoints');
+
+/** A safetensors file with one number under each name. */
+function safetensors(...names: string[]): Uint8Array {
+  const one = (): TensorToWrite => ({ dtype: 'F32', shape: [1], data: Float32Array.of(1) });
+  return encodeSafetensors(new Map(names.map(name => [name, one()])), {});
+}
+
+const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+const STRANGE: readonly (readonly [name: string, bytes: Uint8Array, what: RegExp, hint: RegExp])[] = [
+  ['flux.gguf', Uint8Array.from([...utf8('GGUF'), 3, ...new Uint8Array(67)]), /a GGUF file/, /\.safetensors file/],
+  [
+    'model.ckpt',
+    Uint8Array.from([...utf8('PK\x03\x04'), ...new Uint8Array(60)]),
+    /a zip or pickle file/,
+    /runs its code/,
+  ],
+  ['model.pt', Uint8Array.from([0x80, 2, ...new Uint8Array(60)]), /a zip or pickle file/, /runs its code/],
+  ['a.safetensors', utf8('<!DOCTYPE html><html><body>Sign in</body></html>'), /a web page/, /download the file again/],
+  ['a.bin', utf8('{"_class_name": "FluxTransformer2DModel"}'), /a JSON file/, /Give the folder/],
+  [
+    'pytorch_lora_weights.safetensors',
+    safetensors('transformer.blocks.0.attn.to_q.lora_A.weight', 'transformer.blocks.0.attn.to_q.lora_B.weight'),
+    /an adapter \(LoRA\)/,
+    /merge it/,
+  ],
+  [
+    'kohya.safetensors',
+    safetensors(
+      'lora_unet_double_blocks_0_img_attn_qkv.alpha',
+      'lora_unet_double_blocks_0_img_attn_qkv.lora_down.weight',
+    ),
+    /an adapter \(LoRA\)/,
+    /merge it/,
+  ],
+  ['xlabs.safetensors', safetensors('double_blocks.0.processor.qkv_lora1.down.weight'), /an adapter/, /merge it/],
+  [
+    'flux1-dev-all.safetensors',
+    safetensors('model.diffusion_model.img_in.weight', 'vae.decoder.conv_in.weight'),
+    /a whole pipeline in a single file/,
+    /layout of diffusers/,
+  ],
+];
+
+test.each(STRANGE)('%s is told for what it is, alone and in a folder', async (name, bytes, what, hint) => {
+  mkdirSync(scratch.path('folder'));
+  const file = scratch.path('folder', name);
+  writeFileSync(file, bytes);
+  for (const path of [file, scratch.path('folder')]) {
+    await expect(openModelAt(path)).rejects.toMatchObject({
+      code: 'checkpoint',
+      message: expect.stringMatching(what),
+      hint: expect.stringMatching(hint),
+    });
+    for (const name of ['info', 'sample'] as const) {
+      const words = name === 'info' ? [path] : ['a', '--model', path, '--backend', 'wasm'];
+      const { code, stderr } = await command(name, ...words);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(what);
+    }
+  }
+});
+
+describe('an index and a single file, where one of them was left over', () => {
+  /** Folder of two shards under a stem, and of one file whose tensors have other names. */
+  function both(stem: string) {
+    const shards = ['a', 'b'].map((name, i) => [`${stem}-0000${i + 1}-of-00002.safetensors`, name] as const);
+    const index = { metadata: {}, weight_map: Object.fromEntries(shards.map(([file, name]) => [name, file])) };
+    return memoryFolder(
+      'model',
+      new Map([
+        ...shards.map(([file, name]) => [file, safetensors(name)] as const),
+        [`${stem}.safetensors.index.json`, utf8(JSON.stringify(index))],
+        [`${stem}.safetensors`, safetensors('single')],
+      ]),
+    );
+  }
+
+  test('diffusers takes the index, for transformers and autoencoders', async () => {
+    expect((await openWeights(both('diffusion_pytorch_model'))).names).toEqual(['a', 'b']);
+  });
+
+  test('transformers takes the single file, for text encoders', async () => {
+    expect((await openWeights(both('model'))).names).toEqual(['single']);
+  });
+
+  test('so does a checkpoint on disk', async () => {
+    cpSync(join(checkpoints, 'sharded-fp32/transformer'), scratch.path('both'), { recursive: true });
+    const stale = 'diffusion_pytorch_model.safetensors';
+    writeFileSync(scratch.path('both', stale), safetensors('stale'));
+    const model = await openModelAt(scratch.path('both'));
+    const { source } = model.components.get('model')!;
+    expect(source.has('stale')).toBe(false);
+    expect(source.files.map(({ name }) => name)).not.toContain(scratch.path('both', stale));
+    await model.close();
+  });
+});
+
+describe('weights of a variant only', () => {
+  /** A whole pipeline whose weights are all called `….fp16.safetensors`. */
+  function halved(): string {
+    const folder = altered('flux-tiny');
+    for (const part of ['transformer', 'vae', 'text_encoder', 'text_encoder_2']) {
+      for (const name of readdirSync(join(folder, part)).filter(file => file.endsWith('.safetensors'))) {
+        renameSync(join(folder, part, name), join(folder, part, name.replace('.safetensors', '.fp16.safetensors')));
+      }
+    }
+    return folder;
+  }
+
+  test('are named, with the option that takes them', async () => {
+    await expect(openModelAt(halved())).rejects.toMatchObject({
+      fault: 'missing_weights',
+      hint: expect.stringMatching(
+        /^It holds \S+\.fp16\.safetensors, of the variant fp16: ask for it with --variant fp16, .*option variant\.$/,
+      ),
+    });
+    const plain = openModelAt(altered('flux-tiny'), { variant: 'fp16' });
+    await expect(plain).rejects.toMatchObject({ hint: expect.stringContaining('leave --variant out') });
+  });
+
+  test('are drawn with, and the picture says so and can be repeated', async () => {
+    const folder = halved();
+    const run = ['--model', folder, '--steps', '1', '--width', '32', '--height', '32', '--backend', 'wasm'];
+    const first = scratch.path('a.png');
+    expect(await command('sample', 'a fox', ...run, '--variant', 'fp16', '--out', first)).toMatchObject({ code: 0 });
+    expect((await command('inspect', first)).stdout).toMatch(/variant +fp16/);
+    const again = await command('sample', '--from', first, '--backend', 'wasm', '--out', scratch.path('b.png'));
+    expect(again).toMatchObject({ code: 0 });
+    expect((await command('sample', 'a fox', ...run, '--out', scratch.path('c.png'))).stderr).toContain(
+      '--variant fp16',
+    );
+  });
+
+  test.each(['sample', 'calibrate', 'compare', 'bench', 'info', 'convert'])('%s takes --variant', async name => {
+    const { stderr } = await command(name, '--variant');
+    expect(stderr).toContain("'--variant <name>' argument missing");
+  });
+});
