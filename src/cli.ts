@@ -1,9 +1,6 @@
 #!/usr/bin/env node
 import { run } from './cli/program';
+import { heedStreams } from './cli/streams';
 
-// A reader that has seen enough, as `head` has, is no fault: what the run writes to files goes on.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-});
-
-process.exitCode = await run(process.argv);
+const codeOf = heedStreams(process);
+process.exitCode = codeOf(await run(process.argv));
