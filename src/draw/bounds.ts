@@ -5,7 +5,7 @@
 export const MOST = {
   steps: 10_000,
   /** Pixels of a side. */
-  side: 65_536,
+  side: 2 ** 20,
   frames: 100_000,
   tokens: 65_536,
   scale: 64,

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { EngineError } from '../errors';
+import { requireObject, wrongArgument } from '../io/arguments';
 import { loadBackend } from './load';
 import { type Candidate, candidates } from './locate';
 import type { BackendRequest, EngineChoice, EngineKind, Rejection } from './types';
@@ -38,12 +39,14 @@ export function describeChoice({ label, rejected }: EngineChoice, verbose = fals
  *
  * `auto` takes the first that works of: tfjs-node-gpu, tfjs-node, the linked TensorFlow, WebAssembly, JavaScript. WebGPU
  * is taken only on request: it is fast for large models and slow for small ones.
- * @throws EngineError when the one that was asked for cannot be used
+ * @throws UsageError for a name that no backend has, EngineError when the one that was asked for cannot be used
  * @example
  * const engine = await selectBackend('auto');
  * console.log(engine.label); // native (TensorFlow 2.21.0, linked)
  */
 export async function selectBackend(request: BackendRequest, options: SelectOptions = {}): Promise<EngineChoice> {
+  requireKind(request);
+  requireObject('options', options, 'an object');
   const { verbose = false, env = process.env, threads, from = candidates, load = loadBackend } = options;
   const rejected: Rejection[] = [];
   for (const candidate of from) {
@@ -65,4 +68,10 @@ export async function selectBackend(request: BackendRequest, options: SelectOpti
   throw new EngineError(`The backend '${request}' cannot be used: ${reasons}.`, {
     hint: MEND[request === 'auto' ? 'cpu' : request],
   });
+}
+
+function requireKind(request: BackendRequest): void {
+  const known = ['auto', ...Object.keys(MEND)];
+  if (known.includes(request)) return;
+  throw wrongArgument('request', request, `one of ${known.join(', ')}`);
 }

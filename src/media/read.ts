@@ -2,6 +2,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import sharp from 'sharp';
 import { ErtaError, IoError, UnsupportedError, UsageError } from '../errors';
+import { requireText } from '../io/arguments';
 import { readError } from '../io/system-error';
 import { frameDelays } from './animation';
 import { requireReadable } from './limits';
@@ -30,6 +31,7 @@ export function isPictureName(name: string): boolean {
  * @throws IoError for what is not a picture that can be read, UnsupportedError for one that is too large to be
  */
 export async function readMedia(path: string): Promise<ReadMedia> {
+  requireText('path', path, 'the name of a file or a folder');
   const info = await stat(path).catch(error => {
     throw readError(path, error);
   });

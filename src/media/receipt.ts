@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ErtaError, IoError } from '../errors';
+import { requireText } from '../io/arguments';
 import { isFile, readText } from '../io/node-file';
 import { readError } from '../io/system-error';
 import { readPictureFile } from './picture-file';
@@ -21,6 +22,7 @@ export function receiptText(receipt: unknown): string {
 
 /** The receipt of a picture, a clip or a folder of frames: the JSON value it was written with, not checked further. */
 export async function readReceipt(path: string): Promise<unknown> {
+  requireText('path', path, 'the name of a file or a folder');
   try {
     const receipt = (await embeddedReceipt(path)) ?? (await separateReceipt(path));
     if (receipt !== undefined) return shallow(receipt);

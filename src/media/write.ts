@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { UsageError } from '../errors';
+import { requireText } from '../io/arguments';
 import { stageFile, writeFileAtomic } from '../io/atomic';
 import { checkWriteOptions, encodeMedia, type MediaFormat, type WriteOptions } from './encode';
 import { writeFrames } from './frames';
@@ -12,6 +13,7 @@ import { receiptText, sidecarPath } from './receipt';
  * Throws a UsageError for any other name, so that a wrong one can be refused before the work is done.
  */
 export function mediaFormat(path: string): MediaFormat {
+  requireText('path', path, 'the name of a file or a folder');
   if (/[\\/]$/.test(path)) return 'frames';
   const extension = extname(path).toLowerCase();
   if (extension === '.png' || extension === '.webp' || extension === '.gif' || extension === '.mp4') {

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { IoError } from '../errors';
+import { requireObject, requireText } from '../io/arguments';
 import { packageRoot } from '../io/package-root';
 import { resized } from '../media/resize';
 import { requireComputeType } from '../nn/bfloat16';
@@ -33,6 +34,13 @@ export function locateModel(nameOrPath: string): string {
  * @returns the pipeline; dispose it when done
  */
 export async function loadModel(nameOrPath: string = DEFAULT_MODEL, options: HubOptions = {}): Promise<Pipeline> {
+  requireText(
+    'nameOrPath',
+    nameOrPath,
+    "a model's folder or the name of a model",
+    `The embedded one is ${DEFAULT_MODEL}.`,
+  );
+  requireObject('options', options, 'an object');
   requireComputeType(options.dtype);
   const model = await openModelAt(locateModel(nameOrPath));
   try {

@@ -26,6 +26,6 @@ export function firstStep(steps: number, strength: number): number {
 export function refusePicture({ init }: Pick<BatchRequest, 'init'>, id: string): void {
   if (!init) return;
   throw new UnsupportedError(`${id} draws clips, and cannot begin with a picture.`, {
-    hint: 'Leave --init out; it is for FLUX and for the embedded model of pictures.',
+    hint: 'Leave the picture out (init, --init); it is for FLUX and for the embedded model of pictures.',
   });
 }

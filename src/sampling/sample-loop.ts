@@ -93,7 +93,7 @@ export async function requireFinite(latents: Tensor, what: string): Promise<void
   const values = await latents.data<'float32'>();
   if (!values.every(Number.isFinite)) {
     throw new NumericError(`${what} has values that are not finite.`, {
-      hint: 'Run once with --policy none: if that is finite, the policy is at fault; calibrate it again.',
+      hint: 'Run once without a policy (--policy none): if that is finite, the policy is at fault; calibrate it again.',
     });
   }
 }
