@@ -1,8 +1,9 @@
 /**
  * Draws with the embedded model again and again, and prints ten times along the way the resident size of the process
- * and the number of tensors, with a bar for each: neither may grow.
+ * and the number of tensors, with a bar for each: neither may grow. With --faults two of three runs end early: one is
+ * stopped by its signal, one by a callback that fails.
  *
- *   node bench/run.cjs bench/repeated-samples.ts [--backend native] [--samples 100] [--steps 30]
+ *   node bench/run.cjs bench/repeated-samples.ts [--backend native] [--samples 100] [--steps 30] [--faults]
  */
 import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
@@ -19,12 +20,24 @@ const { values: given } = parseArgs({
     backend: { type: 'string', default: 'native' },
     samples: { type: 'string', default: '100' },
     steps: { type: 'string', default: '30' },
+    faults: { type: 'boolean', default: false },
   },
 });
 
 const EVERY = Math.max(1, Math.floor(Number(given.samples) / 10));
 /** What the allocator and the garbage collector may differ by from one sample to another. */
 const SLACK = 64e6;
+
+/** How the sample of this number ends: whole, stopped, or by a callback that fails. */
+function endingOf(i: number): { signal?: AbortSignal; onStep?: () => void } {
+  if (!given.faults || i % 3 === 0) return {};
+  const stop = new AbortController();
+  const onStep = (): void => {
+    if (i % 3 === 1) stop.abort();
+    else throw new Error('on purpose');
+  };
+  return { signal: stop.signal, onStep };
+}
 
 async function main(): Promise<void> {
   console.log((await selectBackend(given.backend as BackendRequest)).label);
@@ -34,7 +47,10 @@ async function main(): Promise<void> {
   const seconds: number[] = [];
   for (let i = 1; i <= Number(given.samples); i++) {
     const started = performance.now();
-    await draw({ prompt: 'red heart', seed: i, steps: Number(given.steps) }, { model, policies: policiesOnDisk });
+    const ending = endingOf(i);
+    const request = { prompt: 'red heart', seed: i, steps: Number(given.steps) };
+    const work = draw(request, { model, policies: policiesOnDisk, ...ending });
+    await (ending.onStep ? work.catch(() => undefined) : work);
     seconds.push((performance.now() - started) / 1000);
     if (i % EVERY !== 0) continue;
     sizes.push(process.memoryUsage.rss());

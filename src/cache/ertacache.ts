@@ -68,7 +68,7 @@ export function ertacache(settings: ErtaSettings): CachePolicy {
 function requireSteps(settings: ErtaSettings, steps: number): void {
   if (steps !== settings.reused.length) {
     throw new PolicyError(`The policy is for ${settings.reused.length} steps, and this run has ${steps}.`, {
-      hint: `Run with --steps ${settings.reused.length}, or resample the policy to ${steps} steps.`,
+      hint: `Run ${settings.reused.length} steps (--steps ${settings.reused.length}), or resample the policy to ${steps} steps.`,
     });
   }
 }

@@ -1,12 +1,15 @@
 import { UsageError } from '../errors';
+import { isObject, requireList, requireObject, requireWhole, wrongArgument } from '../io/arguments';
 import type { Pair, Policy } from '../policy/data';
 import type { Job, Pipeline } from '../sampling/pipeline';
 import { type ModelIdentity, UNNAMED } from '../sampling/velocity/identity';
 import { velocityJob } from '../sampling/velocity/job';
+import { requireTensor } from '../sampling/velocity/require-tensor';
 import { schedulerOf, type Times } from '../sampling/velocity/scheduler';
 import { guidanceOf, type VelocitySource } from '../sampling/velocity/velocity';
 import { decide, forwardsAtMost, type MethodOptions, requirePossible } from './decide';
 import { prepareJobs } from './jobs';
+import { requirePairs } from './pairs';
 
 /** How a pipeline is calibrated. */
 export interface CalibrateOptions extends MethodOptions {
@@ -78,12 +81,19 @@ export function calibrate<Ctx>(
   model: Pipeline | VelocitySource<Ctx>,
   options: CalibrateOptions | CalibrateVelocityOptions<Ctx>,
 ): Promise<Policy> {
-  if ('prepare' in model) return calibratePipeline(model, options as CalibrateOptions);
-  return calibrateVelocity(model, options as CalibrateVelocityOptions<Ctx>);
+  if (!isObject(model) && typeof model !== 'function') {
+    return Promise.reject(wrongArgument('model', model, 'a loaded model or a velocity function'));
+  }
+  if ('prepare' in model) return calibratePipeline(model as Pipeline, options as CalibrateOptions);
+  return calibrateVelocity(model as VelocitySource<Ctx>, options as CalibrateVelocityOptions<Ctx>);
 }
 
 async function calibratePipeline(pipeline: Pipeline, options: CalibrateOptions): Promise<Policy> {
+  requireObject('options', options, 'an object with pairs, steps, guidance and a schedule');
   const { steps, guidance, pairs } = options;
+  requirePairs('pairs', pairs);
+  requireWhole('steps', steps, 1);
+  if (!(Number.isFinite(guidance) && guidance >= 0)) throw wrongArgument('guidance', guidance, 'a number from 0');
   if (pairs.length === 0) throw new UsageError('Calibration needs at least one prompt.');
   requirePossible(options.schedule, steps);
   const jobs = await prepareJobs(pipeline, pairs, { steps, guidance, batch: options.batch ?? 8 });
@@ -113,7 +123,10 @@ async function calibrateVelocity<Ctx>(
   velocity: VelocitySource<Ctx>,
   options: CalibrateVelocityOptions<Ctx>,
 ): Promise<Policy> {
+  requireObject('options', options, 'an object with runs, noise levels (sigmas) and a schedule');
   const { runs, model = UNNAMED, channelAxis } = options;
+  requireList('runs', runs, isObject, 'a list of { latents, ctx? }');
+  for (const [i, run] of runs.entries()) requireTensor(`runs[${i}].latents`, run.latents);
   const scheduler = schedulerOf(options);
   if (runs.length === 0) throw new UsageError('Calibration needs at least one run: give it starting noise.');
   requirePossible(options.schedule, scheduler.sigmas.length - 1);

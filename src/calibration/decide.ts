@@ -3,6 +3,7 @@ import type { Rectification, RectifyForm } from '../cache/rectify';
 import { type SiteName, site } from '../cache/sites';
 import { adjustGrid, type TimestepForm } from '../cache/time-grid';
 import { PolicyError, UsageError } from '../errors';
+import { requireObject, wrongArgument } from '../io/arguments';
 import { computedSteps, type PolicyData, scheduleOf } from '../policy/data';
 import type { Job } from '../sampling/pipeline';
 import { type FitOptions, fitRectification, fitTrust, type Granularity } from './fit';
@@ -132,6 +133,10 @@ export async function decide(jobs: readonly Job[], options: MethodOptions): Prom
  * @throws UsageError
  */
 export function requirePossible(schedule: ScheduleRequest, steps: number): void {
+  requireObject('schedule', schedule, 'one of { computed }, { lambda } and { reused }');
+  if (!('lambda' in schedule || 'computed' in schedule || 'reused' in schedule)) {
+    throw wrongArgument('schedule', schedule, 'one of { computed }, { lambda } and { reused }');
+  }
   if (steps < LEAST_STEPS) {
     throw new UsageError(`Calibration needs at least ${LEAST_STEPS} steps; ${steps} were asked for.`);
   }
@@ -195,12 +200,12 @@ function requireUseful({ reused }: Schedule, request: ScheduleRequest): void {
   const computed = computedSteps(reused);
   if (computed === reused.length) {
     throw new PolicyError(`λ = ${request.lambda} reuses no step: every step changes by more.`, {
-      hint: 'Give a larger --lambda, or ask with --target-speedup.',
+      hint: 'Give a larger lambda (--lambda), or a number of computed steps (--target-speedup).',
     });
   }
   if (computed === 1) {
     throw new PolicyError(`λ = ${request.lambda} reuses every step but the first.`, {
-      hint: 'Give a smaller --lambda, or ask with --target-speedup.',
+      hint: 'Give a smaller lambda (--lambda), or a number of computed steps (--target-speedup).',
     });
   }
 }

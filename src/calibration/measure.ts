@@ -1,16 +1,19 @@
 import { none } from '../cache/none';
+import { requireObject } from '../io/arguments';
 import { frames, type Media } from '../media/pixels';
 import { psnr } from '../metrics/psnr';
 import { ssim } from '../metrics/ssim';
 import { mean, standardDeviation } from '../metrics/statistics';
 import type { Fidelity, Pair, Policy } from '../policy/data';
+import { requirePolicy } from '../policy/require-policy';
 import { usePolicy } from '../policy/use';
+import { requirePipeline } from '../sampling/lifetime';
 import type { BatchRequest, Pipeline } from '../sampling/pipeline';
 import { policyUse } from '../sampling/policy-use';
 import { type RunResult, runJob } from '../sampling/run-job';
 import type { LoopOptions } from '../sampling/sample-loop';
 import { pairsRequest } from './jobs';
-import { batches } from './pairs';
+import { batches, requirePairs } from './pairs';
 
 /** Likeness of one cached output to the uncached one of the same prompt and seed. */
 export interface Score {
@@ -68,6 +71,10 @@ export async function measurePolicy(
   pairs: readonly Pair[],
   options: MeasureOptions,
 ): Promise<Fidelity> {
+  requirePipeline('pipeline', pipeline);
+  requirePolicy('policy', policy);
+  requirePairs('pairs', pairs);
+  requireObject('options', options, 'an object with the number of pairs that run at a time, { batch }');
   return fidelityOf(await scorePolicy(pipeline, policy, pairs, options));
 }
 

@@ -1,4 +1,5 @@
 import { UsageError } from '../errors';
+import { isObject, requireList, requireWhole } from '../io/arguments';
 import type { Pair } from '../policy/data';
 import { torchGenerator } from '../random/torch-generator';
 
@@ -24,6 +25,9 @@ export interface PairSplit {
  * @throws UsageError when there are not enough prompts
  */
 export function splitPairs(prompts: readonly string[], calibration: number, evaluation: number): PairSplit {
+  requireList('prompts', prompts, item => typeof item === 'string', 'a list of texts');
+  requireWhole('calibration', calibration, 0);
+  requireWhole('evaluation', evaluation, 0);
   const distinct = shuffled([...new Set(prompts)].sort());
   const [forCalibration, forEvaluation] = [
     distinct.filter((_, i) => i % 2 === 1),
@@ -40,6 +44,12 @@ export function splitPairs(prompts: readonly string[], calibration: number, eval
     calibration: take(forCalibration, calibration, CALIBRATION_SEEDS, 'calibration'),
     evaluation: evaluation > 0 ? take(forEvaluation, evaluation, EVALUATION_SEEDS, 'evaluation') : [],
   };
+}
+
+/** @throws UsageError unless a value is a list of prompts with their seeds */
+export function requirePairs(name: string, pairs: unknown): void {
+  const isPair = (pair: unknown): boolean => isObject(pair) && typeof pair.prompt === 'string' && 'seed' in pair;
+  requireList(name, pairs, isPair, 'a list of { prompt, seed }', '`splitPairs` makes such lists of prompts.');
 }
 
 /** The pairs in groups of `size`, the last one smaller where they do not come out even. */

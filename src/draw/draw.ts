@@ -1,12 +1,15 @@
 import type { CachePolicy } from '../cache/policy';
 import { activeKind } from '../engine/active-kind';
 import { UsageError } from '../errors';
+import { requireObject } from '../io/arguments';
 import { sha256 } from '../io/sha256';
-import { enlarged, type Image, type Media, toBytes } from '../media/pixels';
+import { enlarged, type Image, imageSize, type Media, toBytes } from '../media/pixels';
 import { type Policy, type PolicyUse, requireFits } from '../policy/data';
+import { requireCaching } from '../policy/require-policy';
 import { type Chosen, type PolicySource, policiesInMemory } from '../policy/source';
 import { seedJson } from '../random/seed';
 import { DEFAULT_STRENGTH } from '../sampling/initial-picture';
+import { requirePipeline } from '../sampling/lifetime';
 import type { BatchRequest, DecodeOptions, Pipeline, PipelineInfo } from '../sampling/pipeline';
 import { policyUse } from '../sampling/policy-use';
 import { type RunResult, runJob } from '../sampling/run-job';
@@ -70,6 +73,7 @@ export async function draw(request: Request, options: DrawOptions): Promise<Draw
  */
 export async function repeat(receipt: Receipt, options: DrawOptions): Promise<Drawn> {
   const parsed = parseReceipt(receipt, 'the given object');
+  requireOptions(options);
   const { model, policy } = parsed;
   if (model.hash !== options.model.info.hash) {
     throw new UsageError(`The picture was made with another version of the model "${model.id}".`, {
@@ -121,9 +125,17 @@ export function batchOf(request: FullRequest, { info }: Pipeline, init?: Image):
   };
 }
 
+function requireOptions(options: DrawOptions): void {
+  requireObject('options', options, 'an object with a loaded model');
+  requirePipeline('model', options.model);
+  if (options.policy !== undefined) requireCaching('policy', options.policy);
+  if (options.init !== undefined) imageSize(options.init);
+}
+
 type Choose = (use: PolicyUse, policies: PolicySource) => Promise<Chosen | undefined>;
 
 async function drawWith(request: FullRequest, options: DrawOptions, choose: Choose): Promise<Drawn> {
+  requireOptions(options);
   const { model, policies = policiesInMemory(), init, signal, onStep, onDecode } = options;
   requireEnlargeable(request, request.size);
   const batch = batchOf(request, model, init);

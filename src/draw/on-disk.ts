@@ -1,5 +1,8 @@
+import { requireObject } from '../io/arguments';
 import { loadModel } from '../pipelines/load';
 import { policiesOnDisk } from '../policy/on-disk';
+import { requireCaching } from '../policy/require-policy';
+import { requirePipeline } from '../sampling/lifetime';
 import type { Pipeline } from '../sampling/pipeline';
 import { type Drawn, type DrawOptions, draw as drawWith, repeat as repeatWith } from './draw';
 import { type Inputs, readInputs } from './read-inputs';
@@ -23,6 +26,7 @@ export interface DrawFilesOptions extends Omit<DrawOptions, 'model'> {
  * await writeMedia('red-heart.png', media, { receipt });
  */
 export async function draw(request: Request, options: DrawFilesOptions = {}): Promise<Drawn> {
+  requireOptions(options);
   const inputs = await readInputs(parseRequest(request));
   return withModel(inputs, options, given => drawWith(inputs.request, given));
 }
@@ -39,9 +43,17 @@ export async function draw(request: Request, options: DrawFilesOptions = {}): Pr
  * const { media } = await repeat(receipt);
  */
 export async function repeat(receipt: Receipt, options: DrawFilesOptions = {}): Promise<Drawn> {
+  requireOptions(options);
   const parsed = parseReceipt(receipt, 'the given object');
   const inputs = await readInputs(requestOf(parsed));
   return withModel(inputs, options, given => repeatWith(parsed, given));
+}
+
+/** Before files are read and models loaded. */
+function requireOptions(options: DrawFilesOptions): void {
+  requireObject('options', options, 'an object');
+  if (options.model !== undefined) requirePipeline('model', options.model);
+  if (options.policy !== undefined) requireCaching('policy', options.policy);
 }
 
 async function withModel(

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { UsageError } from '../errors';
+import { requireObject } from '../io/arguments';
 import { count, MOST } from '../io/counts';
 import { computeTypes } from '../nn/bfloat16';
 import { DEFAULT_MODEL } from '../pipelines/default-model';
@@ -22,7 +23,7 @@ const seed = z.union([z.number(), z.bigint(), z.string()]).transform((value, con
  */
 export const drawnFields = {
   /** What to draw. */
-  prompt: z.string(),
+  prompt: z.string({ error: ({ input }) => (input === undefined ? 'it is missing' : undefined) }),
   /** What to steer away from. */
   negativePrompt: z.string().optional(),
   /** PyTorch draws the same noise from it. */
@@ -90,6 +91,7 @@ export type FullRequest = z.output<typeof requestSchema>;
  * @throws UsageError naming the field that is wrong
  */
 export function parseRequest(request: Request): FullRequest {
+  requireObject('request', request, 'an object with a prompt', "For example { prompt: 'red heart', seed: 1 }.");
   const parsed = requestSchema.safeParse(request);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;

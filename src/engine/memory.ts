@@ -53,13 +53,13 @@ export function assertFits(
 ): void {
   if (kind === 'wasm' && bytes > WASM_LIMIT) {
     throw new MemoryError(`${what} needs ${formatBytes(bytes)}; WebAssembly can hold ${formatBytes(WASM_LIMIT)}.`, {
-      hint: 'Use --backend native (`ertacache engine link`), a smaller size or batch, or --offload.',
+      hint: 'Use the backend native (--backend native; `ertacache engine link`), a smaller size or batch, or offload (--offload).',
     });
   }
   // A GPU's memory is not the process's: TensorFlow itself says when it is full.
   if (kind !== 'gpu' && kind !== 'webgpu' && bytes - held > available) {
     throw new MemoryError(`${what} needs ${formatBytes(bytes - held)}; ${formatBytes(available)} are available.`, {
-      hint: 'Leave the blocks on disk with --offload, close other programs, or use a smaller size, batch or model.',
+      hint: 'Leave the blocks on disk (offload, --offload), close other programs, or use a smaller size, batch or model.',
     });
   }
 }

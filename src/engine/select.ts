@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { EngineError, ErtaError } from '../errors';
+import { requireObject, wrongArgument } from '../io/arguments';
 import { loadBackend } from './load';
 import { type Candidate, candidates } from './locate';
 import type { BackendRequest, EngineChoice, EngineKind, Rejection } from './types';
@@ -42,12 +43,15 @@ export function describeChoice({ label, rejected }: EngineChoice, verbose = fals
  * @param request which kind of backend: `auto`, or one by name
  * @param options threads, and whether TensorFlow may write to stderr
  * @returns which backend was taken, one line that says so, and what `auto` passed over
+ * @throws UsageError for a name that no backend has
  * @throws EngineError when the one that was asked for cannot be used
  * @example
  * const engine = await selectBackend('auto');
  * console.log(engine.label); // native (TensorFlow 2.21.0, linked)
  */
 export async function selectBackend(request: BackendRequest, options: SelectOptions = {}): Promise<EngineChoice> {
+  requireKind(request);
+  requireObject('options', options, 'an object');
   const { verbose = false, env = process.env, threads, from = candidates, load = loadBackend } = options;
   const rejected: Rejection[] = [];
   const hints: string[] = [];
@@ -72,4 +76,10 @@ export async function selectBackend(request: BackendRequest, options: SelectOpti
   throw new EngineError(`The backend '${request}' cannot be used: ${reasons}.`, {
     hint: hints[0] ?? MEND[request === 'auto' ? 'cpu' : request],
   });
+}
+
+function requireKind(request: BackendRequest): void {
+  const known = ['auto', ...Object.keys(MEND)];
+  if (known.includes(request)) return;
+  throw wrongArgument('request', request, `one of ${known.join(', ')}`);
 }

@@ -59,7 +59,7 @@ export function heedFaults(backend: object): void {
     const values = await read(dataId);
     if (fault === undefined) return values;
     throw new EngineError(`The GPU reported a fault: ${fault}`, {
-      hint: 'Try another --backend; `ertacache doctor` lists them.',
+      hint: 'Try another backend (--backend); `ertacache doctor` lists them.',
     });
   };
 }

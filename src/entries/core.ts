@@ -43,6 +43,7 @@ export {
   requireFits,
 } from '../policy/data';
 export { type Chosen, type PolicySource, policiesInMemory } from '../policy/source';
+export type { Seed } from '../random/seed';
 export type { Embeddings } from '../sampling/embeddings';
 export type {
   BatchRequest,

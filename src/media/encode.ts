@@ -1,4 +1,5 @@
 import { UsageError } from '../errors';
+import { requireObject, wrongArgument } from '../io/arguments';
 import { encodeAnimatedWebp, encodeGif } from './animation';
 import { encodeMp4 } from './mp4';
 import { frames, isClip, joinFrames, type Media } from './pixels';
@@ -20,6 +21,8 @@ export interface WriteOptions {
 /** A format that is one file. */
 export type FileFormat = Exclude<MediaFormat, 'frames'>;
 
+const FORMATS: readonly FileFormat[] = ['png', 'webp', 'gif', 'mp4'];
+
 /**
  * The bytes of a file. PNG and WebP hold the receipt; that of GIF and MP4 goes into a file beside (`writeMedia`).
  * @param media a clip of one frame or a picture for PNG; a picture becomes a clip of one frame for GIF and MP4
@@ -32,6 +35,7 @@ export type FileFormat = Exclude<MediaFormat, 'frames'>;
  * response.setHeader('content-type', 'image/png').end(bytes);
  */
 export async function encodeMedia(media: Media, format: FileFormat, options: WriteOptions = {}): Promise<Uint8Array> {
+  if (!FORMATS.includes(format)) throw wrongArgument('format', format, `one of ${FORMATS.join(', ')}`);
   checkWriteOptions(options);
   const { fps = 16, quality, receipt } = options;
   const moving = isClip(media);
@@ -49,7 +53,9 @@ export async function encodeMedia(media: Media, format: FileFormat, options: Wri
 }
 
 /** @throws UsageError for a rate or a quality out of range */
-export function checkWriteOptions({ fps = 16, quality = 90 }: WriteOptions): void {
+export function checkWriteOptions(options: WriteOptions): void {
+  requireObject('options', options, 'an object');
+  const { fps = 16, quality = 90 } = options;
   if (!(fps > 0 && fps <= 240)) {
     throw new UsageError(`A clip cannot be written at ${fps} frames per second.`, { hint: 'Give a rate up to 240.' });
   }

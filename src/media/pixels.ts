@@ -1,5 +1,6 @@
 import ndarray, { type NdArray } from 'ndarray';
 import { NumericError, ShapeError } from '../errors';
+import { isObject, wrongArgument } from '../io/arguments';
 import { LIMITS } from './limits';
 
 /** A picture: float32, shape `[H, W, 3]`, red, green and blue in [0, 1], row-major. */
@@ -23,7 +24,15 @@ export function clip(data: Float32Array, frames: number, height: number, width: 
 
 /** True for a clip, false for an image; throws a ShapeError for anything else. */
 export function isClip(media: Media): boolean {
-  const { shape } = media;
+  if (!isObject(media) || !Array.isArray(media.shape) || !('data' in media)) {
+    throw wrongArgument(
+      'media',
+      media,
+      'a picture or a clip',
+      'It is what `draw` gives as media, and what `readMedia` gives.',
+    );
+  }
+  const { shape } = media as Media;
   if ((shape.length !== 3 && shape.length !== 4) || shape.at(-1) !== 3 || shape.some(size => size < 1)) {
     throw new ShapeError(`Pixels of shape [${shape}] are neither an image nor a clip.`, {
       hint: 'An image is [height, width, 3] and a clip is [frames, height, width, 3], with no size zero.',

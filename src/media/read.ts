@@ -1,6 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { ErtaError, IoError, UnsupportedError, UsageError } from '../errors';
+import { requireText } from '../io/arguments';
 import { readError } from '../io/system-error';
 import { frameDelays } from './animation';
 import { requireReadable } from './limits';
@@ -35,6 +36,7 @@ export function isPictureName(name: string): boolean {
  * @throws IoError for a file that is not there or cannot be read as a picture
  */
 export async function readMedia(path: string): Promise<ReadMedia> {
+  requireText('path', path, 'the name of a file or a folder');
   const info = await stat(path).catch(error => {
     throw readError(path, error);
   });

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ErtaError, IoError } from '../errors';
+import { requireText } from '../io/arguments';
 import { isFile, readText } from '../io/node-file';
 import { hasJsonMark } from '../io/own-file';
 import { readError } from '../io/system-error';
@@ -48,6 +49,7 @@ function unwrapped(value: unknown): unknown {
  * @throws IoError when the file is not there, carries no receipt, or carries a damaged one
  */
 export async function readReceipt(path: string): Promise<unknown> {
+  requireText('path', path, 'the name of a file or a folder');
   try {
     const receipt = (await embeddedReceipt(path)) ?? (await separateReceipt(path));
     if (receipt !== undefined) return shallow(receipt);

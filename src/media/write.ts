@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { UsageError } from '../errors';
+import { requireText } from '../io/arguments';
 import { commitAll, stageFile, writeFileAtomic } from '../io/atomic';
 import { isFile } from '../io/node-file';
 import { requireOwn } from '../io/own-file';
@@ -15,6 +16,7 @@ import { isSidecar, sidecarPath, sidecarText } from './receipt';
  * Throws a UsageError for any other name, so that a wrong one can be refused before the work is done.
  */
 export function mediaFormat(path: string): MediaFormat {
+  requireText('path', path, 'the name of a file or a folder');
   if (/[\\/]$/.test(path)) return 'frames';
   const extension = extname(path).toLowerCase();
   if (extension === '.png' || extension === '.webp' || extension === '.gif' || extension === '.mp4') {

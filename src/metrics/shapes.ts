@@ -10,6 +10,7 @@ export function assertSameShape(a: Media, b: Media): void {
 }
 
 function describe(media: Media): string {
+  const moving = isClip(media);
   const [height, width] = media.shape.slice(-3);
-  return isClip(media) ? `a clip of ${media.shape[0]} frames of ${width}×${height}` : `a picture of ${width}×${height}`;
+  return moving ? `a clip of ${media.shape[0]} frames of ${width}×${height}` : `a picture of ${width}×${height}`;
 }

@@ -53,7 +53,7 @@ export function requireComputeType(dtype: ComputeType | undefined): void {
   if (dtype !== 'bfloat16') return;
   if (lane() !== 'native') {
     throw new UnsupportedError(`bfloat16 needs the native backend, and ${tf.getBackend()} is active.`, {
-      hint: 'Add --backend native (`ertacache engine link` makes it), or omit --dtype.',
+      hint: 'Take the backend native (--backend native; `ertacache engine link` makes it), or leave dtype out (--dtype).',
     });
   }
   let found: string;
@@ -63,7 +63,9 @@ export function requireComputeType(dtype: ComputeType | undefined): void {
     found = error instanceof Error ? error.message : String(error);
   }
   if (found === '19,22,43,50') return;
-  throw new EngineError(`TensorFlow does not multiply bfloat16 here: ${found}.`, { hint: 'Omit --dtype.' });
+  throw new EngineError(`TensorFlow does not multiply bfloat16 here: ${found}.`, {
+    hint: 'Leave dtype out (--dtype).',
+  });
 }
 
 /** [[1, 2], [3, 4]] · [[5, 6], [7, 8]]: every number of it is one that bfloat16 has. */

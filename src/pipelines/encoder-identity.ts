@@ -37,7 +37,7 @@ export async function requireOwn(
     const encoder = encoderOf(name);
     if (encoder && (await encoderIdentity(encoder)) === identity) continue;
     throw new UsageError(`The embeddings in ${where} were made by another ${name} than that of ${model}.`, {
-      hint: 'Make them with this model: leave --embeddings away, and pass --save-embeddings.',
+      hint: 'Make them with this model: leave the embeddings away (--embeddings), and keep others (--save-embeddings).',
     });
   }
 }

@@ -1,11 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { UnsupportedError } from '../errors';
+import { requireObject } from '../io/arguments';
 import { count, MOST } from '../io/counts';
 import { lastPart } from '../io/folder';
 import { parseConfig } from '../io/parse-config';
 import { loadDenoiser } from '../models/load-denoiser';
 import { requireComputeType } from '../nn/bfloat16';
+import { withLifetime } from '../sampling/lifetime';
 import type { Pipeline } from '../sampling/pipeline';
 import { flowMatchEulerConfig } from '../schedulers/flow-match-euler';
 import { createWordTable, wordTableConfig } from '../text/word-table';
@@ -29,8 +31,9 @@ import { sameSize } from './same-size';
  * const pipeline = await loadPipeline(model);
  */
 export async function loadPipeline(model: OpenModel, options: HubOptions = {}): Promise<Pipeline> {
+  requireObject('model', model, 'an opened model', 'Open one first: `const model = await openModel(folder)`.');
   requireComputeType(options.dtype);
-  if (isHubPipeline(model)) return loadHubPipeline(model, options);
+  if (isHubPipeline(model)) return withLifetime(await loadHubPipeline(model, options));
   if (!model.files.includes('pipeline.json')) {
     throw new UnsupportedError(`${model.path} is not a whole pipeline that ertacache can sample from.`, {
       hint: 'Look at it with `ertacache info`; the embedded model is called fluent-emoji.',

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { IoError } from '../errors';
+import { requireObject, requireText } from '../io/arguments';
 import { packageRoot } from '../io/package-root';
 import { resized } from '../media/resize';
 import { requireComputeType } from '../nn/bfloat16';
@@ -44,6 +45,13 @@ export interface LoadModelOptions extends HubOptions {
  * const model = await loadModel('./FLUX.1-dev', { offload: true });
  */
 export async function loadModel(nameOrPath: string = DEFAULT_MODEL, options: LoadModelOptions = {}): Promise<Pipeline> {
+  requireText(
+    'nameOrPath',
+    nameOrPath,
+    "a model's folder or the name of a model",
+    `The embedded one is ${DEFAULT_MODEL}.`,
+  );
+  requireObject('options', options, 'an object');
   requireComputeType(options.dtype);
   const { variant, ...hub } = options;
   const model = await openModelAt(locateModel(nameOrPath), { variant });

@@ -9,6 +9,7 @@ import { release, tidy } from '../nn/scope';
 import { torchGenerator } from '../random/torch-generator';
 import { batchedGuidance, denoiserBranch, doubled, single, unguided } from '../sampling/guidance';
 import { firstStep, refusePicture } from '../sampling/initial-picture';
+import { withLifetime } from '../sampling/lifetime';
 import type { BatchRequest, Job, Pipeline, PipelineInfo, RunLevels, ScheduleRequest } from '../sampling/pipeline';
 import {
   createFlowMatchEuler,
@@ -58,7 +59,7 @@ export function createPixelPipeline(parts: PixelParts): Pipeline {
     return { sigmas: sigmas.slice(skipped), ...(init && { base: { sigmas, skipped } }) };
   }
 
-  return {
+  return withLifetime({
     info,
     schedule: levelsOf,
     unknownWords: prompt => words.encode(prompt).unknown,
@@ -121,5 +122,5 @@ export function createPixelPipeline(parts: PixelParts): Pipeline {
       model.weights.dispose();
       embeddings.dispose();
     },
-  };
+  });
 }

@@ -169,7 +169,7 @@ export function requireFits(policy: PolicyData, use: PolicyUse): void {
   if (steps !== asked) {
     refuse(
       `The policy is for ${steps} steps, and this run has ${asked}.`,
-      `Run with --steps ${steps}, or make one for ${asked} steps with \`ertacache policy resample\`.`,
+      `Run ${steps} steps (--steps ${steps}), or make one for ${asked} steps with \`ertacache policy resample\`.`,
     );
   }
   if (policy.sigmas.some((s, i) => Math.abs(s - (use.sigmas[i] as number)) > SAME_SIGMA)) {
@@ -178,7 +178,7 @@ export function requireFits(policy: PolicyData, use: PolicyUse): void {
   if (Math.abs(policy.guidance - use.guidance) > 1e-6) {
     refuse(
       `The policy was calibrated at guidance ${policy.guidance}, and this run uses ${use.guidance}.`,
-      `Run with --guidance ${policy.guidance}, or calibrate at ${use.guidance}.`,
+      `Run at guidance ${policy.guidance} (--guidance ${policy.guidance}), or calibrate at ${use.guidance}.`,
     );
   }
 }

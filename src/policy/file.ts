@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { UsageError } from '../errors';
+import { requireText } from '../io/arguments';
 import { commitAll, stageFile } from '../io/atomic';
 import { openFile, readText } from '../io/node-file';
 import { hasJsonMark, requireOwn } from '../io/own-file';
@@ -9,12 +10,14 @@ import { requireWritable } from '../io/writable';
 import { deserializePolicy, serializePolicy } from './bytes';
 import { isCoefficients } from './coefficients';
 import { type Policy, type PolicyData, policySchema } from './data';
+import { requirePolicy } from './require-policy';
 
 /** More than the JSON of any policy. */
 const LARGEST = 10_000_000;
 
 /** @throws UsageError unless a policy can be written under this name: its coefficients take the name's beginning */
 export function requirePolicyName(path: string): void {
+  requireText('path', path, 'the name of a file');
   if (/[^/\\]\.json$/.test(path)) return;
   throw new UsageError(`The policy name ${path} does not end with .json.`, {
     hint: 'Use a name such as my-policy.json; coefficients go into my-policy.safetensors beside it.',
@@ -73,6 +76,7 @@ async function rectifyOf(path: string): Promise<PolicyData['rectify'] | undefine
  */
 export async function writePolicy(path: string, policy: Policy): Promise<void> {
   requirePolicyName(path);
+  requirePolicy('policy', policy);
   const { json: text, coefficients } = await serializePolicy(policy, path);
   await requireOwnPolicy(path, coefficients !== undefined);
   const json = await stageFile(path, text);
@@ -91,6 +95,7 @@ export async function writePolicy(path: string, policy: Policy): Promise<void> {
  * @throws PolicyError or IoError naming the file and what is wrong with it
  */
 export async function readPolicy(path: string): Promise<Policy> {
+  requireText('path', path, 'the name of a file');
   const beside = async (file: string) => {
     const name = join(dirname(path), file);
     return { name, bytes: await readBytes(name) };

@@ -109,8 +109,8 @@ function boxMuller(values: Float32Array, start: number): void {
 }
 
 function seedBits(seed: number | bigint): number {
-  if (typeof seed === 'number' && !Number.isSafeInteger(seed)) {
-    throw new UsageError(`The seed ${seed} is not a whole number.`, {
+  if (typeof seed !== 'bigint' && !Number.isSafeInteger(seed)) {
+    throw new UsageError(`The seed ${String(seed)} is not a whole number.`, {
       hint: `${SEED_HINT} Above 2⁵³ - 1 they are bigints.`,
     });
   }

@@ -28,7 +28,7 @@ export function refusePicture({ init }: Pick<BatchRequest, 'init'>, id: string, 
   throw new UnsupportedError(
     `${id} ${kind === 'clip' ? 'draws clips' : 'begins with noise'}, and cannot begin with a picture.`,
     {
-      hint: 'Leave --init out; it is for FLUX and for the embedded model of pictures.',
+      hint: 'Omit the picture (init, --init); it is for FLUX and for the embedded model of pictures.',
     },
   );
 }

@@ -106,7 +106,7 @@ export async function requireFinite(latents: Tensor, what: string, policy?: Pick
     throw new NumericError(`${what} has values that are not finite.`, {
       hint:
         policy && policy.name !== none().name
-          ? 'Run once with --policy none: if that is finite, the policy is at fault; calibrate it again.'
+          ? 'Run once without a policy (--policy none): if that is finite, the policy is at fault; calibrate it again.'
           : 'Every step was computed, so the model or its settings are at fault: check it with `ertacache info --values`.',
     });
   }

@@ -150,9 +150,9 @@ describeOnBackends('calibration', () => {
     const [nothing, all] = [await failure(1e-5), await failure(100)];
     for (const error of [nothing, all]) expect(error).toBeInstanceOf(PolicyError);
     expect(nothing.message).toBe('λ = 0.00001 reuses no step: every step changes by more.');
-    expect(nothing.hint).toContain('larger --lambda');
+    expect(nothing.hint).toContain('larger lambda (--lambda)');
     expect(all.message).toBe('λ = 100 reuses every step but the first.');
-    expect(all.hint).toContain('smaller --lambda');
+    expect(all.hint).toContain('smaller lambda (--lambda)');
   });
 
   test('measures a policy that reuses nothing as equal, and one that does as worse', async () => {

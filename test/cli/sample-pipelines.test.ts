@@ -188,7 +188,7 @@ describe('prompts and pictures from files', () => {
     await writeMedia(scratch.path('a.png'), testImage(8, 8));
     expect(await sample('--from', scratch.path('b.png'))).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('is not the file that the picture was made with any more'),
+      stderr: expect.stringContaining('is no longer the file that the picture was made with'),
     });
   });
 

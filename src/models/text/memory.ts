@@ -74,12 +74,12 @@ function notHeld({ where, entries }: Embeddings, { encoder, texts, length }: Tex
   if (same) {
     return new UsageError(
       `${where} holds ${text} at ${same.request.length} tokens for ${encoder}, and ${length} are asked for.`,
-      { hint: `Pass --max-sequence-length ${same.request.length}, or encode the prompt again.` },
+      { hint: `Take maxSequenceLength ${same.request.length} (--max-sequence-length), or encode the prompt again.` },
     );
   }
   const held = [...new Set(own.flatMap(({ request }) => request.texts))].map(t => `"${t}"`);
   const shown = held.length > 5 ? `${held.slice(0, 5).join(', ')} and ${held.length - 5} more` : held.join(', ');
   return new UsageError(`${where} holds no embedding of ${text} by ${encoder}.`, {
-    hint: `It holds ${shown || 'none'}; leave --embeddings away and pass --save-embeddings to make others.`,
+    hint: `It holds ${shown || 'none'}; leave the embeddings away (--embeddings), or make others (--save-embeddings).`,
   });
 }

@@ -1,4 +1,5 @@
-import type { Tensor } from '@tensorflow/tfjs-core';
+import { Tensor } from '@tensorflow/tfjs-core';
+import { requireList } from '../../io/arguments';
 import { sha256 } from '../../io/sha256';
 
 /** Whose policy it is: a policy fits the model that it was calibrated for, and no other. */
@@ -22,6 +23,7 @@ export const UNNAMED: ModelIdentity = { id: 'function', hash: 'unnamed' };
  * const model = { id: 'my-denoiser', hash: await hashTensors(layersModel.getWeights()) };
  */
 export async function hashTensors(tensors: readonly Tensor[]): Promise<string> {
+  requireList('tensors', tensors, item => item instanceof Tensor, 'a list of tensors');
   const hashes: string[] = [];
   for (const tensor of tensors) {
     const values = await tensor.data();

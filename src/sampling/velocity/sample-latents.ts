@@ -1,12 +1,14 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { none } from '../../cache/none';
 import type { CachePolicy } from '../../cache/policy';
+import { requireObject } from '../../io/arguments';
 import type { Policy } from '../../policy/data';
 import { usePolicy } from '../../policy/use';
 import { type LoopOptions, requireFinite, type StepRecord, sampleLoop } from '../sample-loop';
 import { scheduleText } from '../schedule-text';
 import { type ModelIdentity, UNNAMED } from './identity';
 import { velocityJob } from './job';
+import { requireTensor } from './require-tensor';
 import { schedulerOf, type Times } from './scheduler';
 import { guidanceOf, type VelocitySource } from './velocity';
 
@@ -52,6 +54,8 @@ export async function sampleLatents<Ctx>(
   latents: Tensor,
   options: SampleLatentsOptions<Ctx>,
 ): Promise<SampledLatents> {
+  requireTensor('latents', latents);
+  requireObject('options', options, 'an object with noise levels (sigmas) or a scheduler');
   const { policy: choice = none(), ctx, model = UNNAMED, noise, onStep, signal } = options;
   const scheduler = schedulerOf(options);
   const { sigmas, name } = scheduler;

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { UsageError } from '../../errors';
+import { isObject, requireList, requireObject, wrongArgument } from '../../io/arguments';
 import type { Solver } from '../../schedulers/solver';
 
 /** Noise levels of a run and how a latent is led over them. */
@@ -121,11 +122,17 @@ const EULER = 'Euler';
 
 /** The scheduler that options name, or Euler steps over their noise levels. */
 export function schedulerOf(times: Times): Scheduler {
-  if ('scheduler' in times) return times.scheduler;
-  return eulerScheduler(times);
+  requireObject('options', times, 'an object with noise levels (sigmas) or a scheduler');
+  if ('scheduler' in times && times.scheduler !== undefined) {
+    const { scheduler } = times;
+    if (isObject(scheduler) && typeof scheduler.solver === 'function') return scheduler;
+    throw wrongArgument('scheduler', scheduler, 'a scheduler, as `defineScheduler` makes it');
+  }
+  return eulerScheduler(times as NoiseLevels);
 }
 
 function requireFalling(sigmas: readonly number[]): void {
+  requireList('sigmas', sigmas, Number.isFinite, 'a list of falling noise levels, one more than there are steps');
   const falls = sigmas.every((s, i) => s >= 0 && (i === 0 || s < (sigmas[i - 1] as number)));
   if (falls && sigmas.length >= 2) return;
   throw new UsageError('Noise levels must fall, from the first to the last, and be at least two numbers from 0.', {

@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { evaluateFunction } from '../../cache/evaluation';
+import { isObject, wrongArgument } from '../../io/arguments';
 import { type Branch, denoiserBranch, type Guide, separateGuidance, single, unguided } from '../guidance';
 import { denoiserOf, type VelocityParts } from './parts';
 
@@ -32,6 +33,7 @@ export type VelocitySource<Ctx = unknown> = Velocity<Ctx> | VelocityParts<Ctx> |
 
 /** The strength of guidance that a policy belongs to; 1 where there is none. */
 export function guidanceOf<Ctx>(source: VelocitySource<Ctx>): number {
+  requireVelocity('velocity', source);
   return 'conditional' in source ? source.scale : 1;
 }
 
@@ -40,11 +42,29 @@ export function branchesOf<Ctx>(
   source: VelocitySource<Ctx>,
   ctx: () => Ctx,
 ): { readonly branches: readonly Branch[]; readonly guide: Guide } {
+  requireVelocity('velocity', source);
   if (!('conditional' in source)) return { branches: [branchOf('only', source, ctx)], guide: unguided };
   return {
     branches: [branchOf('conditional', source.conditional, ctx), branchOf('unconditional', source.unconditional, ctx)],
     guide: separateGuidance(source.scale),
   };
+}
+
+const ALLOWED = 'a function (x, t) of a latent and a time, its three parts { embed, blocks, head }, or a guided pair';
+
+/** @throws UsageError unless a value can be called as a velocity, or naming the part of it that cannot */
+function requireVelocity(name: string, source: unknown): void {
+  if (typeof source === 'function') return;
+  if (!isObject(source)) throw wrongArgument(name, source, ALLOWED);
+  if ('conditional' in source) {
+    requireVelocity(`${name}.conditional`, source.conditional);
+    requireVelocity(`${name}.unconditional`, source.unconditional);
+    if (Number.isFinite(source.scale)) return;
+    throw wrongArgument(`${name}.scale`, source.scale, 'a number');
+  }
+  const { embed, blocks, head } = source;
+  const all = [embed, head, ...[blocks].flat()];
+  if (!all.every(part => typeof part === 'function')) throw wrongArgument(name, source, ALLOWED);
 }
 
 function branchOf<Ctx>(name: string, source: Velocity<Ctx> | VelocityParts<Ctx>, ctx: () => Ctx): Branch {

@@ -1,12 +1,15 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { CachePolicy, Decision } from '../../cache/policy';
 import { PolicyError, ShapeError, UsageError } from '../../errors';
+import { requireObject } from '../../io/arguments';
 import type { Policy } from '../../policy/data';
+import { requireCaching } from '../../policy/require-policy';
 import { usePolicy } from '../../policy/use';
 import { beginRun, type CachedRun } from '../cached-run';
 import { scheduleText } from '../schedule-text';
 import { stepOf } from '../trajectory';
 import { type ModelIdentity, UNNAMED } from './identity';
+import { requireTensor } from './require-tensor';
 import { eulerScheduler, type NoiseLevels, type Scheduler } from './scheduler';
 import { branchesOf, guidanceOf, type VelocitySource } from './velocity';
 
@@ -83,6 +86,8 @@ export function withCache<Ctx>(
   policy: Policy | CachePolicy,
   options: WithCacheOptions = {},
 ): CachedVelocity<Ctx> {
+  requireCaching('policy', policy);
+  requireObject('options', options, 'an object');
   const scheduler = schedulerFor(policy, options);
   const { sigmas: base, name } = scheduler;
   const use = { model: options.model ?? UNNAMED, scheduler: name, guidance: guidanceOf(velocity), sigmas: base };
@@ -114,6 +119,7 @@ export function withCache<Ctx>(
       release();
       done = [];
     }
+    requireTensor('x', x);
     const index = done.length;
     requireTime(t, index);
     if (index > 0 && x.shape.join() !== shape) {
