@@ -84,6 +84,13 @@ function run(args: readonly string[], env: NodeJS.ProcessEnv, end?: { signals: N
   });
 }
 
+/** The first line that is not the same. */
+function firstDifference(is = 'nothing', should = 'nothing'): string {
+  const [a, b] = [is.split('\n'), should.split('\n')];
+  const at = a.findIndex((line, i) => line !== b[i]);
+  return `${a[at]?.slice(0, 80)} in place of ${b[at]?.slice(0, 80)}`;
+}
+
 async function main(): Promise<void> {
   if (!existsSync(cli)) throw new Error('Build first: npx tsdown');
   const { hub, server } = await startHub();
@@ -133,7 +140,8 @@ async function main(): Promise<void> {
     if (again.code !== 0) fault(`${where}: the next run: ${again.stderr.slice(-300)}`);
     const after = plain(tree(folder));
     for (const path of new Set([...after.keys(), ...files.keys()])) {
-      if (after.get(path) !== files.get(path)) fault(`${where}: ${path} differs after the next run`);
+      if (after.get(path) !== files.get(path))
+        fault(`${where}: ${path} differs after the next run: ${firstDifference(after.get(path), files.get(path))}`);
     }
     rmSync(folder, { recursive: true });
     if ((i + 1) % 10 === 0) console.log(`${i + 1} kills, ${faults.length} faults`);

@@ -58,17 +58,16 @@ export type FileChange = StagedFile | { readonly path: string; readonly commit?:
 /**
  * Makes all of the changes, in this order, or none of them. Only a run that is killed between two can leave the first
  * without the second; the order decides which of them that may be.
+ * @param path the file that the others belong to
  */
-export async function commitAll(changes: readonly FileChange[]): Promise<void> {
-  const [first] = changes;
-  if (!first) return;
+export async function commitAll(path: string, changes: readonly FileChange[]): Promise<void> {
   // Of two runs that write the same files, one does after the other, so that files which belong together stay so.
-  const lock = lockBeside((changes.at(-1) as FileChange).path);
+  const lock = lockBeside(path);
   let isTried = false;
   try {
     await withLock(
       lock,
-      first.path,
+      path,
       () => {
         isTried = true;
         return commitInTurn(changes);

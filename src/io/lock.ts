@@ -4,7 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { IoError } from '../errors';
 import { disk, writeNew } from './fs';
 import { isRunning, type Owner, self } from './owner';
-import { stagedName } from './staged';
+import { leftovers, stagedName } from './staged';
 import { systemCode, writeError } from './system-error';
 
 /** The lock of a folder, inside it. */
@@ -61,16 +61,33 @@ async function takeWithin(patience: number, file: string, what: string): Promise
 async function take(file: string, what: string): Promise<void> {
   const held: Held = { ...self, since: new Date().toISOString() };
   const text = `${JSON.stringify({ format: FORMAT, ...held })}\n`;
+  for (const left of await leftovers(file)) await disk.remove(left.path).catch(() => {});
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     try {
-      await writeNew(file, text);
-      return;
+      return await create(file, text);
     } catch (error) {
       if (systemCode(error) !== 'EEXIST') throw writeError(what, error);
     }
     await removeDead(file, what);
   }
   throw new InUse(`${what} is in use by other runs of ertacache.`, { hint: 'Wait for them to end.' });
+}
+
+/** What systems say that know no second names for files. */
+const NO_LINKS: readonly (string | undefined)[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'];
+
+/** Makes the lock appear whole, where it is not there yet; a system error with the code EEXIST where it is. */
+async function create(file: string, text: string): Promise<void> {
+  const staged = stagedName(file, 'new');
+  await writeNew(staged, text);
+  try {
+    await disk.link(staged, file);
+  } catch (error) {
+    if (!NO_LINKS.includes(systemCode(error))) throw error;
+    await writeNew(file, text);
+  } finally {
+    await disk.unlink(staged).catch(() => {});
+  }
 }
 
 /** Removes the lock of a run that is gone. @throws IoError when it is not gone */

@@ -68,11 +68,11 @@ async function writeWithSidecar(path: string, bytes: Uint8Array, receipt: unknow
   const old = await readFile(beside).catch(() => undefined);
   const outdated = old && isSidecar(old) ? [{ path: beside }] : [];
   const file = await stageFile(path, bytes);
-  if (receipt === undefined) return commitAll([...outdated, file]);
+  if (receipt === undefined) return commitAll(path, [...outdated, file]);
   const sidecar = await stageFile(beside, sidecarText(receipt)).catch(async error => {
     await file.discard();
     throw error;
   });
   const isNew = !(await isFile(path));
-  await commitAll(isNew ? [sidecar, file] : [...outdated, file, sidecar]);
+  await commitAll(path, isNew ? [sidecar, file] : [...outdated, file, sidecar]);
 }

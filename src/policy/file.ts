@@ -81,7 +81,7 @@ export async function writePolicy(path: string, policy: Policy): Promise<void> {
   await requireOwnPolicy(path, coefficients !== undefined);
   const json = await stageFile(path, text);
   try {
-    await commitAll([...(coefficients ? [await stageFile(coefficientsPath(path), coefficients)] : []), json]);
+    await commitAll(path, [...(coefficients ? [await stageFile(coefficientsPath(path), coefficients)] : []), json]);
   } catch (error) {
     await json.discard();
     throw error;

@@ -50,7 +50,7 @@ export async function runArena(pipeline: Pipeline, store: Store, options: ArenaO
     const missing = comparison.state === 'complete' ? [] : await missingReferences(store, runs);
     const plan = planWork(store, options.contenders, bench, missing);
     await options.onPlan?.(plan);
-    await counter.phase(plan.references, 'every step computed', () => runReferences(store, runs));
+    await counter.phase(plan.references, 'every step computed', () => runReferences(store, runs, missing));
     const ready: Ready = { store, runs, bench, counter, reference: referenceReader(store, batch), options };
     for (const planned of plan.cells) await settle(ready, planned);
   } finally {

@@ -42,9 +42,9 @@ export async function missingReferences(store: Store, { evaluation, batch }: Pai
 }
 
 /** Runs the uncached pictures of the batches that are missing; each is kept as soon as it is done. */
-export async function runReferences(store: Store, runs: PairRuns): Promise<void> {
+export async function runReferences(store: Store, runs: PairRuns, missing: readonly number[]): Promise<void> {
   const groups = batches(runs.evaluation, runs.batch);
-  for (const b of await missingReferences(store, runs)) {
+  for (const b of missing) {
     const group = groups[b] as Pair[];
     const from = b * runs.batch;
     const watch = watchChanges();

@@ -100,7 +100,10 @@ describeOnBackends('the arena', () => {
 
     // Once complete, the same command has nothing left to run.
     const third = await open(pipeline, scratch.path('cut'), methods);
+    const text = readFileSync(third.store.path('comparison.json'), 'utf8');
     await runArena(pipeline, third.store, { contenders: third.chosen, onCell: () => fail('nothing is left') });
+    expect(readFileSync(third.store.path('comparison.json'), 'utf8')).toBe(text);
+    expect(existsSync(third.store.path('references'))).toBe(false);
   });
 
   test('a folder of other files is refused, and what is not the comparison’s stays in its own', async () => {
