@@ -18,6 +18,7 @@ import { policyCommand } from './commands/policy';
 import { sampleCommand } from './commands/sample';
 import { verifyCommand } from './commands/verify';
 import { wholeNumber } from './parse';
+import { tell } from './say';
 
 /** The whole command line, with nothing run yet. */
 export function program(): Command {
@@ -65,13 +66,13 @@ function throwing(command: Command): Command {
 
 function report(error: unknown, verbose: boolean): void {
   if (ErtaError.isInstance(error)) {
-    process.stderr.write(`ertacache: ${error.message}${error.hint ? `\n  ${error.hint}` : ''}\n`);
+    tell(`ertacache: ${error.message}${error.hint ? `\n  ${error.hint}` : ''}\n`);
   } else {
     const message = error instanceof Error ? error.message : String(error);
-    process.stderr.write(`ertacache: unexpected failure: ${message}\n`);
+    tell(`ertacache: unexpected failure: ${message}\n`);
   }
   // Unlike the stack alone, this shows the cause too, such as what a compiler said.
-  if (verbose && error instanceof Error) process.stderr.write(`${inspect(error)}\n`);
+  if (verbose && error instanceof Error) tell(`${inspect(error)}\n`);
 }
 
 /**

@@ -22,6 +22,8 @@ import { encodeTexts } from './encode-texts';
 import { encoderIdentity, requireOwn } from './encoder-identity';
 import { combinedHash } from './identity';
 import { sameSize } from './same-size';
+import { textLosses } from './text-losses';
+import { textTokenizers } from './text-tokenizer';
 
 /** How a folder in the layout of the hub is loaded and run. */
 export interface HubOptions {
@@ -66,7 +68,8 @@ export async function hubParts(model: OpenModel, options: HubOptions = {}): Prom
   };
   const { embeddings: given } = options;
   if (given) await requireOwn(given, id, name => model.components.get(name));
-  const memory = textMemory(request => opened(model, again => encodeTexts(again, request)), given);
+  const tokenizers = textTokenizers(work => opened(model, work));
+  const memory = textMemory(request => opened(model, again => encodeTexts(again, request, tokenizers)), given);
   return {
     info: {
       id,
@@ -80,6 +83,7 @@ export async function hubParts(model: OpenModel, options: HubOptions = {}): Prom
     scheduler,
     geometry: sizesOf(vae),
     encode: memory.encode,
+    textLoss: requests => textLosses(model.files, requests, tokenizers),
     embeddings: () =>
       opened(model, async again => {
         const entries = memory.entries();

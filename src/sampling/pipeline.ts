@@ -101,11 +101,34 @@ export interface DecodeOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** The texts of a request, and to how many tokens they are brought. */
+export type TextsRequest = Pick<
+  BatchRequest,
+  'prompts' | 'prompts2' | 'negativePrompt' | 'maxSequenceLength' | 'guidance'
+>;
+
+/** What a text encoder does not hear of a prompt. */
+export interface TextLoss {
+  /** The folder of the encoder: `text_encoder`, `text_encoder_2`, … */
+  readonly encoder: string;
+  /** The prompt as the encoder gets it, or what is steered away from. */
+  readonly prompt: string;
+  /** Words that the encoder does not know. They are left out. */
+  readonly unknown: readonly string[];
+  /** The end of the prompt that is beyond what the encoder takes; empty where all of it is heard. */
+  readonly dropped: string;
+  /** How much it takes, its special tokens included. */
+  readonly limit: { readonly count: number; readonly unit: 'tokens' | 'words' };
+}
+
 /** From prompts to pixels. */
 export interface Pipeline {
   readonly info: PipelineInfo;
-  /** The words of a prompt that the text encoder does not know. */
-  unknownWords(prompt: string): string[];
+  /**
+   * What the text encoders will not hear of a request's prompts: an entry for every encoder and every prompt that it
+   * does not hear whole. Of the text encoders only the tokenizers are read.
+   */
+  textLoss(request: TextsRequest): Promise<TextLoss[]>;
   /**
    * The noise levels that a run will have. Nothing is loaded and nothing is encoded.
    * @throws ErtaError for a size, a number of steps or a picture that the model cannot be run with

@@ -11,7 +11,6 @@ import { splitPairs } from '../../calibration/pairs';
 import { DEFAULT_TRIALS, type SearchMethod } from '../../calibration/search';
 import { budgetsAtMost, calibrateToTarget, type FidelityTarget, type TargetOptions } from '../../calibration/target';
 import { UsageError } from '../../errors';
-import { readText } from '../../io/node-file';
 import { DEFAULT_MODEL } from '../../pipelines/default-model';
 import { computedSteps, type Fidelity, type Policy, type PolicyData, reusedOf } from '../../policy/data';
 import { requirePolicyName, writePolicy } from '../../policy/file';
@@ -24,6 +23,7 @@ import { interruptible } from '../interrupt';
 import { numberBetween, scheduleStrip, wholeNumber } from '../parse';
 import { addPictureOptions, loadForPictures, type PictureOptions } from '../picture-options';
 import { progressLine } from '../progress';
+import { promptLines } from '../prompts';
 
 interface Options extends PictureOptions {
   readonly model: string;
@@ -236,13 +236,6 @@ function scheduleRequest(options: Options, steps: number): ScheduleRequest {
     });
   }
   return { computed, search, trials };
-}
-
-async function promptLines(path: string): Promise<string[]> {
-  const lines = (await readText(path)).split(/\r?\n/).map(line => line.trim());
-  const prompts = lines.filter(line => line !== '' && !line.startsWith('#'));
-  if (prompts.length > 0) return prompts;
-  throw new UsageError(`${path} holds no prompts.`, { hint: 'Write one prompt a line.' });
 }
 
 function fidelityLine(name: string, { pairs, psnr, ssim }: Fidelity): string {

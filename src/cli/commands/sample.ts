@@ -24,6 +24,7 @@ import { noPolicyNote } from '../sample/notes';
 import { type DrawnPair, pairSheet } from '../sample/pair-sheet';
 import { type RequestOptions, requestOfTask } from '../sample/requests';
 import { type Task, type TaskOptions, taskOf, tasksOf } from '../sample/tasks';
+import { print, tell } from '../say';
 import { usualThreads } from '../usual-threads';
 
 interface SampleOptions extends RequestOptions, TaskOptions {
@@ -38,7 +39,7 @@ export function sampleCommand(): Command {
   const command = new Command('sample')
     .description('draw a picture or a clip from a prompt')
     .argument('[prompt...]', 'what to draw; several prompts give several pictures')
-    .option('--prompts-file <file>', 'more prompts, one a line')
+    .option('--prompts-file <file>', 'more prompts, one a line; # begins a comment, \\# a prompt with that sign')
     .option(
       '--model <folder>',
       `a model folder, or the name of one that ships with ertacache (default: ${DEFAULT_MODEL})`,
@@ -85,7 +86,7 @@ export function sampleCommand(): Command {
     for (const { out } of tasks) if (out) mediaFormat(out);
     const { kind } = await startBackend(command, { threads: await usualThreads(base.model) });
     if (receipt && receipt.backend !== kind) {
-      process.stderr.write(`Made on ${receipt.backend}, repeated on ${kind}: the last digits may differ.\n`);
+      tell(`Made on ${receipt.backend}, repeated on ${kind}: the last digits may differ.\n`);
     }
     const negativePrompt = base.negativePrompt ?? embeddings?.negativePrompt;
     const request = { ...inputs.request, ...(negativePrompt !== undefined && { negativePrompt }) };
@@ -137,7 +138,7 @@ async function checkPolicy(
   if (chosen) return;
   if (sheet) throw nothingCached();
   if (request.policy !== 'auto') return;
-  process.stderr.write(noPolicyNote(given.model.info, use.sigmas.length - 1, use.guidance));
+  tell(noPolicyNote(given.model.info, use.sigmas.length - 1, use.guidance));
 }
 
 function nothingCached(): PolicyError {
@@ -174,7 +175,7 @@ async function saveEmbeddings(
     prompts: [...new Set(tasks.map(task => task.prompt))],
     ...(negativePrompt !== undefined && { negativePrompt }),
   });
-  process.stderr.write(`wrote the embeddings to ${path}\n`);
+  tell(`wrote the embeddings to ${path}\n`);
 }
 
 async function writeSheet(
@@ -185,7 +186,7 @@ async function writeSheet(
 ): Promise<void> {
   const sheet = await pairSheet(pairs, { title: id, subtitle: `${steps} steps, guidance ${guidance}` });
   await writeMedia(path, sheet, fps === undefined ? {} : { fps });
-  console.log(`${path}  the cached ${pairs.length === 1 ? 'picture' : 'pictures'} above the uncached`);
+  print(`${path}  the cached ${pairs.length === 1 ? 'picture' : 'pictures'} above the uncached`);
 }
 
 /** Options that cannot be right together, before anything is loaded. */

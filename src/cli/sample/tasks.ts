@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import type { Receipt } from '../../draw/receipt';
 import { UsageError } from '../../errors';
+import { requirePromptLength } from '../../text/prompt-length';
+import { MAX_PROMPTS } from '../prompts';
 
 /** One picture to make. */
 export interface Task {
@@ -23,6 +25,15 @@ export function tasksOf(prompts: readonly string[], { seed, numImages, out, outD
   if (prompts.length === 0) {
     throw new UsageError('There is no prompt.', { hint: 'Say what to draw: ertacache sample "red heart".' });
   }
+  if (prompts.length * numImages > MAX_PROMPTS) {
+    throw new UsageError(
+      `${prompts.length * numImages} pictures were asked for, and one command draws ${MAX_PROMPTS}.`,
+      {
+        hint: 'Split the prompts, or ask for fewer pictures of each.',
+      },
+    );
+  }
+  for (const prompt of prompts) requirePromptLength(prompt);
   const names = uniqueNames(prompts.map(slug));
   const tasks = prompts.flatMap((prompt, p) =>
     Array.from({ length: numImages }, (_, i) => {
@@ -62,18 +73,24 @@ function again(from: string): string {
   return folder === undefined ? from.replace(/(\.\w+)$/, '-again$1') : `${folder}-again/`;
 }
 
-/** A prompt as a file name. */
+/** Characters of a file name, each of at most four bytes: file systems take 255 bytes. */
+const NAME = 60;
+
+/** A prompt as a file name: letters and digits, so that nothing in it steers a terminal or leaves the folder. */
 function slug(prompt: string): string {
   const words = prompt.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? ['picture'];
-  return words.join('-').slice(0, 60);
+  return Array.from(words.join('-')).slice(0, NAME).join('');
 }
 
 /** Names of which a later equal one is told apart by its number. */
 function uniqueNames(names: readonly string[]): string[] {
   const taken = new Set<string>();
+  const last = new Map<string, number>();
   return names.map(name => {
     let unique = name;
-    for (let n = 2; taken.has(unique); n++) unique = `${name}-${n}`;
+    let n = last.get(name) ?? 1;
+    while (taken.has(unique)) unique = `${name}-${++n}`;
+    last.set(name, n);
     taken.add(unique);
     return unique;
   });

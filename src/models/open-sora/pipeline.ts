@@ -8,7 +8,7 @@ import { release, tidy } from '../../nn/scope';
 import type { TextRequest } from '../../sampling/embeddings';
 import { batchedGuidance, denoiserBranch, doubled, single, unguided } from '../../sampling/guidance';
 import { refusePicture } from '../../sampling/initial-picture';
-import type { BatchRequest, Job, PictureSize, Pipeline, ScheduleRequest } from '../../sampling/pipeline';
+import type { BatchRequest, Job, PictureSize, Pipeline, ScheduleRequest, TextsRequest } from '../../sampling/pipeline';
 import { checkRows, noiseSource, releasing, requestedSize, usualSize } from '../../sampling/rows';
 import { levelsOf } from '../../sampling/schedule';
 import { cleanOpenSoraPrompt } from '../../text/cleaning';
@@ -51,7 +51,7 @@ export function openSoraPipeline(parts: PipelineParts): Pipeline {
 
   const isGuided = (request: BatchRequest): boolean => request.guidance !== 1;
 
-  const textOf = ({ prompts }: BatchRequest): TextRequest => ({
+  const textOf = ({ prompts }: TextsRequest): TextRequest => ({
     encoder: 'text_encoder',
     tokenizer: 'tokenizer',
     texts: prompts.map(prompt => cleanOpenSoraPrompt(prompt)),
@@ -66,7 +66,7 @@ export function openSoraPipeline(parts: PipelineParts): Pipeline {
       fps: FPS,
       defaults: openSoraUsualRun(config, scheduler.config),
     },
-    unknownWords: () => [],
+    textLoss: request => parts.textLoss([textOf(request)]),
     schedule: request => levelsOf(scheduler.schedule({ steps: request.steps, ...sizeOf(request) })),
 
     prepare: request =>

@@ -5,9 +5,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { parseConfig } from '../../io/parse-config';
 import { release, tidy } from '../../nn/scope';
+import type { TextRequest } from '../../sampling/embeddings';
 import { denoiserBranch, separateGuidance, single, unguided } from '../../sampling/guidance';
 import { refusePicture } from '../../sampling/initial-picture';
-import type { BatchRequest, Job, PictureSize, Pipeline, ScheduleRequest } from '../../sampling/pipeline';
+import type { BatchRequest, Job, PictureSize, Pipeline, ScheduleRequest, TextsRequest } from '../../sampling/pipeline';
 import { checkRows, noiseSource, releasing, requestedSize, usualSize } from '../../sampling/rows';
 import { levelsOf } from '../../sampling/schedule';
 import { cleanWanPrompt } from '../../text/cleaning';
@@ -28,14 +29,8 @@ export function wanPipeline(parts: PipelineParts): Pipeline {
   const usual = usualSize(parts.info.parameters, WAN_SIZE, TRIAL);
 
   /** UMT5's states `[B, N, D]`, zeros where a text has ended. */
-  async function encode(texts: readonly string[], length: number, name: string): Promise<tf.Tensor> {
-    const encoded = await parts.encode({
-      encoder: 'text_encoder',
-      tokenizer: 'tokenizer',
-      texts: texts.map(text => cleanWanPrompt(text)),
-      length,
-      masked: true,
-    });
+  async function encode(texts: TextRequest, name: string): Promise<tf.Tensor> {
+    const encoded = await parts.encode(texts);
     const states = tf.tidy(() => tf.mul(encoded.states, tf.expandDims(tf.tensor2d(encoded.mask as number[][]), -1)));
     release(encoded);
     watch(`${name}input_ids`, encoded.ids.flat());
@@ -64,17 +59,23 @@ export function wanPipeline(parts: PipelineParts): Pipeline {
     return size;
   }
 
-  const isGuided = (request: BatchRequest): boolean => request.guidance > 1;
+  const isGuided = (request: TextsRequest): boolean => request.guidance > 1;
 
   /** The prompts and, where they guide, those steered away from. */
-  const textsOf = (request: BatchRequest): (readonly string[])[] => [
-    request.prompts,
-    ...(isGuided(request) ? [request.prompts.map(() => request.negativePrompt ?? '')] : []),
-  ];
+  const textsOf = (request: TextsRequest): TextRequest[] =>
+    [request.prompts, ...(isGuided(request) ? [request.prompts.map(() => request.negativePrompt ?? '')] : [])].map(
+      texts => ({
+        encoder: 'text_encoder',
+        tokenizer: 'tokenizer',
+        texts: texts.map(text => cleanWanPrompt(text)),
+        length: request.maxSequenceLength ?? TEXT_TOKENS,
+        masked: true,
+      }),
+    );
 
   return {
     info: { ...parts.info, kind: 'clip', fps: FPS, defaults: WAN_RUN },
-    unknownWords: () => [],
+    textLoss: request => parts.textLoss(textsOf(request)),
     schedule(request) {
       sizeOf(request);
       return levelsOf(scheduler.schedule({ steps: request.steps }));
@@ -86,9 +87,8 @@ export function wanPipeline(parts: PipelineParts): Pipeline {
         const shape = geometry.latentShape(size);
         const guided = isGuided(request);
         const texts: tf.Tensor[] = own([]);
-        for (const [i, prompts] of textsOf(request).entries()) {
-          texts.push(await encode(prompts, request.maxSequenceLength ?? TEXT_TOKENS, i === 0 ? '' : 'negative_'));
-        }
+        for (const [i, wanted] of textsOf(request).entries())
+          texts.push(await encode(wanted, i === 0 ? '' : 'negative_'));
 
         const model = await parts.transformer();
         const schedule = scheduler.schedule({ steps: request.steps });
@@ -114,8 +114,7 @@ export function wanPipeline(parts: PipelineParts): Pipeline {
 
     async encodePrompts(request) {
       checked(request);
-      const length = request.maxSequenceLength ?? TEXT_TOKENS;
-      for (const texts of textsOf(request)) release(await encode(texts, length, ''));
+      for (const texts of textsOf(request)) release(await encode(texts, ''));
     },
     embeddings: parts.embeddings,
     decode: (latents, _, options) => decodeLatents(parts, latents, options),

@@ -46,7 +46,7 @@ export const specialTokensMap = z.object({
 /** `tokenizer_config.json`. */
 export const tokenizerConfig = specialTokensMap.extend({
   // Not an integer to zod: some files write 10³⁰.
-  model_max_length: z.number().positive().refine(Number.isInteger, "is no whole number").nullish(),
+  model_max_length: z.number().positive().refine(Number.isInteger, 'is no whole number').nullish(),
   extra_ids: z.int().nonnegative().max(MAX_ADDED).nullish(),
   added_tokens_decoder: bounded(z.string().regex(/^\d{1,7}$/), addedToken.omit({ id: true }), MAX_ADDED).default({}),
 });
@@ -75,7 +75,10 @@ export const unigramJson = tokenizerJson.extend({
     .object({
       type: z.literal('Unigram'),
       unk_id: tokenId,
-      vocab: z.array(z.tuple([piece, z.number()])).min(1).max(MAX_TOKENS),
+      vocab: z
+        .array(z.tuple([piece, z.number()]))
+        .min(1)
+        .max(MAX_TOKENS),
       byte_fallback: z.boolean().default(false),
     })
     .refine(model => model.unk_id < model.vocab.length, { path: ['unk_id'], error: 'is no id of the vocabulary' }),
@@ -117,10 +120,7 @@ export const templateSpec = z.object({
   type: z.literal('TemplateProcessing'),
   single: z
     .array(
-      z.union([
-        z.object({ Sequence: z.object({ id: around }) }),
-        z.object({ SpecialToken: z.object({ id: around }) }),
-      ]),
+      z.union([z.object({ Sequence: z.object({ id: around }) }), z.object({ SpecialToken: z.object({ id: around }) })]),
     )
     .max(MAX_AROUND),
   special_tokens: z.record(around, z.object({ ids: z.array(tokenId).max(MAX_AROUND) })),
