@@ -2,6 +2,7 @@ import { UsageError } from '../errors';
 import { readText } from '../io/node-file';
 import { MAX_PROMPT } from '../text/prompt-length';
 import { stripEnd, stripStart } from '../text/unicode';
+import { tell } from './say';
 
 /** Prompts, and pictures, that one command takes on. */
 export const MAX_PROMPTS = 10_000;
@@ -15,7 +16,12 @@ export async function promptLines(path: string): Promise<string[]> {
   const prompts: string[] = [];
   for (const [i, whole] of (await readText(path)).split(/\r\n|\r|\n/).entries()) {
     const line = stripEnd(stripStart(whole));
-    if (line === '' || line.startsWith('#')) continue;
+    if (line === '') continue;
+    if (line.startsWith('#')) {
+      // "# a list" is meant as a comment; "#1 dad mug" may not be.
+      if (/^#[^\s#]/.test(line)) tell(`${path}, line ${i + 1}: left out as a comment; \\# begins a prompt with #.\n`);
+      continue;
+    }
     requirePrompt(line, `${path}, line ${i + 1}`);
     prompts.push(line.replace(/^\\(\\*#)/, '$1'));
     if (prompts.length > MAX_PROMPTS) {

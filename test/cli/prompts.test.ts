@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { promptLines } from '../../src/cli/prompts';
 import { lossNote } from '../../src/cli/sample/notes';
 import { tasksOf } from '../../src/cli/sample/tasks';
-import { shortened, visible } from '../../src/text/visible';
+import { middleLeftOut, shortened, visible } from '../../src/text/visible';
 import { scratchFolder } from '../media/pictures';
 import { command } from '../weights/command';
 
@@ -45,6 +45,14 @@ describe('a file of prompts', () => {
     await expect(promptLines(await given(content))).rejects.toThrow(message);
   });
 
+  test('a comment that may be meant as a prompt is named', async () => {
+    const said = jest.spyOn(process.stderr, 'write').mockImplementation(() => true);
+    await promptLines(await given('# a list\nred heart\n#1 dad mug\n'));
+    const notes = said.mock.calls.map(([text]) => String(text));
+    said.mockRestore();
+    expect(notes).toEqual([expect.stringMatching(/prompts\.txt, line 3: left out as a comment; \\# begins a prompt/)]);
+  });
+
   test('the command names the line, and its help says what # is', async () => {
     const path = await given(Buffer.from('caf\xe9\n', 'latin1'));
     const done = await command('--backend', 'wasm', 'sample', '--prompts-file', path, '--out-dir', scratch.path('out'));
@@ -78,6 +86,27 @@ describe('names and lines made of prompts', () => {
     expect(shortened('👍🏽👍🏽 three', 4)).toBe('👍🏽👍…');
     expect(shortened('a\nb', 10)).toBe('a\\u000ab');
     expect(shortened('x'.repeat(1e7), 5)).toBe('xxxx…');
+  });
+
+  test('of a long text the beginning and the end are shown', () => {
+    const shown = middleLeftOut(`first ${'word '.repeat(100)}last`, 30);
+    expect(shown).toMatch(/^first word .*… .*last$/);
+    expect(shown.length).toBeLessThan(40);
+    expect(middleLeftOut('\u{20000}'.repeat(30), 15)).not.toMatch(/\\ud/);
+  });
+
+  test('what a prompt loses is said once, however many pictures of it are drawn', async () => {
+    const place = ['--steps', '1', '--num-images', '2', '--out-dir', scratch.path('out')];
+    const { code, stderr } = await command(
+      '--backend',
+      'wasm',
+      'sample',
+      `red zyxw ${'heart '.repeat(40)}lion`,
+      ...place,
+    );
+    expect(code).toBe(0);
+    expect(stderr.match(/does not know "zyxw"/g)).toHaveLength(1);
+    expect(stderr.match(/fluent-emoji hears \d+ words of "red zyxw .*; left out: ".*lion"\.\n/g)).toHaveLength(1);
   });
 
   test('a note on a loss names encoder, number and words', () => {

@@ -1,6 +1,6 @@
 import { frameSize, type Image, imageSize, type Media } from '../../media/pixels';
 import type { PipelineInfo, TextLoss } from '../../sampling/pipeline';
-import { shortened } from '../../text/visible';
+import { middleLeftOut, shortened } from '../../text/visible';
 
 /** A word on a picture to begin with whose proportions are not kept; nothing where they are. */
 export function stretchNote(init: Image, drawn: Media): string | undefined {
@@ -27,7 +27,7 @@ export function lossNote({ id }: Pick<PipelineInfo, 'id'>, loss: TextLoss): stri
   }
   if (dropped !== '') {
     const whole = shortened(prompt, SHOWN_PROMPT);
-    const rest = shortened(dropped, SHOWN_LOSS);
+    const rest = middleLeftOut(dropped, SHOWN_LOSS);
     lines.push(`${who} hears ${limit.count} ${limit.unit} of "${whole}"; left out: "${rest}".`);
   }
   return lines.map(line => `${line}\n`).join('');
