@@ -1,13 +1,26 @@
 import { nextTurn } from '../io/turn';
 import type { BatchRequest, Pipeline } from '../sampling/pipeline';
 import { progressLine } from './progress';
+import { lossNote } from './sample/notes';
+import { tell } from './say';
 
-/** Runs the text encoders on all prompts while the transformer is not loaded yet. */
+/**
+ * Runs the text encoders on all prompts while the transformer is not loaded yet, and says, once a prompt, what they do
+ * not hear of it.
+ */
 export async function encodeAhead(
   pipeline: Pipeline,
   requests: readonly BatchRequest[],
   signal: AbortSignal,
 ): Promise<void> {
+  const said = new Set<string>();
+  for (const request of requests) {
+    for (const loss of await pipeline.textLoss(request)) {
+      const note = lossNote(pipeline.info, loss);
+      if (!said.has(note)) tell(note);
+      said.add(note);
+    }
+  }
   if (!pipeline.encodePrompts) return;
   const line = progressLine('encoding prompts', requests.length);
   try {

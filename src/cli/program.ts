@@ -6,6 +6,7 @@ import { printable } from '../printable';
 import { VERSION } from '../version';
 import { commandEntries } from './commands';
 import { wholeNumber } from './parse';
+import { tell } from './say';
 
 /**
  * The command line, with nothing run yet.
@@ -46,13 +47,13 @@ function throwing(command: Command): Command {
 
 function report(error: unknown, verbose: boolean): void {
   if (ErtaError.isInstance(error)) {
-    process.stderr.write(`ertacache: ${error.message}${error.hint ? `\n  ${error.hint}` : ''}\n`);
+    tell(`ertacache: ${error.message}${error.hint ? `\n  ${error.hint}` : ''}\n`);
   } else {
     const message = error instanceof Error ? error.message : String(error);
-    process.stderr.write(`ertacache: unexpected failure: ${printable(message)}\n`);
+    tell(`ertacache: unexpected failure: ${printable(message)}\n`);
   }
   // Unlike the stack alone, this shows the cause too, such as what a compiler said.
-  if (verbose && error instanceof Error) process.stderr.write(`${inspect(error)}\n`);
+  if (verbose && error instanceof Error) tell(`${inspect(error)}\n`);
 }
 
 /**

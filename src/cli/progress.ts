@@ -1,4 +1,8 @@
 import { SingleBar } from 'cli-progress';
+import { shortened } from '../text/visible';
+
+/** Characters of a label: with what follows it, it has to fit on one line. */
+const LABEL = 40;
 
 export interface Progress {
   update(done: number, note?: string): void;
@@ -16,7 +20,7 @@ export function progressLine(label: string, total: number): Progress {
     stream: process.stderr,
     clearOnComplete: true,
     hideCursor: true,
-    format: `${label} {bar} {percentage}% | {eta_formatted} left {note}`,
+    format: `${shortened(label, LABEL)} {bar} {percentage}% | {eta_formatted} left {note}`,
     barsize: 24,
     // One redraw for every change: the event loop is busy with tensors in between, so timers do not fire.
     noTTYOutput: false,
@@ -35,12 +39,13 @@ export function progressLine(label: string, total: number): Progress {
  */
 export function stepLine(label: string, total: number): Progress & { step(computed: boolean, seconds: number): void } {
   const terminal = process.stderr.isTTY;
+  const shown = shortened(label, LABEL);
   let drawn = '';
   let spent = 0;
   const draw = (): void => {
     const left = ((spent / drawn.length) * (total - drawn.length)).toFixed(0);
     const strip = drawn.padEnd(total, ' ');
-    process.stderr.write(`\r\x1b[K${label} [${strip}] ${drawn.length}/${total} ${left} s left`);
+    process.stderr.write(`\r\x1b[K${shown} [${strip}] ${drawn.length}/${total} ${left} s left`);
   };
   return {
     step(computed, seconds) {

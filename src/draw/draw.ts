@@ -10,7 +10,7 @@ import { type Chosen, type PolicySource, policiesInMemory } from '../policy/sour
 import { seedJson } from '../random/seed';
 import { DEFAULT_STRENGTH } from '../sampling/initial-picture';
 import { requirePipeline } from '../sampling/lifetime';
-import type { BatchRequest, DecodeOptions, Pipeline, PipelineInfo } from '../sampling/pipeline';
+import type { BatchRequest, DecodeOptions, Pipeline, PipelineInfo, TextLoss } from '../sampling/pipeline';
 import { policyUse } from '../sampling/policy-use';
 import { type RunResult, runJob } from '../sampling/run-job';
 import type { LoopOptions } from '../sampling/sample-loop';
@@ -41,8 +41,8 @@ export interface Drawn extends Omit<RunResult, 'media'> {
   readonly receipt: Receipt;
   /** The calibrated policy that was used, where one was. */
   readonly policy: Policy | undefined;
-  /** Words of the prompt that the model does not know and has left out. */
-  readonly unknownWords: readonly string[];
+  /** What the text encoders did not hear of the prompt: words that they do not know, and an end that did not fit. */
+  readonly textLoss: readonly TextLoss[];
 }
 
 /**
@@ -143,6 +143,7 @@ async function drawWith(request: FullRequest, options: DrawOptions, choose: Choo
   const use = policyUse(model.info, batch.guidance, levels);
   // Before anything is encoded: a policy that does not fit should not cost minutes.
   const { cache, policy, said } = await cacheFor(options.policy, use, () => choose(use, policies));
+  const textLoss = await model.textLoss(batch);
   const job = await model.prepare(batch);
   try {
     requireEnlargeable(request, job.size);
@@ -153,7 +154,7 @@ async function drawWith(request: FullRequest, options: DrawOptions, choose: Choo
       media: enlarged(media[0] as Media, request.scale),
       receipt,
       policy,
-      unknownWords: model.unknownWords(request.prompt),
+      textLoss,
     };
   } finally {
     job.release();

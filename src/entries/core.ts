@@ -55,6 +55,8 @@ export type {
   PipelineInfo,
   RunLevels,
   ScheduleRequest,
+  TextLoss,
+  TextsRequest,
 } from '../sampling/pipeline';
 export { hashTensors, type ModelIdentity } from '../sampling/velocity/identity';
 export { type SampledLatents, type SampleLatentsOptions, sampleLatents } from '../sampling/velocity/sample-latents';

@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import { IoError } from '../errors';
 import { PAGE, placeInPage } from './aligned';
 import { allDone, type ByteFile, outside } from './byte-file';
+import { decodeText } from './decode-text';
 import { tooLong } from './folder';
 import { systemCode } from './system-error';
 
@@ -127,14 +128,15 @@ function openAtOnce(path: string): number {
 /**
  * Reads a small text file whole.
  * @param limit most bytes that are taken into memory
- * @throws IoError when it is not there, is not a file, or is larger than `limit`
+ * @throws IoError when it is not there, is not a file, is larger than `limit`, or is not UTF-8 (UTF-16 with its mark is)
  */
 export async function readText(path: string, limit = 100_000_000): Promise<string> {
   const size = await fileSize(path);
   if (size > limit) throw tooLong(path, size);
-  return readFile(path, 'utf8').catch(error => {
+  const bytes = await readFile(path).catch(error => {
     throw ioError(path, error);
   });
+  return decodeText(bytes, path);
 }
 
 export async function isFile(path: string): Promise<boolean> {

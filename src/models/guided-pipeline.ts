@@ -1,8 +1,17 @@
 import { release, tidy } from '../nn/scope';
+import type { EncodedTexts, TextRequest } from '../sampling/embeddings';
 import { type FrameRule, onePicture } from '../sampling/frame-rule';
 import { denoiserBranch, separateGuidance, single, unguided } from '../sampling/guidance';
 import { refusePicture } from '../sampling/initial-picture';
-import type { BatchRequest, Job, PictureSize, Pipeline, PipelineInfo, ScheduleRequest } from '../sampling/pipeline';
+import type {
+  BatchRequest,
+  Job,
+  PictureSize,
+  Pipeline,
+  PipelineInfo,
+  ScheduleRequest,
+  TextsRequest,
+} from '../sampling/pipeline';
 import { checkRows, noiseSource, releasing, requestedSize } from '../sampling/rows';
 import { levelsOf } from '../sampling/schedule';
 import { decodeLatents } from './decode-latents';
@@ -21,11 +30,13 @@ export interface GuidedModel extends Pick<PipelineInfo, 'kind' | 'fps' | 'defaul
   readonly textTokens: number;
   /** @throws UsageError for a size that the model cannot draw */
   workload(size: PictureSize, textTokens: number): Workload;
+  /** What the text encoder is asked for. */
+  text(texts: readonly string[], textTokens: number): TextRequest | Promise<TextRequest>;
   /**
-   * What `Denoiser.prepare` takes for these texts; new tensors.
+   * What `Denoiser.prepare` takes for encoded texts, whose tensors are handed over; so are those of the result.
    * @param prefix of the names that a watcher sees: what is steered away from is `negative_`
    */
-  condition(texts: readonly string[], textTokens: number, prefix: '' | 'negative_'): Promise<object>;
+  condition(encoded: EncodedTexts, prefix: '' | 'negative_'): object;
 }
 
 /**
@@ -43,7 +54,7 @@ export function guidedPipeline(parts: PipelineParts, model: GuidedModel): Pipeli
     return kind === 'image' ? [channels, ...plane] : [channels, frames, ...plane];
   }
 
-  const tokensOf = ({ maxSequenceLength }: BatchRequest): number => maxSequenceLength ?? model.textTokens;
+  const tokensOf = ({ maxSequenceLength }: TextsRequest): number => maxSequenceLength ?? model.textTokens;
 
   function sizeOf(request: ScheduleRequest): PictureSize {
     refusePicture(request, parts.info.id, kind);
@@ -60,23 +71,31 @@ export function guidedPipeline(parts: PipelineParts, model: GuidedModel): Pipeli
     return size;
   }
 
+  /** The prompts and, where they guide, those steered away from. */
+  async function textsOf(request: TextsRequest): Promise<TextRequest[]> {
+    const { prompts, negativePrompt = '' } = request;
+    const texts = request.guidance > 1 ? [prompts, prompts.map(() => negativePrompt)] : [prompts];
+    return Promise.all(texts.map(each => model.text(each, tokensOf(request))));
+  }
+
   /** What the prompts are to the model and, where they guide, what is steered away from. */
   async function conditionsOf(request: BatchRequest): Promise<object[]> {
-    const { prompts, negativePrompt = '' } = request;
-    const conditional = await model.condition(prompts, tokensOf(request), '');
-    if (request.guidance <= 1) return [conditional];
-    const against = prompts.map(() => negativePrompt);
+    const conditions: object[] = [];
     try {
-      return [conditional, await model.condition(against, tokensOf(request), 'negative_')];
+      for (const [i, text] of (await textsOf(request)).entries()) {
+        const encoded = await parts.encode(text);
+        conditions.push(model.condition(encoded, i === 0 ? '' : 'negative_'));
+      }
+      return conditions;
     } catch (error) {
-      release(conditional);
+      release(conditions);
       throw error;
     }
   }
 
   return {
     info: { ...parts.info, kind, ...(fps !== undefined && { fps }), defaults },
-    unknownWords: () => [],
+    textLoss: async request => parts.textLoss(await textsOf(request)),
     schedule(request) {
       sizeOf(request);
       return levelsOf(scheduler.schedule({ steps: request.steps }));

@@ -1,20 +1,19 @@
 import { loadTextEncoder } from '../models/text/load';
 import type { EncodedTexts, TextRequest } from '../sampling/embeddings';
-import { modelFiles } from '../text/tokenizers/files';
-import { loadTokenizer } from '../text/tokenizers/load';
 import { componentOf, type OpenModel } from '../weights/open-model';
 import { streamedStore } from '../weights/streamed-store';
-
-/** Tokens that CLIP was trained with, for tokenizers that do not say their length. */
-const CLIP_LENGTH = 77;
+import type { TextTokenizers } from './text-tokenizer';
 
 /**
  * Loads a text encoder, runs it, and releases it before returning. Its layers are read one at a time, so that the
  * largest needs the memory of one.
  */
-export async function encodeTexts(model: OpenModel, request: TextRequest): Promise<EncodedTexts> {
-  const tokenizer = await loadTokenizer(modelFiles(model, request.tokenizer));
-  const length = request.length ?? tokenizer.maxLength ?? CLIP_LENGTH;
+export async function encodeTexts(
+  model: OpenModel,
+  request: TextRequest,
+  tokenizers: TextTokenizers,
+): Promise<EncodedTexts> {
+  const { tokenizer, length } = await tokenizers(request);
   const padded = request.texts.map(text => tokenizer.pad(text, length));
   const [ids, mask] = [padded.map(p => p.ids), padded.map(p => p.mask)];
   const { encoder, dispose } = await loadTextEncoder(componentOf(model, request.encoder), streamedStore);

@@ -23,6 +23,8 @@ import { encoderIdentity, requireOwn } from './encoder-identity';
 import { combinedHash } from './identity';
 import { requireJoins } from './joins';
 import { sameSize } from './same-size';
+import { textLosses } from './text-losses';
+import { textTokenizers } from './text-tokenizer';
 
 /** How a folder in the layout of the hub is loaded and run. */
 export interface HubOptions {
@@ -69,7 +71,8 @@ export async function hubParts(model: OpenModel, options: HubOptions = {}): Prom
   };
   const { embeddings: given } = options;
   if (given) await requireOwn(given, id, name => model.components.get(name));
-  const memory = textMemory(request => opened(model, again => encodeTexts(again, request)), given);
+  const tokenizers = textTokenizers(work => opened(model, work));
+  const memory = textMemory(request => opened(model, again => encodeTexts(again, request, tokenizers)), given);
   return {
     info: {
       id,
@@ -83,6 +86,7 @@ export async function hubParts(model: OpenModel, options: HubOptions = {}): Prom
     scheduler,
     geometry,
     encode: memory.encode,
+    textLoss: requests => textLosses(model.files, requests, tokenizers),
     embeddings: () =>
       opened(model, async again => {
         const entries = memory.entries();

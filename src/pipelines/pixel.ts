@@ -62,7 +62,15 @@ export function createPixelPipeline(parts: PixelParts): Pipeline {
   return withLifetime({
     info,
     schedule: levelsOf,
-    unknownWords: prompt => words.encode(prompt).unknown,
+    async textLoss({ prompts, negativePrompt, guidance }) {
+      const texts = [...prompts, ...(guidance !== 1 && negativePrompt ? [negativePrompt] : [])];
+      return [...new Set(texts)].flatMap(prompt => {
+        const { unknown, dropped } = words.encode(prompt);
+        if (unknown.length + dropped.length === 0) return [];
+        const limit = { count: words.maxLength, unit: 'words' } as const;
+        return [{ encoder: 'text', prompt, unknown, dropped: dropped.join(' '), limit }];
+      });
+    },
 
     async prepare(request): Promise<Job> {
       const batch = request.prompts.length;
@@ -72,7 +80,7 @@ export function createPixelPipeline(parts: PixelParts): Pipeline {
         });
       }
       if (request.maxSequenceLength !== undefined) {
-        throw new UnsupportedError(`${info.id} takes prompts of any length.`, {
+        throw new UnsupportedError(`${info.id} hears ${words.maxLength} words of a prompt, neither more nor fewer.`, {
           hint: 'Omit the length of the prompt.',
         });
       }

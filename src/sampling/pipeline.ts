@@ -117,16 +117,37 @@ export interface DecodeOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** The texts of a request, and to how many tokens they are brought. */
+export type TextsRequest = Pick<
+  BatchRequest,
+  'prompts' | 'prompts2' | 'negativePrompt' | 'maxSequenceLength' | 'guidance'
+>;
+
+/** What a text encoder does not hear of a prompt. */
+export interface TextLoss {
+  /** The folder of the encoder: `text_encoder`, `text_encoder_2`, … */
+  readonly encoder: string;
+  /** The prompt as the encoder gets it, or what is steered away from. */
+  readonly prompt: string;
+  /** Words that the encoder does not know. They are left out. */
+  readonly unknown: readonly string[];
+  /** The end of the prompt that is beyond what the encoder takes; empty where all of it is heard. */
+  readonly dropped: string;
+  /** How much it takes, its special tokens included. */
+  readonly limit: { readonly count: number; readonly unit: 'tokens' | 'words' };
+}
+
 /** From prompts to pixels. */
 export interface Pipeline {
   /** Facts that policies, receipts and reports name. */
   readonly info: PipelineInfo;
   /**
-   * The words of a prompt that the text encoder does not know.
-   * @param prompt any text
-   * @returns the words that are left out; always empty for models with a subword tokenizer
+  /**
+   * What the text encoders will not hear of a request's prompts. Of the text encoders only the tokenizers are read.
+   * @param request the prompts, and to how many tokens they are brought
+   * @returns an entry for every encoder and every prompt that it does not hear whole
    */
-  unknownWords(prompt: string): string[];
+  textLoss(request: TextsRequest): Promise<TextLoss[]>;
   /**
    * The noise levels that a run will have. Nothing is loaded and nothing is encoded.
    * @param request steps, guidance, size and initial picture

@@ -3,7 +3,7 @@
  * of pictures on the web: addresses, file names, article numbers and shop phrases go, punctuation is thinned out.
  */
 import { htmlText } from './html';
-import { DIGIT, EDGE, IN_WORD, NON_SPACE, SPACE, singleSpaces, strip } from './patterns';
+import { DIGIT, EDGE, IN_WORD, lower, NON_SPACE, SPACE, singleSpaces, strip } from './patterns';
 
 type Rule = readonly [pattern: RegExp, replacement: string];
 
@@ -36,7 +36,8 @@ const SIGNS_AND_NUMBERS: readonly Rule[] = [
   rule(`#${DIGIT}{1,3}${EDGE}`),
   rule(`#${DIGIT}{5,}${EDGE}`),
   rule(`${EDGE}${DIGIT}{6,}${EDGE}`),
-  rule(`${NON_SPACE}+\\.${FILE_TYPES}`),
+  // From the beginning of the run on: no later start finds what this one does not.
+  rule(`(?<!${NON_SPACE})${NON_SPACE}+\\.${FILE_TYPES}`),
   rule('["\']{2,}', '"'),
   rule('\\.{2,}', ' '),
   rule('[#®•©™&@·º½¾¿¡§~()[\\]{}|\\\\/*]+', ' '),
@@ -77,7 +78,7 @@ const ENDS: readonly Rule[] = [
  * @param mend repairs the text and resolves its references; runs between the rules
  */
 export function cleanCaption(text: string, mend: (text: string) => string): string {
-  const plain = htmlText(apply(strip(unquote(text)).toLowerCase(), ADDRESSES));
+  const plain = htmlText(apply(lower(strip(unquote(text))), ADDRESSES));
   const thinned = apply(plain, SIGNS_AND_NUMBERS);
   const hyphens = thinned.match(/[-_]/g)?.length ?? 0;
   const mended = mend(hyphens > MAX_HYPHENS ? thinned.replace(/[-_]/g, ' ') : thinned);

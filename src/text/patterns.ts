@@ -22,6 +22,11 @@ export function strip(text: string): string {
   return text.replace(ENDS, '');
 }
 
+/** In lower case, with the final sigma that both languages have. */
+export function lower(text: string): string {
+  return text.toLowerCase();
+}
+
 /** Every run of white space as one space. */
 export function singleSpaces(text: string): string {
   return text.replace(RUNS, ' ');

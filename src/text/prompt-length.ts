@@ -4,7 +4,7 @@ import { UsageError } from '../errors';
  * Characters of a prompt. The text encoders hear 512 tokens, some 2,500 characters; this many are cut within a moment,
  * also by rules whose work grows with the square of the length.
  */
-export const MAX_PROMPT = 20_000;
+export const MAX_PROMPT = 10_000;
 
 /** @throws UsageError for a text that is no prompt */
 export function requirePromptLength(text: string): void {

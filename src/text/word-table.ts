@@ -1,13 +1,27 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { count, MOST } from '../io/counts';
+import { requirePromptLength } from './prompt-length';
+
+/** A pattern of words that can be run on any text in time that grows with its length: characters of one class. */
+const wordPattern = z.string().max(100).refine(isOneClass, 'is no class of characters such as [a-z0-9]+');
+
+function isOneClass(pattern: string): boolean {
+  if (!/^\[[^[\]\\^]+\]\+$/.test(pattern)) return false;
+  try {
+    new RegExp(pattern, 'g');
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** `tokenizer_config.json` of a word-level text table. */
 export const wordTableConfig = z.object({
-  max_length: count(MOST.tokens),
+  max_length: count(4096),
   pad_id: count(MOST.words, 0),
   null_id: count(MOST.words, 0),
-  pattern: z.string(),
+  pattern: wordPattern,
   stop_words: z.array(z.string()),
 });
 export type WordTableConfig = z.infer<typeof wordTableConfig>;
@@ -17,10 +31,14 @@ export interface WordIds {
   readonly ids: number[];
   /** Words of the prompt that the table does not hold; they are dropped, as the model never saw them. */
   readonly unknown: string[];
+  /** Words beyond the number that the model takes. */
+  readonly dropped: string[];
 }
 
 export interface WordTable {
   readonly words: ReadonlyMap<string, number>;
+  /** Words that it takes, stop words not counted. */
+  readonly maxLength: number;
   encode(prompt: string): WordIds;
 }
 
@@ -30,13 +48,16 @@ export function createWordTable(config: WordTableConfig, vocabulary: Readonly<Re
   const stop = new Set(config.stop_words);
   return {
     words,
+    maxLength: config.max_length,
     encode(prompt) {
+      requirePromptLength(prompt);
       const found = (prompt.toLowerCase().match(new RegExp(config.pattern, 'g')) ?? []).filter(w => !stop.has(w));
-      const unknown = found.filter(w => !words.has(w));
       // Cut first, then drop: the order in which the training captions were made.
-      const known = found.slice(0, config.max_length).flatMap(w => words.get(w) ?? []);
+      const [heard, dropped] = [found.slice(0, config.max_length), found.slice(config.max_length)];
+      const unknown = [...new Set(heard.filter(w => !words.has(w)))];
+      const known = heard.flatMap(w => words.get(w) ?? []);
       const ids = known.length > 0 ? known : [config.null_id];
-      return { ids: [...ids, ...Array<number>(config.max_length - ids.length).fill(config.pad_id)], unknown };
+      return { ids: [...ids, ...Array<number>(config.max_length - ids.length).fill(config.pad_id)], unknown, dropped };
     },
   };
 }

@@ -102,7 +102,7 @@ describeOnBackends('draw', () => {
   test('enlarges, reports unknown words, and stops', async () => {
     const drawn = await draw({ prompt: 'red dragon', scale: 3 }, { model });
     expect(imageSize(drawn.media as Parameters<typeof imageSize>[0])).toEqual({ width: 48, height: 48 });
-    expect(drawn.unknownWords).toEqual(['dragon']);
+    expect(drawn.textLoss).toMatchObject([{ unknown: ['dragon'], dropped: '' }]);
     const before = tf.memory().numTensors;
     await expect(draw(request, { model, signal: AbortSignal.abort() })).rejects.toThrow(InterruptedError);
     expect(tf.memory().numTensors).toBe(before);

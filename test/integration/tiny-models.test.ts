@@ -69,7 +69,7 @@ async function tinyPipeline({ name, like, demand }: Sample): Promise<Pipeline> {
       defaults: { steps: STEPS, guidance: GUIDANCE },
       prompts: [],
     },
-    unknownWords: () => [],
+    textLoss: async () => [],
     schedule({ steps, guidance }) {
       const { sigmas, release } = syntheticJob({
         className,

@@ -61,9 +61,11 @@ describeOnBackends('the embedded model', () => {
     tf.dispose([table, states, pooled]);
   });
 
-  test('names the words that it does not know', () => {
-    expect(PROMPTS.map(p => pipeline.unknownWords(p))).toEqual([[], []]);
-    expect(pipeline.unknownWords('red zyxw heart')).toEqual(['zyxw']);
+  test('names the words that it does not know', async () => {
+    expect(await pipeline.textLoss({ prompts: PROMPTS, guidance: 1 })).toEqual([]);
+    expect(await pipeline.textLoss({ prompts: ['red zyxw heart'], guidance: 1 })).toMatchObject([
+      { unknown: ['zyxw'] },
+    ]);
   });
 
   test('predicts the recorded velocities, with and without the prompt, at the recorded latents', async () => {

@@ -142,7 +142,7 @@ describeOnBackends('sampling', () => {
       ...dense((await draw({ prompt, seed: 1, steps: 2, policy: 'none' }, { model: pipeline })).media),
     ];
     expect(await drawn('dragon')).toEqual(await drawn(''));
-    expect(pipeline.unknownWords('red dragon')).toEqual(['dragon']);
+    expect(await pipeline.textLoss({ prompts: ['red dragon'], guidance: 1 })).toMatchObject([{ unknown: ['dragon'] }]);
   });
 
   test('is stopped by its signal between two steps, with an InterruptedError, and leaks nothing', async () => {

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import { createWordTable, embedWords } from '../../src/text/word-table';
+import { createWordTable, embedWords, wordTableConfig } from '../../src/text/word-table';
 import { describeOnBackends } from '../support/backends';
 
 const config = { max_length: 4, pad_id: 0, null_id: 2, pattern: "[a-z0-9']+", stop_words: ['with', 'the'] };
@@ -15,7 +15,7 @@ describe('the word table', () => {
     ['lion lion lion lion lion', [5, 5, 5, 5]],
     ['constructor', [7, 0, 0, 0]],
   ])('%j becomes %j', (prompt, ids) => {
-    expect(table.encode(prompt)).toEqual({ ids, unknown: [] });
+    expect(table.encode(prompt)).toMatchObject({ ids, unknown: [] });
   });
 
   test.each(['', '   ', '!?', 'the', 'zzz'])('%j, of which no word is known, becomes the null prompt', prompt => {
@@ -23,11 +23,19 @@ describe('the word table', () => {
   });
 
   test('names the words that it does not know, and leaves them out', () => {
-    expect(table.encode('red toString dragon lion')).toEqual({ ids: [3, 5, 0, 0], unknown: ['tostring', 'dragon'] });
+    expect(table.encode('red toString dragon lion')).toEqual({
+      ids: [3, 5, 0, 0],
+      unknown: ['tostring', 'dragon'],
+      dropped: [],
+    });
   });
 
   test('cuts a long prompt before it drops unknown words, as the training captions were cut', () => {
     expect(table.encode('a b c red heart lion').ids).toEqual([3, 0, 0, 0]);
+  });
+
+  test.each(['(a+)+$', '[z-a]+', '.*', '[a-z]+[0-9]*', ''])('the pattern %j from its file is refused', pattern => {
+    expect(wordTableConfig.safeParse({ ...config, pattern }).error?.issues[0]?.path).toEqual(['pattern']);
   });
 
   test('gives as many ids as the model takes, all of the table, whatever the prompt', () => {

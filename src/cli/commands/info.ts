@@ -16,6 +16,7 @@ import { openModelAt } from '../../weights/disk';
 import type { ModelComponent } from '../../weights/model-folder';
 import type { OpenModel } from '../../weights/open-model';
 import { wholeNumber } from '../parse';
+import { print } from '../say';
 import { requirementLines } from './requirement-lines';
 import { bytesText, countText } from './units';
 
@@ -52,7 +53,7 @@ export function infoCommand(): Command {
       const isPreset = presetNames().includes(name) && !isFile;
       const path = isFile ? name : (shippedModel(name) ?? name);
       const lines = isPreset ? describePreset(name, options) : await describeFiles(path, options);
-      console.log(lines);
+      print(lines);
     });
 }
 

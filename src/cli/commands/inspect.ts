@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { formatReceipt } from '../../media/format-receipt';
 import { readReceipt } from '../../media/receipt';
+import { print } from '../say';
 
 /** `ertacache inspect`: how a picture or a clip was made. */
 export function inspectCommand(): Command {
@@ -9,6 +10,6 @@ export function inspectCommand(): Command {
     .option('--json', 'print JSON', false)
     .action(async (file: string, options: { json: boolean }) => {
       const receipt = await readReceipt(file);
-      console.log(options.json ? JSON.stringify(receipt, null, 2) : formatReceipt(receipt));
+      print(options.json ? JSON.stringify(receipt, null, 2) : formatReceipt(receipt));
     });
 }

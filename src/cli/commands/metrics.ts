@@ -13,6 +13,7 @@ import { readLpipsWeights } from '../../metrics/lpips-weights';
 import { type FilePair, pairFiles } from '../../metrics/pair-files';
 import { type Interval, meanInterval } from '../../metrics/statistics';
 import { startBackend } from '../backend';
+import { print, tell } from '../say';
 
 interface Options {
   ssim: SsimForm;
@@ -37,8 +38,8 @@ export function metricsCommand(): Command {
     .action(async (a: string, b: string, options: Options, command: Command) => {
       const { pairs, unmatched } = await pairFiles(a, b);
       const rows = await compareAll(pairs, options, command);
-      for (const path of unmatched) process.stderr.write(`${path} has no partner.\n`);
-      console.log(options.json ? JSON.stringify(summary(rows, unmatched, options), null, 2) : table(rows, options));
+      for (const path of unmatched) tell(`${path} has no partner.\n`);
+      print(options.json ? JSON.stringify(summary(rows, unmatched, options), null, 2) : table(rows, options));
     });
 }
 

@@ -28,6 +28,7 @@ import { noPolicyNote } from '../sample/notes';
 import { type DrawnPair, pairSheet } from '../sample/pair-sheet';
 import { type RequestOptions, requestOfTask } from '../sample/requests';
 import { type Task, type TaskOptions, taskOf, tasksOf } from '../sample/tasks';
+import { print, tell } from '../say';
 import { usualThreads } from '../usual-threads';
 
 interface SampleOptions extends RequestOptions, Omit<TaskOptions, 'seed'> {
@@ -42,7 +43,7 @@ interface SampleOptions extends RequestOptions, Omit<TaskOptions, 'seed'> {
 export function sampleCommand(): Command {
   const command = new Command('sample')
     .argument('[prompt...]', 'what to draw; several prompts give several pictures')
-    .option('--prompts-file <file>', 'more prompts, one a line')
+    .option('--prompts-file <file>', 'more prompts, one a line; # begins a comment, \\# a prompt with that sign')
     .option(
       '--model <folder>',
       `a model folder, or the name of one that ships with ertacache (default: ${DEFAULT_MODEL})`,
@@ -96,7 +97,7 @@ export function sampleCommand(): Command {
     for (const { out, name } of tasks) await (out ? requireMediaWritable(out) : requireWritableFolder(dirname(name)));
     const { kind } = await startBackend(command, { threads: await usualThreads(base.model, base.variant) });
     if (receipt && receipt.backend !== kind) {
-      process.stderr.write(`Made on ${receipt.backend}, repeated on ${kind}: the last digits may differ.\n`);
+      tell(`Made on ${receipt.backend}, repeated on ${kind}: the last digits may differ.\n`);
     }
     const negativePrompt = base.negativePrompt ?? embeddings?.negativePrompt;
     const request = { ...inputs.request, ...(negativePrompt !== undefined && { negativePrompt }) };
@@ -156,7 +157,7 @@ async function checkPolicy(
   if (chosen) return;
   if (sheet) throw nothingCached();
   if (request.policy !== 'auto') return;
-  process.stderr.write(noPolicyNote(given.model.info, use.sigmas.length - 1, use.guidance));
+  tell(noPolicyNote(given.model.info, use.sigmas.length - 1, use.guidance));
 }
 
 function nothingCached(): PolicyError {
@@ -193,7 +194,7 @@ async function saveEmbeddings(
     prompts: [...new Set(tasks.map(task => task.prompt))],
     ...(negativePrompt !== undefined && { negativePrompt }),
   });
-  process.stderr.write(`wrote the embeddings to ${path}\n`);
+  tell(`wrote the embeddings to ${path}\n`);
 }
 
 async function writeSheet(
@@ -204,7 +205,7 @@ async function writeSheet(
 ): Promise<void> {
   const sheet = await pairSheet(pairs, { title: id, subtitle: `${steps} steps, guidance ${guidance}` });
   await writeMedia(path, sheet, fps === undefined ? {} : { fps });
-  console.log(`${path}  the cached ${pairs.length === 1 ? 'picture' : 'pictures'} above the uncached`);
+  print(`${path}  the cached ${pairs.length === 1 ? 'picture' : 'pictures'} above the uncached`);
 }
 
 /** What could not be written is refused before anything is loaded. */

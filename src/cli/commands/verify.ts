@@ -5,6 +5,7 @@ import { type CaseReport, verifyCase } from '../../lab/verify/verify';
 import { type ComputeType, requireComputeType } from '../../nn/bfloat16';
 import { startBackend } from '../backend';
 import { dtypeOption } from '../dtype-option';
+import { print } from '../say';
 
 /** Exit code for a case that could not be run. */
 const CANNOT_RUN = 2;
@@ -34,10 +35,10 @@ export function verifyCommand(): Command {
       for (const folder of folders) {
         const report = await verifyOrFail(folder, options.dtype);
         reports.push(report);
-        if (!options.json) console.log('failure' in report ? `${folder}: ${report.failure}` : formatReport(report));
+        if (!options.json) print('failure' in report ? `${folder}: ${report.failure}` : formatReport(report));
       }
-      if (options.json) console.log(JSON.stringify(reports, null, 2));
-      else console.log(summary(reports));
+      if (options.json) print(JSON.stringify(reports, null, 2));
+      else print(summary(reports));
       if (reports.some(r => 'failure' in r)) process.exitCode = CANNOT_RUN;
       else if (reports.some(r => !(r as CaseReport).passed)) process.exitCode = 1;
     });

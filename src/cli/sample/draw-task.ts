@@ -6,7 +6,8 @@ import { writeMedia } from '../../media/write';
 import { policiesOnDisk } from '../../policy/on-disk';
 import type { Pipeline } from '../../sampling/pipeline';
 import { progressLine, stepLine } from '../progress';
-import { stretchNote, unknownNote } from './notes';
+import { print } from '../say';
+import { stretchNote } from './notes';
 import type { DrawnPair } from './pair-sheet';
 import type { Task } from './tasks';
 
@@ -29,8 +30,6 @@ export async function drawTask(drawing: Drawing, task: Task, request: FullReques
   const { model, init, repeats, paired } = drawing;
   const { info } = model;
   const out = task.out ?? `${task.name}.${info.kind === 'clip' ? 'webp' : 'png'}`;
-  const unknown = unknownNote(info, model.unknownWords(request.prompt));
-  if (unknown) process.stderr.write(unknown);
   const plain = paired
     ? await withProgress(drawing, request, options => draw({ ...request, policy: 'none' }, options))
     : undefined;
@@ -41,7 +40,7 @@ export async function drawTask(drawing: Drawing, task: Task, request: FullReques
   const stretched = init && stretchNote(init, media);
   if (stretched) process.stderr.write(stretched);
   await writeMedia(out, media, { receipt, ...(info.fps !== undefined && { fps: info.fps }) });
-  console.log(`${out}  ${schedule}  ${forwards} of ${schedule.length} forwards, ${seconds.toFixed(2)} s`);
+  print(`${out}  ${schedule}  ${forwards} of ${schedule.length} forwards, ${seconds.toFixed(2)} s`);
   return plain && pairOf(request, drawn, plain);
 }
 

@@ -1,5 +1,6 @@
 import { frameSize, type Image, imageSize, type Media } from '../../media/pixels';
-import type { PipelineInfo } from '../../sampling/pipeline';
+import type { PipelineInfo, TextLoss } from '../../sampling/pipeline';
+import { middleLeftOut, shortened } from '../../text/visible';
 
 /** A word on a picture to begin with whose proportions are not kept; nothing where they are. */
 export function stretchNote(init: Image, drawn: Media): string | undefined {
@@ -10,10 +11,26 @@ export function stretchNote(init: Image, drawn: Media): string | undefined {
   return `The picture of ${given.width} × ${given.height} is stretched to ${width} × ${height}.\n`;
 }
 
-/** A word on the words of a prompt that a model does not know; nothing where it knows them all. */
-export function unknownNote({ id }: PipelineInfo, unknown: readonly string[]): string | undefined {
-  if (unknown.length === 0) return undefined;
-  return `${id} does not know ${unknown.map(word => `"${word}"`).join(', ')}: left out.\n`;
+/** Characters of a prompt, and of what is left out of it, that are shown. */
+const SHOWN_PROMPT = 40;
+const SHOWN_LOSS = 300;
+
+/** A word on what a text encoder does not hear of a prompt: a line for its unknown words, one for its end. */
+export function lossNote({ id }: Pick<PipelineInfo, 'id'>, loss: TextLoss): string {
+  const { encoder, prompt, unknown, dropped, limit } = loss;
+  // A table of words leaves out what it lacks; a tokenizer has a token for it, which says nothing.
+  const [who, fate] = limit.unit === 'words' ? [id, 'left out'] : [`${encoder} of ${id}`, 'read as "unknown"'];
+  const lines: string[] = [];
+  if (unknown.length > 0) {
+    const words = shortened(unknown.map(word => `"${word}"`).join(', '), SHOWN_LOSS);
+    lines.push(`${who} does not know ${words}: ${fate}.`);
+  }
+  if (dropped !== '') {
+    const whole = shortened(prompt, SHOWN_PROMPT);
+    const rest = middleLeftOut(dropped, SHOWN_LOSS);
+    lines.push(`${who} hears ${limit.count} ${limit.unit} of "${whole}"; left out: "${rest}".`);
+  }
+  return lines.map(line => `${line}\n`).join('');
 }
 
 /** A word on a run that no shipped policy fits. */

@@ -2,6 +2,8 @@ import { join } from 'node:path';
 import { type Receipt, requestOf } from '../../draw/receipt';
 import { UsageError } from '../../errors';
 import { type Seed, seedsFrom } from '../../random/seed';
+import { requirePromptLength } from '../../text/prompt-length';
+import { MAX_PROMPTS } from '../prompts';
 
 /** One picture to make. */
 export interface Task {
@@ -24,6 +26,15 @@ export function tasksOf(prompts: readonly string[], { seed, numImages, out, outD
   if (prompts.length === 0) {
     throw new UsageError('There is no prompt.', { hint: 'Say what to draw: ertacache sample "red heart".' });
   }
+  if (prompts.length * numImages > MAX_PROMPTS) {
+    throw new UsageError(
+      `${prompts.length * numImages} pictures were asked for, and one command draws ${MAX_PROMPTS}.`,
+      {
+        hint: 'Split the prompts, or ask for fewer pictures of each.',
+      },
+    );
+  }
+  for (const prompt of prompts) requirePromptLength(prompt);
   const names = uniqueNames(prompts.map(slug));
   const seeds = seedsFrom(seed, numImages);
   const tasks = prompts.flatMap((prompt, p) =>
@@ -65,11 +76,11 @@ function again(from: string): string {
 /** What a file system takes as a name is counted in bytes, 255; number, seed, ending and a partial's mark come to it. */
 const NAME = { characters: 60, bytes: 160 };
 
-/** A prompt as a file name, cut between characters. */
+/** A prompt as a file name, cut between characters: nothing in it steers a terminal or leaves the folder. */
 function slug(prompt: string): string {
   const words = prompt.toLowerCase().match(/[\p{L}\p{N}\p{M}]+/gu) ?? ['picture'];
   let name = '';
-  for (const character of [...words.join('-')].slice(0, NAME.characters)) {
+  for (const character of Array.from(words.join('-')).slice(0, NAME.characters)) {
     if (Buffer.byteLength(name + character) > NAME.bytes) break;
     name += character;
   }

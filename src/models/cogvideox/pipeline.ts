@@ -8,7 +8,7 @@ import { release, tidy } from '../../nn/scope';
 import type { TextRequest } from '../../sampling/embeddings';
 import { denoiserBranch, doubled, type Guide, guided, single, unguided } from '../../sampling/guidance';
 import { refusePicture } from '../../sampling/initial-picture';
-import type { BatchRequest, Job, PictureSize, Pipeline, ScheduleRequest } from '../../sampling/pipeline';
+import type { BatchRequest, Job, PictureSize, Pipeline, ScheduleRequest, TextsRequest } from '../../sampling/pipeline';
 import { checkRows, noiseSource, releasing, requestedSize } from '../../sampling/rows';
 import { levelsOf, requireFixedShift } from '../../sampling/schedule';
 import type { Solver } from '../../schedulers/solver';
@@ -76,10 +76,10 @@ export function cogVideoXPipeline(parts: PipelineParts): Pipeline {
 
   const latentFrames = (frames: number): number => cogVideoXLatentFrames(frames, time);
 
-  const isGuided = (request: BatchRequest): boolean => request.guidance > 1;
+  const isGuided = (request: TextsRequest): boolean => request.guidance > 1;
 
   /** The prompts and, where they guide, those steered away from. */
-  const textsOf = (request: BatchRequest): TextRequest[] =>
+  const textsOf = (request: TextsRequest): TextRequest[] =>
     [request.prompts, ...(isGuided(request) ? [request.prompts.map(() => request.negativePrompt ?? '')] : [])].map(
       texts => ({
         encoder: 'text_encoder',
@@ -91,7 +91,7 @@ export function cogVideoXPipeline(parts: PipelineParts): Pipeline {
 
   return {
     info: { ...parts.info, kind: 'clip', fps: FPS, defaults: COGVIDEOX_RUN },
-    unknownWords: () => [],
+    textLoss: request => parts.textLoss(textsOf(request)),
     schedule(request) {
       sizeOf(request);
       return levelsOf(scheduler.schedule({ steps: request.steps }));

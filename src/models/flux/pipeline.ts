@@ -11,7 +11,7 @@ import { release, tidy } from '../../nn/scope';
 import type { TextRequest } from '../../sampling/embeddings';
 import { denoiserBranch, single, unguided } from '../../sampling/guidance';
 import { firstStep } from '../../sampling/initial-picture';
-import type { BatchRequest, Job, PictureSize, Pipeline, ScheduleRequest } from '../../sampling/pipeline';
+import type { BatchRequest, Job, PictureSize, Pipeline, ScheduleRequest, TextsRequest } from '../../sampling/pipeline';
 import { checkRows, noiseSource, releasing, requestedSize } from '../../sampling/rows';
 import { levelsOf, type Schedule } from '../../sampling/schedule';
 import { dynamicShift, type FlowMatchEulerConfig, linspace } from '../../schedulers/flow-match-euler';
@@ -117,15 +117,15 @@ export function fluxPipeline(parts: PipelineParts): Pipeline {
     return size;
   }
 
-  const textTokens = ({ maxSequenceLength }: BatchRequest): number =>
+  const textTokens = ({ maxSequenceLength }: TextsRequest): number =>
     maxSequenceLength ?? TEXT_TOKENS[config.guidance_embeds ? 'guided' : 'distilled'];
 
-  const forClip = ({ prompts }: BatchRequest): TextRequest => ({
+  const forClip = ({ prompts }: TextsRequest): TextRequest => ({
     encoder: 'text_encoder',
     tokenizer: 'tokenizer',
     texts: prompts,
   });
-  const forT5 = (request: BatchRequest): TextRequest => ({
+  const forT5 = (request: TextsRequest): TextRequest => ({
     encoder: 'text_encoder_2',
     tokenizer: 'tokenizer_2',
     texts: request.prompts2 ?? request.prompts,
@@ -162,7 +162,7 @@ export function fluxPipeline(parts: PipelineParts): Pipeline {
       kind: 'image',
       defaults: fluxUsualRun(config),
     },
-    unknownWords: () => [],
+    textLoss: request => parts.textLoss([forClip(request), forT5(request)]),
     schedule: request => levelsOf(scheduleOf(request, sizeOf(request)), request.init !== undefined),
 
     prepare: request =>

@@ -8,7 +8,7 @@ import { release, tidy } from '../../nn/scope';
 import type { TextRequest } from '../../sampling/embeddings';
 import { batchedGuidance, denoiserBranch, doubled, single, unguided } from '../../sampling/guidance';
 import { refusePicture } from '../../sampling/initial-picture';
-import type { BatchRequest, Job, PictureSize, Pipeline, ScheduleRequest } from '../../sampling/pipeline';
+import type { BatchRequest, Job, PictureSize, Pipeline, ScheduleRequest, TextsRequest } from '../../sampling/pipeline';
 import { checkRows, noiseSource, releasing, requestedSize, usualSize } from '../../sampling/rows';
 import { levelsOf, requireFixedShift } from '../../sampling/schedule';
 import { velocityOnly } from '../../transformer/velocity-only';
@@ -51,7 +51,7 @@ export function openSoraPipeline(parts: PipelineParts): Pipeline {
 
   const isGuided = (request: BatchRequest): boolean => request.guidance !== 1;
 
-  async function textOf({ prompts }: BatchRequest): Promise<TextRequest> {
+  async function textOf({ prompts }: TextsRequest): Promise<TextRequest> {
     const { cleanOpenSoraPrompt } = await import('../../text/cleaning');
     return {
       encoder: 'text_encoder',
@@ -69,7 +69,7 @@ export function openSoraPipeline(parts: PipelineParts): Pipeline {
       fps: FPS,
       defaults: openSoraUsualRun(config, scheduler.config),
     },
-    unknownWords: () => [],
+    textLoss: async request => parts.textLoss([await textOf(request)]),
     schedule: request => levelsOf(scheduler.schedule({ steps: request.steps, ...sizeOf(request) })),
 
     prepare: request =>

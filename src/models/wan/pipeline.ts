@@ -33,16 +33,19 @@ export function wanPipeline(parts: PipelineParts): Pipeline {
     textTokens: TEXT_TOKENS,
     workload: (size, textTokens) => wanWorkload(config, size, textTokens),
 
-    /** UMT5's states `[B, N, D]`, zeros where a text has ended. */
-    async condition(texts, length, prefix): Promise<WanCondition> {
+    async text(texts, length) {
       const { cleanWanPrompt } = await import('../../text/cleaning');
-      const encoded = await parts.encode({
+      return {
         encoder: 'text_encoder',
         tokenizer: 'tokenizer',
         texts: texts.map(text => cleanWanPrompt(text)),
         length,
         masked: true,
-      });
+      };
+    },
+
+    /** UMT5's states `[B, N, D]`, zeros where a text has ended. */
+    condition(encoded, prefix): WanCondition {
       const states = tf.tidy(() => tf.mul(encoded.states, tf.expandDims(tf.tensor2d(encoded.mask as number[][]), -1)));
       release(encoded);
       watch(`${prefix}input_ids`, encoded.ids.flat());

@@ -30,7 +30,7 @@ interface Candidate extends Merge {
  */
 export function createBpe({ vocab, merges, endOfWord, unknownId }: BpeModel, where: string) {
   const known = new Map<number, Merge>();
-  const pairOf = (left: number, right: number): number => left * MAX_TOKENS + right;
+  const pairOf = (left: number, right: number): number => left * (MAX_TOKENS + 1) + right;
 
   merges.forEach(([left, right], rank) => {
     const [a, b, id] = [vocab.get(left), vocab.get(right), vocab.get(left + right)];

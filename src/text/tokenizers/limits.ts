@@ -6,7 +6,7 @@
 /** Bytes of a file. UMT5's `tokenizer.json` has 17 million. */
 export const MAX_FILE = 2 ** 25;
 /** Entries of a vocabulary, merges, and ids. */
-export const MAX_TOKENS = 1_000_000;
+export const MAX_TOKENS = 500_000;
 /** Characters of a token. The longest of CLIP's has 66, those of sentencepiece 16. */
 export const MAX_TOKEN_LENGTH = 256;
 /** Tokens beside the vocabulary, sentinels included. T5 has 100, UMT5 300. */

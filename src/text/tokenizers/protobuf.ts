@@ -6,7 +6,7 @@ export interface Field {
 }
 
 /** Fields of a message: more than any vocabulary has, few enough to be held. */
-const MAX_FIELDS = 1_100_000;
+const MAX_FIELDS = 600_000;
 
 const WIRE = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
 

@@ -20,7 +20,7 @@ export function toyPipeline(): Pipeline {
       defaults: { steps: 8, guidance: 1 },
       prompts: [],
     },
-    unknownWords: () => [],
+    textLoss: async () => [],
     schedule({ steps }) {
       const { sigmas, release } = golden.job({ seeds: [0], steps });
       release();
