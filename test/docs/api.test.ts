@@ -13,5 +13,5 @@ test('the reference of every exported name is made without a warning', async () 
   });
   expect(`${stdout}${stderr}`).not.toContain('[warning]');
   expect(code).toBe(0);
-  expect(existsSync(scratch.path('api', 'functions', 'withCache.html'))).toBe(true);
+  expect(existsSync(scratch.path('api', 'functions', 'index.withCache.html'))).toBe(true);
 }, 180_000);
