@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 import { reusedOf } from '../policy/data';
-import { SEED_HINT, type Seed, seedOf } from '../random/seed';
+import { type Seed, seedOf } from '../random/seed';
 
 /** A whole number between two bounds, both included. */
 export function wholeNumber(least = 0, most = Number.MAX_SAFE_INTEGER): (text: string) => number {
@@ -16,7 +16,7 @@ export function wholeNumber(least = 0, most = Number.MAX_SAFE_INTEGER): (text: s
 export function seedText(text: string): Seed | 'random' {
   const seed = text === 'random' ? text : seedOf(text.trim());
   if (seed !== undefined) return seed;
-  throw new InvalidArgumentError(`${SEED_HINT} The word random takes one that nobody chose.`);
+  throw new InvalidArgumentError('It must be a whole number from 0 to 18446744073709551615 (2⁶⁴ - 1), or random.');
 }
 
 /** A number between two bounds, both included. */
