@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 import { reusedOf } from '../policy/data';
-import { SEED_HINT, type Seed, seedOf } from '../random/seed';
+import { type Seed, seedOf } from '../random/seed';
 
 /** A whole number between two bounds, both included: what has no bound has no end either. */
 export function wholeNumber(least: number, most: number): (text: string) => number {
@@ -33,7 +33,7 @@ export function wholeNumbers(least: number, most: number): (text: string) => num
 export function seedText(text: string): Seed | 'random' {
   const seed = text === 'random' ? text : seedOf(text.trim());
   if (seed !== undefined) return seed;
-  throw new InvalidArgumentError(`${SEED_HINT} The word random takes one that nobody chose.`);
+  throw new InvalidArgumentError('It must be a whole number from 0 to 18446744073709551615 (2⁶⁴ - 1), or random.');
 }
 
 /** A number between two bounds, both included. */

@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { EngineError, ErtaError } from '../errors';
 import { requireObject, wrongArgument } from '../io/arguments';
+import { heedFaults } from './gpu-faults';
 import { loadBackend } from './load';
 import { type Candidate, candidates } from './locate';
 import type { BackendRequest, EngineChoice, EngineKind, Rejection } from './types';
-import { heedFaults } from './webgpu';
 
 /** How a backend is chosen. */
 export interface SelectOptions {

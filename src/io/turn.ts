@@ -13,10 +13,14 @@ const DUE = 50;
 
 let last = Number.NEGATIVE_INFINITY;
 
-/** Calls back in a task of its own, behind those that wait. Timers would do, but browsers make them wait for 4 ms. */
+/** Calls back in a task of its own, behind those that wait. Timers come last: browsers make them wait for 4 ms. */
 function later(call: () => void): void {
   if (typeof setImmediate === 'function') {
     setImmediate(call);
+    return;
+  }
+  if (typeof MessageChannel !== 'function') {
+    setTimeout(call);
     return;
   }
   const { port1, port2 } = new MessageChannel();

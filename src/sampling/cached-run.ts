@@ -1,6 +1,7 @@
-import type { Tensor } from '@tensorflow/tfjs-core';
+import { backend, type Tensor } from '@tensorflow/tfjs-core';
 import type { Evaluation } from '../cache/evaluation';
 import type { BranchCache, CachePolicy, Decision, GuidedOutput, RunInfo, StepInfo } from '../cache/policy';
+import { heedFaults } from '../engine/gpu-faults';
 import { breathe } from '../io/turn';
 import { release } from '../nn/scope';
 import type { Branch, Guide } from './guidance';
@@ -31,6 +32,8 @@ export function beginRun(
   info: RunInfo,
   signal?: AbortSignal,
 ): CachedRun {
+  // In browsers nobody chooses the backend by `selectBackend`, which heeds its faults.
+  heedFaults(backend());
   const run = policy.begin({ ...info, parts: guide.parts });
   const caches = branches.map(() => run.branch());
   return {

@@ -1,9 +1,13 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs-core';
+import { none } from '../../src/cache/none';
+import { heedFaults } from '../../src/engine/gpu-faults';
 import { candidates } from '../../src/engine/locate';
 import { selectBackend } from '../../src/engine/select';
-import { heedFaults } from '../../src/engine/webgpu';
+import { beginRun } from '../../src/sampling/cached-run';
+import { unguided } from '../../src/sampling/guidance';
 
 /** A binary as Dawn's, whose only adapter has this information. */
 function fakeDawn(info: Record<string, unknown> | null): string {
@@ -76,6 +80,18 @@ describe('faults of the GPU', () => {
       message: 'The GPU reported a fault: Invalid ComputePipeline "Add"',
       hint: expect.stringContaining('--backend'),
     });
+  });
+
+  test('a run heeds them whoever chose the backend, as in browsers', async () => {
+    const gpu = fakeBackend();
+    tf.registerBackend('fake-gpu', () => ({ ...gpu, dispose() {} }) as never);
+    try {
+      await tf.setBackend('fake-gpu');
+      beginRun({ branches: [], guide: unguided }, none(), { steps: 1, sigmas: [1, 0] }).dispose();
+    } finally {
+      tf.removeBackend('fake-gpu');
+    }
+    expect(gpu.listeners).toHaveLength(1);
   });
 
   test('so does a device that is gone', async () => {

@@ -206,7 +206,7 @@ describeOnBackends('sampling', () => {
       reused: [false, true, false, false],
       site: 'velocity',
       timestep: { form: 'off', phi: [] },
-      rectify: { form: 'lsq', steps: [null, { one: Number.NaN }, null, null] },
+      rectify: { form: 'lsq', steps: [null, { sample: 3e38 }, null, null] },
     });
     const work = runJob(pipeline, job, policy);
     await expect(work).rejects.toThrow(NumericError);

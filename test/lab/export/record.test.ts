@@ -102,9 +102,26 @@ test('sizes that vary are told from the inputs: a reshape of two of them, and co
   expect(Object.keys(signature.inputs)).toEqual(['sample', 'timestep']);
 });
 
+/** Types that are transposed in a graph: WebGPU transposes floats only, and fails on others in silence. */
+const transposed = (nodes: readonly { readonly op: string; readonly attr?: object }[]): unknown[] => [
+  ...new Set(nodes.filter(node => node.op === 'Transpose').map(node => JSON.stringify(node.attr))),
+];
+const FLOATS = '{"T":{"type":"DT_FLOAT"}}';
+
+test('whole numbers are transposed as floats', () => {
+  const { topology } = graphOf(
+    toy(x => {
+      const rows = tf.cast(tf.slice(x, [0, 0, 0], [1, 2, 4]), 'int32');
+      return tf.add(x, tf.sum(tf.cast(tf.transpose(rows, [2, 1, 0]), 'float32')));
+    }),
+  );
+  expect(transposed(topology.node)).toEqual([FLOATS]);
+});
+
 test.each(presetNames())('%s is recorded at its own widths, where layers would cut long work into tiles', name => {
   const { transformer } = preset(name);
   const shallow = { ...transformer, num_layers: 1, num_single_layers: 1, depth: 1 };
-  const { signature } = exportGraph(transformer._class_name, shallow, { prefix: 'transformer/' });
+  const { signature, topology } = exportGraph(transformer._class_name, shallow, { prefix: 'transformer/' });
+  expect(transposed(topology.node)).toEqual([FLOATS]);
   expect(Object.keys(signature.outputs)).toEqual(['output']);
 });

@@ -26,6 +26,11 @@ function one(
   return recorder.emit({ op, operands, attributes: { T, ...attributes } }, [output])[0]!;
 }
 
+function cast(r: Recorder, x: tf.TensorInfo, dtype: tf.DataType): tf.TensorInfo {
+  const types = { SrcT: { type: typeName(x.dtype) }, DstT: { type: typeName(dtype) } };
+  return one(r, 'Cast', [r.refOf(x)], { shape: x.shape, dtype }, types);
+}
+
 const unary =
   (op: string, dtype?: tf.DataType): Record1 =>
   (r, { x }) =>
@@ -156,11 +161,14 @@ const kernels: Readonly<Record<string, Record1>> = {
   PadV2: pad,
   Tile: (r, { x }, { reps }) =>
     one(r, 'Tile', [r.refOf(x!), list(reps)], { shape: x!.shape.map((size, i) => size * reps[i]), dtype: x!.dtype }),
-  Transpose: (r, { x }, { perm }) =>
-    one(r, 'Transpose', [r.refOf(x!), list(perm)], {
-      shape: perm.map((axis: number) => x!.shape[axis]),
-      dtype: x!.dtype,
-    }),
+  Transpose: (r, { x }, { perm }) => {
+    const shape = perm.map((axis: number) => x!.shape[axis]);
+    const transposed = (of: tf.TensorInfo): tf.TensorInfo =>
+      one(r, 'Transpose', [r.refOf(of), list(perm)], { shape, dtype: of.dtype });
+    if (x!.dtype === 'float32') return transposed(x!);
+    // WebGPU's program for it declares floats, and fails on integers in silence. Those here are indices, exact as float32.
+    return cast(r, transposed(cast(r, x!, 'float32')), x!.dtype);
+  },
   Reshape: (r, { x }, { shape }) => {
     const target = tf.util.inferFromImplicitShape(shape, tf.util.sizeFromShape(x!.shape));
     return one(r, 'Reshape', [r.refOf(x!), { numbers: target, isTarget: true }], { shape: target, dtype: x!.dtype });
@@ -182,16 +190,7 @@ const kernels: Readonly<Record<string, Record1>> = {
     const typed = dtype === 'int32' ? Int32Array.from(values) : values;
     return r.emit({ op: 'Const', values: typed }, [{ shape: [values.length], dtype }])[0]!;
   },
-  Cast: (r, { x }, { dtype }) =>
-    x!.dtype === dtype
-      ? r.alias(x!)
-      : one(
-          r,
-          'Cast',
-          [r.refOf(x!)],
-          { shape: x!.shape, dtype },
-          { SrcT: { type: typeName(x!.dtype) }, DstT: { type: typeName(dtype) } },
-        ),
+  Cast: (r, { x }, { dtype }) => (x!.dtype === dtype ? r.alias(x!) : cast(r, x!, dtype)),
   Identity: (r, { x }) => r.alias(x!),
 };
 
