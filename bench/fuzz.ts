@@ -21,10 +21,11 @@ const ROUND = 2000;
 
 async function main(): Promise<void> {
   const chosen = targets.filter(({ name }) => given.target === undefined || name.includes(given.target));
-  const each = Math.ceil(Number(given.inputs) / chosen.length);
+  const share = Number(given.inputs) / chosen.reduce((sum, { cost = 1 }) => sum + 1 / cost, 0);
   let failed = 0;
   for (const target of chosen) {
     const started = performance.now();
+    const each = Math.ceil(share / (target.cost ?? 1));
     let done = 0;
     try {
       for (let round = 0; done < each; round++) {
