@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs-core';
 import { contentHash } from '../../src/weights/content-hash';
 import { type ConvertOptions, convertModel } from '../../src/weights/convert';
@@ -273,6 +274,8 @@ describe('the folder to write', () => {
   test('an interrupted command leaves nothing and exits with 130', async () => {
     const out = join(scratch, 'out');
     const running = command('convert', sharded, out, '--unchecked');
+    // The command is loaded when it is called.
+    while (process.listenerCount('SIGINT') === 0) await setImmediate();
     process.emit('SIGINT');
     expect(await running).toMatchObject({ code: 130, stderr: expect.stringContaining('nothing was written') });
     expect(readdirSync(scratch)).toEqual([]);
