@@ -72,7 +72,7 @@ export interface ResidualOptions {
    * @returns whether to run the model or to rebuild
    */
   decide(step: StepInfo, evaluation: Evaluation): Decision | Promise<Decision>;
-  /** How a later residual is guessed from the kept ones; the last one as it is unless told. */
+  /** How a later residual is guessed from the kept ones; the last one as it is by default. */
   readonly predictor?: Predictor | undefined;
   /** Releases what `decide` holds. */
   dispose?(): void;

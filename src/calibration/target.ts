@@ -25,7 +25,7 @@ export function budgetsAtMost(steps: number): number {
   return Math.ceil(Math.log2(steps)) + 1;
 }
 
-/** How sure it is that the mean over all pairs there are reaches the target, told from those of the calibration. */
+/** How sure it is that the mean over all pairs there are reaches the target, judged by those of the calibration. */
 const CONFIDENCE = 0.95;
 
 /** What the mean over all pairs is at least, by the spread of those measured; of a single pair nothing more is known. */

@@ -11,7 +11,7 @@ const ROWS = 2;
 const ENOUGH_FLOPS = 5e9;
 
 /**
- * How many threads draw one picture of a model soonest, where that is not all of them; told from its configuration.
+ * How many threads draw one picture of a model soonest, where that is not all of them; derived from its configuration.
  * What is wrong with the model is not told here: loading it will say so.
  */
 export async function usualThreads(nameOrPath: string = DEFAULT_MODEL, variant?: string): Promise<number | undefined> {

@@ -83,7 +83,7 @@ export async function loadBackend(candidate: Candidate, options: BackendLoadOpti
   if (candidate.backend === 'wasm') return loadWasm(location, threads);
   if (candidate.backend === 'webgpu') return loadWebGpu(location);
   if (threads > 1) {
-    throw new EngineError('Plain JavaScript computes with one thread.', { hint: 'Leave the number of threads out.' });
+    throw new EngineError('Plain JavaScript computes with one thread.', { hint: 'Omit the number of threads.' });
   }
   await import('@tensorflow/tfjs-backend-cpu');
   return 'cpu (plain JavaScript, slow)';

@@ -103,7 +103,7 @@ export async function discard(response: Response): Promise<void> {
 }
 
 /**
- * Fills `target` with the bytes of an answer. When it fails, nothing is written to `target` any more.
+ * Fills `target` with the bytes of an answer. When it fails, `target` is left alone.
  * @throws CheckpointError `truncated_data` when there are fewer or more of them, IoError, InterruptedError
  */
 export async function readBody(url: string, response: Response, target: Uint8Array, signal?: AbortSignal) {

@@ -5,7 +5,7 @@ import { nodeBuiltin } from './node-builtin';
 export interface Sha256 {
   /** Adds bytes, or a text as UTF-8. @returns itself */
   update(data: Uint8Array | string): Sha256;
-  /** The hash as hexadecimal; nothing can be added any more. */
+  /** The hash as hexadecimal; nothing can be added afterwards. */
   digest(): string;
 }
 

@@ -14,7 +14,7 @@ export interface Need {
   readonly fits: boolean;
 }
 
-/** What a transformer asks of a machine, told from its configuration alone. */
+/** What a transformer asks of a machine, derived from its configuration alone. */
 export interface Requirements {
   readonly className: string;
   readonly parameters: number;

@@ -2,7 +2,7 @@ import type * as tf from '@tensorflow/tfjs-core';
 import type { WeightStore } from '../weights/parameters';
 import type { Expression, Size } from './sizes';
 
-/** A size in one recording: what it is told from, and what it is there. */
+/** A size in one recording: what it is derived from, and what it is there. */
 export interface Sized {
   readonly size: Size;
   readonly value: number;

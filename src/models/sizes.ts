@@ -14,7 +14,7 @@ export interface Term {
   readonly sizes: readonly Size[];
 }
 
-/** A sum of terms: how a shape is told from the sizes of the inputs. */
+/** A sum of terms: how a shape is derived from the sizes of the inputs. */
 export type Expression = readonly Term[];
 
 export function sizeKey({ input, axis, unit }: Size): string {

@@ -18,7 +18,7 @@ export interface AttentionWork {
   readonly width: number;
 }
 
-/** What one forward pass at a size has to do, told from shapes alone. */
+/** What one forward pass at a size has to do, derived from shapes alone. */
 export interface Workload {
   /** In pixels and frames. */
   readonly size: PictureSize;

@@ -64,7 +64,7 @@ export function requireComputeType(dtype: ComputeType | undefined): void {
   }
   if (found === '19,22,43,50') return;
   throw new EngineError(`TensorFlow does not multiply bfloat16 here: ${found}.`, {
-    hint: 'Leave dtype out (--dtype).',
+    hint: 'Omit dtype (--dtype).',
   });
 }
 

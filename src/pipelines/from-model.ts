@@ -41,7 +41,7 @@ export async function loadPipeline(model: OpenModel, options: HubOptions = {}): 
   }
   if (options.embeddings) {
     throw new UnsupportedError(`${lastPart(model.path)} has no text encoder: its words are a table.`, {
-      hint: 'Leave the embeddings out.',
+      hint: 'Omit the embeddings.',
     });
   }
   return loadPixelPipeline(model, options);

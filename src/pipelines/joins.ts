@@ -5,7 +5,7 @@ import { textEncoderClass, textEncoderNames } from '../models/text/registry';
 import type { ModelComponent } from '../weights/model-folder';
 
 /**
- * Refuses parts that do not fit together, told from their configurations: loaded, they would fail at the first step.
+ * Refuses parts that do not fit together, judged by their configurations: loaded, they would fail at the first step.
  * @param latentChannels of the autoencoder
  * @throws UnsupportedError for a transformer that takes more than the latent, CheckpointError
  */

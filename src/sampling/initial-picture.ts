@@ -1,7 +1,7 @@
 import { UnsupportedError, UsageError } from '../errors';
 import type { BatchRequest } from './pipeline';
 
-/** How much of a run is done on a picture unless told, as in diffusers. */
+/** How much of a run is done on a picture by default, as in diffusers. */
 export const DEFAULT_STRENGTH = 0.6;
 
 /**

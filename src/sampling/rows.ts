@@ -30,7 +30,7 @@ export function requestedSize(
   const wrong = [width, height].find(n => !Number.isInteger(n) || n < multiple || n % multiple !== 0);
   if (wrong !== undefined) {
     const near = Math.max(1, Math.round(wrong / multiple)) * multiple;
-    throw new ShapeError(`A side of ${wrong} pixels is no multiple of ${multiple}, which this model works on.`, {
+    throw new ShapeError(`A side of ${wrong} pixels is not a multiple of ${multiple}, which this model works on.`, {
       hint: `Take ${near} instead.`,
     });
   }

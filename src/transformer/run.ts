@@ -5,9 +5,9 @@ import { type Denoiser, type Stream, type Tap, type Tokens, untapped } from './d
 
 /** Which blocks run, and who looks on. */
 export interface BlockRange {
-  /** First block to run; 0 unless told. */
+  /** First block to run; 0 by default. */
   readonly from?: number | undefined;
-  /** One past the last block to run; all unless told. */
+  /** One past the last block to run; all by default. */
   readonly to?: number | undefined;
   /** Sees or replaces named results; `untapped` unless given. */
   readonly tap?: Tap | undefined;

@@ -228,7 +228,7 @@ describe('what cannot be right is said in a sentence, and nothing is written', (
       () => ['--model', tiny('flux-tiny'), '--negative-prompt', 'b'],
       'no use for a negative prompt',
     ],
-    ['a side of 33', () => ['--model', tiny('wan-tiny'), '--width', '33'], 'is no multiple of'],
+    ['a side of 33', () => ['--model', tiny('wan-tiny'), '--width', '33'], 'is not a multiple of'],
   ])('%s', async (_, args, message) => {
     const { code, stdout, stderr } = await sample('lion', ...args());
     expect([code === 0, stdout]).toEqual([false, '']);

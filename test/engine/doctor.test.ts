@@ -77,7 +77,7 @@ test('each thing that is missing has a line of mend', async () => {
   const text = formatReport(report);
   expect(text).toContain('no TensorFlow is linked');
   expect(text).toContain('stopped by SIGILL');
-  expect(text).toContain('To mend');
+  expect(text).toContain('To fix');
 });
 
 test('a backend that is there and fails is not called missing', async () => {

@@ -61,7 +61,7 @@ function syntheticSubject({ model, offload, blocks, dtype }: SubjectOptions): Su
     autoencoder: async () => syntheticAutoencoder(autoencoder),
     async pipeline() {
       throw new UsageError('Made-up weights draw no whole samples: they have no text encoder.', {
-        hint: 'Leave sample out of --parts, or give the folder of a whole pipeline.',
+        hint: 'Omit sample from --parts, or give the folder of a whole pipeline.',
       });
     },
   };
@@ -81,7 +81,7 @@ async function folderSubject({ model, offload, dtype, variant }: SubjectOptions)
       const found = opened.components.get('vae');
       if (found) return loadAutoencoder(found);
       throw new UnsupportedError(`${folder} has no autoencoder: there is nothing to decode.`, {
-        hint: 'Leave decode out of --parts.',
+        hint: 'Omit decode from --parts.',
       });
     },
     pipeline: () => loadModel(folder, { offload, dtype, variant }),

@@ -82,7 +82,7 @@ export function calibrateCommand(): Command {
     .addOption(
       new Option(
         '--target-psnr <dB>',
-        'the fewest steps whose mean PSNR reaches this, told from the calibration pairs with 95 % confidence',
+        'the fewest steps whose mean PSNR reaches this, measured on the calibration pairs with 95 % confidence',
       )
         .argParser(numberBetween(0, 100))
         .conflicts('targetSsim'),

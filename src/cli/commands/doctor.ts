@@ -29,7 +29,7 @@ export function formatReport(report: DoctorReport): string {
     'Backends, in the order in which `auto` takes them (speed of a float32 matMul)',
     ...backends.map((backend, index) => backendLine(backend, index === chosen)),
   ];
-  if (mend.length > 0) lines.push('', 'To mend', ...mend.map(line => `  ${line}`));
+  if (mend.length > 0) lines.push('', 'To fix', ...mend.map(line => `  ${line}`));
   return lines.join('\n');
 }
 

@@ -58,7 +58,7 @@ export async function removeFiles(folder: string, files: readonly string[]): Pro
   }
 }
 
-/** Only the run that holds the folder's lock may do this: whatever is staged in it is nobody's any more. */
+/** Only the run that holds the folder's lock may do this: whatever is staged in it belongs to nobody. */
 async function clearPassing(folder: string): Promise<void> {
   for (const name of await readdir(folder).catch(() => [])) {
     if (isStagedName(name)) await disk.remove(join(folder, name));

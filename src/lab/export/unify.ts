@@ -3,7 +3,7 @@ import { type Expression, evaluate, type Size, sizeKey } from '../../models/size
 import { interpolate, type Varied } from './interpolate';
 import { isNumbers, type Numbers, type Operand, type Ref, type TracedNode, type Values } from './trace/types';
 
-/** Whole numbers of which some are told from sizes. */
+/** Whole numbers of which some are derived from sizes. */
 export interface Vector {
   readonly values: readonly (number | Expression)[];
   readonly shape: readonly number[];

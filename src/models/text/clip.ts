@@ -53,7 +53,7 @@ export const clipTextConfig = knowing(
     })
     .refine(c => c.hidden_size % c.num_attention_heads === 0, {
       path: ['hidden_size'],
-      error: 'is no multiple of num_attention_heads',
+      error: 'is not a multiple of num_attention_heads',
     }),
   { idle: idleInEncoders },
 );

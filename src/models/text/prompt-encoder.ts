@@ -17,7 +17,7 @@ export interface EncodedPrompts {
 export type See = (name: string, value: tf.Tensor) => void;
 
 export interface EncodeOptions {
-  /** 1 for tokens, 0 for padding that no token may look at. All tokens unless told. */
+  /** 1 for tokens, 0 for padding that no token may look at. All tokens by default. */
   readonly mask?: readonly (readonly number[])[] | undefined;
   /** Sees `embeddings`, `layers.0`, …: for comparison with a reference. */
   readonly see?: See | undefined;

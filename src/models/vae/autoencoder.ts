@@ -31,7 +31,7 @@ export interface CodeOptions {
 export interface DecodeOptions extends CodeOptions {
   /** Cut a latent that is larger than one tile into tiles: in the model's usual way, or in the way given. */
   readonly tiling?: boolean | Tiling | undefined;
-  /** Frames of the clip, where the latent's do not fix them (Open-Sora); as many as there can be unless told. */
+  /** Frames of the clip, where the latent's do not fix them (Open-Sora); as many as there can be by default. */
   readonly frames?: number | undefined;
 }
 

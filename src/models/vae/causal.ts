@@ -4,9 +4,9 @@ import { tidy } from '../../nn/scope';
 import type { Module } from './module';
 
 export interface CausalOptions {
-  /** What stands for the frames before the first: zeros unless told, or copies of the first. */
+  /** What stands for the frames before the first: zeros by default, or copies of the first. */
   readonly fill?: 'zeros' | 'first' | undefined;
-  /** How many of them; as many as keep the number of frames unless told. */
+  /** How many of them; as many as keep the number of frames by default. */
   readonly lead?: number | undefined;
   /** Step in time. */
   readonly stride?: number | undefined;

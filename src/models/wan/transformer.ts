@@ -180,7 +180,7 @@ function videoShape(shape: readonly number[], c: WanConfig): VideoShape {
     const patch = c.patch_size[i] as number;
     const axis = ['frames', 'rows', 'columns'][i];
     if (size % patch !== 0) {
-      throw new ShapeError(`The latent has ${size} ${axis}, which is no multiple of the patch (${patch}).`);
+      throw new ShapeError(`The latent has ${size} ${axis}, which is not a multiple of the patch (${patch}).`);
     }
     if (size / patch > c.rope_max_seq_len) {
       throw new ConfigError(

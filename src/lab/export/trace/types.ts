@@ -10,7 +10,7 @@ export interface Ref {
 /** An operand that is no tensor of the model but whole numbers: a shape, an axis, the sizes of a split. */
 export interface Numbers {
   readonly numbers: readonly number[];
-  /** `[]` for a single number; a list unless told. */
+  /** `[]` for a single number; a list by default. */
   readonly shape?: readonly number[] | undefined;
   /** What the numbers are at any sizes, where it is known; otherwise it is found by comparing recordings. */
   readonly expressions?: readonly (Expression | undefined)[];
