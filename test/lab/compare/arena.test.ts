@@ -145,6 +145,21 @@ describeOnBackends('the arena', () => {
     expect(timeless(fileOf(again.store))).toEqual(timeless(fileOf(whole.store)));
   });
 
+  test('a policy that was calibrated before the cut gives the numbers that it would have given', async () => {
+    const whole = await open(pipeline, scratch.path('whole'), ['ertacache'], { timed: 0 });
+    await runArena(pipeline, whole.store, { contenders: whole.chosen });
+    const cut = await open(pipeline, scratch.path('cut'), ['ertacache'], { timed: 0 });
+    const path = (...names: string[]) => {
+      if (names[0]?.startsWith('images/ertacache-4')) throw new Error('cut');
+      return cut.store.path(...names);
+    };
+    await expect(runArena(pipeline, { ...cut.store, path }, { contenders: cut.chosen })).rejects.toThrow('cut');
+    expect(existsSync(cut.store.path('policies/ertacache-4.json'))).toBe(true);
+    const again = await open(pipeline, scratch.path('cut'), ['ertacache'], { timed: 0 });
+    await runArena(pipeline, again.store, { contenders: again.chosen });
+    expect(timeless(fileOf(again.store))).toEqual(timeless(fileOf(whole.store)));
+  });
+
   test('every cell has its numbers, its pictures and its policy', async () => {
     const methods = ['fewer-steps-searched', 'multistep-searched', 'uniform', 'ertacache'];
     const { store, chosen } = await open(pipeline, scratch.path('out'), methods, { timed: 2 });
