@@ -95,7 +95,7 @@ export function hubHeaders({ token }: HubOptions): Record<string, string> {
  */
 export async function listRepository(name: string, revision: string, options: HubOptions = {}): Promise<HubRepository> {
   if (!/^[\w.-]+\/[\w.-]+$/.test(name)) {
-    throw new IoError(`"${name}" is no name of a repository.`, { hint: 'Name owner and model: owner/model.' });
+    throw new IoError(`"${name}" is not the name of a repository.`, { hint: 'Name owner and model: owner/model.' });
   }
   const info = hubAddress(options, 'api/models', name, 'revision', { name: revision });
   const { sha: commit } = await answerOf(info, await request(info, options), revisionInfo, options);
