@@ -79,7 +79,9 @@ const jsonEdit: fc.Arbitrary<JsonEdit> = fc.record({
 type Container = Record<string, unknown>;
 
 /** Changes `json` in place, at a place that the path's numbers choose. */
-function editJson(json: unknown, { kind, path, key, value }: JsonEdit): unknown {
+function editJson(json: unknown, { kind, path, key, value: odd }: JsonEdit): unknown {
+  // A copy: a later edit may be inside it.
+  const value = structuredClone(odd);
   if (typeof json !== 'object' || json === null) return value;
   let parent = json as Container;
   let name = '';
