@@ -62,8 +62,8 @@ describe('the example of the README', () => {
   test('is well typed under strict, as a module and with require', async () => {
     // What must be an error is expected to be one: types that were `any` would let it pass.
     const wrong = [
-      '// @ts-expect-error a seed is a number',
-      "await draw({ prompt: 'red heart', seed: 'one' }, { model });",
+      '// @ts-expect-error a seed is a number, or its digits',
+      "await draw({ prompt: 'red heart', seed: true }, { model });",
       '// @ts-expect-error there is no such member of a picture',
       'media.nothing;',
       'const width: number = media.shape[1]!;',
