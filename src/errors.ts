@@ -211,6 +211,7 @@ export class IoError extends ErtaError {
 
 /** The user stopped the run; what was finished stays. It has the name that platforms give such errors. */
 export class InterruptedError extends ErtaError {
+  /** What the platform calls an error of this kind. */
   override readonly name = 'AbortError';
   /** What the signal was aborted with: `signal.reason`. */
   readonly reason: unknown;

@@ -24,8 +24,9 @@ export interface UsualRun {
 
 /** What a transformer takes from the other parts of its pipeline, and hands to them. */
 export interface Joins {
-  /** Channels of the latents that it takes, as the autoencoder counts them, and of those that it gives. */
+  /** Channels of the latents that it takes, as the autoencoder counts them. */
   readonly latents: number;
+  /** Channels of what it predicts, counted alike. */
   readonly outputs: number;
   /** Channels of the texts that it takes, by the folder of the encoder. */
   readonly texts: Readonly<Record<string, number>>;
@@ -110,7 +111,11 @@ export interface Family<Config = unknown> {
   readonly pipelineClasses: readonly string[];
   /** What else a `model_index.json` says for them. */
   readonly index: IndexFields;
-  /** What has to fit the other parts of a pipeline. */
+  /**
+   * What has to fit the other parts of a pipeline.
+   * @param config the transformer's configuration
+   * @returns channels that it shares with the autoencoder and the text encoders
+   */
   joins(config: Config): Joins;
   /**
    * The published pipeline, from its parts, which it disposes.

@@ -36,7 +36,8 @@ test.each([
 
 test('a scale that no file holds is refused before anything runs', async () => {
   const request = { prompt: 'a', scale: 64, size: { width: 1024 } };
-  await expect(draw(request, { model: {} as Pipeline })).rejects.toMatchObject({
+  const model = { info: {}, prepare: () => Promise.reject(new Error('it ran')) } as unknown as Pipeline;
+  await expect(draw(request, { model })).rejects.toMatchObject({
     code: 'usage',
     message: 'A side of 1024 pixels, 64 times as large, is more than 32768.',
     hint: 'Take a scale of at most 32.',
