@@ -82,7 +82,7 @@ describe('verify', () => {
     writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), group: 'sculptures' }));
     const { code, stdout } = await verify(scratch.path());
     expect(code).toBe(2);
-    expect(stdout).toContain('cases of the kind "sculptures" cannot be run.');
+    expect(stdout).toContain('Cases of the kind "sculptures" cannot be run.');
     expect(stdout).toContain('1 of 2 cases passed');
   });
 

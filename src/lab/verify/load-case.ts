@@ -35,8 +35,8 @@ interface CaseFile {
   readonly cls?: string;
   readonly family?: string;
   readonly call?: Record<string, unknown>;
-  /** Several runs of one pipeline, each with a file of its own. */
-  readonly runs?: readonly { readonly file: string }[];
+  /** Several runs of one pipeline, each with a file of its own; a pattern of names in kinds of cases that are not run. */
+  readonly runs?: readonly { readonly file: string }[] | string;
   readonly suggested_max_abs?: number | Record<string, number>;
   readonly tolerance?: number | Record<string, number | string>;
 }
@@ -55,7 +55,9 @@ export async function loadCase(folder: string): Promise<GoldenCase> {
   const file = await readJsonFile<CaseFile>(join(folder, 'case.json'));
   const configPath = join(folder, 'config.json');
   const config = (await isFile(configPath)) ? await readJsonFile<Record<string, unknown>>(configPath) : {};
-  const tensors = file.runs ? await readRuns(folder, file.runs) : await readTensors(join(folder, 'io.safetensors'));
+  const tensors = Array.isArray(file.runs)
+    ? await readRuns(folder, file.runs)
+    : await readTensors(join(folder, 'io.safetensors'));
   const group = file.group ?? basename(dirname(resolve(folder)));
   const apart = join(folder, 'expected.safetensors');
   const own = (await isFile(apart)) ? await readTensors(apart) : withPrefix(tensors, 'out.');

@@ -74,12 +74,12 @@ export async function verifyCase(
   const golden = await loadCase(folder);
   const runner = Object.hasOwn(runners, golden.group) ? runners[golden.group] : undefined;
   if (!runner) {
-    throw new UnsupportedError(`${folder}: cases of the kind "${golden.group}" cannot be run.`, {
+    throw new UnsupportedError(`Cases of the kind "${golden.group}" cannot be run.`, {
       hint: `Known kinds: ${Object.keys(runners).join(', ')}.`,
     });
   }
   if (dtype === 'bfloat16' && golden.group !== 'transformers') {
-    throw new UnsupportedError(`${folder}: cases of the kind "${golden.group}" are not run in bfloat16.`, {
+    throw new UnsupportedError(`Cases of the kind "${golden.group}" are not run in bfloat16.`, {
       hint: 'Give cases of transformers, or omit --dtype.',
     });
   }
