@@ -36,7 +36,7 @@ export function lossNote({ id }: Pick<PipelineInfo, 'id'>, loss: TextLoss): stri
 /** A word on a run that no shipped policy fits. */
 export function noPolicyNote({ id }: PipelineInfo, steps: number, guidance: number): string {
   return (
-    `No shipped policy fits ${id} at ${steps} steps and guidance ${guidance}: every step is computed. ` +
+    `No shipped policy fits ${id} at ${steps} ${steps === 1 ? 'step' : 'steps'} and guidance ${guidance}: every step is computed. ` +
     'Make one with `ertacache calibrate`.\n'
   );
 }
