@@ -173,7 +173,9 @@ describeOnBackends('whole pipelines', () => {
       const request: BatchRequest = { prompts: ['a'], seeds: [0], steps: 0, guidance: 5 };
       await expect(pipeline.prepare(request)).rejects.toThrow('at least 1');
       await expect(pipeline.prepare({ ...request, seeds: [] })).rejects.toThrow('1 prompts were given 0 seeds');
-      await expect(pipeline.prepare({ ...request, steps: 4, size: { width: 33 } })).rejects.toThrow('no multiple of');
+      await expect(pipeline.prepare({ ...request, steps: 4, size: { width: 33 } })).rejects.toThrow(
+        'not a multiple of',
+      );
       pipeline.dispose();
     }
     expect(tf.memory().numTensors).toBe(before);
