@@ -16,6 +16,8 @@ const { values: given } = parseArgs({
   },
 });
 
+/** Seconds of processor time that one input may take. */
+const LIMIT = 1;
 /** Inputs of one run of fast-check: it keeps them all until the run ends. */
 const ROUND = 2000;
 
@@ -30,7 +32,7 @@ async function main(): Promise<void> {
     try {
       for (let round = 0; done < each; round++) {
         const count = Math.min(ROUND, each - done);
-        await fuzz(target, count, Number(given.seed) + round);
+        await fuzz(target, count, Number(given.seed) + round, LIMIT);
         done += count;
       }
     } catch (error) {
