@@ -53,6 +53,6 @@ export function checkOtherFields(schema: z.ZodType, config: unknown, what: strin
   }
   if (strange.length > 0) {
     const names = strange.slice(0, 5).join(', ');
-    note(`${what}: ertacache does not know ${names}, and takes no notice of it.`, `${names} of ${config._class_name}`);
+    note(`${what}: ertacache does not know ${names}, and ignores it.`, `${names} of ${config._class_name}`);
   }
 }

@@ -53,7 +53,7 @@ function checkFields(index: unknown, { index: known }: Family, where: string): v
         hint: 'Without it another picture would be drawn than the model is meant to: take another model.',
       });
     }
-    note(`${where}: ertacache does not know ${name}, and takes no notice of it.`);
+    note(`${where}: ertacache does not know ${name}, and ignores it.`);
   }
 }
 

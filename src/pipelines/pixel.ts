@@ -80,7 +80,7 @@ export function createPixelPipeline(parts: PixelParts): Pipeline {
         });
       }
       if (request.maxSequenceLength !== undefined) {
-        throw new UnsupportedError(`${info.id} hears ${words.maxLength} words of a prompt, neither more nor fewer.`, {
+        throw new UnsupportedError(`${info.id} reads ${words.maxLength} words of a prompt, neither more nor fewer.`, {
           hint: 'Omit the length of the prompt.',
         });
       }

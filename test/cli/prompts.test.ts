@@ -106,13 +106,13 @@ describe('names and lines made of prompts', () => {
     );
     expect(code).toBe(0);
     expect(stderr.match(/does not know "zyxw"/g)).toHaveLength(1);
-    expect(stderr.match(/fluent-emoji hears \d+ words of "red zyxw .*; left out: ".*lion"\.\n/g)).toHaveLength(1);
+    expect(stderr.match(/fluent-emoji reads \d+ words of "red zyxw .*; cut off: ".*lion"\.\n/g)).toHaveLength(1);
   });
 
   test('a note on a loss names encoder, number and words', () => {
     const loss = { encoder: 'text_encoder', prompt: 'one\x1b two', unknown: [], dropped: 'two' } as const;
     expect(lossNote({ id: 'flux' }, { ...loss, limit: { count: 77, unit: 'tokens' } })).toBe(
-      'text_encoder of flux hears 77 tokens of "one\\u001b two"; left out: "two".\n',
+      'text_encoder of flux reads 77 tokens of "one\\u001b two"; cut off: "two".\n',
     );
   });
 });

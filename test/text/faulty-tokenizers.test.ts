@@ -19,7 +19,7 @@ function given(files: Files): TokenizerFiles {
   };
 }
 
-/** Milliseconds of processor time that tell a hang, also on a slow machine; on an idle one the slowest takes a tenth of a second. */
+/** Milliseconds of processor time that tell a hang, also on a slow machine. */
 const LIMIT = 10_000;
 const PROMPT = `A photo of ${'a'.repeat(300)}! <extra_id_0> \ufeff café 猫 ${' '.repeat(200)}\n`;
 

@@ -28,7 +28,7 @@ export function lossNote({ id }: Pick<PipelineInfo, 'id'>, loss: TextLoss): stri
   if (dropped !== '') {
     const whole = shortened(prompt, SHOWN_PROMPT);
     const rest = middleLeftOut(dropped, SHOWN_LOSS);
-    lines.push(`${who} hears ${limit.count} ${limit.unit} of "${whole}"; left out: "${rest}".`);
+    lines.push(`${who} reads ${limit.count} ${limit.unit} of "${whole}"; cut off: "${rest}".`);
   }
   return lines.map(line => `${line}\n`).join('');
 }
