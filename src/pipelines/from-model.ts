@@ -11,6 +11,7 @@ import { withLifetime } from '../sampling/lifetime';
 import type { Pipeline } from '../sampling/pipeline';
 import { flowMatchEulerConfig } from '../schedulers/flow-match-euler';
 import { createWordTable, wordTableConfig } from '../text/word-table';
+import { velocityOfSample } from '../transformer/sample-prediction';
 import type { ModelComponent } from '../weights/model-folder';
 import { componentOf, type OpenModel, readModelJson } from '../weights/open-model';
 import { isHubPipeline, loadHubPipeline } from './hub';
@@ -47,7 +48,11 @@ export async function loadPipeline(model: OpenModel, options: HubOptions = {}): 
   return loadPixelPipeline(model, options);
 }
 
-const pixelPipeline = z.object({ default_steps: count(MOST.steps), default_guidance: z.number() });
+const pixelPipeline = z.object({
+  default_steps: count(MOST.steps),
+  default_guidance: z.number(),
+  prediction: z.enum(['velocity', 'sample']).default('velocity'),
+});
 
 async function loadPixelPipeline(files: OpenModel, { dtype, resize = sameSize }: HubOptions): Promise<Pipeline> {
   const transformer = componentOf(files, 'transformer');
@@ -82,7 +87,10 @@ async function loadPixelPipeline(files: OpenModel, { dtype, resize = sameSize }:
     format,
     scheduler,
     resize,
-    model: denoiser,
+    model:
+      defaults.prediction === 'sample'
+        ? velocityOfSample(denoiser, { trainTimesteps: scheduler.num_train_timesteps })
+        : denoiser,
     embeddings,
     padId: tokenizer.pad_id,
     words: createWordTable(tokenizer, vocabulary),
