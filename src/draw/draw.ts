@@ -12,6 +12,7 @@ import { DEFAULT_STRENGTH } from '../sampling/initial-picture';
 import { requirePipeline } from '../sampling/lifetime';
 import type { BatchRequest, DecodeOptions, Pipeline, PipelineInfo, TextLoss } from '../sampling/pipeline';
 import { policyUse } from '../sampling/policy-use';
+import type { Previews } from '../sampling/previews';
 import { type RunResult, runJob } from '../sampling/run-job';
 import type { LoopOptions } from '../sampling/sample-loop';
 import { VERSION } from '../version';
@@ -29,6 +30,8 @@ export interface DrawOptions extends LoopOptions {
   readonly policy?: Policy | CachePolicy | undefined;
   /** The picture to begin with: the one that `request.init` names, read by the caller, or any other. */
   readonly init?: Image | undefined;
+  /** Pictures that are shown on the way, each as large as the picture itself. */
+  readonly previews?: Previews | undefined;
   /** Called after every part of the decoder's work. */
   readonly onDecode?: DecodeOptions['onProgress'] | undefined;
 }
@@ -136,7 +139,7 @@ type Choose = (use: PolicyUse, policies: PolicySource) => Promise<Chosen | undef
 
 async function drawWith(request: FullRequest, options: DrawOptions, choose: Choose): Promise<Drawn> {
   requireOptions(options);
-  const { model, policies = policiesInMemory(), init, signal, onStep, onDecode } = options;
+  const { model, policies = policiesInMemory(), init, signal, onStep, onDecode, estimate, previews } = options;
   requireEnlargeable(request, request.size);
   const batch = batchOf(request, model, init);
   const levels = model.schedule(batch);
@@ -147,7 +150,16 @@ async function drawWith(request: FullRequest, options: DrawOptions, choose: Choo
   const job = await model.prepare(batch);
   try {
     requireEnlargeable(request, job.size);
-    const { media, ...run } = await runJob(model, job, cache, { signal, onStep, onDecode });
+    const { media, ...run } = await runJob(model, job, cache, {
+      signal,
+      onStep,
+      onDecode,
+      estimate,
+      previews: previews && {
+        ...previews,
+        show: (media, index) => previews.show(enlarged(media, request.scale), index),
+      },
+    });
     const receipt = await receiptOf(request, batch, model.info, { ...run, policy: said });
     return {
       ...run,

@@ -43,7 +43,7 @@ export type { Granularity } from '../calibration/fit';
 export type { SearchMethod } from '../calibration/search';
 export type { Branch, Guide } from '../sampling/guidance';
 export { type RunResult, runJob, runRequest } from '../sampling/run-job';
-export { type LoopOptions, type Run, type StepRecord, sampleLoop } from '../sampling/sample-loop';
+export { type Estimate, type LoopOptions, type Run, type StepRecord, sampleLoop } from '../sampling/sample-loop';
 export type { ModelIdentity } from '../sampling/velocity/identity';
 export type { VelocityBlock, VelocityParts } from '../sampling/velocity/parts';
 export { type SampledLatents, type SampleLatentsOptions, sampleLatents } from '../sampling/velocity/sample-latents';

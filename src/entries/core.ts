@@ -58,6 +58,8 @@ export type {
   TextLoss,
   TextsRequest,
 } from '../sampling/pipeline';
+export type { Previews } from '../sampling/previews';
+export type { Estimate } from '../sampling/sample-loop';
 export { hashTensors, type ModelIdentity } from '../sampling/velocity/identity';
 export { type SampledLatents, type SampleLatentsOptions, sampleLatents } from '../sampling/velocity/sample-latents';
 export type { GuidedVelocity, Velocity, VelocitySource } from '../sampling/velocity/velocity';

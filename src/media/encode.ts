@@ -3,10 +3,10 @@ import { requireObject, wrongArgument } from '../io/arguments';
 import { encodeAnimatedWebp, encodeGif } from './animation';
 import { encodeMp4 } from './mp4';
 import { frames, isClip, joinFrames, type Media } from './pixels';
-import { encodePng, encodeWebp } from './png';
+import { encodeJpeg, encodePng, encodeWebp } from './png';
 
 /** Forms in which pixels can be written. */
-export type MediaFormat = 'png' | 'webp' | 'gif' | 'mp4' | 'frames';
+export type MediaFormat = 'png' | 'jpeg' | 'webp' | 'gif' | 'mp4' | 'frames';
 
 /** How media is written. */
 export interface WriteOptions {
@@ -14,22 +14,22 @@ export interface WriteOptions {
   fps?: number | undefined;
   /** JSON that says how the picture was made, for `readReceipt`. */
   receipt?: unknown | undefined;
-  /** 1 … 100; 100 is lossless in WebP. Unless given, still WebP is lossless and clips have 90. */
+  /** 1 … 100; 100 is lossless in WebP. Unless given, still WebP is lossless; JPEG and clips have 90. */
   quality?: number | undefined;
 }
 
 /** A format that is one file. */
 export type FileFormat = Exclude<MediaFormat, 'frames'>;
 
-const FORMATS: readonly FileFormat[] = ['png', 'webp', 'gif', 'mp4'];
+const FORMATS: readonly FileFormat[] = ['png', 'jpeg', 'webp', 'gif', 'mp4'];
 
 /**
- * The bytes of a file. PNG and WebP hold the receipt; that of GIF and MP4 goes into a file beside (`writeMedia`).
- * @param media a clip of one frame or a picture for PNG; a picture becomes a clip of one frame for GIF and MP4
+ * The bytes of a file. PNG, JPEG and WebP hold the receipt; that of GIF and MP4 goes into a file beside (`writeMedia`).
+ * @param media a clip of one frame or a picture for PNG and JPEG; a picture becomes a clip of one frame for GIF and MP4
  * @param format which kind of file
  * @param options frame rate, quality and receipt
  * @returns the file's content
- * @throws UsageError for several frames as PNG, and for a rate or a quality out of range
+ * @throws UsageError for several frames as PNG or JPEG, and for a rate or a quality out of range
  * @example
  * const bytes = await encodeMedia(media, 'png', { receipt });
  * response.setHeader('content-type', 'image/png').end(bytes);
@@ -39,12 +39,17 @@ export async function encodeMedia(media: Media, format: FileFormat, options: Wri
   checkWriteOptions(options);
   const { fps = 16, quality, receipt } = options;
   const moving = isClip(media);
-  if (format === 'png') {
+  if (format === 'png' || format === 'jpeg') {
     const stills = frames(media);
-    if (stills.length === 1) return encodePng(stills[0]!, { receipt });
-    throw new UsageError(`A PNG file holds one picture, and the clip has ${stills.length} frames.`, {
-      hint: 'Use .mp4, .webp or .gif, or a name ending with / for a frame folder.',
-    });
+    if (stills.length === 1) {
+      return format === 'png' ? encodePng(stills[0]!, { receipt }) : encodeJpeg(stills[0]!, { quality, receipt });
+    }
+    throw new UsageError(
+      `A ${format.toUpperCase()} file holds one picture, and the clip has ${stills.length} frames.`,
+      {
+        hint: 'Use .mp4, .webp or .gif, or a name ending with / for a frame folder.',
+      },
+    );
   }
   if (format === 'webp' && !moving) return encodeWebp(media, { quality, receipt });
   const clip = moving ? media : joinFrames([media]);

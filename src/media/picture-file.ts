@@ -18,7 +18,11 @@ export interface PictureFile {
  *   an animated PNG, of which only the first frame would be seen
  */
 export async function readPictureFile(path: string): Promise<PictureFile> {
-  const bytes = await boundedFile(path);
+  return pictureFileOf(path, await boundedFile(path));
+}
+
+/** The same of a file's bytes. @param path how errors call them */
+export async function pictureFileOf(path: string, bytes: Buffer): Promise<PictureFile> {
   if (isAnimatedPng(bytes)) {
     throw new UnsupportedError(`${path} is an animated PNG, of which only the first frame could be read.`, {
       hint: 'Bring it into the form of an animated WebP or GIF.',

@@ -26,6 +26,15 @@ export async function encodeWebp(
   return picture.webp({ quality, lossless: quality === 100 }).toBuffer();
 }
 
+/** An image as a JPEG file with colours at full resolution. */
+export async function encodeJpeg(
+  image: Image,
+  options: StillOptions & { quality?: number | undefined } = {},
+): Promise<Buffer> {
+  const { quality = 90 } = options;
+  return (await raw(image, options)).jpeg({ quality, chromaSubsampling: '4:4:4' }).toBuffer();
+}
+
 async function raw(image: Image, { receipt }: StillOptions): Promise<Sharp> {
   const sharp = await loadSharp();
   const { height, width } = imageSize(image);

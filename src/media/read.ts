@@ -5,7 +5,7 @@ import { requireText } from '../io/arguments';
 import { readError } from '../io/system-error';
 import { frameDelays } from './animation';
 import { requireReadable } from './limits';
-import { type PictureFile, readPictureFile } from './picture-file';
+import { type PictureFile, pictureFileOf, readPictureFile } from './picture-file';
 import { frames, fromBytes, type Image, joinFrames, type Media } from './pixels';
 import { MAX_PIXELS } from './png';
 import { loadSharp } from './sharp';
@@ -56,7 +56,15 @@ export async function readMedia(path: string): Promise<ReadMedia> {
  */
 export async function readImage(path: string, side?: number): Promise<Image> {
   await requireFile(path);
-  const file = await readPictureFile(path);
+  return oneImage(path, await readPictureFile(path), side);
+}
+
+/** The same of a file's bytes. @param name how errors call them */
+export async function imageOfBytes(name: string, bytes: Uint8Array, side?: number): Promise<Image> {
+  return oneImage(name, await pictureFileOf(name, Buffer.from(bytes)), side);
+}
+
+async function oneImage(path: string, file: PictureFile, side: number | undefined): Promise<Image> {
   const count = Math.max(file.header.pages ?? 1, timingOf(file)?.frames ?? 1);
   if (count > 1) throw new UsageError(`${path} holds ${count} frames where one picture is needed.`);
   const { pixels } = await decode(path, file, side);

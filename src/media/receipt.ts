@@ -58,7 +58,7 @@ export async function readReceipt(path: string): Promise<unknown> {
     throw new IoError(`The receipt of ${path} is damaged.`, { cause: error });
   }
   throw new IoError(`${path} carries no receipt.`, {
-    hint: 'ertacache writes one into its PNG and WebP files, and into NAME.json beside other files; editors drop it.',
+    hint: 'ertacache writes one into its PNG, JPEG and WebP files, and into NAME.json beside other files; editors drop it.',
   });
 }
 
@@ -78,7 +78,7 @@ function shallow(value: unknown): unknown {
 }
 
 async function embeddedReceipt(path: string): Promise<unknown> {
-  if (!/\.(png|webp)$/i.test(path)) return undefined;
+  if (!/\.(png|jpe?g|webp)$/i.test(path)) return undefined;
   const { xmp } = (await readPictureFile(path)).header;
   return xmp === undefined ? undefined : receiptFromXmp(xmp.toString('utf8'));
 }

@@ -19,22 +19,23 @@ export function mediaFormat(path: string): MediaFormat {
   requireText('path', path, 'the name of a file or a folder');
   if (/[\\/]$/.test(path)) return 'frames';
   const extension = extname(path).toLowerCase();
+  if (extension === '.jpg' || extension === '.jpeg') return 'jpeg';
   if (extension === '.png' || extension === '.webp' || extension === '.gif' || extension === '.mp4') {
     return extension.slice(1) as MediaFormat;
   }
   const fault = extension === '' ? 'has no extension' : `ends with ${extension}, which is not written`;
   throw new UsageError(`The output name ${path} ${fault}.`, {
-    hint: 'Use .png or .webp for pictures, .mp4, .webp or .gif for clips, or a name ending with / for a frame folder.',
+    hint: 'Use .png, .jpg or .webp for pictures, .mp4, .webp or .gif for clips, or a name ending with / for a frame folder.',
   });
 }
 
 /**
  * Writes an image or a clip in the format that `path` asks for. The name appears only when everything is written; a
  * failed write leaves what was there before. Missing folders are made.
- * @param path ends in `.png`, `.webp`, `.gif` or `.mp4`, or in `/` for a folder of frames
+ * @param path ends in `.png`, `.jpg`, `.webp`, `.gif` or `.mp4`, or in `/` for a folder of frames
  * @param media `[H, W, 3]` or `[F, H, W, 3]`, values in [0, 1]
  * @param options frame rate, quality and receipt; GIF and MP4 have the receipt in `NAME.json` beside them
- * @throws UsageError for another extension, several frames as PNG, a rate or a quality out of range
+ * @throws UsageError for another extension, several frames as PNG or JPEG, a rate or a quality out of range
  * @throws IoError when the file cannot be written
  */
 export async function writeMedia(path: string, media: Media, options: WriteOptions = {}): Promise<void> {
@@ -42,8 +43,8 @@ export async function writeMedia(path: string, media: Media, options: WriteOptio
   checkWriteOptions(options);
   if (format === 'frames') return writeFrames(path, media, options);
   const bytes = await encodeMedia(media, format, options);
-  if (format === 'png' || format === 'webp') return writeFileAtomic(path, bytes);
-  await writeWithSidecar(path, bytes, options.receipt);
+  if (format === 'gif' || format === 'mp4') return writeWithSidecar(path, bytes, options.receipt);
+  await writeFileAtomic(path, bytes);
 }
 
 /**

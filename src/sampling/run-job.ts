@@ -1,6 +1,7 @@
 import type { CachePolicy } from '../cache/policy';
 import type { Media } from '../media/pixels';
 import type { BatchRequest, DecodeOptions, Job, Pipeline } from './pipeline';
+import { estimateFor, type Previews } from './previews';
 import { type LoopOptions, requireFinite, type StepRecord, sampleLoop } from './sample-loop';
 import { scheduleText } from './schedule-text';
 
@@ -23,7 +24,7 @@ export interface RunResult {
  * @param pipeline the pipeline that prepared the job; it decodes the result
  * @param job what `Pipeline.prepare` returned
  * @param policy a caching method; `none()` computes every step
- * @param options callbacks, a signal to stop, and noise levels in place of the job's
+ * @param options callbacks, a signal to stop, previews, and noise levels in place of the job's
  * @returns pictures or clips, one a row, and what the run cost
  * @throws PolicyError when the method is not for a run of so many steps
  * @throws NumericError when the final latent is not finite
@@ -33,12 +34,19 @@ export async function runJob(
   pipeline: Pipeline,
   job: Job,
   policy: CachePolicy,
-  options: LoopOptions & { readonly sigmas?: readonly number[]; readonly onDecode?: DecodeOptions['onProgress'] } = {},
+  options: LoopOptions & {
+    readonly sigmas?: readonly number[];
+    readonly onDecode?: DecodeOptions['onProgress'];
+    readonly previews?: Previews | undefined;
+  } = {},
 ): Promise<RunResult> {
   const base = options.sigmas ?? job.sigmas;
   const solver = job.solver(policy.adjust?.(base) ?? base);
   const started = performance.now();
-  const { latents, steps } = await sampleLoop({ ...job, solver }, policy, options);
+  const { latents, steps } = await sampleLoop({ ...job, solver }, policy, {
+    ...options,
+    ...(options.previews && { estimate: estimateFor(pipeline, job, options.previews, options.signal) }),
+  });
   try {
     // Reading back waits for the backend, so the clock is stopped after it.
     await requireFinite(latents, 'The final latent', policy);

@@ -41,8 +41,27 @@ export interface Run {
 export interface LoopOptions {
   /** Called after every step; a promise is awaited, so that a display can be drawn. */
   readonly onStep?: ((record: StepRecord, sample: Tensor) => void | Promise<void>) | undefined;
+  /** Who is shown the finished latent as single steps predict it. */
+  readonly estimate?: Estimate | undefined;
   /** When aborted, the run ends at the next step or between two blocks, with an InterruptedError. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** Looks at the finished latent before the run has come to it. */
+export interface Estimate {
+  /**
+   * Asked at every step.
+   * @param index which step, 0 … N-1
+   * @param steps of the run
+   * @returns whether this step's prediction is wanted
+   */
+  wanted(index: number, steps: number): boolean;
+  /**
+   * Called before the step is taken; a promise is awaited. Solvers that cannot say have no predictions.
+   * @param latents `[B, …]`; released afterwards
+   * @param index which step, 0 … N-1
+   */
+  show(latents: Tensor, index: number): void | Promise<void>;
 }
 
 /**
@@ -74,6 +93,8 @@ export async function sampleLoop(
       const timestep = timesteps[index] as number;
       const { output, decisions, forwards } = await cached.evaluate(info, trajectory.sample(), timestep);
       try {
+        if (options.estimate?.wanted(index, steps))
+          await shown(options.estimate, trajectory.clean(index, output), index);
         trajectory.advance(index, output);
       } finally {
         output.dispose();
@@ -93,6 +114,15 @@ export async function sampleLoop(
   } finally {
     cached.dispose();
     trajectory.dispose();
+  }
+}
+
+async function shown(estimate: Estimate, latents: Tensor | undefined, index: number): Promise<void> {
+  if (!latents) return;
+  try {
+    await estimate.show(latents, index);
+  } finally {
+    latents.dispose();
   }
 }
 

@@ -17,6 +17,8 @@ export interface Trajectory {
   step(index: number): StepInfo;
   /** The latent now; borrowed, and gone after the next `advance`. */
   sample(): Tensor;
+  /** The finished latent as a prediction has it, the caller's; nothing where the solver does not say. */
+  clean(index: number, output: Tensor): Tensor | undefined;
   /** Takes step `index` with a prediction, which stays the caller's. */
   advance(index: number, output: Tensor): void;
   /** Releases the latent and the solver. */
@@ -35,6 +37,7 @@ export function beginTrajectory(start: {
   return {
     step: index => stepOf(solver, index),
     sample: () => sample,
+    clean: (index, output) => solver.clean?.(index, output, sample),
     advance(index, output) {
       const next = solver.step(index, output, sample, noise);
       sample.dispose();

@@ -21,6 +21,7 @@ export function createCogVideoXDDIM(c: CogVideoXDDIMConfig, grid: TimeGrid, insp
   const levels = createLevels(c, grid.timesteps.length);
   return {
     ...grid,
+    clean: (index, output, sample) => predictX0(output, sample, levels.at(grid.timesteps[index] as number)),
     step(index, output, sample) {
       const t = grid.timesteps[index] as number;
       const [alpha, next] = [levels.at(t), levels.after(t)];

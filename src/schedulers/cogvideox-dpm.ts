@@ -30,6 +30,7 @@ export function createCogVideoXDPM(c: CogVideoXDPMConfig, grid: TimeGrid, inspec
 
   return {
     ...grid,
+    clean: (index, output, sample) => predictX0(output, sample, levels.at(grid.timesteps[index] as number)),
     step(index, output, sample, noise) {
       if (!noise) throw new UsageError('The CogVideoX DPM sampler needs a source of noise.');
       const t = grid.timesteps[index] as number;

@@ -93,8 +93,11 @@ function stretched(sigmas: readonly number[], terminal: number): number[] {
 
 /** Euler steps on any falling grid of noise levels: `x += (σ_next - σ) · v`. */
 export function createFlowMatchEuler(c: FlowMatchEulerConfig, grid: TimeGrid): Solver {
+  const clean = (index: number, output: tf.Tensor, sample: tf.Tensor): tf.Tensor =>
+    tf.tidy(() => tf.sub(sample, tf.mul(output, grid.sigmas[index] as number)));
   return {
     ...grid,
+    clean,
     step(index, output, sample, noise) {
       const [sigma, next] = [grid.sigmas[index] as number, grid.sigmas[index + 1] as number];
       if (!c.stochastic_sampling) {
@@ -102,8 +105,8 @@ export function createFlowMatchEuler(c: FlowMatchEulerConfig, grid: TimeGrid): S
       }
       if (!noise) throw new UsageError('Stochastic sampling needs a source of noise.');
       return tf.tidy(() => {
-        const clean = tf.sub(sample, tf.mul(output, sigma));
-        return tf.add(tf.mul(clean, 1 - next), tf.mul(noise(), next));
+        const x0 = clean(index, output, sample);
+        return tf.add(tf.mul(x0, 1 - next), tf.mul(noise(), next));
       });
     },
     ...(!c.stochastic_sampling && {

@@ -80,6 +80,7 @@ export function createRFlow(_: RFlowConfig, grid: TimeGrid, inspect?: Inspect): 
       inspect?.({ index });
       return tf.tidy(() => tf.add(sample, tf.mul(output, f32(sigma - next))));
     },
+    clean: (index, output, sample) => tf.tidy(() => tf.add(sample, tf.mul(output, grid.sigmas[index] as number))),
     aim(index, sample, next) {
       const length = f32((grid.sigmas[index] as number) - (grid.sigmas[index + 1] as number));
       return tf.tidy(() => tf.div(tf.sub(next, sample), length));

@@ -27,6 +27,14 @@ export interface Solver extends TimeGrid {
    * @returns a new tensor; the caller disposes it
    */
   aim?(index: number, sample: Tensor, next: Tensor): Tensor;
+  /**
+   * The finished latent as a prediction has it: all noise taken away at once. Rough at first, it is what previews show.
+   * @param index which step, 0 … N-1
+   * @param output what the model returned (after guidance)
+   * @param sample the latent before the step
+   * @returns a new tensor; the caller disposes it
+   */
+  clean?(index: number, output: Tensor, sample: Tensor): Tensor;
   /** Releases past outputs. */
   dispose(): void;
 }

@@ -159,10 +159,13 @@ export function createUniPC(c: UniPCConfig, grid: TimeGrid, inspect?: Inspect): 
     );
   }
 
+  const clean = (index: number, output: tf.Tensor, sample: tf.Tensor): tf.Tensor =>
+    tf.tidy(() => tf.sub(sample, tf.mul(output, grid.sigmas[index] as number)));
   return {
     ...grid,
+    clean,
     step(index, output, sample) {
-      const x0 = tf.tidy(() => tf.sub(sample, tf.mul(output, grid.sigmas[index] as number)));
+      const x0 = clean(index, output, sample);
       const corrected =
         previous && !c.disable_corrector.includes(index - 1)
           ? tf.tidy(() => moved(previous!.sample, index - 1, index, previous!.order, x0))

@@ -234,7 +234,7 @@ describe('a command line that cannot be right ends with 2, before anything is co
     ['no prompt', [], 'There is no prompt.'],
     ['several pictures in one file', ['lion', 'key', '--out', 'a.png'], '--out names one file and 2 pictures'],
     ['one prompt, several pictures in one file', ['lion', '--num-images', '3', '--out', 'a.png'], 'and 3 pictures'],
-    ['a format that is not written', ['lion', '--out', 'a.jpg'], 'a.jpg ends with .jpg, which is not written.'],
+    ['a format that is not written', ['lion', '--out', 'a.bmp'], 'a.bmp ends with .bmp, which is not written.'],
   ])('%s', async (_, args, message) => {
     const { code, stdout, stderr } = await sample(...args);
     expect([code, stdout]).toEqual([2, '']);

@@ -22,6 +22,17 @@ test.each(['x.png', 'x.webp'])('%s keeps every pixel and the receipt', async nam
   expect(readdirSync(scratch.path())).toEqual([name]);
 });
 
+test('a JPEG file is small, near to the picture, and holds the receipt', async () => {
+  const still = testImage(20, 30);
+  await writeMedia(scratch.path('x.jpg'), still, { receipt });
+  const { pixels } = await readMedia(scratch.path('x.jpg'));
+  expect(psnr(pixels, still)).toBeGreaterThan(30);
+  expect(await readReceipt(scratch.path('x.jpg'))).toEqual(receipt);
+  await writeMedia(scratch.path('y.jpeg'), still, { quality: 5 });
+  expect(readFileSync(scratch.path('y.jpeg')).length).toBeLessThan(readFileSync(scratch.path('x.jpg')).length);
+  await expect(writeMedia(scratch.path('z.jpg'), testClip(2, 6, 8))).rejects.toThrow('A JPEG file holds one picture');
+});
+
 test('an animated WebP of quality 100 keeps every pixel, frame, the rate and the receipt', async () => {
   const moving = testClip(7, 20, 30);
   await writeMedia(scratch.path('x.webp'), moving, { receipt, fps: 16, quality: 100 });
@@ -123,7 +134,7 @@ test('a new file without a receipt does not keep the old one', async () => {
 });
 
 test('names and options that cannot be are refused before anything is written', async () => {
-  expect(() => mediaFormat('a/b.jpeg')).toThrow('The output name a/b.jpeg ends with .jpeg, which is not written.');
+  expect(() => mediaFormat('a/b.bmp')).toThrow('The output name a/b.bmp ends with .bmp, which is not written.');
   expect(() => mediaFormat('name')).toThrow(UsageError);
   const moving = testClip(2, 6, 8);
   await expect(writeMedia(scratch.path('x.png'), moving)).rejects.toThrow('the clip has 2 frames');

@@ -169,3 +169,26 @@ test('evenly spaced numbers meet both ends', () => {
   expect(evenlySpaced(1, 0.1, 4)).toEqual([1, 0.7, 0.4, 0.1].map(x => expect.closeTo(x, 12)));
   expect(evenlySpaced(1, 0.5, 1)).toEqual([1]);
 });
+
+describeOnBackends('the finished latent that a prediction holds', () => {
+  test.each(schedulerClassNames())('%s takes all noise away at once', name => {
+    const { grid, create, config } = known(name);
+    const solver = create(config, grid(config, { steps: 8, ...size }));
+    const before = tf.memory().numTensors;
+    tf.tidy(() => {
+      const [clean, noise] = [tf.tensor1d([0.3, -1.2, 0.9]), tf.tensor1d([1.1, 0.4, -0.7])];
+      for (const index of [1, 4, 7]) {
+        const sigma = solver.sigmas[index]!;
+        const alpha = name.startsWith('CogVideoX') ? Math.sqrt(1 - sigma ** 2) : 1 - sigma;
+        const sample = tf.add(tf.mul(clean, alpha), tf.mul(noise, sigma));
+        const velocity = name.startsWith('CogVideoX')
+          ? tf.sub(tf.mul(noise, alpha), tf.mul(clean, sigma))
+          : tf.mul(tf.sub(noise, clean), name === 'RFLOW' ? -1 : 1);
+        const found = solver.clean!(index, velocity, sample).dataSync();
+        expect(Math.max(...found.map((x, i) => Math.abs(x - clean.dataSync()[i]!)))).toBeLessThan(2e-4);
+      }
+    });
+    solver.dispose();
+    expect(tf.memory().numTensors).toBe(before);
+  });
+});

@@ -65,7 +65,10 @@ export function sampleCommand(): Command {
       numberBetween(0, 1),
       DEFAULT_STRENGTH,
     )
-    .option('--out <file>', 'file to write: .png, .webp, .gif, .mp4, or frames/ (default: named after prompt and seed)')
+    .option(
+      '--out <file>',
+      'file to write: .png, .jpg, .webp, .gif, .mp4, or frames/ (default: named after prompt and seed)',
+    )
     .option('--out-dir <folder>', 'folder for files that are named after prompt and seed')
     .option('--sheet <file>', 'also draw every picture uncached, and write a sheet with the cached above the uncached')
     .option('--scale <n>', 'enlarge the file this many times, pixel by pixel', wholeNumber(1, MOST.scale), 1)

@@ -1,0 +1,42 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+import type { Media } from '../media/pixels';
+import type { Job, Pipeline } from './pipeline';
+import type { Estimate } from './sample-loop';
+
+/** Pictures on the way to a picture: what single steps predict, decoded. */
+export interface Previews {
+  /** How many, evenly spread over the run; fewer where it has fewer steps. */
+  readonly count: number;
+  /**
+   * Called before the step is taken; a promise is awaited.
+   * @param media the first row, decoded
+   * @param index which preview, from 0
+   */
+  show(media: Media, index: number): void | Promise<void>;
+}
+
+/**
+ * The steps whose predictions are shown: they part the run into `count + 1` parts, and the last step, which ends in the
+ * picture itself, is none of them.
+ */
+export function previewSteps(steps: number, count: number): number[] {
+  const at = Array.from({ length: count }, (_, i) => Math.floor(((i + 1) * steps) / (count + 1)) - 1);
+  return [...new Set(at.filter(step => step >= 0 && step < steps - 1))];
+}
+
+/** Shows what a run's steps predict as pictures. The previews of a run cost one decoding each. */
+export function estimateFor(
+  pipeline: Pipeline,
+  { size }: Pick<Job, 'size'>,
+  { count, show }: Previews,
+  signal: AbortSignal | undefined,
+): Estimate {
+  let next = 0;
+  return {
+    wanted: (index, steps) => previewSteps(steps, count).includes(index),
+    async show(latents: Tensor) {
+      const [media] = await pipeline.decode(latents, size, { ...(signal && { signal }) });
+      if (media) await show(media, next++);
+    },
+  };
+}
