@@ -13,13 +13,23 @@ export const MAX_PROMPTS = 10_000;
  * @throws UsageError naming the line that cannot be a prompt
  */
 export async function promptLines(path: string): Promise<string[]> {
+  return promptsIn(await readText(path), path, tell);
+}
+
+/**
+ * The prompts in the text of a file.
+ * @param path how messages call the file
+ * @param say takes what should be told about lines that may be mistakes
+ * @throws UsageError naming the line that cannot be a prompt
+ */
+export function promptsIn(text: string, path: string, say: (note: string) => void): string[] {
   const prompts: string[] = [];
-  for (const [i, whole] of (await readText(path)).split(/\r\n|\r|\n/).entries()) {
+  for (const [i, whole] of text.split(/\r\n|\r|\n/).entries()) {
     const line = stripEnd(stripStart(whole));
     if (line === '') continue;
     if (line.startsWith('#')) {
       // "# a list" is meant as a comment; "#1 dad mug" may not be.
-      if (/^#[^\s#]/.test(line)) tell(`${path}, line ${i + 1}: left out as a comment; \\# begins a prompt with #.\n`);
+      if (/^#[^\s#]/.test(line)) say(`${path}, line ${i + 1}: left out as a comment; \\# begins a prompt with #.\n`);
       continue;
     }
     requirePrompt(line, `${path}, line ${i + 1}`);

@@ -1,11 +1,16 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import fc from 'fast-check';
+import { promptsIn } from '../../src/cli/prompts';
 import { parseReceipt, requestOf } from '../../src/draw/receipt';
 import { parseRequest } from '../../src/draw/request';
 import { memoryFile } from '../../src/io/byte-file';
+import { decodeText } from '../../src/io/decode-text';
 import { memoryFolder } from '../../src/io/folder';
 import { packageRoot } from '../../src/io/package-root';
+import { readMedia } from '../../src/media/read';
+import { readReceipt } from '../../src/media/receipt';
 import { receiptFromXmp, timingFromXmp, toXmp } from '../../src/media/xmp';
 import { families } from '../../src/models/families';
 import { knownTables } from '../../src/models/known-tables';
@@ -16,11 +21,14 @@ import { hubScheduler } from '../../src/sampling/schedule';
 import { folderFiles } from '../../src/text/tokenizers/files';
 import { loadTokenizer } from '../../src/text/tokenizers/load';
 import { describeModel } from '../../src/weights/describe';
+import { neededFiles } from '../../src/weights/download/needed';
+import { listRepository } from '../../src/weights/download/repository';
 import { parseManifest } from '../../src/weights/manifest';
 import { parseConfigJson } from '../../src/weights/model-config';
 import { openModel } from '../../src/weights/open-model';
 import { safetensorsSource } from '../../src/weights/safetensors-source';
 import { parseShardIndex } from '../../src/weights/shard-index';
+import { type HubAnswers, hubThatSays } from './hub';
 import { brokenBytes, brokenJson, brokenJsonFile, brokenText } from './mutate';
 
 /** Something that takes input from outside. */
@@ -93,6 +101,39 @@ const indexOf = (tensors: Record<string, string>): unknown => ({ metadata: { tot
 const tinyPipeline = filesIn(join(fixtures, 'pipelines/flux-tiny/pipeline'));
 const embedded = JSON.parse(readFileSync(join(packageRoot(), 'converted-models/fluent-emoji/model.json'), 'utf8'));
 delete embedded.modelTopology;
+
+const HUB: HubAnswers = {
+  revision: Buffer.from(JSON.stringify({ sha: 'a'.repeat(40) })),
+  tree: Buffer.from(
+    JSON.stringify([
+      { type: 'directory', path: 'text', oid: 'b'.repeat(40), size: 0 },
+      { type: 'file', path: 'config.json', oid: 'c'.repeat(40), size: 512 },
+      {
+        ...{ type: 'file', path: 'model.safetensors', oid: 'd'.repeat(40), size: 134 },
+        lfs: { oid: 'e'.repeat(64), size: 4096, pointerSize: 134 },
+      },
+    ]),
+  ),
+};
+const brokenHub: fc.Arbitrary<HubAnswers> = fc.oneof(
+  brokenJsonFile(JSON.parse(text(HUB.revision))).map(revision => ({ ...HUB, revision })),
+  ...[1, 2, 3].map(() => brokenJsonFile(JSON.parse(text(HUB.tree))).map(tree => ({ ...HUB, tree }))),
+  fc.string().map(link => ({ ...HUB, link: `<${link.replace(/[^\x20-\x7e]/g, '')}>; rel="next"` })),
+);
+
+const PROMPTS = '# a list\nred heart\n\\#1 mug\n#1 mug\r\n  zebra  \n\nΌΛΟΣ and İstanbul\n';
+
+const scratch = mkdtempSync(join(tmpdir(), 'ertacache-fuzz-'));
+process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
+
+/** Reads a picture, or a clip with its receipt beside it, as `inspect` and `sample --from` do. */
+async function readBack(name: string, bytes: Uint8Array, beside?: Uint8Array): Promise<void> {
+  const path = join(scratch, name);
+  writeFileSync(path, bytes);
+  if (beside) writeFileSync(`${path}.json`, beside);
+  parseRequest(requestOf(parseReceipt(await readReceipt(path), path)));
+  if (!beside) await readMedia(path);
+}
 
 async function opened(files: ReadonlyMap<string, Uint8Array>): Promise<void> {
   const model = await openModel(memoryFolder('model', files));
@@ -182,6 +223,25 @@ export const targets: readonly Target[] = [
       }
     },
   ),
+  ...['heart.png', 'clip.webp'].map(name => {
+    const bytes = read('receipts', name);
+    return { ...target(`picture file ${name}`, bytes, brokenBytes(bytes), broken => readBack(name, broken)), cost: 5 };
+  }),
+  target(
+    'receipt beside a clip',
+    Buffer.from(JSON.stringify(RECEIPT)),
+    brokenJsonFile(RECEIPT).map(Buffer.from),
+    json => readBack('clip.gif', new Uint8Array(), json),
+  ),
+  target('prompts file', Buffer.from(PROMPTS), brokenText(PROMPTS).map(Buffer.from), bytes =>
+    promptsIn(decodeText(bytes, 'prompts.txt'), 'prompts.txt', () => {}),
+  ),
+  {
+    ...target('answers of a hub', HUB, brokenHub, async answers => {
+      neededFiles(await listRepository('owner/model', 'main', { endpoint: await hubThatSays(answers) }));
+    }),
+    cost: 5,
+  },
   target(
     'request',
     { prompt: 'red heart', seed: 1, steps: 4 } as unknown,
