@@ -115,7 +115,7 @@ export async function runBeside(
   policy: Policy,
   loop: LoopOptions = {},
 ): Promise<BesideRuns> {
-  const job = await pipeline.prepare(request);
+  const job = await pipeline.prepare(request, loop);
   try {
     const cache = usePolicy(policy, policyUse(pipeline.info, request.guidance, job));
     return { uncached: await runJob(pipeline, job, none(), loop), cached: await runJob(pipeline, job, cache, loop) };

@@ -6,7 +6,7 @@ import { tell } from './say';
 
 /**
  * Runs the text encoders on all prompts while the transformer is not loaded yet, and says, once a prompt, what they do
- * not hear of it.
+ * not read of it.
  */
 export async function encodeAhead(
   pipeline: Pipeline,
@@ -26,7 +26,7 @@ export async function encodeAhead(
   try {
     for (const [i, request] of requests.entries()) {
       await nextTurn(signal);
-      await pipeline.encodePrompts(request);
+      await pipeline.encodePrompts(request, { signal });
       line.update(i + 1);
     }
   } finally {

@@ -50,7 +50,7 @@ function requirePrompt(line: string, where: string): void {
   }
   if (line.length > MAX_PROMPT) {
     throw new UsageError(`${where}: has ${line.length} characters, and a prompt at most ${MAX_PROMPT}.`, {
-      hint: 'Write one prompt a line. Text encoders hear a few hundred words.',
+      hint: 'Write one prompt a line. Text encoders read a few hundred words.',
     });
   }
 }

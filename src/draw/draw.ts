@@ -44,7 +44,7 @@ export interface Drawn extends Omit<RunResult, 'media'> {
   readonly receipt: Receipt;
   /** The calibrated policy that was used, where one was. */
   readonly policy: Policy | undefined;
-  /** What the text encoders did not hear of the prompt: words that they do not know, and an end that did not fit. */
+  /** What the text encoders did not read of the prompt: words that they do not know, and an end that did not fit. */
   readonly textLoss: readonly TextLoss[];
 }
 
@@ -147,7 +147,7 @@ async function drawWith(request: FullRequest, options: DrawOptions, choose: Choo
   // Before anything is encoded: a policy that does not fit should not cost minutes.
   const { cache, policy, said } = await cacheFor(options.policy, use, () => choose(use, policies));
   const textLoss = await model.textLoss(batch);
-  const job = await model.prepare(batch);
+  const job = await model.prepare(batch, { signal });
   try {
     requireEnlargeable(request, job.size);
     const { media, ...run } = await runJob(model, job, cache, {

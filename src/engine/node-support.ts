@@ -12,6 +12,6 @@ export function isSupportedNode(version = process.versions.node): boolean {
 export function assertSupportedNode(version = process.versions.node): void {
   if (isSupportedNode(version)) return;
   throw new EngineError(`The native engine needs Node ${SUPPORTED_NODE}; this is Node ${version}.`, {
-    hint: 'Run it with a current Node (for example `nvm install --lts`), or use --backend wasm.',
+    hint: 'Run it with a current Node (for example `nvm install --lts`), or take the backend wasm (--backend wasm).',
   });
 }

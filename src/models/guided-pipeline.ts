@@ -9,6 +9,7 @@ import type {
   PictureSize,
   Pipeline,
   PipelineInfo,
+  PrepareOptions,
   ScheduleRequest,
   TextsRequest,
 } from '../sampling/pipeline';
@@ -79,11 +80,11 @@ export function guidedPipeline(parts: PipelineParts, model: GuidedModel): Pipeli
   }
 
   /** What the prompts are to the model and, where they guide, what is steered away from. */
-  async function conditionsOf(request: BatchRequest): Promise<object[]> {
+  async function conditionsOf(request: BatchRequest, options?: PrepareOptions): Promise<object[]> {
     const conditions: object[] = [];
     try {
       for (const [i, text] of (await textsOf(request)).entries()) {
-        const encoded = await parts.encode(text);
+        const encoded = await parts.encode(text, options);
         conditions.push(model.condition(encoded, i === 0 ? '' : 'negative_'));
       }
       return conditions;
@@ -101,11 +102,11 @@ export function guidedPipeline(parts: PipelineParts, model: GuidedModel): Pipeli
       return levelsOf(scheduler.schedule({ steps: request.steps }));
     },
 
-    prepare: request =>
+    prepare: (request, options) =>
       releasing(async (own): Promise<Job> => {
         const size = checked(request);
         const shape = latentShape(size);
-        const conditions = own(await conditionsOf(request));
+        const conditions = own(await conditionsOf(request, options));
         const denoiser = await parts.transformer();
         const schedule = scheduler.schedule({ steps: request.steps });
         const { latents, contexts } = tidy(() => ({
@@ -131,9 +132,9 @@ export function guidedPipeline(parts: PipelineParts, model: GuidedModel): Pipeli
         };
       }),
 
-    async encodePrompts(request) {
+    async encodePrompts(request, options) {
       checked(request);
-      release(await conditionsOf(request));
+      release(await conditionsOf(request, options));
     },
     embeddings: parts.embeddings,
     decode: (latents, _, options) => decodeLatents(parts, latents, options),

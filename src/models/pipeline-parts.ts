@@ -1,7 +1,7 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import type { Resize } from '../media/pixels';
 import type { Embeddings, EncodedTexts, TextRequest } from '../sampling/embeddings';
-import type { PictureSize, PipelineInfo, TextLoss } from '../sampling/pipeline';
+import type { PictureSize, PipelineInfo, PrepareOptions, TextLoss } from '../sampling/pipeline';
 import type { HubScheduler } from '../sampling/schedule';
 import type { Denoiser } from '../transformer/denoiser';
 import type { Autoencoder, CodeOptions, Posterior } from './vae/autoencoder';
@@ -41,8 +41,8 @@ export interface PipelineParts {
   /** The autoencoder's sizes. It has no weights; `autoencoder` has. */
   readonly geometry: Autoencoder;
   /** Runs a text encoder, which is gone from memory afterwards. The result is the caller's. */
-  encode(request: TextRequest): Promise<EncodedTexts>;
-  /** What the text encoders will not hear of some texts; only the tokenizers are read. */
+  encode(request: TextRequest, options?: PrepareOptions): Promise<EncodedTexts>;
+  /** What the text encoders will not read of some texts; only the tokenizers are read. */
   textLoss(requests: readonly TextRequest[]): Promise<TextLoss[]>;
   /** All that `encode` has made so far. */
   embeddings(): Promise<Pick<Embeddings, 'encoders' | 'entries'>>;

@@ -1,5 +1,6 @@
 import { loadTextEncoder } from '../models/text/load';
 import type { EncodedTexts, TextRequest } from '../sampling/embeddings';
+import type { PrepareOptions } from '../sampling/pipeline';
 import { componentOf, type OpenModel } from '../weights/open-model';
 import { streamedStore } from '../weights/streamed-store';
 import type { TextTokenizers } from './text-tokenizer';
@@ -12,13 +13,14 @@ export async function encodeTexts(
   model: OpenModel,
   request: TextRequest,
   tokenizers: TextTokenizers,
+  { signal }: PrepareOptions = {},
 ): Promise<EncodedTexts> {
   const { tokenizer, length } = await tokenizers(request);
   const padded = request.texts.map(text => tokenizer.pad(text, length));
   const [ids, mask] = [padded.map(p => p.ids), padded.map(p => p.mask)];
   const { encoder, dispose } = await loadTextEncoder(componentOf(model, request.encoder), streamedStore);
   try {
-    const { lastHiddenState: states, pooled } = await encoder.encode(ids, request.masked ? { mask } : {});
+    const { lastHiddenState: states, pooled } = await encoder.encode(ids, { ...(request.masked && { mask }), signal });
     return { ids, mask, states, ...(pooled && { pooled }) };
   } finally {
     dispose();

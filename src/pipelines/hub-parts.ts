@@ -72,7 +72,10 @@ export async function hubParts(model: OpenModel, options: HubOptions = {}): Prom
   const { embeddings: given } = options;
   if (given) await requireOwn(given, id, name => model.components.get(name));
   const tokenizers = textTokenizers(work => opened(model, work));
-  const memory = textMemory(request => opened(model, again => encodeTexts(again, request, tokenizers)), given);
+  const memory = textMemory(
+    (request, how) => opened(model, again => encodeTexts(again, request, tokenizers, how)),
+    given,
+  );
   return {
     info: {
       id,

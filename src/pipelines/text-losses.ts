@@ -2,7 +2,7 @@ import type { TextRequest } from '../sampling/embeddings';
 import type { TextLoss } from '../sampling/pipeline';
 import type { TextTokenizers } from './text-tokenizer';
 
-/** What the text encoders of a model will not hear of some texts. No encoder is loaded. @param files those of the model */
+/** What the text encoders of a model will not read of some texts. No encoder is loaded. @param files those of the model */
 export async function textLosses(
   files: readonly string[],
   requests: readonly TextRequest[],
@@ -14,7 +14,7 @@ export async function textLosses(
     if (!files.some(file => file.startsWith(`${request.tokenizer}/`))) continue;
     const { tokenizer, length } = await tokenizers(request);
     for (const prompt of new Set(request.texts)) {
-      const { unknown, dropped } = tokenizer.unheard(prompt, length);
+      const { unknown, dropped } = tokenizer.lost(prompt, length);
       if (unknown.length === 0 && dropped === '') continue;
       losses.push({ encoder: request.encoder, prompt, unknown, dropped, limit: { count: length, unit: 'tokens' } });
     }

@@ -10,7 +10,9 @@ export function atSize(pipeline: Pipeline, usual: PictureRequest): Pipeline {
   return {
     ...pipeline,
     schedule: request => pipeline.schedule({ ...usual, ...given(request) }),
-    prepare: request => pipeline.prepare({ ...usual, ...given(request) }),
-    ...(encodePrompts && { encodePrompts: request => encodePrompts({ ...usual, ...given(request) }) }),
+    prepare: (request, options) => pipeline.prepare({ ...usual, ...given(request) }, options),
+    ...(encodePrompts && {
+      encodePrompts: (request, options) => encodePrompts({ ...usual, ...given(request) }, options),
+    }),
   };
 }

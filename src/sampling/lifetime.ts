@@ -17,14 +17,14 @@ export function withLifetime(pipeline: Pipeline): Pipeline {
   const { encodePrompts } = pipeline;
   return {
     ...pipeline,
-    async prepare(request) {
+    async prepare(...given) {
       requireAlive();
-      return livingJob(await pipeline.prepare(request), requireAlive);
+      return livingJob(await pipeline.prepare(...given), requireAlive);
     },
     ...(encodePrompts && {
-      async encodePrompts(request) {
+      async encodePrompts(...given) {
         requireAlive();
-        await encodePrompts(request);
+        await encodePrompts(...given);
       },
     }),
     async decode(...given) {

@@ -123,7 +123,7 @@ export type TextsRequest = Pick<
   'prompts' | 'prompts2' | 'negativePrompt' | 'maxSequenceLength' | 'guidance'
 >;
 
-/** What a text encoder does not hear of a prompt. */
+/** What a text encoder does not read of a prompt. */
 export interface TextLoss {
   /** The folder of the encoder: `text_encoder`, `text_encoder_2`, … */
   readonly encoder: string;
@@ -131,10 +131,16 @@ export interface TextLoss {
   readonly prompt: string;
   /** Words that the encoder does not know. They are left out. */
   readonly unknown: readonly string[];
-  /** The end of the prompt that is beyond what the encoder takes; empty where all of it is heard. */
+  /** The end of the prompt that is beyond what the encoder takes; empty where all of it is taken. */
   readonly dropped: string;
   /** How much it takes, its special tokens included. */
   readonly limit: { readonly count: number; readonly unit: 'tokens' | 'words' };
+}
+
+/** How a request is made ready. */
+export interface PrepareOptions {
+  /** When aborted, the text encoders stop before their next layer, with an InterruptedError. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** From prompts to pixels. */
@@ -142,10 +148,9 @@ export interface Pipeline {
   /** Facts that policies, receipts and reports name. */
   readonly info: PipelineInfo;
   /**
-  /**
-   * What the text encoders will not hear of a request's prompts. Of the text encoders only the tokenizers are read.
+   * What the text encoders will not read of a request's prompts. Of the text encoders only the tokenizers are read.
    * @param request the prompts, and to how many tokens they are brought
-   * @returns an entry for every encoder and every prompt that it does not hear whole
+   * @returns an entry for every encoder and every prompt that it does not read whole
    */
   textLoss(request: TextsRequest): Promise<TextLoss[]>;
   /**
@@ -158,17 +163,19 @@ export interface Pipeline {
   /**
    * Makes a request ready; its caller releases the job.
    * @param request prompts, seeds and settings, one row a prompt
+   * @param options a signal to stop
    * @returns the job; its caller releases it
    * @throws UsageError for a request that the model cannot be run with
    * @throws MemoryError where memory is too small, before anything is loaded
    */
-  prepare(request: BatchRequest): Promise<Job>;
+  prepare(request: BatchRequest, options?: PrepareOptions): Promise<Job>;
   /**
    * Encodes a request's prompts ahead, in pipelines with text encoders: those are then not in memory together with the
    * transformer. They are remembered, so that `prepare` need not encode them.
    * @param request the request that `prepare` will get
+   * @param options a signal to stop
    */
-  encodePrompts?(request: BatchRequest): Promise<void>;
+  encodePrompts?(request: BatchRequest, options?: PrepareOptions): Promise<void>;
   /**
    * Everything that the text encoders have made so far, for a file.
    * @returns identities of the encoders, and their outputs as plain arrays

@@ -82,7 +82,7 @@ export async function runRequest(
   policy: CachePolicy,
   options: LoopOptions = {},
 ): Promise<RunResult> {
-  const job = await pipeline.prepare(request);
+  const job = await pipeline.prepare(request, options);
   try {
     return await runJob(pipeline, job, policy, options);
   } finally {

@@ -4,6 +4,7 @@
  */
 import { htmlText } from './html';
 import { DIGIT, EDGE, IN_WORD, lower, NON_SPACE, SPACE, singleSpaces, strip } from './patterns';
+import { withoutAddresses } from './web-addresses';
 
 type Rule = readonly [pattern: RegExp, replacement: string];
 
@@ -12,11 +13,9 @@ const apply = (text: string, rules: readonly Rule[]): string =>
   rules.reduce((t, [from, to]) => t.replace(from, to), text);
 
 const FILE_TYPES = '(?:png|jpg|jpeg|bmp|webp|eps|pdf|apk|mp4)';
-const DOMAIN = `[a-zA-Z0-9.-]+[.](?:com|co|ru|net|org|edu|gov|it)[${IN_WORD}/-]*${EDGE}/?(?!@)`;
-const address = (scheme: string): Rule => rule(`${EDGE}(?:${scheme}:(?:/{1,3}|[a-zA-Z0-9%])|${DOMAIN})`);
-
 /** On lower-case text that may still hold tags. */
-const ADDRESSES: readonly Rule[] = [rule('<person>', 'person'), address('https?'), address('www')];
+const withoutAnyAddress = (text: string): string =>
+  ['https?', 'www'].reduce(withoutAddresses, text.replaceAll('<person>', 'person'));
 
 const SIGNS_AND_NUMBERS: readonly Rule[] = [
   rule(`@[${IN_WORD}]+${EDGE}`),
@@ -78,7 +77,7 @@ const ENDS: readonly Rule[] = [
  * @param mend repairs the text and resolves its references; runs between the rules
  */
 export function cleanCaption(text: string, mend: (text: string) => string): string {
-  const plain = htmlText(apply(lower(strip(unquote(text))), ADDRESSES));
+  const plain = htmlText(withoutAnyAddress(lower(strip(unquote(text)))));
   const thinned = apply(plain, SIGNS_AND_NUMBERS);
   const hyphens = thinned.match(/[-_]/g)?.length ?? 0;
   const mended = mend(hyphens > MAX_HYPHENS ? thinned.replace(/[-_]/g, ' ') : thinned);

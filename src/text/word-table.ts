@@ -53,9 +53,9 @@ export function createWordTable(config: WordTableConfig, vocabulary: Readonly<Re
       requirePromptLength(prompt);
       const found = (prompt.toLowerCase().match(new RegExp(config.pattern, 'g')) ?? []).filter(w => !stop.has(w));
       // Cut first, then drop: the order in which the training captions were made.
-      const [heard, dropped] = [found.slice(0, config.max_length), found.slice(config.max_length)];
-      const unknown = [...new Set(heard.filter(w => !words.has(w)))];
-      const known = heard.flatMap(w => words.get(w) ?? []);
+      const [taken, dropped] = [found.slice(0, config.max_length), found.slice(config.max_length)];
+      const unknown = [...new Set(taken.filter(w => !words.has(w)))];
+      const known = taken.flatMap(w => words.get(w) ?? []);
       const ids = known.length > 0 ? known : [config.null_id];
       return { ids: [...ids, ...Array<number>(config.max_length - ids.length).fill(config.pad_id)], unknown, dropped };
     },

@@ -245,5 +245,7 @@ async function checkSpace(folder: string, bytes: number): Promise<void> {
   const { bavail, bsize } = await statfs(folder);
   if (bavail * bsize >= bytes) return;
   const message = `The converted model takes ${bytes} bytes, but the disk of ${dirname(folder)} has ${bavail * bsize} left.`;
-  throw new IoError(message, { hint: 'Free some space, choose a smaller --dtype, or give a folder on another disk.' });
+  throw new IoError(message, {
+    hint: 'Free some space, choose a smaller dtype (--dtype), or give a folder on another disk.',
+  });
 }

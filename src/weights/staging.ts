@@ -38,7 +38,9 @@ async function checkTarget(out: string, { force, source }: StagingOptions): Prom
   const entries = await readdir(target, { recursive: true, withFileTypes: true });
   if (entries.every(entry => entry.isDirectory())) return;
   if (!force) {
-    throw new UsageError(`${out} is not empty.`, { hint: 'Pass --force to replace the converted model in it.' });
+    throw new UsageError(`${out} is not empty.`, {
+      hint: 'Give another folder, or replace the converted model in it (force, --force).',
+    });
   }
   if (await ownFiles(target)) return;
   throw new UsageError(`${out} holds no converted model, so --force does not replace it.`, {

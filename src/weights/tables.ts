@@ -29,7 +29,7 @@ export function requireTable(
   const table = tableOf(className, config, source);
   if (table) return table;
   throw new CheckpointError('config_class', `${where} names the class ${className}, which ertacache does not know.`, {
-    hint: 'Pass --unchecked to take its tensors as they are, without a check of their names and shapes.',
+    hint: 'Take its tensors as they are (unchecked, --unchecked), without a check of their names and shapes.',
   });
 }
 

@@ -56,6 +56,26 @@ async function withSpoiltEncoders(name: string): Promise<string> {
   return folder;
 }
 
+describeOnBackends('text encoders', () => {
+  test.each(['flux-tiny', 'wan-tiny', 'cogvideox-tiny', 'opensora-tiny'])(
+    '%s: an abort while a prompt is encoded stops there and keeps nothing',
+    async name => {
+      const pipeline = await loadModel(tiny(name));
+      const before = tf.memory().numTensors;
+      const controller = new AbortController();
+      // Aborts in the first turn of the event loop: the weights of the encoder are read in it.
+      setImmediate(() => controller.abort('enough'));
+      const { signal } = controller;
+      const stopped = { name: 'AbortError', reason: 'enough' };
+      await expect(pipeline.encodePrompts!(request, { signal })).rejects.toMatchObject(stopped);
+      await expect(pipeline.prepare(request, { signal })).rejects.toMatchObject(stopped);
+      expect((await pipeline.embeddings!()).entries).toEqual([]);
+      expect(tf.memory().numTensors).toBe(before);
+      pipeline.dispose();
+    },
+  );
+});
+
 describeOnBackends('embeddings in a file', () => {
   test.each(['flux-tiny', 'wan-tiny', 'cogvideox-tiny', 'opensora-tiny'])(
     '%s: draws the same pixels from them, and runs no text encoder',

@@ -7,7 +7,7 @@ import { describeOnBackends } from '../support/backends';
 const tiny = (name: string): string => join(__dirname, '..', 'fixtures', 'pipelines', name, 'pipeline');
 const LONG = `${'a red fox jumping over a lazy brown dog, '.repeat(60)}and a UNICORN`;
 
-describeOnBackends('what text encoders do not hear', () => {
+describeOnBackends('what text encoders do not read', () => {
   test('FLUX: CLIP stops long before T5 does, and each is told of', async () => {
     const model = await loadModel(tiny('flux-tiny'));
     const before = tf.memory().numTensors;

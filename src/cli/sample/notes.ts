@@ -15,7 +15,7 @@ export function stretchNote(init: Image, drawn: Media): string | undefined {
 const SHOWN_PROMPT = 40;
 const SHOWN_LOSS = 300;
 
-/** A word on what a text encoder does not hear of a prompt: a line for its unknown words, one for its end. */
+/** A word on what a text encoder does not read of a prompt: a line for its unknown words, one for its end. */
 export function lossNote({ id }: Pick<PipelineInfo, 'id'>, loss: TextLoss): string {
   const { encoder, prompt, unknown, dropped, limit } = loss;
   // A table of words leaves out what it lacks; a tokenizer has a token for it, which says nothing.

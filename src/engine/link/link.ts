@@ -63,7 +63,9 @@ function isSame(record: LinkRecord, library: string): boolean {
 export async function linkEngine(options: LinkOptions = {}): Promise<LinkOutcome> {
   const { env = process.env, onStep = () => {} } = options;
   if (process.platform === 'win32') {
-    throw new EngineError('`engine link` works on Linux and macOS only.', { hint: 'Use --backend wasm, or WSL.' });
+    throw new EngineError('`engine link` works on Linux and macOS only.', {
+      hint: 'Take the backend wasm (--backend wasm), or WSL.',
+    });
   }
   assertSupportedNode();
   const tf = await findTensorFlow({ given: options.tensorflow, cwd: options.cwd, env });
@@ -92,7 +94,7 @@ export async function linkEngine(options: LinkOptions = {}): Promise<LinkOutcome
       const tested = await probe({ backend: 'tensorflow', module: join(partial, 'load.cjs'), link: true });
       if (tested.error !== undefined) {
         throw new EngineError(`The linked engine failed its self-test: ${tested.error}`, {
-          hint: `Try another TensorFlow version than ${tf.version} (\`pip install tensorflow==2.21\`), or use --backend wasm.`,
+          hint: `Try another TensorFlow version than ${tf.version} (\`pip install tensorflow==2.21\`), or take the backend wasm (--backend wasm).`,
         });
       }
       const made: LinkRecord = {

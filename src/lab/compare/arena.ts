@@ -5,16 +5,16 @@ import { type Policy, requireFits } from '../../policy/data';
 import type { Pipeline } from '../../sampling/pipeline';
 import { policyUse } from '../../sampling/policy-use';
 import { runJob } from '../../sampling/run-job';
+import type { Bench } from './bench';
 import type { Cell, Comparison } from './comparison';
 import type { Contender } from './contender';
 import { countFlops } from './flops';
 import { measureCell } from './measure-cell';
 import { type Meter, meter } from './meter';
 import { cellName } from './names';
-import { openBench } from './open-setting';
+import { openBench } from './open-bench';
 import { type Plan, type PlannedCell, passesOf, planWork } from './plan';
 import { missingReferences, type PairRuns, prepare, referenceReader, runReferences } from './reference-runs';
-import type { Bench } from './setting';
 import type { Store } from './store';
 import { timeCell } from './time-cell';
 

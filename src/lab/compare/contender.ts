@@ -1,6 +1,6 @@
 import type { CachePolicy } from '../../cache/policy';
 import type { Budget } from '../../cache/registry';
-import type { Bench } from './setting';
+import type { Bench } from './bench';
 
 /** Forward passes of one pair each, by how they run. */
 export interface Passes {

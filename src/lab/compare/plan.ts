@@ -1,7 +1,7 @@
 import { batches } from '../../calibration/pairs';
+import type { Bench } from './bench';
 import { type Comparison, cellOf } from './comparison';
 import type { Contender, Passes } from './contender';
-import type { Bench } from './setting';
 import type { Store } from './store';
 
 /** A method at a budget that is still to be measured. */

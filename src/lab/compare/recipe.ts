@@ -3,8 +3,8 @@ import type { Budget } from '../../cache/registry';
 import { type CalibrateOptions, calibrate, calibrationForwards } from '../../calibration/calibrate';
 import type { SearchMethod } from '../../calibration/search';
 import type { Policy } from '../../policy/data';
+import { type Bench, benchRequest } from './bench';
 import type { Passes, Prepared } from './contender';
-import { type Bench, benchRequest } from './setting';
 
 /** What distinguishes one calibrated method from another. */
 export interface Recipe extends Pick<CalibrateOptions, 'site' | 'taylor' | 'timestep' | 'rectify' | 'granularity'> {

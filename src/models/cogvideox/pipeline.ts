@@ -97,7 +97,7 @@ export function cogVideoXPipeline(parts: PipelineParts): Pipeline {
       return levelsOf(scheduler.schedule({ steps: request.steps }));
     },
 
-    prepare: request =>
+    prepare: (request, options) =>
       releasing(async (own): Promise<Job> => {
         const size = checked(request);
         const shape = [latentFrames(size.frames), geometry.latentChannels, size.height / space, size.width / space];
@@ -106,7 +106,7 @@ export function cogVideoXPipeline(parts: PipelineParts): Pipeline {
 
         const texts: tf.Tensor[] = [];
         for (const [i, wanted] of textsOf(request).entries()) {
-          const { ids, states } = own(await parts.encode(wanted));
+          const { ids, states } = own(await parts.encode(wanted, options));
           const name = i === 0 ? '' : 'negative_';
           watch(`${name}input_ids`, ids.flat());
           watch(`${name}prompt_embeds`, states);
@@ -147,9 +147,9 @@ export function cogVideoXPipeline(parts: PipelineParts): Pipeline {
         };
       }),
 
-    async encodePrompts(request) {
+    async encodePrompts(request, options) {
       checked(request);
-      for (const texts of textsOf(request)) release(await parts.encode(texts));
+      for (const texts of textsOf(request)) release(await parts.encode(texts, options));
     },
     embeddings: parts.embeddings,
     async decode(latents, _, options) {

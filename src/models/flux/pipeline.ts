@@ -165,13 +165,16 @@ export function fluxPipeline(parts: PipelineParts): Pipeline {
     textLoss: request => parts.textLoss([forClip(request), forT5(request)]),
     schedule: request => levelsOf(scheduleOf(request, sizeOf(request)), request.init !== undefined),
 
-    prepare: request =>
+    prepare: (request, options) =>
       releasing(async (own): Promise<Job> => {
         const size = checked(request);
         const [channels, , height, width] = geometry.latentShape(size);
         const [rows, columns] = [height / PATCH, width / PATCH];
 
-        const [clip, t5] = [own(await parts.encode(forClip(request))), own(await parts.encode(forT5(request)))];
+        const [clip, t5] = [
+          own(await parts.encode(forClip(request), options)),
+          own(await parts.encode(forT5(request), options)),
+        ];
         const condition: FluxCondition = {
           encoderHiddenStates: t5.states,
           pooledProjections: clip.pooled as tf.Tensor,
@@ -208,10 +211,10 @@ export function fluxPipeline(parts: PipelineParts): Pipeline {
         };
       }),
 
-    async encodePrompts(request) {
+    async encodePrompts(request, options) {
       checked(request);
-      release(await parts.encode(forClip(request)));
-      release(await parts.encode(forT5(request)));
+      release(await parts.encode(forClip(request), options));
+      release(await parts.encode(forT5(request), options));
     },
     embeddings: parts.embeddings,
     decode: (latents, _, options) => decodeLatents(parts, latents, options),

@@ -72,14 +72,14 @@ export function openSoraPipeline(parts: PipelineParts): Pipeline {
     textLoss: async request => parts.textLoss([await textOf(request)]),
     schedule: request => levelsOf(scheduler.schedule({ steps: request.steps, ...sizeOf(request) })),
 
-    prepare: request =>
+    prepare: (request, options) =>
       releasing(async (own): Promise<Job> => {
         const size = checked(request);
         const shape = geometry.latentShape(size);
         const rows = request.prompts.length;
         const guided = isGuided(request);
 
-        const { ids, mask, states } = own(await parts.encode(await textOf(request)));
+        const { ids, mask, states } = own(await parts.encode(await textOf(request), options));
         watch('input_ids', ids.flat());
         watch('attention_mask', mask.flat());
         watch('prompt_embeds', states);
@@ -117,9 +117,9 @@ export function openSoraPipeline(parts: PipelineParts): Pipeline {
         };
       }),
 
-    async encodePrompts(request) {
+    async encodePrompts(request, options) {
       checked(request);
-      release(await parts.encode(await textOf(request)));
+      release(await parts.encode(await textOf(request), options));
     },
     embeddings: parts.embeddings,
     decode(latents, size, options) {

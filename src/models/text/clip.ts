@@ -124,7 +124,8 @@ export function createClipText(config: ClipTextConfig, weights: WeightStore): Pr
 
   return {
     width: d,
-    async encode(ids, { see }: EncodeOptions = {}) {
+    async encode(ids, options: EncodeOptions = {}) {
+      const { see } = options;
       const [batch, length] = idShape(ids, config.max_position_embeddings);
       const tokens = await lookUp(weights, TOKENS, ids.flat());
       const embedded = tidy(() => {
@@ -136,7 +137,7 @@ export function createClipText(config: ClipTextConfig, weights: WeightStore): Pr
       const causal = causalBias(length);
       try {
         const names = clipTextLayers(config);
-        const hidden = await runLayers(weights, names, embedded, (q, x) => layer(q, x, causal, config), see);
+        const hidden = await runLayers(weights, names, embedded, (q, x) => layer(q, x, causal, config), options);
         const lastHiddenState = tidy(() => affineLayerNorm(p.at('final_layer_norm'), hidden, config.layer_norm_eps));
         hidden.dispose();
         const pooled = tidy(() => {

@@ -8,6 +8,7 @@ import {
   type TextRequest,
   tensorOf,
 } from '../../sampling/embeddings';
+import type { PrepareOptions } from '../../sampling/pipeline';
 
 /**
  * Host memory for embeddings. A command that draws many pictures encodes every prompt before the transformer is
@@ -18,7 +19,7 @@ const REMEMBERED_BYTES = 4e9;
 /** A text encoder's work, done once for each set of texts. */
 export interface TextMemory {
   /** What was made of some texts, now or before; the caller's. */
-  encode(request: TextRequest): Promise<EncodedTexts>;
+  encode(request: TextRequest, options?: PrepareOptions): Promise<EncodedTexts>;
   /** Everything that is remembered, in the order in which it was made. */
   entries(): Embedding[];
 }
@@ -27,13 +28,13 @@ export interface TextMemory {
  * @param encode loads an encoder and runs it
  * @param given embeddings that take its place: what they do not hold is refused
  */
-export function textMemory(encode: (request: TextRequest) => Promise<EncodedTexts>, given?: Embeddings): TextMemory {
+export function textMemory(encode: TextMemory['encode'], given?: Embeddings): TextMemory {
   const known = new Map<string, Embedding>((given?.entries ?? []).map(entry => [keyOf(entry.request), entry]));
   let bytes = 0;
 
-  async function remember(request: TextRequest): Promise<Embedding> {
+  async function remember(request: TextRequest, options?: PrepareOptions): Promise<Embedding> {
     if (given) throw notHeld(given, request);
-    const fresh = await encode(request);
+    const fresh = await encode(request, options);
     const { states, pooled, ...rest } = fresh;
     const found = {
       ...rest,
@@ -53,8 +54,8 @@ export function textMemory(encode: (request: TextRequest) => Promise<EncodedText
   }
 
   return {
-    async encode(request) {
-      const { states, pooled, ids, mask } = known.get(keyOf(request)) ?? (await remember(request));
+    async encode(request, options) {
+      const { states, pooled, ids, mask } = known.get(keyOf(request)) ?? (await remember(request, options));
       return { ids, mask, states: tensorOf(states), ...(pooled && { pooled: tensorOf(pooled) }) };
     },
     entries: () => [...known.values()],

@@ -21,6 +21,8 @@ export interface EncodeOptions {
   readonly mask?: readonly (readonly number[])[] | undefined;
   /** Sees `embeddings`, `layers.0`, …: for comparison with a reference. */
   readonly see?: See | undefined;
+  /** When aborted, encoding ends before the next layer, with an InterruptedError. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A text encoder. Its layers are brought in one at a time, so that a streaming store needs memory for one. */
@@ -57,12 +59,12 @@ export async function runLayers(
   names: readonly string[],
   hidden: tf.Tensor,
   layer: (params: Params, hidden: tf.Tensor, index: number) => tf.Tensor,
-  see?: See,
+  { see, signal }: EncodeOptions = {},
 ): Promise<tf.Tensor> {
   let state = hidden;
   try {
     for (const [i, name] of names.entries()) {
-      await breathe();
+      await breathe(signal);
       const next = await weights.use(name, params => tidy(() => layer(params, state, i)), names[i + 1]);
       state.dispose();
       state = next;

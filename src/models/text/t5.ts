@@ -161,7 +161,8 @@ export function createT5(
 ): PromptEncoder {
   return {
     width: config.d_model,
-    async encode(ids, { mask, see }: EncodeOptions = {}) {
+    async encode(ids, options: EncodeOptions = {}) {
+      const { mask, see } = options;
       const [batch, length] = idShape(ids);
       const masked = mask && maskBias(mask, batch, length);
       let bias: tf.Tensor | undefined;
@@ -186,7 +187,7 @@ export function createT5(
         see?.('embeddings', embedded);
         const names = t5Blocks(config);
         const run = (p: Params, x: tf.Tensor, i: number): tf.Tensor => block(p, x, biasOf(p, i), config);
-        const hidden = await runLayers(weights, names, embedded, run, see);
+        const hidden = await runLayers(weights, names, embedded, run, options);
         const norm = weights.resident.at('encoder.final_layer_norm');
         const lastHiddenState = tidy(() => rmsNorm(norm, hidden, config.layer_norm_epsilon));
         hidden.dispose();

@@ -11,11 +11,11 @@ export interface PaddedIds {
   readonly cut: number;
 }
 
-/** What of a prompt a text encoder does not hear. */
-export interface Unheard {
+/** What of a prompt a text encoder does not read. */
+export interface Lost {
   /** Words with a character that the vocabulary lacks. */
   readonly unknown: string[];
-  /** The end that did not fit, from the first word that is not heard whole. Empty where all of it fits. */
+  /** The end that did not fit, from the first word that is not taken whole. Empty where all of it fits. */
   readonly dropped: string;
 }
 
@@ -26,7 +26,7 @@ export interface Tokenizer {
   /** Cut or padded to `length`; a cut prompt still ends as a whole one does. */
   pad(text: string, length: number): PaddedIds;
   /** What of a text is lost where it is cut or padded to `length`. */
-  unheard(text: string, length: number): Unheard;
+  lost(text: string, length: number): Lost;
   /** The piece of text, or the name of the special token, that an id stands for. */
   piece(id: number): string;
   /** Most tokens that the encoder was made for, where the files say so. */
@@ -78,13 +78,13 @@ export function createTokenizer(parts: TokenizerParts): Tokenizer {
         cut: Math.max(0, all.length - room),
       };
     },
-    unheard(text, length) {
+    lost(text, length) {
       const room = roomOf(length);
       const all = body(text);
       const rest = all.length > room ? droppedText(text, room, beginning => body(beginning).length) : '';
-      const heard = text.slice(0, text.length - rest.length);
+      const taken = text.slice(0, text.length - rest.length);
       const hasUnknown = unknownId !== undefined && all.slice(0, room).includes(unknownId);
-      const unknown = hasUnknown ? wordsOf(heard).filter(word => body(word).includes(unknownId)) : [];
+      const unknown = hasUnknown ? wordsOf(taken).filter(word => body(word).includes(unknownId)) : [];
       return { unknown: [...new Set(unknown)], dropped: rest.trim() };
     },
   };

@@ -62,7 +62,7 @@ async function requireReplaceable(path: string, brought: readonly HubFile[]): Pr
   if (!(await isThere(path))) return;
   for (const file of brought) if (await isFetched(path, file)) return;
   throw new UsageError(`${path} is already there and is not the file of the repository.`, {
-    hint: 'Move that file, or give another folder as --out.',
+    hint: 'Move that file, or give another folder (--out).',
   });
 }
 
@@ -76,6 +76,6 @@ async function checkSpace(missing: readonly HubFile[], folder: string): Promise<
   const { bavail, bsize } = await statfs(folder);
   if (bavail * bsize >= needed) return;
   throw new IoError(`The download takes ${needed} bytes, but the disk of ${folder} has ${bavail * bsize} left.`, {
-    hint: 'Free some space, or give a folder on another disk as --out.',
+    hint: 'Free some space, or give a folder on another disk (--out).',
   });
 }

@@ -5,7 +5,7 @@ import { runArena } from '../../../src/lab/compare/arena';
 import { type Asked, beginComparison } from '../../../src/lab/compare/begin';
 import { type Comparison, cellOf } from '../../../src/lab/compare/comparison';
 import { contenderCalled } from '../../../src/lab/compare/contenders';
-import { openBench } from '../../../src/lab/compare/open-setting';
+import { openBench } from '../../../src/lab/compare/open-bench';
 import { openStore, type Store } from '../../../src/lab/compare/store';
 import type { Pair } from '../../../src/policy/data';
 import { readPolicy } from '../../../src/policy/file';

@@ -11,35 +11,35 @@ const load = async (name: string): Promise<Tokenizer> =>
 
 const LONG = `${'a red fox jumping over a lazy brown dog, '.repeat(60)}and a UNICORN`;
 
-describe('what a text encoder does not hear', () => {
-  test('CLIP: what is heard fills the tokens, and the rest is told from the first lost word on', async () => {
+describe('what a text encoder does not read', () => {
+  test('CLIP: what is taken fills the tokens, and the rest is told from the first lost word on', async () => {
     const clip = await load('clip');
-    const { unknown, dropped } = clip.unheard(LONG, 77);
+    const { unknown, dropped } = clip.lost(LONG, 77);
     expect(unknown).toEqual([]);
     expect(dropped).toMatch(/^\w.*and a UNICORN$/);
-    const heard = LONG.slice(0, LONG.length - dropped.length);
-    expect(clip.encode(heard)).toEqual(clip.pad(LONG, 77).ids);
-    expect(clip.unheard('a red fox', 77)).toEqual({ unknown: [], dropped: '' });
+    const taken = LONG.slice(0, LONG.length - dropped.length);
+    expect(clip.encode(taken)).toEqual(clip.pad(LONG, 77).ids);
+    expect(clip.lost('a red fox', 77)).toEqual({ unknown: [], dropped: '' });
     // Exactly as many as fit.
-    expect(clip.unheard('fox '.repeat(75), 77).dropped).toBe('');
-    expect(clip.unheard('fox '.repeat(76), 77).dropped).toBe('fox');
+    expect(clip.lost('fox '.repeat(75), 77).dropped).toBe('');
+    expect(clip.lost('fox '.repeat(76), 77).dropped).toBe('fox');
   });
 
   test('a word of which only the beginning fits counts as lost; so does a text without spaces, word by word', async () => {
     const clip = await load('clip');
-    expect(clip.unheard('one zyxwvutsrq end', 5).dropped).toBe('zyxwvutsrq end');
-    const { dropped } = clip.unheard('一只红色的狐狸跳过了一只懒狗', 12);
+    expect(clip.lost('one zyxwvutsrq end', 5).dropped).toBe('zyxwvutsrq end');
+    const { dropped } = clip.lost('一只红色的狐狸跳过了一只懒狗', 12);
     expect(dropped.length).toBeGreaterThan(0);
     expect('一只红色的狐狸跳过了一只懒狗'.endsWith(dropped)).toBe(true);
-    expect(clip.unheard('fox', 2).dropped).toBe('fox');
+    expect(clip.lost('fox', 2).dropped).toBe('fox');
   });
 
   test('T5: its end, and the words with characters that it does not have', async () => {
     const t5 = await load('t5-unigram');
-    expect(t5.unheard('A photo of 猫 and 猫', 48)).toEqual({ unknown: ['猫'], dropped: '' });
-    expect(t5.unheard('A photo of a cat 猫', 4)).toEqual({ unknown: [], dropped: 'a cat 猫' });
+    expect(t5.lost('A photo of 猫 and 猫', 48)).toEqual({ unknown: ['猫'], dropped: '' });
+    expect(t5.lost('A photo of a cat 猫', 4)).toEqual({ unknown: [], dropped: 'a cat 猫' });
     const umt5 = await load('umt5-byte-fallback');
-    expect(umt5.unheard('A photo of 猫', 64).unknown).toEqual([]);
+    expect(umt5.lost('A photo of 猫', 64).unknown).toEqual([]);
   });
 
   test('the work grows with what fits, not with the text', () => {

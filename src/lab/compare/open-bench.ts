@@ -4,8 +4,8 @@ import { isFile } from '../../io/node-file';
 import type { Policy } from '../../policy/data';
 import { readPolicy, writePolicy } from '../../policy/file';
 import type { Job, Pipeline } from '../../sampling/pipeline';
+import type { Bench } from './bench';
 import { cellName, policyName } from './names';
-import type { Bench } from './setting';
 import type { Store } from './store';
 
 export interface BenchOptions {
