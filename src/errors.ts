@@ -76,11 +76,14 @@ export class UsageError extends ErtaError {
 /** Why a checkpoint was refused; finer than the error code, stable for programs. */
 export type CheckpointFault =
   | 'empty_file'
+  | 'magic'
+  | 'version'
   | 'truncated_header'
   | 'truncated_data'
   | 'header_length'
   | 'header_json'
   | 'header_entry'
+  | 'alignment'
   | 'offsets'
   | 'tensor_size'
   | 'dtype'

@@ -1,21 +1,24 @@
 import type { ModelComponent } from '../weights/model-folder';
 import type { OpenModel } from '../weights/open-model';
+import { unwrapped } from '../weights/prefixes';
 import { renamedSource } from '../weights/renamed-source';
 import type { TableOf } from '../weights/tables';
 import { families } from './families';
 
 /**
- * A component under the names of its class's parameter table, whichever of the published layouts it has: its keys say
- * which one.
+ * A component under the names of its class's parameter table, whichever of the published layouts it has and whatever
+ * stands before its keys: they say which one.
  * @throws CheckpointError when it has another layout but not all of its keys
  */
 export function withKnownNames(component: ModelComponent, tableOf: TableOf): ModelComponent {
   const own = families.map(family => family.configOf?.(component)).find(config => config !== undefined);
-  const known = { ...component, ...own };
-  const layout = families.find(family => family.className === known.className)?.keys;
-  if (!layout || !component.source.has(layout.marker)) return known;
+  const family = families.find(one => one.className === (own ?? component).className);
+  if (!family) return component;
+  const known = { ...component, ...own, source: unwrapped(component.source) };
+  const layout = family.keys;
+  if (!layout || !known.source.has(layout.marker)) return known;
   const table = tableOf(known.className, known.config);
-  return table ? { ...known, source: renamedSource(component.source, table, layout, component.where) } : known;
+  return table ? { ...known, source: renamedSource(known.source, table, layout, component.where) } : known;
 }
 
 /** The same for every component of an opened model. */

@@ -4,10 +4,12 @@ import { type ComputeType, requireComputeType } from '../nn/bfloat16';
 import type { Denoiser } from '../transformer/denoiser';
 import { loadStore } from '../weights/load';
 import type { ModelComponent } from '../weights/model-folder';
-import { parameterCount, type WeightStore } from '../weights/parameters';
+import { packedBytes, packedStore } from '../weights/packed-store';
+import { type ParameterTable, parameterCount, type WeightStore } from '../weights/parameters';
 import { streamedStore } from '../weights/streamed-store';
 import type { TableOf } from '../weights/tables';
 import { familyOf } from './families';
+import type { Family } from './family';
 import { withKnownNames } from './known-names';
 import { requireMemory, weightBytes } from './room';
 
@@ -37,6 +39,32 @@ const tableOf: TableOf = (className, config) => {
   return known.parameters(parseConfig(known.schema, config, `The configuration of ${className}`));
 };
 
+/** What is known of a transformer before a value of it is read. */
+interface Plan {
+  readonly known: Family;
+  readonly parsed: unknown;
+  readonly table: ParameterTable;
+  readonly blocks: readonly string[];
+  /** Bytes of its blocks, where they stay in memory as they are stored. */
+  readonly packed: number | undefined;
+  readonly named: ModelComponent;
+}
+
+function planOf(component: ModelComponent): Plan {
+  const named = withKnownNames(component, tableOf);
+  const known = familyOf(named.className);
+  const parsed = parseConfig(known.schema, named.config, named.where);
+  const table = known.parameters(parsed);
+  const blocks = known.blockNames(parsed);
+  return { known, parsed, table, blocks, packed: packedBytes(named.source, table, blocks), named };
+}
+
+/** Bytes of memory that the weights of a transformer will take; nothing is read. @throws CheckpointError */
+export function denoiserBytes(component: ModelComponent, { dtype, offload }: LoadDenoiserOptions): number {
+  const { table, blocks, packed } = planOf(component);
+  return weightBytes(table, { dtype, offload, blocks, packed });
+}
+
 /**
  * Loads a transformer into the active backend, from a hub's folder, the authors' own layout or a converted model.
  * @throws CheckpointError when the weights do not fit the configuration, MemoryError when they would not fit in memory,
@@ -46,20 +74,16 @@ export async function loadDenoiser(
   component: ModelComponent,
   options: LoadDenoiserOptions = {},
 ): Promise<LoadedDenoiser> {
-  const { dtype } = options;
+  const { dtype, offload } = options;
   requireComputeType(dtype);
-  const { className, config, source, where } = withKnownNames(component, tableOf);
-  const known = familyOf(className);
-  const parsed = parseConfig(known.schema, config, where);
-  const table = known.parameters(parsed);
-  const blocks = known.blockNames(parsed);
+  const { known, parsed, table, blocks, packed, named } = planOf(component);
+  const { className, source, where } = named;
   const parameters = parameterCount(table);
-  requireMemory({ bytes: weightBytes(table, { ...options, blocks }) }, `${where}, its weights alone,`);
+  requireMemory({ bytes: weightBytes(table, { dtype, offload, blocks, packed }) }, `${where}, its weights alone,`);
   // Every step reads every block again: what memory cannot keep is not worth a place in the system's cache.
   const stored = table.reduce((sum, { name, lookup }) => sum + (lookup ? 0 : source.entry(name).bytes), 0);
-  if (options.offload && stored > availableMemory() / 2) source.bypassCache();
-  const store: WeightStore = options.offload
-    ? await streamedStore(source, table, { where, blocks, dtype })
-    : await loadStore(source, table, { where, blocks, dtype });
+  if (offload && stored > availableMemory() / 2) source.bypassCache();
+  const open = offload ? streamedStore : packed === undefined ? loadStore : packedStore;
+  const store: WeightStore = await open(source, table, { where, blocks, dtype });
   return { denoiser: known.create(parsed, store), parameters, bytes: store.bytes, className, config: parsed };
 }

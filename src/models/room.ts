@@ -7,18 +7,21 @@ import { type ParameterTable, parameterCount } from '../weights/parameters';
 export interface Holding extends Computed {
   /** One block in memory at a time, the others on disk. */
   readonly offload?: boolean | undefined;
+  /** Bytes of the blocks where they are kept in memory as they are stored, and one at a time is widened. */
+  readonly packed?: number | undefined;
 }
 
 /** Bytes of memory that the weights of a transformer take while it runs. */
 export function weightBytes(table: ParameterTable, holding: Holding): number {
   const bytesOf = (part: ParameterTable): number =>
     4 * parameterCount(part) - 2 * parameterCount(part.filter(parameter => isNarrow(parameter, holding)));
-  if (!holding.offload) return bytesOf(table);
+  if (!holding.offload && holding.packed === undefined) return bytesOf(table);
   const { blocks = [] } = holding;
   const inBlocks = blocks.map(block => table.filter(({ name }) => name.startsWith(`${block}.`)));
   const outside = parameterCount(table) - inBlocks.reduce((sum, part) => sum + parameterCount(part), 0);
   // One block as it is computed with, and two as they are stored (two bytes a value).
-  return 4 * outside + Math.max(0, ...inBlocks.map(part => bytesOf(part) + 4 * parameterCount(part)));
+  const held = holding.offload ? 0 : (holding.packed ?? 0);
+  return held + 4 * outside + Math.max(0, ...inBlocks.map(part => bytesOf(part) + 4 * parameterCount(part)));
 }
 
 /** Tokens × channels that exist at one time inside a block, counted in tensors of that size. */

@@ -4,9 +4,9 @@ import { parseConfig } from '../io/parse-config';
 import type { Resize } from '../media/pixels';
 import { autoencoderOf, decoderOnly, encoderOnly } from '../models/autoencoders';
 import { familyOf } from '../models/families';
-import { loadDenoiser } from '../models/load-denoiser';
+import { denoiserBytes, loadDenoiser } from '../models/load-denoiser';
 import type { PipelineParts, Watch } from '../models/pipeline-parts';
-import { activationBytes, requireMemory, weightBytes } from '../models/room';
+import { activationBytes, requireMemory } from '../models/room';
 import { textMemory } from '../models/text/memory';
 import type { Autoencoder, CodeOptions, Posterior } from '../models/vae/autoencoder';
 import type { ComputeType } from '../nn/bfloat16';
@@ -63,7 +63,7 @@ export async function hubParts(model: OpenModel, options: HubOptions = {}): Prom
   const geometry = sizesOf(vae);
   requireJoins(known.joins(parsed), geometry.latentChannels, model.components, id);
   const table = known.parameters(parsed);
-  const weights = weightBytes(table, { ...options, blocks: known.blockNames(parsed) });
+  const weights = denoiserBytes(transformer, options);
   const stores: WeightStore[] = [];
   let isLoaded = false;
   const keep = (store: WeightStore): void => {

@@ -1,7 +1,8 @@
 import { type CheckOptions, checkModel, checkValues } from './check-model';
 import { isFloating } from './dtype';
 import type { OpenModel } from './open-model';
-import type { StoredType, TensorSource } from './source';
+import type { TensorSource } from './source';
+import { type BlockType, isBlockType, type StoredType } from './stored-type';
 
 /** Models up to this size, in bytes on disk, have their values checked by default. */
 export const CHECKED_BYTES = 2 ** 30;
@@ -38,7 +39,7 @@ export interface DescribeOptions extends CheckOptions {
   readonly values?: boolean | undefined;
 }
 
-const TYPE_NAMES: Record<StoredType, string> = {
+const TYPE_NAMES: Record<Exclude<StoredType, BlockType>, string> = {
   F64: 'float64',
   F32: 'float32',
   F16: 'float16',
@@ -49,6 +50,8 @@ const TYPE_NAMES: Record<StoredType, string> = {
   I16: 'int16',
   I8: 'int8',
   U8: 'uint8',
+  F8_E4M3: 'float8 e4m3',
+  F8_E5M2: 'float8 e5m2',
   BOOL: 'bool',
 };
 
@@ -59,7 +62,8 @@ export async function describeModel(model: OpenModel, options: DescribeOptions):
     const dtypes: Record<string, number> = {};
     for (const tensor of source.names) {
       const { dtype, size } = source.entry(tensor);
-      dtypes[TYPE_NAMES[dtype]] = (dtypes[TYPE_NAMES[dtype]] ?? 0) + size;
+      const type = isBlockType(dtype) ? dtype : TYPE_NAMES[dtype];
+      dtypes[type] = (dtypes[type] ?? 0) + size;
     }
     return { name, className, config, ...amount(source), dtypes };
   });

@@ -2,12 +2,12 @@ import { basename, dirname } from 'node:path';
 import { IoError } from '../errors';
 import { diskFolder } from '../io/disk-folder';
 import { isFile, isFolder, openFile } from '../io/node-file';
-import { readConfig } from './model-config';
+import { type ModelConfig, readConfig } from './model-config';
 import { type FolderOptions, type ModelComponent, openModelFolder } from './model-folder';
 import { noFiles, type OpenModel, openedModel, openModel, SINGLE } from './open-model';
 import type { TensorSource } from './source';
 import { refuseStrange } from './strange-files';
-import { openSafetensors } from './weight-files';
+import { openSafetensors, openTensors } from './weight-files';
 
 /** How a model on disk is opened. */
 export interface OpenAtOptions extends FolderOptions {
@@ -49,6 +49,16 @@ export async function openModelFileAt(path: string, configPath?: string): Promis
     await source.close();
     throw error;
   }
+}
+
+/** Opens one file on disk, GGUF or safetensors. */
+export async function openTensorsAt(path: string): Promise<TensorSource> {
+  return openTensors(await openFile(path));
+}
+
+/** Reads a `config.json` on disk, whatever it is called. */
+export function readConfigAt(path: string): Promise<ModelConfig> {
+  return readConfig(diskFolder(dirname(path)), basename(path));
 }
 
 /** Opens one safetensors file on disk. */

@@ -9,6 +9,8 @@ export const DTYPE_BYTES = {
   I16: 2,
   I8: 1,
   U8: 1,
+  F8_E4M3: 1,
+  F8_E5M2: 1,
   BOOL: 1,
 } as const;
 
@@ -19,9 +21,11 @@ export function isDType(name: string): name is DType {
   return Object.hasOwn(DTYPE_BYTES, name);
 }
 
+const INTEGERS: readonly string[] = ['I64', 'I32', 'I16', 'I8', 'U8', 'BOOL'];
+
 /** True for the types whose values are real numbers, which a model computes with. */
 export function isFloating(dtype: string): boolean {
-  return dtype === 'F64' || dtype === 'F32' || dtype === 'F16' || dtype === 'BF16' || dtype === 'Q8';
+  return !INTEGERS.includes(dtype);
 }
 
 /** Number of elements of a shape; 1 for a scalar. */

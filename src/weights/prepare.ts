@@ -8,7 +8,8 @@ import { checkFinite } from './finite';
 import { asStored, laidOutShape, placeRows } from './layout';
 import type { NativeMaker } from './native-tensor';
 import type { Parameter } from './parameters';
-import { type Slice, type StoredType, slices, storedBytes, type TensorSource } from './source';
+import { type Slice, type StoredType, slices, type TensorSource } from './source';
+import { blockOf, isQuantised, storedBytes } from './stored-type';
 import { widenToFloat32 } from './widen';
 
 /** Elements that are prepared at a time while a kernel is laid out: 8 MB of float32. */
@@ -19,6 +20,8 @@ export interface Stored {
   readonly dtype: StoredType;
   /** Stored as layers want it. */
   readonly isLaidOut?: boolean | undefined;
+  /** What its values are multiplied by once they are widened; `decode` does so. */
+  readonly scale?: number | undefined;
   /** How errors call what holds it. */
   readonly file: string;
   /** Bytes of some elements as float32. May look at the same memory. */
@@ -51,8 +54,7 @@ export interface Preparation {
  * The one way from stored bytes to what a layer computes with, for every kind of store. The steps, in this order:
  *
  * 1. decode: a slice of stored bytes to float32 (`Stored.decode`). A quantised format is one more `StoredType` with
- *    its `storedBytes` and its case in `TensorSource.widen`. One with scales by row or by group has to be told which
- *    slice it decodes, and slices of whole groups: `add` and `slices` are where both are known.
+ *    its block (`blockOf`) and its case in `TensorSource.widen`; slices are of whole blocks.
  * 2. merge: nothing yet. What changes weights, such as a LoRA, adds its product to the rows that were just decoded,
  *    while they are float32 and in the checkpoint's order `[out, in]`. A parameter that is stored laid out has its
  *    rows and columns exchanged; one with a merge does not go the native way.
@@ -69,7 +71,7 @@ export function prepare(parameter: Parameter, stored: Stored, options: PrepareOp
   const width = isWhole ? size : size / shape[0]!;
   let values: Float32Array | undefined;
   return {
-    slices: isWhole ? [{ start: 0, count: size }] : slices(size, Math.max(1, Math.floor(SLICE / width)) * width),
+    slices: isWhole ? [{ start: 0, count: size }] : slices(size, sliceOf(width, blockOf(stored.dtype).elements)),
     add(bytes, { start }) {
       const decoded = stored.decode(bytes);
       if (options.checkFinite) checkFinite(decoded, name, stored.file, start);
@@ -84,6 +86,29 @@ export function prepare(parameter: Parameter, stored: Stored, options: PrepareOp
   };
 }
 
+/** Quantised values are decoded here, and laid out by TensorFlow. */
+function nativelyMade(
+  native: NativeMaker,
+  parameter: Parameter,
+  stored: Stored,
+  bytes: Uint8Array<ArrayBuffer>,
+): tf.Tensor | undefined {
+  if (!isQuantised(stored.dtype) && stored.scale === undefined) return native(parameter, stored.dtype, bytes);
+  if (parameter.layout === 'plain') return undefined;
+  const { buffer, byteOffset, byteLength } = stored.decode(bytes);
+  return native(parameter, 'F32', new Uint8Array(buffer, byteOffset, byteLength));
+}
+
+/** Elements of whole rows and whole blocks, as many as go into a slice. */
+function sliceOf(width: number, block: number): number {
+  const rows = block / greatestDivisor(width, block);
+  return Math.max(1, Math.floor(SLICE / (width * rows))) * width * rows;
+}
+
+function greatestDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestDivisor(b, a % b);
+}
+
 /** The same for a parameter whose bytes are all at hand. @throws ShapeError when they are not as many as it has */
 export function prepareWhole(
   parameter: Parameter,
@@ -91,16 +116,18 @@ export function prepareWhole(
   bytes: Uint8Array<ArrayBuffer>,
   options: PrepareOptions = {},
 ): tf.Tensor {
-  const width = storedBytes(stored.dtype);
+  const { dtype } = stored;
   const size = elements(parameter.shape);
-  if (bytes.length !== size * width) {
-    throw new ShapeError(`${parameter.name} has ${size} values, but ${bytes.length / width} were given.`);
+  if (bytes.length !== storedBytes(dtype, size)) {
+    const given = bytes.length / storedBytes(dtype, 1);
+    throw new ShapeError(`${parameter.name} has ${size} values, but ${given} were given.`);
   }
-  const made = options.native?.(asStored(parameter, stored), stored.dtype, bytes);
+  const made = options.native && nativelyMade(options.native, asStored(parameter, stored), stored, bytes);
   if (made) return computable(parameter, made, options);
   const preparation = prepare(parameter, stored, options);
   for (const slice of preparation.slices) {
-    preparation.add(bytes.subarray(slice.start * width, (slice.start + slice.count) * width), slice);
+    const begin = storedBytes(dtype, slice.start);
+    preparation.add(bytes.subarray(begin, begin + storedBytes(dtype, slice.count)), slice);
   }
   return preparation.finish();
 }

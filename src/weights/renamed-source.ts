@@ -3,7 +3,9 @@ import { allDone } from '../io/byte-file';
 import { elements, showShape } from './dtype';
 import { type KeyLayout, type Origin, originsOf } from './key-layout';
 import type { ParameterTable } from './parameters';
-import { type Slice, storedBytes, type TensorEntry, type TensorSource } from './source';
+import type { Slice, TensorEntry, TensorSource } from './source';
+import { blockOf, storedBytes } from './stored-type';
+import { widenToFloat32 } from './widen';
 
 /**
  * A checkpoint of another layout under the names of the parameter table. Nothing is read ahead: a parameter that is a
@@ -25,6 +27,14 @@ export function renamedSource(
 
   /** Elements of a row of the original. */
   const rowWidth = (origin: Origin): number => elements(source.entry(origin.name).shape.slice(1));
+
+  /** Whether its rows begin or end inside a block of a quantised type: it is then handed over as float32. */
+  function isCut({ name, rows }: Origin): boolean {
+    const { dtype, shape } = source.entry(name);
+    const width = elements(shape.slice(1));
+    return rows.flat().some(row => (row * width) % blockOf(dtype).elements !== 0);
+  }
+  const cut = new Set([...origins].filter(([, origin]) => isCut(origin)).map(([name]) => name));
 
   /** The parts of the original that make up a slice of the parameter, and where each belongs. */
   function parts(origin: Origin, slice?: Slice): { at: number; part: Slice }[] {
@@ -48,19 +58,22 @@ export function renamedSource(
     const rows = origin.rows.reduce((sum, [first, end]) => sum + end - first, 0);
     const shape = whole.shape.length === 0 ? [] : [rows, ...whole.shape.slice(1)];
     const size = elements(shape);
-    const width = storedBytes(whole.dtype);
-    const begin = whole.begin + (origin.rows[0]?.[0] ?? 0) * rowWidth(origin) * width;
-    return { ...whole, shape, size, bytes: size * width, begin };
+    if (cut.has(name)) return { ...whole, dtype: 'F32', scale: undefined, shape, size, bytes: size * 4 };
+    const begin = whole.begin + storedBytes(whole.dtype, (origin.rows[0]?.[0] ?? 0) * rowWidth(origin));
+    return { ...whole, shape, size, bytes: storedBytes(whole.dtype, size), begin };
   }
 
   async function readInto(name: string, target: Uint8Array, slice?: Slice): Promise<void> {
     const origin = origins.get(name);
     if (!origin) return source.readInto(name, target, slice);
-    const width = storedBytes(source.entry(origin.name).dtype);
+    const { dtype } = entry(name);
     await allDone(
-      parts(origin, slice).map(({ at, part }) =>
-        source.readInto(origin.name, target.subarray(at * width, (at + part.count) * width), part),
-      ),
+      parts(origin, slice).map(async ({ at, part }) => {
+        const place = target.subarray(storedBytes(dtype, at), storedBytes(dtype, at + part.count));
+        if (!cut.has(name)) return source.readInto(origin.name, place, part);
+        const { buffer, byteOffset, byteLength } = await source.read(origin.name, part);
+        place.set(new Uint8Array(buffer, byteOffset, byteLength));
+      }),
     );
   }
 
@@ -70,19 +83,30 @@ export function renamedSource(
     if (start < 0 || count < 0 || start + count > size) {
       throw new RangeError(`elements ${start} to ${start + count} are not in tensor ${name}`);
     }
-    const out = new Uint8Array(count * storedBytes(dtype));
+    const out = new Uint8Array(storedBytes(dtype, count));
     await readInto(name, out, slice);
     return out;
   }
 
   const originalOf = (name: string): string => origins.get(name)?.name ?? name;
-  const widen: TensorSource['widen'] = (name, bytes) => source.widen(originalOf(name), bytes);
+  const widen: TensorSource['widen'] = (name, bytes) =>
+    cut.has(name) ? widenToFloat32(bytes, 'F32') : source.widen(originalOf(name), bytes);
+
+  /** Any slice, also one that begins inside a block of the original. */
+  async function read(name: string, slice?: Slice): Promise<Float32Array<ArrayBuffer>> {
+    const origin = origins.get(name);
+    if (!origin) return source.read(name, slice);
+    if (blockOf(entry(name).dtype).elements === 1) return widen(name, await readRaw(name, slice));
+    const out = new Float32Array(slice?.count ?? entry(name).size);
+    await allDone(parts(origin, slice).map(async ({ at, part }) => out.set(await source.read(origin.name, part), at)));
+    return out;
+  }
   return {
     names,
     files: source.files,
     has: name => origins.has(name) || (source.has(name) && !used.has(name)),
     entry,
-    read: async (name, slice) => widen(name, await readRaw(name, slice)),
+    read,
     readInts(name, slice) {
       const origin = origins.get(name);
       const [only] = origin ? parts(origin, slice) : [];

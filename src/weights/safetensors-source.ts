@@ -1,5 +1,6 @@
 import type { ByteFile } from '../io/byte-file';
 import { HEAD_BYTES, headerLength, parseHeader, type SafetensorsHeader } from './safetensors';
+import { withScales } from './scales';
 import { type StoredTensor, type TensorSource, tensorSource } from './source';
 
 /** Reads and checks the header of a safetensors file; the data is left alone. */
@@ -17,7 +18,8 @@ export async function readHeader(file: ByteFile): Promise<SafetensorsHeader> {
  */
 export async function safetensorsSource(file: ByteFile): Promise<TensorSource> {
   const header = await readHeader(file);
-  return tensorSource(storedTensors(file, header), [file], file.name);
+  const tensors = await withScales(storedTensors(file, header), header.metadata, file.name);
+  return tensorSource(tensors, [file], file.name);
 }
 
 /** Where the tensors of a file lie, by name. */

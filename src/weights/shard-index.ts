@@ -2,6 +2,7 @@ import { CheckpointError } from '../errors';
 import type { ByteFile } from '../io/byte-file';
 import { isJsonObject, type Json, JsonError, parseStrictJson } from '../io/strict-json';
 import { readHeader, storedTensors } from './safetensors-source';
+import { withScales } from './scales';
 import { type StoredTensor, type TensorSource, tensorSource } from './source';
 
 const AGAIN = 'Download or export the checkpoint again, the index and all its shards together.';
@@ -49,8 +50,11 @@ export async function shardedSource(
   files: ReadonlyMap<string, ByteFile>,
 ): Promise<TensorSource> {
   const tensors = new Map<string, StoredTensor>();
+  const metadata = new Map<string, string>();
   for (const [shard, file] of files) {
-    for (const [name, tensor] of storedTensors(file, await readHeader(file))) {
+    const header = await readHeader(file);
+    for (const [key, value] of header.metadata) metadata.set(key, value);
+    for (const [name, tensor] of storedTensors(file, header)) {
       const owner = shardOf.get(name);
       if (owner !== shard) {
         const what = owner ? `${index} gives it to ${owner}` : `${index} does not name it`;
@@ -65,7 +69,7 @@ export async function shardedSource(
       hint: AGAIN,
     });
   }
-  return tensorSource(tensors, [...files.values()], index);
+  return tensorSource(await withScales(tensors, metadata, index), [...files.values()], index);
 }
 
 function parseIndexJson(text: string, file: string): Json {

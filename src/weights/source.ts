@@ -1,10 +1,11 @@
 import { CheckpointError } from '../errors';
 import type { ByteFile } from '../io/byte-file';
-import { DTYPE_BYTES, type DType, elements } from './dtype';
+import { dequantise } from './dequantise';
+import { elements, isDType } from './dtype';
+import { blockOf, isBlockType, type StoredType, storedBytes } from './stored-type';
 import { widenToFloat32, widenToInt32 } from './widen';
 
-/** How a tensor is stored: a safetensors type, or `Q8`, unsigned bytes that mean `byte * scale + min`. */
-export type StoredType = DType | 'Q8';
+export type { StoredType } from './stored-type';
 
 /** What is known of a tensor before it is read. */
 export interface TensorEntry {
@@ -16,6 +17,8 @@ export interface TensorEntry {
   readonly isLaidOut?: boolean | undefined;
   /** Number of elements. */
   readonly size: number;
+  /** What its values are multiplied by once they are widened. */
+  readonly scale?: number | undefined;
   /** Bytes that it takes where it is stored. */
   readonly bytes: number;
   /** Name of the file that holds it. */
@@ -69,7 +72,7 @@ export interface TensorSource {
   /**
    * The bytes as stored.
    * @param name name of a tensor
-   * @param slice which elements; all by default
+   * @param slice which elements; all by default; whole blocks of a quantised type
    * @returns bytes, little-endian
    */
   readRaw(name: string, slice?: Slice): Promise<Uint8Array<ArrayBuffer>>;
@@ -105,11 +108,8 @@ export interface StoredTensor {
   readonly fileName?: string | undefined;
   /** Only with `Q8`. */
   readonly quantization?: { readonly scale: number; readonly min: number } | undefined;
-}
-
-/** Bytes of one element as stored. */
-export function storedBytes(dtype: StoredType): number {
-  return dtype === 'Q8' ? 1 : DTYPE_BYTES[dtype];
+  /** What its values are multiplied by once they are widened. */
+  readonly scale?: number | undefined;
 }
 
 /** A source over tensors whose places are known. `close` closes `files`. */
@@ -132,8 +132,11 @@ export function tensorSource(
     if (start < 0 || count < 0 || start + count > elements(shape)) {
       throw new RangeError(`elements ${start} to ${start + count} are not in tensor ${name}`);
     }
-    const width = storedBytes(dtype);
-    return { file, begin: begin + start * width, end: begin + (start + count) * width };
+    const block = blockOf(dtype).elements;
+    if (start % block !== 0 || count % block !== 0) {
+      throw new RangeError(`elements ${start} to ${start + count} of tensor ${name} are not whole blocks of ${block}`);
+    }
+    return { file, begin: begin + storedBytes(dtype, start), end: begin + storedBytes(dtype, start + count) };
   }
 
   async function readRaw(name: string, slice?: Slice): Promise<Uint8Array<ArrayBuffer>> {
@@ -142,10 +145,18 @@ export function tensorSource(
   }
 
   function widen(name: string, bytes: Uint8Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
-    const { dtype, quantization } = find(name);
-    if (dtype !== 'Q8') return widenToFloat32(bytes, dtype);
-    const { scale, min } = quantization!;
-    return Float32Array.from(bytes, byte => byte * scale + min);
+    const { scale, ...stored } = find(name);
+    const values = valuesOf(bytes, stored);
+    return scale === undefined ? values : values.map(value => value * scale);
+  }
+
+  async function read(name: string, slice?: Slice): Promise<Float32Array<ArrayBuffer>> {
+    const block = blockOf(find(name).dtype).elements;
+    if (!slice || block === 1) return widen(name, await readRaw(name, slice));
+    const start = Math.floor(slice.start / block) * block;
+    const end = Math.ceil((slice.start + slice.count) / block) * block;
+    const values = widen(name, await readRaw(name, { start, count: end - start }));
+    return values.subarray(slice.start - start, slice.start - start + slice.count);
   }
 
   return {
@@ -153,14 +164,15 @@ export function tensorSource(
     files,
     has: name => tensors.has(name),
     entry(name) {
-      const { dtype, shape, isLaidOut, file, fileName, begin } = find(name);
+      const { dtype, shape, isLaidOut, scale, file, fileName, begin } = find(name);
       const size = elements(shape);
-      return { dtype, shape, isLaidOut, size, bytes: size * storedBytes(dtype), file: fileName ?? file.name, begin };
+      const bytes = storedBytes(dtype, size);
+      return { dtype, shape, isLaidOut, scale, size, bytes, file: fileName ?? file.name, begin };
     },
-    read: async (name, slice) => widen(name, await readRaw(name, slice)),
+    read,
     async readInts(name, slice) {
       const { dtype } = find(name);
-      return widenToInt32(await readRaw(name, slice), dtype === 'Q8' ? 'F32' : dtype, name);
+      return widenToInt32(await readRaw(name, slice), isDType(dtype) ? dtype : 'F32', name);
     },
     readRaw,
     async readInto(name, target, slice) {
@@ -176,6 +188,16 @@ export function tensorSource(
     },
     close: async () => void (await Promise.all(files.map(file => file.close()))),
   };
+}
+
+function valuesOf(
+  bytes: Uint8Array<ArrayBuffer>,
+  { dtype, quantization }: Pick<StoredTensor, 'dtype' | 'quantization'>,
+): Float32Array<ArrayBuffer> {
+  if (isBlockType(dtype)) return dequantise(bytes, dtype);
+  if (dtype !== 'Q8') return widenToFloat32(bytes, dtype);
+  const { scale, min } = quantization!;
+  return Float32Array.from(bytes, byte => byte * scale + min);
 }
 
 /** Slices of at most `count` elements that make up a tensor of `size` elements. */

@@ -1,6 +1,8 @@
 import { CheckpointError } from '../errors';
 import type { ByteFile } from '../io/byte-file';
 import { type Folder, readTextIn } from '../io/folder';
+import { isGguf } from './gguf';
+import { ggufSource } from './gguf-source';
 import { safetensorsSource } from './safetensors-source';
 import { parseShardIndex, shardedSource } from './shard-index';
 import type { TensorSource } from './source';
@@ -46,6 +48,14 @@ export async function openWeights(folder: Folder, options: WeightFileOptions = {
 /** The tensors of one safetensors file, which is closed when it is refused. */
 export async function openSafetensors(file: ByteFile): Promise<TensorSource> {
   return closingOnFailure([file], () => safetensorsSource(file));
+}
+
+/** The tensors of one file, GGUF or safetensors, told by its first bytes. It is closed when it is refused. */
+export async function openTensors(file: ByteFile): Promise<TensorSource> {
+  return closingOnFailure([file], async () => {
+    const isNamed = /\.gguf$/i.test(file.name);
+    return isNamed || isGguf(await file.read(0, Math.min(4, file.size))) ? ggufSource(file) : safetensorsSource(file);
+  });
 }
 
 async function openShards(folder: Folder, name: string): Promise<TensorSource> {

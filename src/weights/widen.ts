@@ -28,6 +28,9 @@ export function widenToFloat32(bytes: Uint8Array<ArrayBuffer>, dtype: DType): Fl
       return new Float32Array(new Int8Array(buffer, byteOffset, count));
     case 'U8':
       return new Float32Array(new Uint8Array(buffer, byteOffset, count));
+    case 'F8_E4M3':
+    case 'F8_E5M2':
+      return widenFloat8(new Uint8Array(buffer, byteOffset, count), dtype);
     case 'BOOL':
       return Float32Array.from(new Uint8Array(buffer, byteOffset, count), bit => (bit === 0 ? 0 : 1));
   }
@@ -78,10 +81,42 @@ export function widenBfloat16(halves: Uint16Array): Float32Array<ArrayBuffer> {
   return new Float32Array(bits.buffer);
 }
 
-/** Float32 bits of every float16, made at first use: 256 KB that spare the branches of each conversion. */
-let float16Table: Uint32Array | undefined;
+/** Every float16 as float32, by its bits. */
+export function float16Values(): Float32Array {
+  float16Table ??= buildFloat16Table();
+  return new Float32Array(float16Table.buffer);
+}
 
-function buildFloat16Table(): Uint32Array {
+/** Float32 values of float8 codes: E4M3 in the variant without infinities ("fn"), E5M2 as IEEE would have it. */
+function widenFloat8(codes: Uint8Array, dtype: 'F8_E4M3' | 'F8_E5M2'): Float32Array<ArrayBuffer> {
+  float8Tables ??= { F8_E4M3: float8E4M3(), F8_E5M2: float8E5M2() };
+  const table = float8Tables[dtype];
+  const out = new Float32Array(codes.length);
+  for (let i = 0; i < out.length; i++) out[i] = table[codes[i]!]!;
+  return out;
+}
+
+let float8Tables: Readonly<Record<'F8_E4M3' | 'F8_E5M2', Float32Array>> | undefined;
+
+/** Bias 7. The largest exponent holds numbers too, up to 448; only all ones are not a number. */
+function float8E4M3(): Float32Array {
+  return Float32Array.from({ length: 256 }, (_, code) => {
+    const [sign, exponent, mantissa] = [code & 0x80 ? -1 : 1, (code >> 3) & 15, code & 7];
+    if ((code & 0x7f) === 0x7f) return Number.NaN;
+    return sign * (exponent === 0 ? mantissa * 2 ** -9 : (8 + mantissa) * 2 ** (exponent - 10));
+  });
+}
+
+/** The upper byte of a float16. */
+function float8E5M2(): Float32Array {
+  const halves = float16Values();
+  return Float32Array.from({ length: 256 }, (_, code) => halves[code << 8]!);
+}
+
+/** Float32 bits of every float16, made at first use: 256 KB that spare the branches of each conversion. */
+let float16Table: Uint32Array<ArrayBuffer> | undefined;
+
+function buildFloat16Table(): Uint32Array<ArrayBuffer> {
   return Uint32Array.from({ length: 0x10000 }, (_, half) => {
     const sign = (half & 0x8000) << 16;
     const exponent = (half >> 10) & 0x1f;

@@ -23,10 +23,13 @@ import { loadTokenizer } from '../../src/text/tokenizers/load';
 import { describeModel } from '../../src/weights/describe';
 import { neededFiles } from '../../src/weights/download/needed';
 import { listRepository } from '../../src/weights/download/repository';
+import { encodeSafetensors, type TensorToWrite } from '../../src/weights/encode-safetensors';
+import { ggufSource } from '../../src/weights/gguf-source';
 import { parseManifest } from '../../src/weights/manifest';
 import { parseConfigJson } from '../../src/weights/model-config';
 import { openModel } from '../../src/weights/open-model';
 import { safetensorsSource } from '../../src/weights/safetensors-source';
+import { withScales } from '../../src/weights/scales';
 import { parseShardIndex } from '../../src/weights/shard-index';
 import { type HubAnswers, hubThatSays } from './hub';
 import { brokenBytes, brokenJson, brokenJsonFile, brokenText } from './mutate';
@@ -97,6 +100,17 @@ const RECEIPT = {
   forwards: 1,
 };
 
+const QUANTISED = { format_version: '1.0', layers: { 'blocks.0': { format: 'float8_e4m3fn' } } };
+const described = new TextEncoder().encode(JSON.stringify(QUANTISED.layers['blocks.0']));
+const scaled = encodeSafetensors(
+  new Map<string, TensorToWrite>([
+    ['a.weight', { dtype: 'F8_E4M3', shape: [2, 2], data: Uint8Array.from([1, 2, 3, 4]) }],
+    ['a.scale_weight', { dtype: 'F32', shape: [1], data: Float32Array.from([0.5]) }],
+    ['a.comfy_quant', { dtype: 'U8', shape: [described.length], data: described }],
+    ['scaled_fp8', { dtype: 'F8_E4M3', shape: [0], data: new Uint8Array(0) }],
+  ]),
+);
+
 const indexOf = (tensors: Record<string, string>): unknown => ({ metadata: { total_size: 4 }, weight_map: tensors });
 const tinyPipeline = filesIn(join(fixtures, 'pipelines/flux-tiny/pipeline'));
 const embedded = JSON.parse(readFileSync(join(packageRoot(), 'converted-models/fluent-emoji/model.json'), 'utf8'));
@@ -151,6 +165,15 @@ export const targets: readonly Target[] = [
     read('bad/good/diffusion_pytorch_model.safetensors'),
     brokenBytes(read('bad/good/diffusion_pytorch_model.safetensors')),
     bytes => safetensorsSource(memoryFile('a.safetensors', bytes)),
+  ),
+  target('GGUF', read('quantized/bad_gguf/good.gguf'), brokenBytes(read('quantized/bad_gguf/good.gguf')), bytes =>
+    ggufSource(memoryFile('a.gguf', bytes)),
+  ),
+  target('float8 with scales', scaled, brokenBytes(scaled), bytes =>
+    safetensorsSource(memoryFile('a.safetensors', bytes)),
+  ),
+  target('how layers were quantised', QUANTISED as unknown, brokenJson(QUANTISED), described =>
+    withScales(new Map(), new Map([['_quantization_metadata', JSON.stringify(described)]]), 'a.safetensors'),
   ),
   target(
     'index of shards',

@@ -23,7 +23,7 @@ export function verifyCommand(): Command {
     .addOption(dtypeOption())
     .addHelpText(
       'after',
-      '\nIn bfloat16, transformers only, an output passes within 2 % of the float32 reference (relative RMS):' +
+      '\nIn bfloat16, transformers and quantized checkpoints only, an output passes within 2 % of the float32 reference (relative RMS):' +
         '\nten times the rounding of one value, for some tens of products in a row.' +
         '\nExit code: 0 all within tolerance, 1 a miss, 2 a case that cannot be run.',
     )

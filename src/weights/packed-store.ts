@@ -1,0 +1,63 @@
+import type { ParameterTable, WeightStore } from './parameters';
+import type { TensorSource } from './source';
+import { isQuantised } from './stored-type';
+import { type StreamOptions, streamedStore } from './streamed-store';
+
+/**
+ * Bytes of the blocks as they are stored, where they are stored in types that take several times as much once they
+ * are widened; undefined for other checkpoints.
+ */
+export function packedBytes(
+  source: TensorSource,
+  table: ParameterTable,
+  blocks: readonly string[],
+): number | undefined {
+  const entries = inBlocks(table, blocks).flatMap(({ name }) => (source.has(name) ? [source.entry(name)] : []));
+  if (!entries.some(({ dtype }) => isQuantised(dtype))) return undefined;
+  return entries.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+/**
+ * A store that keeps blocks in memory as they are stored and widens each when it is used: memory holds what the file
+ * holds, and one block as float32. `source` stays the caller's.
+ * @throws CheckpointError when names, shapes or values do not fit the table
+ */
+export async function packedStore(
+  source: TensorSource,
+  table: ParameterTable,
+  options: StreamOptions,
+): Promise<WeightStore> {
+  const held = new Map<string, Uint8Array<ArrayBuffer>>();
+  for (const { name } of inBlocks(table, options.blocks)) {
+    if (source.has(name)) held.set(name, await source.readRaw(name));
+  }
+  // Nothing is left in the file, which may be closed.
+  const whole = table.map(({ lookup: _, ...parameter }) => parameter);
+  const { rows: _, ...store } = await streamedStore(heldSource(source, held), whole, options);
+  return {
+    ...store,
+    bytes: [...held.values()].reduce((sum, part) => sum + part.length, store.bytes),
+    dispose() {
+      store.dispose();
+      held.clear();
+    },
+  };
+}
+
+/** Reads what is held from memory. Closing it leaves the files beneath open. */
+function heldSource(source: TensorSource, held: ReadonlyMap<string, Uint8Array<ArrayBuffer>>): TensorSource {
+  return {
+    ...source,
+    async readInto(name, target, slice) {
+      const bytes = slice === undefined ? held.get(name) : undefined;
+      if (!bytes) return source.readInto(name, target, slice);
+      target.set(bytes);
+    },
+    bypassCache() {},
+    close: async () => {},
+  };
+}
+
+function inBlocks(table: ParameterTable, blocks: readonly string[]): ParameterTable {
+  return table.filter(({ name }) => blocks.some(block => name.startsWith(`${block}.`)));
+}
