@@ -1,8 +1,9 @@
 import { resolve } from 'node:path';
 import fc from 'fast-check';
 import { goldenClips, goldenImages } from '../../src/lab/verify/golden-pixels';
-import { image } from '../../src/media/pixels';
+import { clip, image } from '../../src/media/pixels';
 import { meanSquaredError, overClips, psnr, ssim, ssimTorchmetrics } from '../../src/metrics';
+import { levelDifference } from '../../src/metrics/levels';
 import { testClip, testImage } from '../media/pictures';
 import { maxAbsDifference, readGolden, readGoldenCase } from '../support/golden';
 
@@ -86,4 +87,21 @@ test('pictures that do not fit together are refused', () => {
   expect(() => ssim(testImage(10, 30), testImage(10, 30))).toThrow('at least 11×11 pixels; these are 30×10');
   expect(() => ssimTorchmetrics(testImage(5, 30), testImage(5, 30))).toThrow('at least 6×6');
   expect(() => overClips(psnr, [])).toThrow('need one length');
+});
+
+test('differences of 8-bit pixels count pixels, not colours, after rounding', () => {
+  const grey = new Float32Array(2 * 2 * 3).fill(100 / 255);
+  const other = grey.slice();
+  other[0] = 101.4 / 255; // one level
+  other[1] = 97 / 255; // the same pixel
+  other[3] = 100.3 / 255; // rounds to the same level
+  const [a, b] = [image(grey, 2, 2), image(other, 2, 2)];
+  expect(levelDifference(a, b)).toEqual({ differing: 0.25, largest: 3 });
+  expect(levelDifference(a, a)).toEqual({ differing: 0, largest: 0 });
+  const [still, moving] = [
+    clip(Float32Array.of(...grey, ...grey), 2, 2, 2),
+    clip(Float32Array.of(...grey, ...other), 2, 2, 2),
+  ];
+  expect(levelDifference(still, moving)).toEqual({ differing: 0.125, largest: 3 });
+  expect(() => levelDifference(a, still)).toThrow('Cannot compare');
 });

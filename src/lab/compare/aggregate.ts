@@ -33,6 +33,8 @@ export interface Summary {
   readonly psnr: Spread;
   readonly ssim: Spread;
   readonly lpips?: Spread;
+  /** In 8-bit pixels, where that was measured: the share that differs, and each picture's largest difference. */
+  readonly levels?: { readonly differing: Spread; readonly largest: Spread };
   /** Seconds of a run of one pair, and how much faster than the uncached run beside it: medians. */
   readonly seconds?: number;
   readonly speedup?: number;
@@ -68,6 +70,7 @@ function summariseCell(comparison: Comparison, cell: Cell): Summary {
   const { pairs, timing } = cell;
   const of = (pick: (pair: PairResult) => number): number[] => pairs.map(pick);
   const lpips = pairs.flatMap(p => p.lpips ?? []);
+  const levels = pairs.flatMap(p => p.levels ?? []);
   const rival = cellOf(comparison, comparison.request.against, cell.budget);
   const compared = rival && rival.method !== cell.method ? rival : undefined;
   const own = of(p => p.psnr);
@@ -86,6 +89,18 @@ function summariseCell(comparison: Comparison, cell: Cell): Summary {
       Math.min,
     ),
     ...(lpips.length > 0 && { lpips: spread(lpips, Math.max) }),
+    ...(levels.length > 0 && {
+      levels: {
+        differing: spread(
+          levels.map(l => l.differing),
+          Math.max,
+        ),
+        largest: spread(
+          levels.map(l => l.largest),
+          Math.max,
+        ),
+      },
+    }),
     ...(timing && {
       seconds: median(timing.cached),
       speedup: median(timing.uncached.map((seconds, i) => seconds / (timing.cached[i] as number))),

@@ -40,6 +40,8 @@ const pairResult = z.object({
   psnr: z.number(),
   ssim: z.number(),
   lpips: z.number().optional(),
+  /** In 8-bit pixels: the share that differs, and the largest difference of a colour. */
+  levels: z.object({ differing: z.number(), largest: z.number() }).optional(),
   /** Steps that computed the model. */
   computed: z.number(),
   /** Full forward passes, what reused steps cost in blocks included. */

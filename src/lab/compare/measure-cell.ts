@@ -3,6 +3,7 @@ import { batches } from '../../calibration/pairs';
 import { runCost } from '../../calibration/tune-threshold';
 import type { Media } from '../../media/pixels';
 import { compareMedia } from '../../metrics/compare-media';
+import { levelDifference } from '../../metrics/levels';
 import type { Lpips } from '../../metrics/lpips';
 import { type RunResult, runJob } from '../../sampling/run-job';
 import type { PairResult } from './comparison';
@@ -67,6 +68,7 @@ async function judge(
     psnr: likeness.psnr,
     ssim: likeness.ssim,
     ...(likeness.lpips !== undefined && { lpips: likeness.lpips }),
+    levels: levelDifference(uncached, media),
     computed: runCost(result.steps).computed,
     forwards: result.forwards,
     seconds: result.seconds / result.media.length,

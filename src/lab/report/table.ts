@@ -13,6 +13,7 @@ import {
   decibels,
   differenceText,
   fewestText,
+  levelTexts,
   likeness,
   lpipsText,
   passes,
@@ -64,8 +65,16 @@ export function comparisonText(comparison: Comparison, form: 'terminal' | 'markd
   const state = comparison.state === 'complete' ? '' : ' Not complete.';
   const note =
     `PSNR, SSIM and LPIPS of the final picture against the uncached run of the same prompt and seed, ` +
-    `${evaluation.length} pairs; ± and [ ] are 95 % intervals over pairs.${groups(evaluation.length)}${state}`;
+    `${evaluation.length} pairs; ± and [ ] are 95 % intervals over pairs.${shown(summaries)}${groups(evaluation.length)}${state}`;
   return [...tables, ...few, note].join('\n\n');
+}
+
+/** What is said of 8-bit pixels, where they were compared. */
+function shown(summaries: readonly Summary[]): string {
+  return summaries.some(s => s.levels)
+    ? ' Pixels off is the share of 8-bit pixels that differ in any colour, by at most the largest difference of a picture, ' +
+        'in levels of 255; means over pairs.'
+    : '';
 }
 
 /** What the worst of a group is, where there are more pictures than one group. */
@@ -78,10 +87,11 @@ function methodTable(comparison: Comparison, summaries: readonly Summary[]): Row
   const compared = summaries.some(s => s.behind);
   const many = comparison.request.evaluation.length > GROUP;
   const told = summaries.some(s => s.worstBehind);
+  const levels = summaries.some(s => s.levels);
   const head = [
     ...['method', 'forwards', 'PSNR dB', '±', 'worst'],
     ...(many ? [`worst of ${GROUP}`] : []),
-    ...['SSIM', 'LPIPS', 'seconds', 'speed-up'],
+    ...['SSIM', ...(levels ? ['pixels off', 'by at most'] : []), 'LPIPS', 'seconds', 'speed-up'],
   ];
   const rows = summaries.map(s => [
     s.title,
@@ -91,6 +101,7 @@ function methodTable(comparison: Comparison, summaries: readonly Summary[]): Row
     decibels(s.psnr.worst),
     ...(many ? [decibels(s.worstOfGroup)] : []),
     likeness(s.ssim.mean),
+    ...(levels ? levelTexts(s.levels) : []),
     lpipsText(s.lpips),
     s.seconds === undefined ? '–' : seconds(s.seconds),
     s.speedup === undefined ? '–' : times(s.speedup),

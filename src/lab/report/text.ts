@@ -30,6 +30,12 @@ export function lpipsText(lpips: Spread | undefined): string {
   return lpips ? lpips.mean.toFixed(4) : 'no weights';
 }
 
+/** The share of 8-bit pixels that differ, and the largest difference, in the mean over pictures. */
+export function levelTexts(levels: Summary['levels']): [share: string, largest: string] {
+  if (!levels) return ['–', '–'];
+  return [`${(100 * levels.differing.mean).toFixed(1)} %`, levels.largest.mean.toFixed(1)];
+}
+
 /** What of a method's run is rebuilt and what that leaves, for a table. */
 export function fewestText({ met }: Fewest): string {
   return met ? passes(met.forwards) : 'none of those measured';

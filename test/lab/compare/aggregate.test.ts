@@ -87,6 +87,22 @@ test('of many pictures the worst is told by groups, so that it does not hang on 
   );
 });
 
+test('what a screen shows of the differences is told where it was measured', () => {
+  const comparison = madeUp({ ours: [50, 44], theirs: [41, 45] });
+  expect(summarise(comparison)[0]!.levels).toBeUndefined();
+  expect(comparisonText(comparison, 'terminal')).not.toContain('pixels off');
+
+  comparison.cells[0]!.pairs.forEach((pair, i) => {
+    pair.levels = { differing: i === 0 ? 0.02 : 0.05, largest: i === 0 ? 1 : 4 };
+  });
+  const { differing, largest } = summarise(comparison)[0]!.levels!;
+  expect([differing.mean, differing.worst, largest.mean, largest.worst]).toEqual([0.035, 0.05, 2.5, 4]);
+  const [, head, first, second] = comparisonText(comparison, 'terminal').split('\n');
+  expect(head).toMatch(/ SSIM +pixels off +by at most +LPIPS /);
+  expect([first, second]).toEqual([expect.stringMatching(/ 3\.5 % +2\.5 +no w/), expect.stringMatching(/ – +– +no w/)]);
+  expect(comparisonText(comparison, 'terminal')).toContain('in levels of 255; means over pairs.');
+});
+
 test('the ablation is told as gains over its base', () => {
   const comparison = madeUp({ base: theirs, part: ours });
   comparison.request.kind = 'ablation';

@@ -1,6 +1,6 @@
 import { GROUP, type Spread, type Summary } from '../../compare/aggregate';
 import { type Comparison, titleOf } from '../../compare/comparison';
-import { decibels, differenceText, likeness, passes, reach, seconds, times } from '../text';
+import { decibels, differenceText, levelTexts, likeness, passes, reach, seconds, times } from '../text';
 import { html, type Markup, raw } from './html';
 import { lookOf } from './palette';
 
@@ -12,11 +12,12 @@ export function tableSection(comparison: Comparison, summaries: readonly Summary
     compared: summaries.some(s => s.behind),
     groups: evaluation.length > GROUP,
     worstCompared: summaries.some(s => s.worstBehind),
+    levels: summaries.some(s => s.levels),
   };
   const heads = [
     ...['method', 'passes', 'PSNR, dB', 'std', 'worst'],
     ...(shows.groups ? [`worst of ${GROUP}`] : []),
-    ...['SSIM', 'worst', 'LPIPS', 'GFLOP', 's', 'speed-up'],
+    ...['SSIM', 'worst', ...(shows.levels ? ['pixels off', 'by at most'] : []), 'LPIPS', 'GFLOP', 's', 'speed-up'],
     ...(shows.compared ? [`${rival} is ahead by, dB`, 'nearer on'] : []),
     ...(shows.worstCompared ? [`on the worst of ${GROUP} by, dB`] : []),
   ];
@@ -39,6 +40,11 @@ is the median over single runs, each beside an uncached one${comparison.cells.so
       ? html` The worst of ${GROUP} is the lowest of ${GROUP} pictures, on average over all choices; its interval is a
 bootstrap’s.`
       : undefined
+  }${
+    shows.levels
+      ? html` Pixels off is the share of 8-bit pixels that differ in any colour, by at most the largest difference of a
+picture, in levels of 255; both are means over the pairs.`
+      : undefined
   }</p>
 <div class="scroll" tabindex="0" role="region" aria-label="All numbers"><table class="numbers">
 <thead><tr>${heads.map(h => html`<th scope="col">${h}</th>`)}</tr></thead>
@@ -51,9 +57,10 @@ interface Shows {
   readonly compared: boolean;
   readonly groups: boolean;
   readonly worstCompared: boolean;
+  readonly levels: boolean;
 }
 
-function summaryRow(s: Summary, best: boolean, { compared, groups, worstCompared }: Shows): Markup {
+function summaryRow(s: Summary, best: boolean, { compared, groups, worstCompared, levels }: Shows): Markup {
   const plusMinus = (spread: Spread, text: (value: number) => string): Markup =>
     html`<td>${text(spread.mean)}<small>${reach(spread)}</small></td>`;
   const strong = lookOf(s.method).strong ? ' class="strong"' : '';
@@ -61,6 +68,7 @@ function summaryRow(s: Summary, best: boolean, { compared, groups, worstCompared
 <td>${passes(s.forwards)}</td>${best ? html`<td class="best">${decibels(s.psnr.mean)}<small>${reach(s.psnr)}</small></td>` : plusMinus(s.psnr, decibels)}
 <td>${Number.isFinite(s.psnr.std) ? s.psnr.std.toFixed(2) : '–'}</td><td>${decibels(s.psnr.worst)}</td>${groups ? html`<td>${decibels(s.worstOfGroup)}</td>` : undefined}
 <td>${likeness(s.ssim.mean)}</td><td>${likeness(s.ssim.worst)}</td>
+${levels ? levelTexts(s.levels).map(text => html`<td>${text}</td>`) : undefined}
 <td>${s.lpips ? s.lpips.mean.toFixed(4) : html`<small>no weights</small>`}</td>
 <td>${s.flops === undefined ? '–' : (s.flops / 1e9).toPrecision(3)}</td>
 <td>${s.seconds === undefined ? '–' : seconds(s.seconds)}</td><td>${s.speedup === undefined ? '–' : times(s.speedup)}</td>${
