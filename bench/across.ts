@@ -1,8 +1,8 @@
 /**
- * Compares one method of a comparison with every method of others that were measured on the same pairs: in the mean and
- * on the worst of 32, with paired 95 % intervals.
+ * Joins comparisons that were measured on the same pairs, and compares one method with all others: in the mean and on
+ * the worst of 32, with paired 95 % intervals.
  *
- *   node bench/run.cjs bench/across.ts FOLDER FOLDER… [--method ertacache] [--skip 64]
+ *   node bench/run.cjs bench/across.ts FOLDER FOLDER… [--method ertacache] [--skip 64] [--markdown]
  *
  * `--skip` leaves out the first pairs: those that were in sight while something was settled.
  */
@@ -10,15 +10,19 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual, parseArgs } from 'node:util';
 import { GROUP } from '../src/lab/compare/aggregate';
-import { type Comparison, cellOf, parseComparison, titleOf } from '../src/lab/compare/comparison';
-import { aligned } from '../src/lab/report/table';
-import { differenceText } from '../src/lab/report/text';
-import { type Interval, meanInterval, pairedDifference } from '../src/metrics/statistics';
-import { worstOfDifference } from '../src/metrics/worst-of';
+import { type Comparison, cellOf, type PairResult, parseComparison, titleOf } from '../src/lab/compare/comparison';
+import { aligned, markdown } from '../src/lab/report/table';
+import { decibels, differenceText, passes } from '../src/lab/report/text';
+import { type Interval, mean, pairedDifference } from '../src/metrics/statistics';
+import { worstOf, worstOfDifference } from '../src/metrics/worst-of';
 
 const { values: given, positionals: folders } = parseArgs({
   allowPositionals: true,
-  options: { method: { type: 'string', default: 'ertacache' }, skip: { type: 'string', default: '0' } },
+  options: {
+    method: { type: 'string', default: 'ertacache' },
+    skip: { type: 'string', default: '0' },
+    markdown: { type: 'boolean', default: false },
+  },
 });
 
 function read(folder: string): Comparison {
@@ -26,36 +30,59 @@ function read(folder: string): Comparison {
   return parseComparison(JSON.parse(readFileSync(path, 'utf8')), path);
 }
 
-function psnrOf(comparison: Comparison, method: string, budget: number): number[] | undefined {
-  return cellOf(comparison, method, budget)
-    ?.pairs.slice(Number(given.skip))
-    .map(p => p.psnr);
-}
+/** The pairs of a method at a budget, without the first ones where asked for. */
+const pairsOf = (comparison: Comparison, method: string, budget: number): readonly PairResult[] | undefined =>
+  cellOf(comparison, method, budget)?.pairs.slice(Number(given.skip));
 
+const psnrOf = (pairs: readonly PairResult[]): number[] => pairs.map(p => p.psnr);
 const told = (interval: Interval | undefined): string => (interval ? differenceText(interval) : 'too few pairs');
 
+/** What a method does by itself. */
+function own(title: string, pairs: readonly PairResult[]): string[] {
+  const psnr = psnrOf(pairs);
+  const levels = pairs.flatMap(p => p.levels ?? []);
+  const [differing, largest] = [levels.map(l => l.differing), levels.map(l => l.largest)];
+  return [
+    title,
+    passes(mean(pairs.map(p => p.forwards))),
+    decibels(mean(psnr)),
+    decibels(worstOf(psnr, GROUP)),
+    levels.length === pairs.length ? `${(100 * mean(differing)).toFixed(1)} %` : '–',
+    levels.length === pairs.length ? mean(largest).toFixed(1) : '–',
+  ];
+}
+
 function main(): void {
-  const [first, ...others] = folders.map(read);
+  const comparisons = folders.map(read);
+  const [first] = comparisons;
   if (!first) throw new Error('Give the folders of at least one comparison.');
-  for (const other of others) {
+  for (const other of comparisons) {
     const same = isDeepStrictEqual(other.request.evaluation, first.request.evaluation);
     if (!same) throw new Error('The comparisons were not measured on the same pairs.');
   }
-  for (const budget of first.request.budgets) {
-    const own = psnrOf(first, given.method, budget);
-    if (!own) continue;
-    const rows = [first, ...others].flatMap(comparison =>
+  const draw = given.markdown ? markdown : aligned;
+  const budgets = [...new Set(comparisons.flatMap(comparison => comparison.request.budgets))];
+  for (const budget of budgets) {
+    const cells = comparisons.flatMap(comparison =>
       comparison.request.methods.flatMap(method => {
-        const theirs = method === given.method ? undefined : psnrOf(comparison, method, budget);
-        if (!theirs) return [];
-        const worst = worstOfDifference(own, theirs, GROUP);
-        return [[titleOf(comparison, method), told(pairedDifference(own, theirs)), told(worst)]];
+        const pairs = pairsOf(comparison, method, budget);
+        return pairs ? [{ method, title: titleOf(comparison, method), pairs }] : [];
       }),
     );
-    const { mean, count } = meanInterval(own);
-    console.log(`${budget} computed: ${titleOf(first, given.method)} has ${mean.toFixed(2)} dB over ${count} pairs`);
-    const head = ['', 'it is ahead by', `on the worst of ${GROUP} by`];
-    console.log(`${aligned([head, ...rows])}\n`);
+    const rival = cells.find(cell => cell.method === given.method);
+    if (!rival) continue;
+    const theirs = psnrOf(rival.pairs);
+    const rows = cells.map(({ method, title, pairs }) => {
+      if (method === given.method) return [...own(title, pairs), '', ''];
+      const psnr = psnrOf(pairs);
+      return [...own(title, pairs), told(pairedDifference(theirs, psnr)), told(worstOfDifference(theirs, psnr, GROUP))];
+    });
+    const head = [
+      ...['', 'forwards', 'PSNR dB', `worst of ${GROUP}`, 'pixels off', 'by at most'],
+      ...[`${rival.title} is ahead by`, `on the worst of ${GROUP} by`],
+    ];
+    console.log(`${budget} of ${first.request.steps} computed, ${theirs.length} pairs\n`);
+    console.log(`${draw([head, ...rows])}\n`);
   }
 }
 

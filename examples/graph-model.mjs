@@ -1,13 +1,13 @@
 // The embedded model in plain TensorFlow.js: nothing of ertacache runs here.
 // Needs `npm install @tensorflow/tfjs-core @tensorflow/tfjs-converter @tensorflow/tfjs-backend-wasm sharp`.
-// node examples/graph-model.mjs converted-models/fluent-emoji "red heart" heart.png [noise.bin: 64 x 48 float32, otherwise drawn]
+// node examples/graph-model.mjs converted-models/fluent-emoji "red heart" heart.png [noise.bin: 64 x 192 float32, otherwise drawn]
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { loadGraphModel } from '@tensorflow/tfjs-converter';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-wasm';
 
-export async function draw(folder, prompt, { steps = 30, guidance = 3, noise = tf.randomNormal([1, 64, 48]) } = {}) {
+export async function draw(folder, prompt, { steps = 30, guidance = 3, noise = tf.randomNormal([1, 64, 192]) } = {}) {
   const json = async path => JSON.parse(await readFile(`${folder}/${path}`, 'utf8'));
   const bytes = async path => Uint8Array.from(await readFile(`${folder}/${path}`)).buffer;
   const weights = async g => [tf.io.getWeightSpecs(g), await Promise.all(g.flatMap(({ paths }) => paths).map(bytes))];
@@ -29,10 +29,11 @@ export async function draw(folder, prompt, { steps = 30, guidance = 3, noise = t
     const inputs = { sample: tf.concat([x, x]), timestep: tf.fill([2], 1000 * (1 - i / steps)) };
     const outputs = model.execute({ ...inputs, encoder_hidden_states, pooled_projections, img_ids });
     const [prompted, free] = tf.split(outputs, 2);
-    return tf.sub(x, tf.div(tf.add(free, tf.mul(tf.sub(prompted, free), guidance)), steps));
+    // The model predicts the clean picture, and the last step lands on it.
+    return tf.add(x, tf.div(tf.sub(tf.add(free, tf.mul(tf.sub(prompted, free), guidance)), x), steps - i));
   };
   const x = Array.from({ length: steps }, (_, i) => i).reduce((last, i) => tf.tidy(() => step(last, i)), noise);
-  const pixels = tf.reshape(tf.transpose(tf.reshape(x, [8, 8, 4, 4, 3]), [0, 2, 1, 3, 4]), [32, 32, 3]);
+  const pixels = tf.reshape(tf.transpose(tf.reshape(x, [8, 8, 8, 8, 3]), [0, 2, 1, 3, 4]), [64, 64, 3]);
   return tf.round(tf.mul(tf.clipByValue(tf.add(tf.div(pixels, 2), 0.5), 0, 1), 255)).dataSync();
 }
 
@@ -40,6 +41,6 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [, , folder, prompt, out, start] = process.argv;
   await tf.setBackend('wasm');
   const values = start && new Float32Array(Uint8Array.from(await readFile(start)).buffer);
-  const pixels = Uint8Array.from(await draw(folder, prompt, { noise: values && tf.tensor(values, [1, 64, 48]) }));
-  await (await import('sharp')).default(pixels, { raw: { width: 32, height: 32, channels: 3 } }).toFile(out);
+  const pixels = Uint8Array.from(await draw(folder, prompt, { noise: values && tf.tensor(values, [1, 64, 192]) }));
+  await (await import('sharp')).default(pixels, { raw: { width: 64, height: 64, channels: 3 } }).toFile(out);
 }

@@ -64,6 +64,9 @@ export async function draw(request: Request, options: DrawOptions): Promise<Draw
   return drawWith(full, options, (use, policies) => choosePolicy(full.policy, use, policies));
 }
 
+/** Characters of a model's hash that tell two versions apart. */
+const SHOWN_OF_HASH = 12;
+
 /**
  * Draws the picture of a receipt again, with the very policy that made it: bit for bit on the same backend.
  * @param receipt what `draw` returned, or a file's receipt as JSON
@@ -79,9 +82,11 @@ export async function repeat(receipt: Receipt, options: DrawOptions): Promise<Dr
   requireOptions(options);
   const { model, policy } = parsed;
   if (model.hash !== options.model.info.hash) {
-    throw new UsageError(`The picture was made with another version of the model "${model.id}".`, {
-      hint: 'Use the model that it was made with.',
-    });
+    const [theirs, ours] = [model.hash, options.model.info.hash].map(hash => hash.slice(0, SHOWN_OF_HASH));
+    throw new UsageError(
+      `The picture was made with another version of the model "${model.id}": with ${theirs}, and this one is ${ours}.`,
+      { hint: 'Use the model that it was made with; one that shipped with ertacache is in the version that made it.' },
+    );
   }
   return drawWith(requestOf(parsed), options, async (use, policies) =>
     policy ? policyOfReceipt(policy, use, policies) : undefined,

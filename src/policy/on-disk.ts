@@ -17,10 +17,16 @@ async function shippedPolicies(): Promise<string[]> {
     .map(name => join(folder, name));
 }
 
+/** The file of a policy that ships with the package, by its name without `.json`, unless a file has that name. */
+async function locatePolicy(name: string): Promise<string> {
+  const shipped = join(packageRoot(), 'calibration', `${name}.json`);
+  return /^[\w.-]+$/.test(name) && !(await isFile(name)) && (await isFile(shipped)) ? shipped : name;
+}
+
 /** Policies in files, and those that ship with the package. */
 export const policiesOnDisk: PolicySource = {
   fitting: async use => bestFitting(await Promise.all((await shippedPolicies()).map(readPolicy)), use),
-  named: readPolicy,
+  named: async name => readPolicy(await locatePolicy(name)),
   async byHash(hash, path) {
     // Whatever lies there by now, it must not hide the right one elsewhere.
     const named =
@@ -34,7 +40,7 @@ export const policiesOnDisk: PolicySource = {
   },
 };
 
-/** The shipped default policy that fits a run, if there is one; of several budgets the most faithful. */
+/** The shipped default policy that fits a run, if there is one; of several budgets the nearest to half. */
 export function defaultPolicy(use: PolicyUse): Promise<Policy | undefined> {
   return policiesOnDisk.fitting(use);
 }

@@ -1,6 +1,6 @@
 import { PolicyError } from '../errors';
 import type { Policy, PolicyUse } from './data';
-import { requireFits } from './data';
+import { computedSteps, requireFits, reusedOf } from './data';
 import { policyHash } from './hash';
 
 /** A policy, and the file it came from where it came from one that a user named. */
@@ -38,12 +38,16 @@ export interface PolicySource {
 /** The method that `auto` takes. */
 export const DEFAULT_METHOD = 'ertacache';
 
-/** Of the policies that fit a run, the default: the most faithful one, which computes most. */
+/**
+ * Of the policies that fit a run, the default: the most faithful of those that compute at most half of the steps, or,
+ * where all compute more, the one that computes least.
+ */
 export function bestFitting(policies: readonly Policy[], use: PolicyUse): Policy | undefined {
-  const computed = ({ data }: Policy): number => [...data.schedule].filter(step => step === '#').length;
-  return policies
+  const computed = ({ data }: Policy): number => computedSteps(reusedOf(data.schedule));
+  const fitting = policies
     .filter(policy => policy.data.name === DEFAULT_METHOD && fits(policy, use))
-    .sort((a, b) => computed(b) - computed(a))[0];
+    .sort((a, b) => computed(b) - computed(a));
+  return fitting.find(policy => 2 * computed(policy) <= policy.data.schedule.length) ?? fitting.at(-1);
 }
 
 function fits({ data }: Policy, use: PolicyUse): boolean {

@@ -197,7 +197,7 @@ describe('prompts and pictures from files', () => {
     const run = ['--init', scratch.path('wide.png'), '--steps', '4', '--out', scratch.path('a.png')];
     const { code, stderr } = await sample('key', ...run);
     expect(code).toBe(0);
-    expect(stderr).toContain('The picture of 16 × 8 is stretched to 32 × 32.');
+    expect(stderr).toContain('The picture of 16 × 8 is stretched to 64 × 64.');
   });
 });
 

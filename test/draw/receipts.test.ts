@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs-core';
 import { repeat } from '../../src/draw/on-disk';
 import { parseReceipt } from '../../src/draw/receipt';
 import { toBytes } from '../../src/media/pixels';
@@ -28,5 +29,14 @@ describeOnBackends('a receipt of an earlier version', () => {
     const copy = scratch.path(name);
     await writeMedia(copy, again.media, { receipt, fps });
     expect(toBytes((await readMedia(copy)).pixels)).toEqual(toBytes(pixels));
+  });
+
+  test('of a model that no longer ships is refused in one sentence', async () => {
+    const old = join(__dirname, '../fixtures/old-receipts/heart-32.png');
+    const before = tf.memory().numTensors;
+    await expect(repeat(parseReceipt(await readReceipt(old), old))).rejects.toThrow(
+      /^The picture was made with another version of the model "fluent-emoji": with 8e5865e992fc, and this one is [0-9a-f]{12}\.$/,
+    );
+    expect(tf.memory().numTensors).toBe(before);
   });
 }, ['wasm']);

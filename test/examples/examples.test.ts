@@ -34,7 +34,7 @@ test('the embedded model draws the same picture with half of its forward passes'
   const printed = await example('embedded-model.mjs');
   expect(printed).toMatch(/^#{30} 30 forward passes$/m);
   expect(printed).toMatch(/^#[#.]{29} 15 forward passes: PSNR \d\d\.\d dB, SSIM (1\.0000|0\.99\d\d)$/m);
-  expect((await readImage(scratch.path('red-heart.png'))).shape).toEqual([32, 32, 3]);
+  expect((await readImage(scratch.path('red-heart.png'))).shape).toEqual([64, 64, 3]);
 });
 
 test('a policy for a sampler of their own is calibrated, written, read and better than uniform reuse', async () => {

@@ -53,7 +53,7 @@ describe('the example of the README', () => {
     for (const file of ['esm.mjs', 'cjs.cjs']) {
       const printed = await runNode(scratch.path(), file);
       expect(printed).toMatch(/^#[#.]{29} 15\n$/);
-      expect((await readImage(scratch.path('red-heart.png'))).shape).toEqual([32, 32, 3]);
+      expect((await readImage(scratch.path('red-heart.png'))).shape).toEqual([64, 64, 3]);
       pictures.push(readFileSync(scratch.path('red-heart.png')));
     }
     expect(pictures[1]).toEqual(pictures[0]);

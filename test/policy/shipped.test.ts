@@ -4,12 +4,21 @@ import { demoPrompts } from '../../src/cli/commands/demo';
 import { packageRoot } from '../../src/io/package-root';
 import { parsePolicy, reusedOf } from '../../src/policy/data';
 import { readPolicy } from '../../src/policy/file';
+import { policyHash } from '../../src/policy/hash';
+import { policiesOnDisk } from '../../src/policy/on-disk';
 
 const folder = join(packageRoot(), 'calibration');
 const names = readdirSync(folder).filter(name => name.endsWith('.json'));
 const embedded = readdirSync(join(packageRoot(), 'converted-models'));
 
 describe('the policies that ship', () => {
+  test('are found by name where no file has that name', async () => {
+    const name = 'fluent-emoji-30steps-g3-15';
+    const byName = await policiesOnDisk.named(name);
+    expect(policyHash(byName)).toBe(policyHash(await readPolicy(join(folder, `${name}.json`))));
+    await expect(policiesOnDisk.named('fluent-emoji-30steps-g3-11')).rejects.toMatchObject({ code: 'io' });
+  });
+
   test('are there', () => {
     expect(names.length).toBeGreaterThan(0);
   });

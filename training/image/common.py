@@ -61,7 +61,8 @@ def image_ids(grid):
     return ids.reshape(-1, 3)
 
 
-def velocity(model, table, x, sigma, tokens):
+def predict(model, table, x, sigma, tokens):
+    """-> the clean picture"""
     text, pooled = encode(table, tokens)
     return model(
         hidden_states=x, encoder_hidden_states=text, pooled_projections=pooled, timestep=torch.full((len(x),), sigma),
@@ -71,12 +72,20 @@ def velocity(model, table, x, sigma, tokens):
 
 @torch.no_grad()
 def sample(model, table, tokens, x, steps=30, guidance=3.0, shift=1.0, record=None):
-    """Euler steps with classifier-free guidance; `record` (a dict) receives some inputs and velocities."""
+    """Euler steps with classifier-free guidance; `record` (a dict) receives some inputs and predictions."""
     null = null_tokens(len(x))
     sigma = [shift * s / (1 + (shift - 1) * s) for s in (1 - i / steps for i in range(steps + 1))]
     for i in range(steps):
-        cond, uncond = velocity(model, table, x, sigma[i], tokens), velocity(model, table, x, sigma[i], null)
+        cond, uncond = predict(model, table, x, sigma[i], tokens), predict(model, table, x, sigma[i], null)
         if record is not None and i in (0, 1, steps // 2, steps - 1):
-            record.update({f"x_{i:02d}": x.clone(), f"vcond_{i:02d}": cond, f"vuncond_{i:02d}": uncond})
-        x = x + (sigma[i + 1] - sigma[i]) * (uncond + guidance * (cond - uncond))
+            record.update({f"out.x_{i:02d}": x.clone(), f"out.prediction_conditional_{i:02d}": cond, f"out.prediction_unconditional_{i:02d}": uncond})
+        # The velocity is (x - prediction) / sigma; the last step lands on the prediction.
+        x = x + (sigma[i + 1] - sigma[i]) * (x - uncond - guidance * (cond - uncond)) / sigma[i]
     return x
+
+
+def pictures(x, patch=8):
+    """[N, tokens, patch * patch * 3] -> N pictures of bytes"""
+    n, grid = len(x), round(x.shape[1] ** 0.5)
+    p = x.view(n, grid, grid, patch, patch, 3).permute(0, 1, 3, 2, 4, 5).reshape(n, grid * patch, grid * patch, 3)
+    return ((p.clamp(-1, 1) + 1) * 127.5).round().byte()

@@ -19,7 +19,7 @@ def main():
     p.add_argument("--data", default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "data"))
     p.add_argument("--guidance", type=float, default=3.0)
     p.add_argument("--steps", type=int, default=30)
-    p.add_argument("--fixture-prompts", default="lion,red heart")
+    p.add_argument("--fixture-prompts", default="red heart,zebra")
     a = p.parse_args()
     torch.set_num_threads(1)
 
@@ -43,8 +43,8 @@ def main():
     scheduler = dict(_class_name="FlowMatchEulerDiscreteScheduler", num_train_timesteps=1000, shift=1.0, use_dynamic_shifting=False)
     common.write_json(scheduler, f"{out}/scheduler/scheduler_config.json", indent=1)
     pipeline = dict(
-        image_size=32, patch=4, grid=8, image_tokens=64, channels_per_token=48, patch_vector_order="row, col, rgb", range=[-1, 1],
-        sigmas="linspace(1, 1/T, T) then 0 (shift 1.0)", update="x += (sigma_next - sigma) * v", velocity="noise - data", default_steps=a.steps,
+        image_size=64, patch=8, grid=8, image_tokens=64, channels_per_token=192, patch_vector_order="row, col, rgb", range=[-1, 1],
+        sigmas="linspace(1, 1/T, T) then 0 (shift 1.0)", update="x += (sigma_next - sigma) * v", prediction="sample", velocity="(x - prediction) / sigma", default_steps=a.steps,
         default_guidance=a.guidance, cfg="v = vu + s*(vc - vu), unconditional = null prompt", img_ids="[0,row,col]", txt_ids="zeros",
         background_colors=meta["colors"],
     )  # fmt: skip
@@ -55,11 +55,10 @@ def main():
 
     fixture_prompts = a.fixture_prompts.split(",")
     tokens = common.tokenize(fixture_prompts, ids)
-    noise = torch.randn(len(tokens), 64, 48, generator=torch.Generator().manual_seed(7))
-    text, pooled = common.encode(embeddings, tokens)
-    fixture = dict(tokens=tokens.int(), noise=noise.clone(), encoder_hidden_states=text, pooled=pooled)
+    noise = torch.stack([torch.randn(64, 192, generator=torch.Generator().manual_seed(100 + i)) for i in range(len(tokens))])
+    fixture = {"in.tokens": tokens.int(), "in.noise": noise.clone()}
     final = common.sample(model, embeddings, tokens, noise, a.steps, a.guidance, record=fixture)
-    fixture["final"] = final
+    fixture.update({"out.latent": final, "out.image": common.pictures(final).float() / 255})
     about = dict(prompts=json.dumps(fixture_prompts), guidance=str(a.guidance), steps=str(a.steps), weights="fp32")
     save_file({k: v.contiguous() for k, v in fixture.items()}, f"{out}/fixtures/reference.safetensors", metadata=about)
 

@@ -1,6 +1,6 @@
-"""Build the picture data set: 3D Fluent emoji -> N x 32 x 32 RGBA (premultiplied) plus captions.
+"""Build the picture data set: 3D Fluent emoji -> N x 64 x 64 RGBA (premultiplied) plus captions.
 
-emoji.txt lists the emoji, picked by hand for recognisability at 32 pixels. Writes OUT/images.npy, OUT/meta.json
+emoji.txt lists the emoji, picked by hand for recognisability in small pictures. Writes OUT/images.npy, OUT/meta.json
 (captions, keywords, background colours, vocabulary) and OUT/contact.png (to look at).
 """
 import argparse
@@ -33,7 +33,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--npm", default="npm", help="folder with the unpacked npm packages emoji3d, unicode-emoji-json, emojilib")
     parser.add_argument("--out", default="data")
-    parser.add_argument("--size", type=int, default=32)
+    parser.add_argument("--size", type=int, default=64)
     args = parser.parse_args()
     os.makedirs(args.out, exist_ok=True)
 

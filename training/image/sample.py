@@ -39,8 +39,7 @@ def main():
     size, n = grid * patch, len(prompts)
     noise = torch.randn(n, grid * grid, model.config.in_channels, generator=torch.Generator().manual_seed(a.seed))
     x = common.sample(model, embeddings, common.tokenize(prompts, ids), noise, a.steps, a.guidance, a.shift)
-    x = x.view(n, grid, grid, patch, patch, 3).permute(0, 1, 3, 2, 4, 5).reshape(n, size, size, 3)
-    pictures = ((x.clamp(-1, 1) + 1) * 127.5).round().byte().numpy()
+    pictures = common.pictures(x, patch).numpy()
     columns, step, scale = min(n, 16 if n >= 32 else 8), size + 2, 2
     page = np.full((-(-n // columns) * step, columns * step, 3), 255, np.uint8)
     for i, picture in enumerate(pictures):

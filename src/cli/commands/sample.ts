@@ -50,7 +50,7 @@ export function sampleCommand(): Command {
     )
     .option(
       '--policy <file>',
-      'a calibrated policy; auto takes the shipped one that fits; none computes every step',
+      'a calibrated policy, a file or the name of a shipped one; auto takes the shipped one that fits; none computes every step',
       'auto',
     )
     .option('--steps <n>', "denoising steps (default: the model's)", wholeNumber(1, MOST.steps))

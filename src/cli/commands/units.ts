@@ -7,7 +7,7 @@ export function bytesText(bytes: number): string {
   return `${unit === 0 ? value : value.toPrecision(3)} ${units[unit]}`;
 }
 
-/** A count and its noun: `1 tensor`, `5,152,304 values`. */
+/** A count and its noun: `1 tensor`, `5,207,744 values`. */
 export function countText(count: number, noun: string): string {
   return `${count.toLocaleString('en-US')} ${noun}${count === 1 ? '' : 's'}`;
 }

@@ -25,7 +25,7 @@ describeOnBackends('the embedded model in plain tfjs', () => {
     expect(lines.length).toBeLessThanOrEqual(40);
 
     const [noise, picture] = [join(scratch, 'noise.bin'), join(scratch, 'heart.png')];
-    await writeFile(noise, Buffer.from(Float32Array.from(torchGenerator(1).normal([64, 48])).buffer));
+    await writeFile(noise, Buffer.from(Float32Array.from(torchGenerator(1).normal([64, 192])).buffer));
     const folder = join(root, 'converted-models/fluent-emoji');
     const child = spawnSync(process.execPath, [example, folder, 'red heart', picture, noise], { encoding: 'utf8' });
     expect(child.stderr).toBe('');
