@@ -99,13 +99,18 @@ async function calibratePipeline(pipeline: Pipeline, options: CalibrateOptions):
   const jobs = await prepareJobs(pipeline, pairs, { steps, guidance, batch: options.batch ?? 8 });
   try {
     const { rectify, data, forwards } = await decide(jobs, options);
-    const { id, hash, modelClass, schedulerClass } = pipeline.info;
+    const { id, hash, loras, modelClass, schedulerClass } = pipeline.info;
     return {
       rectify,
       data: {
         ...HEAD,
         ...data,
-        model: { id, hash, class: modelClass },
+        model: {
+          id,
+          hash,
+          class: modelClass,
+          ...(loras && { loras: loras.map(({ sha256, scale }) => ({ sha256, scale })) }),
+        },
         scheduler: schedulerClass,
         guidance,
         calibration: { pairs: [...pairs], forwards },

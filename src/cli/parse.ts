@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs';
 import { InvalidArgumentError } from 'commander';
 import { reusedOf } from '../policy/data';
 import { type Seed, seedOf } from '../random/seed';
+import type { LoraPath } from '../weights/lora/on-disk';
 
 /** A whole number between two bounds, both included: what has no bound has no end either. */
 export function wholeNumber(least: number, most: number): (text: string) => number {
@@ -50,4 +52,17 @@ export function numberBetween(least: number, most = Number.POSITIVE_INFINITY): (
 export function scheduleStrip(text: string): boolean[] {
   if (/^[#.]+$/.test(text)) return reusedOf(text);
   throw new InvalidArgumentError('It must be a # for every step that is computed and a . for every one reused.');
+}
+
+/**
+ * A LoRA and its scale: `style.safetensors:0.8`. A file whose own name ends in that way is taken as it is.
+ */
+export function loraText(text: string): LoraPath {
+  const [, path, scale] = /^(.+):([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)$/i.exec(text) ?? [];
+  if (path === undefined || existsSync(text)) {
+    if (text !== '') return { path: text, scale: 1 };
+    throw new InvalidArgumentError('Give a file, and after a colon by how much it is multiplied.');
+  }
+  if (Number.isFinite(Number(scale))) return { path, scale: Number(scale) };
+  throw new InvalidArgumentError('Its scale must be a number.');
 }

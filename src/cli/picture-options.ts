@@ -4,8 +4,9 @@ import type { ComputeType } from '../nn/bfloat16';
 import { type LoadModelOptions, loadModel } from '../pipelines/load';
 import { atSize, type PictureRequest } from '../sampling/at-size';
 import type { Pipeline } from '../sampling/pipeline';
+import type { LoraPath } from '../weights/lora/on-disk';
 import { dtypeOption } from './dtype-option';
-import { wholeNumber } from './parse';
+import { loraText, wholeNumber } from './parse';
 
 /** What published models can be asked for besides steps and guidance. */
 export interface PictureOptions {
@@ -17,6 +18,7 @@ export interface PictureOptions {
   readonly vaeTiling?: boolean | undefined;
   readonly dtype?: ComputeType | undefined;
   readonly variant?: string | undefined;
+  readonly lora?: readonly LoraPath[] | undefined;
 }
 
 export function addPictureOptions(command: Command): Command {
@@ -31,6 +33,11 @@ export function addPictureOptions(command: Command): Command {
     )
     .option('--vae-tiling', 'decode large pictures in overlapping tiles: less memory, at faint seams')
     .option('--offload', 'leave the transformer on disk and read it block by block, for models larger than memory')
+    .option(
+      '--lora <file[:scale]>',
+      'merge a LoRA, or a folder of peft, times a scale (default: 1); may be given more than once',
+      (text: string, before: readonly LoraPath[] = []) => [...before, loraText(text)],
+    )
     .option('--variant <name>', 'take the weight files of this variant, such as fp16')
     .addOption(dtypeOption());
 }
@@ -55,8 +62,9 @@ export function loadingOptions({
   vaeTiling = false,
   dtype,
   variant,
+  lora,
 }: PictureOptions): LoadModelOptions {
-  return { offload, tiling: vaeTiling, dtype, variant };
+  return { offload, tiling: vaeTiling, dtype, variant, loras: lora };
 }
 
 /** Loads a model that draws as the options say. */

@@ -5,6 +5,7 @@ import { requireObject } from '../io/arguments';
 import { sha256 } from '../io/sha256';
 import { enlarged, type Image, imageSize, type Media, toBytes } from '../media/pixels';
 import { type Policy, type PolicyUse, requireFits } from '../policy/data';
+import { noteOtherLoras } from '../policy/loras';
 import { requireCaching } from '../policy/require-policy';
 import { type Chosen, type PolicySource, policiesInMemory } from '../policy/source';
 import { seedJson } from '../random/seed';
@@ -88,6 +89,7 @@ export async function repeat(receipt: Receipt, options: DrawOptions): Promise<Dr
       { hint: 'Use the model that it was made with; one that shipped with ertacache is in the version that made it.' },
     );
   }
+  requireMerged(parsed.loras ?? [], options.model.info);
   return drawWith(requestOf(parsed), options, async (use, policies) =>
     policy ? policyOfReceipt(policy, use, policies) : undefined,
   );
@@ -146,6 +148,7 @@ async function drawWith(request: FullRequest, options: DrawOptions, choose: Choo
   requireOptions(options);
   const { model, policies = policiesInMemory(), init, signal, onStep, onDecode, estimate, previews } = options;
   requireEnlargeable(request, request.size);
+  if (request.loras) requireMerged(request.loras, model.info);
   const batch = batchOf(request, model, init);
   const levels = model.schedule(batch);
   const use = policyUse(model.info, batch.guidance, levels);
@@ -178,6 +181,21 @@ async function drawWith(request: FullRequest, options: DrawOptions, choose: Choo
   }
 }
 
+/** The LoRAs that are asked for are those that were merged when the model was loaded. */
+function requireMerged(asked: NonNullable<FullRequest['loras']>, { id, loras = [] }: PipelineInfo): void {
+  const isMerged = ({ scale, sha256 }: (typeof asked)[number], i: number): boolean =>
+    loras[i]?.scale === scale && (sha256 === undefined || loras[i].sha256 === sha256);
+  if (asked.length === loras.length && asked.every(isMerged)) return;
+  const count = (n: number): string => (n === 0 ? 'no LoRA' : n === 1 ? 'a LoRA' : `${n} LoRAs`);
+  const others = asked.length === loras.length ? ' that differs in file, scale or order' : '';
+  throw new UsageError(
+    `The run is with ${count(asked.length)}, and ${id} was loaded with ${count(loras.length)}${others}.`,
+    {
+      hint: 'Load the model with the same LoRAs, scales and order: loadModel(path, { loras }).',
+    },
+  );
+}
+
 /** Pixels to a side of a file. */
 const MOST_ENLARGED = 32_768;
 
@@ -206,6 +224,7 @@ async function cacheFor(
   if (own && 'begin' in own) return { cache: own, policy: undefined, said: { name: own.name, hash: 'custom' } };
   const chosen = own ? { policy: own } : await choose();
   if (own) requireFits(own.data, use);
+  if (chosen) noteOtherLoras(chosen.policy.data, use);
   return { cache: cacheOf(chosen, use), policy: chosen?.policy, said: policyReceipt(chosen) };
 }
 
@@ -235,6 +254,7 @@ async function receiptOf(
       },
     }),
     ...(embeddings && { embeddings: { ...embeddings, sha256: embeddings.sha256 ?? '' } }),
+    ...(info.loras && { loras: [...info.loras] }),
     ...(vaeTiling && { vaeTiling }),
     ...(dtype === 'bfloat16' && { dtype }),
     ...(variant !== undefined && { variant }),

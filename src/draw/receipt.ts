@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { UsageError } from '../errors';
 import { count, MOST } from '../io/counts';
 import { seedJson, seedOf } from '../random/seed';
-import { drawnFields, embeddingsFields, type FullRequest, initFields } from './request';
+import { drawnFields, embeddingsFields, type FullRequest, initFields, loraFields } from './request';
 
 const { prompt, negativePrompt, seed, size, maxSequenceLength, vaeTiling, dtype, variant, scale } = drawnFields;
 
@@ -32,6 +32,8 @@ export const receiptSchema = z.object({
   init: z.object(initFields).optional(),
   /** The file that the prompt's embeddings came from. */
   embeddings: z.object(embeddingsFields).optional(),
+  /** What was merged into the model. */
+  loras: z.array(z.object(loraFields)).optional(),
   /** Whether the picture was decoded in tiles. */
   vaeTiling,
   /** Where it was not float32. */

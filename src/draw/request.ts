@@ -50,6 +50,8 @@ const file = { path: z.string(), sha256: z.string() } as const;
 
 /** The picture that a run begins with, and how much of it is drawn anew. */
 export const initFields = { ...file, strength: z.number().min(0).max(1) } as const;
+/** A LoRA that is merged into the model, and by how much it is multiplied. */
+export const loraFields = { ...file, scale: z.number() } as const;
 /** Prompt embeddings that take the place of the text encoders. */
 export const embeddingsFields = file;
 
@@ -74,6 +76,10 @@ export const requestSchema = z.strictObject({
     .optional(),
   /** A file of prompt embeddings, in place of the text encoders. */
   embeddings: z.object({ ...embeddingsFields, sha256: embeddingsFields.sha256.optional() }).optional(),
+  /** LoRAs that are merged into the model, in this order: files or folders of peft, and by how much each is multiplied. */
+  loras: z
+    .array(z.object({ ...loraFields, sha256: loraFields.sha256.optional(), scale: loraFields.scale.default(1) }))
+    .optional(),
   /** A policy's file, `auto` for the shipped one that fits, or `none` to compute every step. */
   policy: z.string().default('auto'),
 });

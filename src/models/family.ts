@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { PictureSize, Pipeline } from '../sampling/pipeline';
 import type { Denoiser } from '../transformer/denoiser';
-import type { KeyLayout } from '../weights/key-layout';
+import type { Group, KeyLayout } from '../weights/key-layout';
 import type { ModelConfig } from '../weights/model-config';
 import type { ParameterTable, WeightStore } from '../weights/parameters';
 import type { GoldenNames } from './golden';
@@ -98,6 +98,8 @@ export interface Family<Config = unknown> {
   readonly presets: readonly Preset[];
   /** The authors' own names of the parameters, where checkpoints in that layout exist. */
   readonly keys?: KeyLayout;
+  /** Names of modules that only LoRAs have: those of trainers that follow neither diffusers nor the authors. */
+  readonly adapterKeys?: readonly Group[];
   /**
    * The authors' own configuration as that of diffusers; undefined for one that is not theirs.
    * @param foreign what the checkpoint's own `config.json` says

@@ -3,6 +3,8 @@ import { parseConfig } from '../io/parse-config';
 import { type ComputeType, requireComputeType } from '../nn/bfloat16';
 import type { Denoiser } from '../transformer/denoiser';
 import { loadStore } from '../weights/load';
+import type { LoraFile } from '../weights/lora/adapter';
+import { type Merges, openMerges } from '../weights/lora/merge';
 import type { ModelComponent } from '../weights/model-folder';
 import { packedBytes, packedStore } from '../weights/packed-store';
 import { type ParameterTable, parameterCount, type WeightStore } from '../weights/parameters';
@@ -11,6 +13,7 @@ import type { TableOf } from '../weights/tables';
 import { familyOf } from './families';
 import type { Family } from './family';
 import { withKnownNames } from './known-names';
+import { adapterModules } from './loras';
 import { requireMemory, weightBytes } from './room';
 
 export interface LoadDenoiserOptions {
@@ -21,6 +24,8 @@ export interface LoadDenoiserOptions {
   readonly offload?: boolean | undefined;
   /** What the blocks' products are computed in; `bfloat16` (native only) keeps their matrices in half the memory. */
   readonly dtype?: ComputeType | undefined;
+  /** LoRAs that are merged into the weights as they are read, one after the other. */
+  readonly loras?: readonly LoraFile[] | undefined;
 }
 
 /** A transformer that is ready to run. Its store, `denoiser.weights`, is the caller's to dispose. */
@@ -83,7 +88,25 @@ export async function loadDenoiser(
   // Every step reads every block again: what memory cannot keep is not worth a place in the system's cache.
   const stored = table.reduce((sum, { name, lookup }) => sum + (lookup ? 0 : source.entry(name).bytes), 0);
   if (offload && stored > availableMemory() / 2) source.bypassCache();
+  const { loras = [] } = options;
+  const merges = loras.length > 0 ? await openMerges(loras, adapterModules(known, table)) : undefined;
   const open = offload ? streamedStore : packed === undefined ? loadStore : packedStore;
-  const store: WeightStore = await open(source, table, { where, blocks, dtype });
+  const store = await merging(merges, () => open(source, table, { where, blocks, dtype, merges }), open !== loadStore);
   return { denoiser: known.create(parsed, store), parameters, bytes: store.bytes, className, config: parsed };
+}
+
+/** Closes LoRAs where the store does not: those that read blocks again when they are used keep them open. */
+async function merging(
+  merges: Merges | undefined,
+  open: () => Promise<WeightStore>,
+  isKept: boolean,
+): Promise<WeightStore> {
+  let isOpen = false;
+  try {
+    const store = await open();
+    isOpen = isKept;
+    return store;
+  } finally {
+    if (!isOpen) await merges?.close();
+  }
 }

@@ -34,7 +34,10 @@ export interface PipelineParts {
   readonly watchDecoder?: CodeOptions['watch'];
   /** Brings a picture to another size. */
   readonly resize: Resize;
-  readonly info: Pick<PipelineInfo, 'id' | 'hash' | 'modelClass' | 'schedulerClass' | 'parameters' | 'prompts'>;
+  readonly info: Pick<
+    PipelineInfo,
+    'id' | 'hash' | 'loras' | 'modelClass' | 'schedulerClass' | 'parameters' | 'prompts'
+  >;
   /** The `config.json` of a part, for the schema of its class. */
   config(part: string): unknown;
   readonly scheduler: HubScheduler;

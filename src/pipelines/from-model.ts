@@ -5,7 +5,10 @@ import { requireObject } from '../io/arguments';
 import { count, MOST } from '../io/counts';
 import { lastPart } from '../io/folder';
 import { parseConfig } from '../io/parse-config';
+import { familyOf } from '../models/families';
+import type { Family } from '../models/family';
 import { loadDenoiser } from '../models/load-denoiser';
+import { requireLoras } from '../models/loras';
 import { requireComputeType } from '../nn/bfloat16';
 import { withLifetime } from '../sampling/lifetime';
 import type { Pipeline } from '../sampling/pipeline';
@@ -14,6 +17,7 @@ import { createWordTable, wordTableConfig } from '../text/word-table';
 import { velocityOfSample } from '../transformer/sample-prediction';
 import type { ModelComponent } from '../weights/model-folder';
 import { componentOf, type OpenModel, readModelJson } from '../weights/open-model';
+import type { ParameterTable } from '../weights/parameters';
 import { isHubPipeline, loadHubPipeline } from './hub';
 import type { HubOptions } from './hub-parts';
 import { combinedHash } from './identity';
@@ -54,7 +58,7 @@ const pixelPipeline = z.object({
   prediction: z.enum(['velocity', 'sample']).default('velocity'),
 });
 
-async function loadPixelPipeline(files: OpenModel, { dtype, resize = sameSize }: HubOptions): Promise<Pipeline> {
+async function loadPixelPipeline(files: OpenModel, { dtype, loras, resize = sameSize }: HubOptions): Promise<Pipeline> {
   const transformer = componentOf(files, 'transformer');
   const json = await readModelJson(files, 'pipeline.json');
   const defaults = parseConfig(pixelPipeline, json, 'pipeline.json');
@@ -77,9 +81,10 @@ async function loadPixelPipeline(files: OpenModel, { dtype, resize = sameSize }:
   const text = componentOf(files, 'text');
   const hash = await combinedHash([transformer, text], scheduler);
   const prompts = await listedPrompts(files);
+  const merged = await requireLoras(loras, ...tableOf(transformer));
   // Weights last: whatever else is wrong with the folder is told before any tensor is made.
   const embeddings = await loadTable(text);
-  const { denoiser, parameters } = await loadDenoiser(transformer, { dtype }).catch(error => {
+  const { denoiser, parameters } = await loadDenoiser(transformer, { dtype, loras }).catch(error => {
     embeddings.dispose();
     throw error;
   });
@@ -97,6 +102,7 @@ async function loadPixelPipeline(files: OpenModel, { dtype, resize = sameSize }:
     info: {
       id: lastPart(files.path),
       hash,
+      ...merged,
       modelClass: transformer.className,
       schedulerClass: scheduler._class_name,
       parameters,
@@ -106,6 +112,11 @@ async function loadPixelPipeline(files: OpenModel, { dtype, resize = sameSize }:
       prompts,
     },
   });
+}
+
+function tableOf({ className, config, where }: ModelComponent): [Family, ParameterTable] {
+  const known = familyOf(className);
+  return [known, known.parameters(parseConfig(known.schema, config, where))];
 }
 
 async function loadTable({ source }: ModelComponent): Promise<tf.Tensor2D> {

@@ -5,6 +5,7 @@ import type { Resize } from '../media/pixels';
 import { autoencoderOf, decoderOnly, encoderOnly } from '../models/autoencoders';
 import { familyOf } from '../models/families';
 import { denoiserBytes, loadDenoiser } from '../models/load-denoiser';
+import { requireLoras } from '../models/loras';
 import type { PipelineParts, Watch } from '../models/pipeline-parts';
 import { activationBytes, requireMemory } from '../models/room';
 import { textMemory } from '../models/text/memory';
@@ -14,6 +15,7 @@ import type { Embeddings } from '../sampling/embeddings';
 import { hubScheduler } from '../sampling/schedule';
 import type { Denoiser } from '../transformer/denoiser';
 import { loadStore } from '../weights/load';
+import type { LoraFile } from '../weights/lora/adapter';
 import type { ModelComponent } from '../weights/model-folder';
 import { componentOf, type OpenModel, readModelJson } from '../weights/open-model';
 import { parameterCount, type WeightStore } from '../weights/parameters';
@@ -34,6 +36,8 @@ export interface HubOptions {
   readonly offload?: boolean | undefined;
   /** What the products of the transformer's blocks are computed in; `bfloat16` needs the native backend. */
   readonly dtype?: ComputeType | undefined;
+  /** LoRAs that are merged into the transformer's weights as they are read, one after the other. */
+  readonly loras?: readonly LoraFile[] | undefined;
   /** Decodes pictures larger than a tile in tiles, as `enable_tiling` of diffusers does: less memory, faint seams. */
   readonly tiling?: boolean | undefined;
   /** What the text encoders made of the prompts, from a file: no text encoder is then loaded. */
@@ -69,6 +73,7 @@ export async function hubParts(model: OpenModel, options: HubOptions = {}): Prom
   const keep = (store: WeightStore): void => {
     stores.push(store);
   };
+  const loras = await requireLoras(options.loras, known, table);
   const { embeddings: given } = options;
   if (given) await requireOwn(given, id, name => model.components.get(name));
   const tokenizers = textTokenizers(work => opened(model, work));
@@ -80,6 +85,7 @@ export async function hubParts(model: OpenModel, options: HubOptions = {}): Prom
     info: {
       id,
       hash: await combinedHash([transformer], scheduler.config),
+      ...loras,
       modelClass: transformer.className,
       schedulerClass: scheduler.className,
       parameters: parameterCount(table),
@@ -145,12 +151,12 @@ function once<T>(load: () => Promise<T>): () => Promise<T> {
 
 async function loadTransformer(
   closed: OpenModel,
-  { offload = false, dtype }: HubOptions,
+  { offload = false, dtype, loras }: HubOptions,
   keep: (s: WeightStore) => void,
 ): Promise<Denoiser> {
   const model = await closed.reopen();
   try {
-    const { denoiser } = await loadDenoiser(componentOf(model, 'transformer'), { offload, dtype });
+    const { denoiser } = await loadDenoiser(componentOf(model, 'transformer'), { offload, dtype, loras });
     keep(denoiser.weights);
     return denoiser;
   } finally {

@@ -7,6 +7,8 @@ import { resized } from '../media/resize';
 import { requireComputeType } from '../nn/bfloat16';
 import type { Pipeline } from '../sampling/pipeline';
 import { openModelAt } from '../weights/disk';
+import type { LoraFile } from '../weights/lora/adapter';
+import { type LoraPath, loraAt } from '../weights/lora/on-disk';
 import { DEFAULT_MODEL } from './default-model';
 import { loadPipeline } from './from-model';
 import type { HubOptions } from './hub-parts';
@@ -28,7 +30,9 @@ export function locateModel(nameOrPath: string): string {
 }
 
 /** How a model on disk is opened, loaded and run. */
-export interface LoadModelOptions extends HubOptions {
+export interface LoadModelOptions extends Omit<HubOptions, 'loras'> {
+  /** LoRAs that are merged into the transformer's weights as they are read, one after the other. */
+  readonly loras?: readonly (LoraPath | LoraFile)[] | undefined;
   /** Takes the weight files of a variant such as `fp16`, of folders in the hub's layout. */
   readonly variant?: string | undefined;
 }
@@ -53,10 +57,11 @@ export async function loadModel(nameOrPath: string = DEFAULT_MODEL, options: Loa
   );
   requireObject('options', options, 'an object');
   requireComputeType(options.dtype);
-  const { variant, ...hub } = options;
+  const { variant, loras: given = [], ...hub } = options;
+  const loras = await Promise.all(given.map(lora => ('path' in lora ? loraAt(lora) : lora)));
   const model = await openModelAt(locateModel(nameOrPath), { variant });
   try {
-    return await loadPipeline(model, { ...hub, resize: hub.resize ?? resized });
+    return await loadPipeline(model, { ...hub, loras, resize: hub.resize ?? resized });
   } finally {
     await model.close();
   }

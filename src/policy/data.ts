@@ -21,7 +21,14 @@ export const policySchema = z.object({
   version: z.literal(1),
   /** Name of the method, such as `ertacache` or `ertacache-paper`. */
   name: z.string().min(1),
-  model: z.object({ id: z.string(), hash: z.string(), class: z.string() }),
+  model: z.object({
+    id: z.string(),
+    /** Of the weights without what was merged into them. */
+    hash: z.string(),
+    class: z.string(),
+    /** LoRAs that were merged, in their order. */
+    loras: z.array(z.object({ sha256: z.string(), scale: z.number() })).optional(),
+  }),
   scheduler: z.string(),
   guidance: z.number(),
   /** Base noise levels, length N + 1. */
@@ -129,8 +136,12 @@ export function policySettings({ data, rectify }: Policy): ErtaSettings {
 
 /** The run that a policy is asked to serve. */
 export interface PolicyUse {
-  /** The model: its name for messages, and its content hash. */
-  readonly model: { readonly id: string; readonly hash: string };
+  /** The model: its name for messages, its content hash, and the LoRAs that were merged into it. */
+  readonly model: {
+    readonly id: string;
+    readonly hash: string;
+    readonly loras?: readonly { readonly sha256: string; readonly scale: number }[];
+  };
   /** Class or name of the scheduler. */
   readonly scheduler: string;
   /** Strength of guidance; 1 is none. */

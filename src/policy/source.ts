@@ -2,6 +2,7 @@ import { PolicyError } from '../errors';
 import type { Policy, PolicyUse } from './data';
 import { computedSteps, requireFits, reusedOf } from './data';
 import { policyHash } from './hash';
+import { hasLorasOf } from './loras';
 
 /** A policy, and the file it came from where it came from one that a user named. */
 export interface Chosen {
@@ -47,7 +48,10 @@ export function bestFitting(policies: readonly Policy[], use: PolicyUse): Policy
   const fitting = policies
     .filter(policy => policy.data.name === DEFAULT_METHOD && fits(policy, use))
     .sort((a, b) => computed(b) - computed(a));
-  return fitting.find(policy => 2 * computed(policy) <= policy.data.schedule.length) ?? fitting.at(-1);
+  // One that was made with the very LoRAs of the run goes before those that were not.
+  const own = fitting.filter(({ data }) => hasLorasOf(data, use));
+  const some = own.length > 0 ? own : fitting;
+  return some.find(policy => 2 * computed(policy) <= policy.data.schedule.length) ?? some.at(-1);
 }
 
 function fits({ data }: Policy, use: PolicyUse): boolean {

@@ -87,12 +87,24 @@ export interface Job extends RunLevels {
   release(): void;
 }
 
+/** A LoRA that was merged into a model. */
+export interface LoraInfo {
+  /** The path that it was read from. */
+  readonly path: string;
+  /** SHA-256 of its bytes. */
+  readonly sha256: string;
+  /** By how much it was multiplied. */
+  readonly scale: number;
+}
+
 /** Facts about a pipeline that policies, receipts and reports name. */
 export interface PipelineInfo {
   /** Short name, such as `fluent-emoji`. */
   readonly id: string;
   /** Content hash of weights and configuration: a policy belongs to one. */
   readonly hash: string;
+  /** What was merged into the weights, in this order; absent where nothing was. `hash` is of the weights without. */
+  readonly loras?: readonly LoraInfo[];
   /** Class of the transformer, as diffusers names it. */
   readonly modelClass: string;
   /** Class of the scheduler, as diffusers names it. */

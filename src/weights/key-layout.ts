@@ -42,7 +42,7 @@ interface Place {
 }
 
 /** Where each parameter of a table lies, for all that the layout names. */
-export function originsOf(table: ParameterTable, layout: KeyLayout): Map<string, Origin> {
+export function originsOf(table: ParameterTable, layout: Pick<KeyLayout, 'groups'>): Map<string, Origin> {
   const groups = layout.groups.map(group => ({ ...group, places: placesOf(group.modules) }));
   const rowsOf = new Map(table.map(({ name, shape }) => [name, shape[0] ?? 1]));
   const origins = new Map<string, Origin>();

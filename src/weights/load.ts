@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { ComputeType } from '../nn/bfloat16';
 import { checkTable } from './check-table';
+import type { Merges } from './lora/merge';
 import type { ParameterTable, WeightStore } from './parameters';
 import { readPrepared } from './prepare';
 import type { TensorSource } from './source';
@@ -16,6 +17,8 @@ export interface LoadOptions {
   readonly checkFinite?: boolean | undefined;
   /** Tensors that may be there though the table does not list them; all others are refused. */
   readonly ignore?: readonly RegExp[] | undefined;
+  /** LoRAs that are merged into the weights as they are read. */
+  readonly merges?: Merges | undefined;
   /** How errors call the checkpoint. */
   readonly where?: string | undefined;
 }

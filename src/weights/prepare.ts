@@ -6,6 +6,7 @@ import { type Computed, isNarrow } from './computed';
 import { elements } from './dtype';
 import { checkFinite } from './finite';
 import { asStored, laidOutShape, placeRows } from './layout';
+import type { Merge, Merges } from './lora/merge';
 import type { NativeMaker } from './native-tensor';
 import type { Parameter } from './parameters';
 import { type Slice, type StoredType, slices, type TensorSource } from './source';
@@ -38,6 +39,14 @@ export interface PrepareOptions extends Computed {
   readonly native?: NativeMaker | undefined;
   /** Sees the tensor while it is float32, before it takes the type that is computed in; borrowed. */
   readonly onFloat32?: ((tensor: tf.Tensor) => void) | undefined;
+  /** What a LoRA changes of the parameter. */
+  readonly merge?: Merge | undefined;
+}
+
+/** How parameters are prepared that are read from a checkpoint. */
+export interface ReadOptions extends PrepareOptions {
+  /** LoRAs that are merged into them. */
+  readonly merges?: Merges | undefined;
 }
 
 /** A parameter on its way from its stored bytes to a tensor. */
@@ -55,10 +64,9 @@ export interface Preparation {
  *
  * 1. decode: a slice of stored bytes to float32 (`Stored.decode`). A quantised format is one more `StoredType` with
  *    its block (`blockOf`) and its case in `TensorSource.widen`; slices are of whole blocks.
- * 2. merge: nothing yet. What changes weights, such as a LoRA, adds its product to the rows that were just decoded,
- *    while they are float32 and in the checkpoint's order `[out, in]`. A parameter that is stored laid out has its
- *    rows and columns exchanged; one with a merge does not go the native way.
- * 3. lay out: rows to their places in the order that layers want (`placeRows`).
+ * 2. lay out: rows to their places in the order that layers want (`placeRows`).
+ * 3. merge: what changes weights, a LoRA, is added once all of a parameter is there, by the backend, which multiplies
+ *    many times as fast as JavaScript; so it does not matter how the parameter was stored. It is float32 still.
  * 4. compute type: float32 as it is, or narrowed to what the layer's products are computed in (`isNarrow`). A type
  *    that layers decode themselves, as they compute, is one more case here, and skips step 1.
  *
@@ -139,10 +147,11 @@ export function prepareWhole(
 export async function readPrepared(
   source: TensorSource,
   parameter: Parameter,
-  options: PrepareOptions = {},
+  { merges, ...options }: ReadOptions = {},
 ): Promise<tf.Tensor> {
   const { name } = parameter;
-  const preparation = prepare(parameter, storedIn(source, name), options);
+  const merge = await merges?.of(parameter);
+  const preparation = prepare(parameter, storedIn(source, name), { ...options, merge });
   for (const slice of preparation.slices) preparation.add(await source.readRaw(name, slice), slice);
   return preparation.finish();
 }
@@ -157,9 +166,10 @@ export function storedFloats(file: string, isLaidOut = false): Stored {
   return { dtype: 'F32', isLaidOut, file, decode: bytes => widenToFloat32(bytes, 'F32') };
 }
 
-/** Step 4; the tensor that was given is used up. */
-function computable(parameter: Parameter, tensor: tf.Tensor, options: PrepareOptions): tf.Tensor {
-  options.onFloat32?.(tensor);
+/** Steps 3 and 4; the tensor that was given is used up. */
+function computable(parameter: Parameter, decoded: tf.Tensor, options: PrepareOptions): tf.Tensor {
+  options.onFloat32?.(decoded);
+  const tensor = options.merge?.(decoded) ?? decoded;
   if (!isNarrow(parameter, options)) return tensor;
   try {
     return toBfloat16(tensor);

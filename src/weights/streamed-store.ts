@@ -45,7 +45,7 @@ interface Reading {
  * JavaScript is busy. Two buffers take turns, so that memory beside the resident parameters is one block as float32
  * and two as stored. Values are checked the first time that a block is used.
  *
- * The store owns `source` and closes it when it is disposed.
+ * The store owns `source`, and the LoRAs that are merged, and closes them when it is disposed.
  * @throws CheckpointError when names, shapes or values do not fit the table
  */
 export async function streamedStore(
@@ -137,7 +137,7 @@ export async function streamedStore(
       tf.dispose([...resident.values()]);
       resident.clear();
       idle.length = 0;
-      void Promise.allSettled([turn, ahead?.done]).then(() => source.close());
+      void Promise.allSettled([turn, ahead?.done]).then(() => Promise.all([source.close(), options.merges?.close()]));
       ahead = undefined;
     },
   };
@@ -185,7 +185,7 @@ async function tensorsOf(
   source: TensorSource,
   plan: Plan,
   buffer: Uint8Array<ArrayBuffer>,
-  { checkFinite: shouldCheck, ...options }: LoadOptions,
+  { checkFinite: shouldCheck, merges, ...options }: LoadOptions,
 ): Promise<Map<string, tf.Tensor>> {
   const native = nativeMaker();
   const tensors = new Map<string, tf.Tensor>();
@@ -197,7 +197,8 @@ async function tensorsOf(
     for (const { parameter, begin, bytes } of plan.places) {
       const { name } = parameter;
       const stored = buffer.subarray(begin, begin + bytes);
-      const how = { ...options, native, onFloat32, isLent: true };
+      const merge = await merges?.of(parameter);
+      const how = { ...options, native, onFloat32, isLent: true, merge };
       tensors.set(name, prepareWhole(parameter, storedIn(source, name), stored, how));
     }
     if (shouldCheck) await requireFinite(source, plan, buffer, sums);

@@ -123,9 +123,16 @@ async function drawAll(
   signal: AbortSignal,
   repeats?: Receipt,
 ): Promise<void> {
-  const { dtype, variant, vaeTiling: tiling = false } = base;
+  const { dtype, variant, loras, vaeTiling: tiling = false } = base;
   const { offload = false } = options;
-  const model = await loadModel(base.model, { dtype, variant, tiling, offload, ...(embeddings && { embeddings }) });
+  const model = await loadModel(base.model, {
+    dtype,
+    variant,
+    loras,
+    tiling,
+    offload,
+    ...(embeddings && { embeddings }),
+  });
   const pairs: DrawnPair[] = [];
   try {
     const requests = new Map(tasks.map(task => [task, { ...base, prompt: task.prompt, seed: task.seed }]));
@@ -170,11 +177,13 @@ function nothingCached(): PolicyError {
 }
 
 /** The request of a receipt, of which some files may have been moved. */
-function repeated(receipt: Receipt, { model, init, embeddings }: SampleOptions): FullRequest {
+function repeated(receipt: Receipt, { model, init, embeddings, lora }: SampleOptions): FullRequest {
   const request = requestOf(receipt);
   return {
     ...request,
     ...(model !== undefined && { model }),
+    ...(lora &&
+      request.loras && { loras: request.loras.map((own, i) => ({ ...own, path: lora[i]?.path ?? own.path })) }),
     ...(init !== undefined && request.init && { init: { ...request.init, path: init } }),
     ...(embeddings !== undefined && request.embeddings && { embeddings: { ...request.embeddings, path: embeddings } }),
   };

@@ -30,6 +30,7 @@ export function requestOfTask(options: RequestOptions, { prompt, seed }: Pick<Ta
     vaeTiling,
     dtype,
     variant,
+    lora,
   } = options;
   return parseRequest({
     prompt,
@@ -43,6 +44,7 @@ export function requestOfTask(options: RequestOptions, { prompt, seed }: Pick<Ta
     dtype,
     variant,
     vaeTiling,
+    ...(lora && { loras: [...lora] }),
     ...pictureRequest(options),
     ...(init !== undefined && { init: { path: init, strength } }),
     ...(embeddings !== undefined && { embeddings: { path: embeddings } }),

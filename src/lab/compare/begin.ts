@@ -38,7 +38,13 @@ export async function beginComparison(
     },
     parameters: info.parameters,
     request: {
-      model: { id: info.id, hash: info.hash, class: info.modelClass, scheduler: info.schedulerClass },
+      model: {
+        id: info.id,
+        hash: info.hash,
+        class: info.modelClass,
+        scheduler: info.schedulerClass,
+        ...(info.loras && { loras: info.loras.map(({ sha256, scale }) => ({ sha256, scale })) }),
+      },
       backend: engine.kind,
       version: VERSION,
       methods: contenders.map(c => c.name),

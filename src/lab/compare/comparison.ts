@@ -10,7 +10,13 @@ const pair = z.object({ prompt: z.string(), seed: z.int().nonnegative() });
 
 /** What decides the numbers of a comparison: a run continues only where all of this is the same. */
 const request = z.object({
-  model: z.object({ id: z.string(), hash: z.string(), class: z.string(), scheduler: z.string() }),
+  model: z.object({
+    id: z.string(),
+    hash: z.string(),
+    class: z.string(),
+    scheduler: z.string(),
+    loras: z.array(z.object({ sha256: z.string(), scale: z.number() })).optional(),
+  }),
   backend: z.string(),
   version: z.string(),
   steps: count(MOST.steps),

@@ -136,6 +136,7 @@ function toleranceOf(file: CaseFile, name: string, expected: GoldenTensor | unde
 const FAMILIES: readonly (readonly [RegExp, string])[] = [
   [/^(decisions|.*_per_step)$/, 'decisions'],
   [/^(latents|noise_pred)/, 'latents'],
+  [/^merged/, 'merged'],
   [/^(sample|pred_x0)/, 'samples'],
   [/^alphas/, 'sigmas'],
   [/./, 'signals'],

@@ -5,6 +5,7 @@ import { runCache } from './caches';
 import { runCheckpoint } from './checkpoints';
 import type { CaseRunner, GoldenCase, GoldenTensor, Produce } from './golden-case';
 import { loadCase } from './load-case';
+import { runLora } from './loras';
 import { runMetrics } from './metrics';
 import { runPipeline } from './pipelines';
 import { runQuantized } from './quantized';
@@ -57,6 +58,7 @@ const runners: Readonly<Record<string, CaseRunner>> = {
   caches: runCache,
   checkpoints: runCheckpoint,
   quantized: runQuantized,
+  lora: runLora,
   metrics: runMetrics,
   random: runRandom,
   tokenizers: runTokenizer,
@@ -65,7 +67,7 @@ const runners: Readonly<Record<string, CaseRunner>> = {
 };
 
 /** Kinds of cases that run the blocks of a transformer. */
-const IN_BFLOAT16: readonly string[] = ['transformers', 'quantized'];
+const IN_BFLOAT16: readonly string[] = ['transformers', 'quantized', 'lora'];
 
 /**
  * Runs one golden case on the active backend and compares every output that can be made.

@@ -1,5 +1,6 @@
 import { family, numbered } from '../family';
 import { kl } from '../vae/kl';
+import { fluxAdapterKeys } from './adapter-keys';
 import { fluxGolden } from './golden';
 import { fluxKeys } from './keys';
 import { fluxPipeline } from './pipeline';
@@ -31,6 +32,7 @@ export const flux = family({
   workload: fluxWorkload,
   presets: fluxPresets,
   keys: fluxKeys,
+  adapterKeys: fluxAdapterKeys,
   autoencoders: { AutoencoderKL: kl },
   // Image to image is the same pipeline with a picture to begin with.
   pipelineClasses: ['FluxPipeline', 'FluxImg2ImgPipeline'],

@@ -1,0 +1,49 @@
+import { UsageError } from '../errors';
+import { note } from '../io/notes';
+import type { LoraInfo, PipelineInfo } from '../sampling/pipeline';
+import { type LoraFile, openAdapter } from '../weights/lora/adapter';
+import { type Modules, modulesOf } from '../weights/lora/modules';
+import { checkAdapterValues, planAdapter } from '../weights/lora/plan';
+import type { ParameterTable } from '../weights/parameters';
+import type { Family } from './family';
+
+/** The modules of a model, under every name that LoRAs of its family call them by. */
+export function adapterModules({ keys, adapterKeys }: Family, table: ParameterTable): Modules {
+  return modulesOf(table, [keys?.groups ?? [], adapterKeys ?? []]);
+}
+
+/**
+ * Checks LoRAs whole, values too, before anything is merged, and says once what of them is not merged.
+ * @returns what identifies them, for the facts of a pipeline; nothing where there are none
+ * @throws CheckpointError naming what is wrong, IoError, UsageError
+ */
+export async function requireLoras(
+  loras: readonly LoraFile[] | undefined = [],
+  family: Family,
+  table: ParameterTable,
+): Promise<Pick<PipelineInfo, 'loras'>> {
+  if (loras.length === 0) return {};
+  const modules = adapterModules(family, table);
+  const found: LoraInfo[] = [];
+  for (const lora of loras) {
+    const adapter = await openAdapter(lora);
+    try {
+      const { ofTextEncoders } = await planAdapter(adapter, modules);
+      await checkAdapterValues(adapter);
+      const count = ofTextEncoders.length;
+      if (count > 0) {
+        note(`${adapter.where}: ${count} tensors are for a text encoder (${ofTextEncoders[0]}, …) and are not merged.`);
+      }
+      const sha256 = await adapter.hash();
+      if (lora.sha256 !== undefined && lora.sha256 !== sha256) {
+        throw new UsageError(`${adapter.where} is no longer the LoRA that the picture was made with.`, {
+          hint: 'Put it back as it was.',
+        });
+      }
+      found.push({ path: adapter.where, sha256, scale: adapter.scale });
+    } finally {
+      await adapter.source.close();
+    }
+  }
+  return { loras: found };
+}

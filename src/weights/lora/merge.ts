@@ -1,0 +1,109 @@
+import type * as tf from '@tensorflow/tfjs-core';
+import { elements } from '../dtype';
+import type { Parameter } from '../parameters';
+import type { TensorSource } from '../source';
+import { type Adapter, type LoraFile, openAdapter } from './adapter';
+import { changed, type Matrix, type ReadChange } from './change';
+import type { Modules, Rows } from './modules';
+import { type Change, planAdapter } from './plan';
+import type { Factor, Term } from './terms';
+
+/** Changes a weight, float32 and laid out for layers, which is used up. The result is the caller's. */
+export type Merge = (weights: tf.Tensor) => tf.Tensor;
+
+/** What is merged into the weights of a model while they are read. */
+export interface Merges {
+  /**
+   * Reads what changes a parameter, each time anew: nothing of it stays in memory.
+   * @param parameter one of the model's
+   * @returns undefined for a parameter that stays as it is
+   */
+  of(parameter: Parameter): Promise<Merge | undefined>;
+  /** Closes the files. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens LoRAs and checks all of them against a model.
+ * @throws CheckpointError, before any of them is merged
+ */
+export async function openMerges(loras: readonly LoraFile[], modules: Modules): Promise<Merges> {
+  const adapters: Adapter[] = [];
+  const close = async (): Promise<void> => void (await Promise.all(adapters.map(({ source }) => source.close())));
+  try {
+    const changes = new Map<string, Change[]>();
+    for (const lora of loras) {
+      const adapter = await openAdapter(lora);
+      adapters.push(adapter);
+      const plan = await planAdapter(adapter, modules);
+      for (const [name, list] of plan.changes) changes.set(name, [...(changes.get(name) ?? []), ...list]);
+    }
+    return { of: parameter => mergeOf(parameter, changes.get(parameter.name)), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function mergeOf(parameter: Parameter, changes: readonly Change[] = []): Promise<Merge | undefined> {
+  if (changes.length === 0) return undefined;
+  const read = await Promise.all(changes.map(readChange));
+  return weights => {
+    try {
+      return changed(weights, read, parameter);
+    } finally {
+      weights.dispose();
+    }
+  };
+}
+
+async function readChange({ adapter, rows, terms, magnitude }: Change): Promise<ReadChange> {
+  const { source, scale } = adapter;
+  const wanted = new Map(terms.flatMap(term => tensorsOf(term, rows)));
+  if (magnitude) wanted.set(magnitude.tensor, magnitude.of === 'rows' ? rows : undefined);
+  const tensors = new Map<string, Matrix>();
+  for (const [name, some] of wanted) tensors.set(name, await readRows(source, name, some));
+  return { scale, terms, magnitude, rows, tensors };
+}
+
+/** The tensors of a term, each with the rows that are read of it; all of them unless told. */
+function tensorsOf(term: Term, rows: Rows): [string, Rows | undefined][] {
+  const whole = (factor: Factor): [string, undefined][] =>
+    typeof factor === 'string'
+      ? [[factor, undefined]]
+      : [
+          [factor.a, undefined],
+          [factor.b, undefined],
+        ];
+  switch (term.kind) {
+    case 'product':
+      return [
+        [term.pair.a, rows],
+        [term.pair.b, undefined],
+      ];
+    case 'hadamard':
+      return term.pairs.flatMap(({ a, b }): [string, Rows | undefined][] => [
+        [a, rows],
+        [b, undefined],
+      ]);
+    case 'kronecker':
+      return term.factors.flatMap(whole);
+    case 'difference':
+      return [[term.tensor, rows]];
+  }
+}
+
+async function readRows(source: TensorSource, name: string, rows: Rows | undefined): Promise<Matrix> {
+  const { shape } = source.entry(name);
+  const [count = 1, ...rest] = shape;
+  const columns = elements(rest);
+  if (rows === undefined) return { data: await source.read(name), shape: [count, columns] };
+  const total = rows.reduce((sum, [first, end]) => sum + end - first, 0);
+  const data = new Float32Array(total * columns);
+  let at = 0;
+  for (const [first, end] of rows) {
+    data.set(await source.read(name, { start: first * columns, count: (end - first) * columns }), at);
+    at += (end - first) * columns;
+  }
+  return { data, shape: [total, columns] };
+}

@@ -1,0 +1,279 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs-core';
+import { CheckpointError } from '../../src/errors';
+import { diskFolder } from '../../src/io/disk-folder';
+import { memoryFolder } from '../../src/io/folder';
+import { familyOf } from '../../src/models/families';
+import { loadDenoiser } from '../../src/models/load-denoiser';
+import { adapterModules, requireLoras } from '../../src/models/loras';
+import { bfloat16Product } from '../../src/nn/bfloat16';
+import type { Params } from '../../src/nn/params';
+import { openSafetensorsAt } from '../../src/weights/disk';
+import { encodeSafetensors, type TensorToWrite } from '../../src/weights/encode-safetensors';
+import type { LoraFile } from '../../src/weights/lora/adapter';
+import { openMerges } from '../../src/weights/lora/merge';
+import { loraAt } from '../../src/weights/lora/on-disk';
+import type { ParameterTable } from '../../src/weights/parameters';
+import { readPrepared } from '../../src/weights/prepare';
+import { describeOnBackends } from '../support/backends';
+
+const fixtures = join(__dirname, '../fixtures/lora');
+const base = join(fixtures, 'flux_base');
+const json = <T>(...path: string[]): T => JSON.parse(readFileSync(join(fixtures, ...path), 'utf8')) as T;
+const config = json<Record<string, unknown>>('flux_base/config.json');
+const flux = familyOf('FluxTransformer2DModel');
+const parsed = flux.schema.parse(config);
+const table = flux.parameters(parsed);
+const wan = familyOf('WanTransformer3DModel');
+const wanTable = wan.parameters(wan.schema.parse(json('wan_base/config.json')));
+
+const component = async () => ({
+  className: 'FluxTransformer2DModel',
+  config,
+  source: await openSafetensorsAt(join(base, 'weights.safetensors')),
+  where: 'flux_base',
+});
+
+const loraOf = (name: string, scale = 1): LoraFile => ({
+  folder: diskFolder(join(fixtures, name)),
+  file: 'lora.safetensors',
+  scale,
+});
+
+type Tensors = Readonly<Record<string, readonly [shape: number[], values?: readonly number[]]>>;
+
+/** A LoRA in memory. Values count up where none are given. */
+function lora(tensors: Tensors, { scale = 1, metadata = {}, config: beside = '' } = {}): LoraFile {
+  const written = Object.entries(tensors).map(([name, [shape, values]]): [string, TensorToWrite] => {
+    const size = shape.reduce((a, b) => a * b, 1);
+    const data = Float32Array.from({ length: size }, (_, i) => values?.[i] ?? ((i % 7) - 3) / 10);
+    return [name, { dtype: 'F32', shape, data }];
+  });
+  const file = 'adapter_model.safetensors';
+  const files = new Map([[file, encodeSafetensors(new Map(written), metadata)]]);
+  if (beside !== '') files.set('adapter_config.json', new TextEncoder().encode(beside));
+  return { folder: memoryFolder('memory', files), file, scale };
+}
+
+/** One square module and a kernel, for what the golden cases do not have. */
+const own: ParameterTable = [
+  { name: 'proj.weight', shape: [4, 3], layout: 'matrix' },
+  { name: 'proj.bias', shape: [4], layout: 'plain' },
+  { name: 'conv.weight', shape: [4, 2, 1, 3], layout: 'conv2d' },
+];
+
+const family = { ...flux, keys: undefined, adapterKeys: undefined } as unknown as typeof flux;
+
+/** Zero weights with LoRAs merged, as layers get them. */
+async function mergedZeros(loras: readonly LoraFile[], name: string): Promise<number[]> {
+  await requireLoras(loras, family, own);
+  const merges = await openMerges(loras, adapterModules(family, own));
+  const parameter = own.find(listed => listed.name === name)!;
+  const merge = await merges.of(parameter);
+  const { shape, layout } = parameter;
+  const laidOut = layout === 'plain' ? shape : [...shape.slice(2), shape[1]!, shape[0]!];
+  const made = merge!(tf.zeros([...laidOut]));
+  const values = Array.from(await made.data());
+  made.dispose();
+  await merges.close();
+  return values;
+}
+
+const product = { 'proj.lora_A.weight': [[2, 3]], 'proj.lora_B.weight': [[4, 2]] } satisfies Tensors;
+
+interface Bad {
+  readonly file: string;
+  readonly error: string;
+  readonly must_mention: string;
+}
+const bad = json<{ cases: Bad[] }>('bad/cases.json').cases;
+
+describe('files that are refused', () => {
+  test.each(bad.map(one => [one.file, one] as const))('%s', async (file, { error, must_mention }) => {
+    const given = { folder: diskFolder(join(fixtures, 'bad')), file };
+    const done = requireLoras([given], flux, table);
+    if (error === 'none') {
+      await expect(done).resolves.toMatchObject({
+        loras: [{ scale: 1, sha256: expect.stringMatching(/^[0-9a-f]{64}$/) }],
+      });
+      return;
+    }
+    const thrown = await done.catch((refusal: unknown) => refusal);
+    expect(thrown).toBeInstanceOf(CheckpointError);
+    expect(error.split('|')).toContain((thrown as CheckpointError).fault);
+    expect((thrown as CheckpointError).message).toContain(must_mention);
+    expect(Object.prototype).not.toHaveProperty('lora_down');
+  });
+
+  test('two tensors of one role, a file of text encoders only, a scale that is no number, another hash', async () => {
+    const twice = { ...product, 'proj.lora_B.default.weight': [[4, 2]] } satisfies Tensors;
+    await expect(requireLoras([lora(twice)], family, own)).rejects.toThrow(/both .*lora_B.* and .*lora_B/);
+    const texts = { 'lora_te_x.lora_down.weight': [[1, 1]], 'lora_te_x.lora_up.weight': [[1, 1]] } satisfies Tensors;
+    await expect(requireLoras([lora(texts)], family, own)).rejects.toThrow(/text encoders only/);
+    const scaled = { ...lora(product), scale: Number.NaN };
+    await expect(requireLoras([scaled], family, own)).rejects.toMatchObject({ code: 'usage' });
+    const other = { ...lora(product), sha256: 'another' };
+    await expect(requireLoras([other], family, own)).rejects.toThrow(/no longer the LoRA/);
+  });
+});
+
+/** Zero has no sign here. */
+const fixed = (value: number): string => (value + 0).toFixed(5).replace(/^-(0\.0*)$/, '$1');
+
+describeOnBackends('a LoRA is merged', backend => {
+  test('nothing after an error: the base loads as it is', async () => {
+    const before = tf.memory().numTensors;
+    const loras = [loraOf('flux_kohya'), { folder: diskFolder(join(fixtures, 'bad')), file: 'wrong-out.safetensors' }];
+    const model = await component();
+    await expect(loadDenoiser(model, { loras })).rejects.toThrow(CheckpointError);
+    expect(tf.memory().numTensors).toBe(before);
+    await model.source.close();
+  });
+
+  test.each(backend === 'native' ? (['float32', 'bfloat16'] as const) : (['float32'] as const))(
+    'the same when blocks are streamed, in %s',
+    async dtype => {
+      const before = tf.memory().numTensors;
+      const loras = [loraOf('flux_xlabs', 0.7), loraOf('flux_dora_kohya', -0.3), loraOf('flux_lokr')];
+      const whole = await component();
+      const resident = await loadDenoiser(whole, { loras, dtype });
+      await whole.source.close();
+      const streamed = await loadDenoiser(await component(), { loras, dtype, offload: true });
+      const values = (params: Params, name: string) => {
+        const matrix = params.tensor(name);
+        if (dtype === 'float32') return Array.from(matrix.dataSync());
+        // bfloat16 is good for products alone.
+        const each = tf.eye(matrix.shape[0]!);
+        return Array.from(bfloat16Product(each, matrix).dataSync());
+      };
+      for (const block of flux.blockNames(parsed)) {
+        const names = table.flatMap(({ name, layout }) =>
+          layout === 'matrix' && name.startsWith(`${block}.`) ? [name.slice(block.length + 1)] : [],
+        );
+        const read = (name: string) => (params: Params) => tf.tidy(() => values(params, name));
+        for (const name of names) {
+          const [a, b] = [
+            await resident.denoiser.weights.use(block, read(name)),
+            await streamed.denoiser.weights.use(block, read(name)),
+          ];
+          expect(b).toEqual(a);
+        }
+      }
+      resident.denoiser.weights.dispose();
+      streamed.denoiser.weights.dispose();
+      expect(tf.memory().numTensors).toBe(before);
+    },
+  );
+
+  test('every dialect of the same update gives the same weights, under any prefix', async () => {
+    const source = await openSafetensorsAt(join(base, 'weights.safetensors'));
+    const merged = async (loras: readonly LoraFile[]): Promise<number[][]> => {
+      const merges = await openMerges(loras, adapterModules(flux, table));
+      const all: number[][] = [];
+      for (const parameter of table) {
+        const made = await readPrepared(source, parameter, { merges });
+        all.push(Array.from(await made.data()));
+        made.dispose();
+      }
+      await merges.close();
+      return all;
+    };
+    const [expected, ...others] = await Promise.all(
+      ['flux_diffusers', 'flux_peft_metadata', 'flux_kohya', 'flux_bfl', 'flux_onetrainer'].map(name =>
+        merged([loraOf(name)]),
+      ),
+    );
+    for (const other of others) {
+      for (const [i, values] of other.entries()) {
+        expect(Math.max(...values.map((value, j) => Math.abs(value - expected![i]![j]!)))).toBeLessThan(1e-6);
+      }
+    }
+    await source.close();
+  });
+
+  test('alpha, patterns, rank-stabilised scales and the scale of the run multiply', async () => {
+    const plain = await mergedZeros([lora(product)], 'proj.weight');
+    const times = async (by: number, ...given: Parameters<typeof lora>): Promise<void> => {
+      const values = await mergedZeros([lora(...given)], 'proj.weight');
+      expect(values.map(value => fixed(value))).toEqual(plain.map(value => fixed(by * value)));
+    };
+    const header = (settings: object) => ({ metadata: { lora_adapter_metadata: JSON.stringify(settings) } });
+    await times(-0.5, product, { scale: -0.5 });
+    await times(2, { ...product, 'proj.alpha': [[1], [4]] });
+    await times(
+      3,
+      {
+        'base_model.model.proj.lora_A.default.weight': [[2, 3]],
+        'base_model.model.proj.lora_B.default.weight': [[4, 2]],
+      },
+      { config: '{"r": 2, "lora_alpha": 6}' },
+    );
+    await times(8 / Math.SQRT2, product, header({ 'transformer.lora_alpha': 8, 'transformer.use_rslora': true }));
+    await times(5, product, header({ r: 2, lora_alpha: 2, alpha_pattern: { '^other': 7, proj: 10 } }));
+    await times(1, product, header({ r: 2, lora_alpha: 2, alpha_pattern: { roj: 10 } }));
+    await times(4, product, header({ r: 2, lora_alpha: 2, alpha_pattern: { '.*p.*j': 8 } }));
+    await times(2, { ...product, 'proj.alpha': [[], [4]] }, header({ r: 2, lora_alpha: 20 }));
+  });
+
+  test('several at once are one sum, and give no tensors away', async () => {
+    const [one, two] = [lora(product), lora({ ...product, 'proj.diff': [[4, 3]], 'proj.diff_b': [[4]] }, { scale: 2 })];
+    const [a, b, both] = [
+      await mergedZeros([one], 'proj.weight'),
+      await mergedZeros([two], 'proj.weight'),
+      await mergedZeros([one, two], 'proj.weight'),
+    ];
+    expect(both.map(value => fixed(value))).toEqual(a.map((value, i) => fixed(value + b[i]!)));
+    expect((await mergedZeros([two], 'proj.bias')).map(value => value.toFixed(4))).toEqual([
+      '-0.6000',
+      '-0.4000',
+      '-0.2000',
+      '0.0000',
+    ]);
+  });
+
+  test('a kernel by low rank, and by a Kronecker product', async () => {
+    const down = [1, 2, 3, 4, 5, 6];
+    const pair = {
+      'conv.lora_down.weight': [[1, 2, 1, 3], down],
+      'conv.lora_up.weight': [
+        [4, 1, 1, 1],
+        [1, 0, 0, -1],
+      ],
+    } satisfies Tensors;
+    // Laid out as [1, 3, in 2, out 4].
+    const expected = [1, 4, 2, 5, 3, 6].flatMap(value => [value, 0, 0, -value]);
+    expect((await mergedZeros([lora(pair)], 'conv.weight')).map(value => value + 0)).toEqual(expected);
+    const kron = {
+      'conv.lokr_w1': [
+        [2, 1],
+        [1, -1],
+      ],
+      'conv.lokr_w2': [
+        [2, 2, 1, 3],
+        [...down, 0, 0, 0, 0, 0, 0],
+      ],
+    } satisfies Tensors;
+    const rows = [1, 4, 2, 5, 3, 6].flatMap(value => [value, 0, -value, 0]);
+    expect((await mergedZeros([lora(kron)], 'conv.weight')).map(value => value + 0)).toEqual(rows);
+  });
+
+  test('Wan names do not take those of other families', async () => {
+    const theirs = {
+      'transformer.transformer_blocks.0.attn1.to_q.lora_A.weight': [[1, 16]],
+      'transformer.transformer_blocks.0.attn1.to_q.lora_B.weight': [[16, 1]],
+    } satisfies Tensors;
+    await expect(requireLoras([lora(theirs)], wan, wanTable)).rejects.toMatchObject({ fault: 'unexpected_key' });
+  });
+});
+
+describe('on disk', () => {
+  test('a file, a folder of one, and nothing there', async () => {
+    expect(await loraAt({ path: join(fixtures, 'flux_bfl/lora.safetensors'), scale: 2 })).toMatchObject({
+      file: 'lora.safetensors',
+      scale: 2,
+    });
+    await expect(loraAt({ path: join(fixtures, 'flux_two') })).rejects.toThrow(/3 \.safetensors files/);
+    await expect(loraAt({ path: join(fixtures, 'none') })).rejects.toMatchObject({ code: 'io' });
+  });
+});
