@@ -50,6 +50,7 @@ export type {
   DecodeOptions,
   InitialPicture,
   Job,
+  LoraInfo,
   PictureSize,
   Pipeline,
   PipelineInfo,
@@ -64,6 +65,8 @@ export { hashTensors, type ModelIdentity } from '../sampling/velocity/identity';
 export { type SampledLatents, type SampleLatentsOptions, sampleLatents } from '../sampling/velocity/sample-latents';
 export type { GuidedVelocity, Velocity, VelocitySource } from '../sampling/velocity/velocity';
 export { type CachedVelocity, type WithCacheOptions, withCache } from '../sampling/velocity/with-cache';
+export type { LoraFile } from '../weights/lora/adapter';
+export type { LoraPath } from '../weights/lora/on-disk';
 export type { ModelConfig } from '../weights/model-config';
 export type { FolderOptions, ModelComponent } from '../weights/model-folder';
 export { type OpenModel, openModel } from '../weights/open-model';

@@ -21,6 +21,7 @@ export type { PerRow } from '../transformer/timesteps';
 export type { DType } from '../weights/dtype';
 export type { KeyLayout } from '../weights/key-layout';
 export { type LoadOptions, loadStore } from '../weights/load';
+export type { Merge, Merges } from '../weights/lora/merge';
 export { memoryStore, type StoredValues } from '../weights/memory-store';
 export type { Layout, Parameter, ParameterTable, WeightStore } from '../weights/parameters';
 export { safetensorsSource } from '../weights/safetensors-source';

@@ -8,7 +8,11 @@ import type { Modules, Rows } from './modules';
 import { type Change, planAdapter } from './plan';
 import type { Factor, Term } from './terms';
 
-/** Changes a weight, float32 and laid out for layers, which is used up. The result is the caller's. */
+/**
+ * Changes a weight.
+ * @param weights float32, laid out for layers; used up
+ * @returns the changed weight, the caller's
+ */
 export type Merge = (weights: tf.Tensor) => tf.Tensor;
 
 /** What is merged into the weights of a model while they are read. */
