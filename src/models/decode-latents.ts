@@ -27,11 +27,15 @@ export async function decodeLatents(
     })
     .finally(() => z.dispose());
   parts.watch('decoded', decoded);
+  return picturesOf(decoded).finally(() => decoded.dispose());
+}
+
+/** Pictures or clips of values from -1 to 1, `[B, 3, H, W]` or `[B, 3, F, H, W]`, which stay the caller's. */
+export async function picturesOf(decoded: tf.Tensor): Promise<Media[]> {
   const pixels = tf.tidy(() => {
     const channelsLast = decoded.rank === 4 ? [0, 2, 3, 1] : [0, 2, 3, 4, 1];
     return tf.clipByValue(tf.add(tf.div(tf.transpose(decoded, channelsLast), 2), 0.5), 0, 1);
   });
-  decoded.dispose();
   try {
     return mediaOf(await pixels.data<'float32'>(), pixels.shape);
   } finally {

@@ -17,6 +17,12 @@ export interface GoldenNames {
   readonly latent?: string;
   /** What the reference's timestep is multiplied by to be in the scheduler's units; 1 by default. */
   readonly timeFactor?: number;
+  /** The times in the scheduler's units, where they are no multiples of an input called `timestep`. */
+  times?(inputs: GoldenInputs): number[];
+  /** The output of the model by the reference's name, a new tensor; `sample`, as it is, by default. */
+  output?(output: tf.Tensor): Record<string, tf.Tensor>;
+  /** A tap of the model whose name the reference gives to something else. */
+  readonly unlike?: string;
   /** What `Denoiser.prepare` takes. */
   condition(inputs: GoldenInputs): object;
   /** Results that are not taps of the model, made from the embedded tokens; new tensors. */

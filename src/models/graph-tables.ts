@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { Rope } from '../nn/rope';
+import type { Rope, RopePairs } from '../nn/rope';
 
 /**
  * Angles of several position axes side by side, by tensor operations: `Σ position × frequencies`, where the
@@ -26,13 +26,25 @@ function rows(dims: readonly number[], of: (i: number, dim: number) => number): 
 }
 
 /** The rotary tables of `ropeTables`, for positions that are tensors; they have the positions' shape, `[…, Σ dims]`. */
-export function ropeOf(positions: readonly tf.Tensor[], dims: readonly number[], theta = 10_000): Rope {
+export function ropeOf(
+  positions: readonly tf.Tensor[],
+  dims: readonly number[],
+  theta = 10_000,
+  pairs: RopePairs = 'neighbours',
+): Rope {
   const turned = angles(
     positions,
-    rows(dims, (i, dim) => theta ** (-(i - (i % 2)) / dim)),
+    pairs === 'halves'
+      ? rows(
+          dims.map(dim => dim / 2),
+          (i, half) => theta ** (-i / half),
+        ).map(twice)
+      : rows(dims, (i, dim) => theta ** (-(i - (i % 2)) / dim)),
   );
   return { cos: tf.cos(turned), sin: tf.sin(turned) };
 }
+
+const twice = (row: Float32Array): Float32Array => Float32Array.of(...row, ...row);
 
 /** The table of `sincosTable`, for positions that are tensors: for every axis sines, then cosines. */
 export function sincosOf(positions: readonly tf.Tensor[], dims: readonly number[]): tf.Tensor {

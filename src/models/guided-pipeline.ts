@@ -1,7 +1,8 @@
+import * as tf from '@tensorflow/tfjs-core';
 import { release, tidy } from '../nn/scope';
 import type { EncodedTexts, TextRequest } from '../sampling/embeddings';
 import { type FrameRule, onePicture } from '../sampling/frame-rule';
-import { denoiserBranch, separateGuidance, single, unguided } from '../sampling/guidance';
+import { denoiserBranch, type Guide, separateGuidance, single, unguided } from '../sampling/guidance';
 import { refusePicture } from '../sampling/initial-picture';
 import type {
   BatchRequest,
@@ -15,6 +16,7 @@ import type {
 } from '../sampling/pipeline';
 import { checkRows, noiseSource, releasing, requestedSize } from '../sampling/rows';
 import { levelsOf } from '../sampling/schedule';
+import type { Solver } from '../schedulers/solver';
 import { decodeLatents } from './decode-latents';
 import type { PipelineParts } from './pipeline-parts';
 import type { Workload } from './workload';
@@ -33,6 +35,16 @@ export interface GuidedModel extends Pick<PipelineInfo, 'kind' | 'fps' | 'defaul
   workload(size: PictureSize, textTokens: number): Workload;
   /** What the text encoder is asked for. */
   text(texts: readonly string[], textTokens: number): TextRequest | Promise<TextRequest>;
+  /** How strong the noise is that a run begins with; 1 by default. */
+  readonly noiseScale?: number;
+  /** Whether a run of this strength is guided; above 1 by default. */
+  isGuided?(guidance: number): boolean;
+  /** How the two calls are combined; alike at every step by default. */
+  guide?(request: BatchRequest, sigmas: readonly number[]): Guide;
+  /** What is steered away from where no text says it, for models that need no text encoder for it; new tensors. */
+  unconditional?(textTokens: number): object;
+  /** A run's solver, changed in what only the model can tell. */
+  solver?(solver: Solver): Solver;
   /**
    * What `Denoiser.prepare` takes for encoded texts, whose tensors are handed over; so are those of the result.
    * @param prefix of the names that a watcher sees: what is steered away from is `negative_`
@@ -55,6 +67,11 @@ export function guidedPipeline(parts: PipelineParts, model: GuidedModel): Pipeli
     return kind === 'image' ? [channels, ...plane] : [channels, frames, ...plane];
   }
 
+  function startNoise(seeds: BatchRequest['seeds'], shape: readonly number[]): tf.Tensor {
+    const noise = noiseSource(seeds, shape)();
+    return model.noiseScale === undefined ? noise : tf.mul(noise, model.noiseScale);
+  }
+
   const tokensOf = ({ maxSequenceLength }: TextsRequest): number => maxSequenceLength ?? model.textTokens;
 
   function sizeOf(request: ScheduleRequest): PictureSize {
@@ -72,10 +89,13 @@ export function guidedPipeline(parts: PipelineParts, model: GuidedModel): Pipeli
     return size;
   }
 
+  const isGuided = ({ guidance }: TextsRequest): boolean => model.isGuided?.(guidance) ?? guidance > 1;
+
   /** The prompts and, where they guide, those steered away from. */
   async function textsOf(request: TextsRequest): Promise<TextRequest[]> {
     const { prompts, negativePrompt = '' } = request;
-    const texts = request.guidance > 1 ? [prompts, prompts.map(() => negativePrompt)] : [prompts];
+    const steersByText = isGuided(request) && !(model.unconditional && negativePrompt === '');
+    const texts = steersByText ? [prompts, prompts.map(() => negativePrompt)] : [prompts];
     return Promise.all(texts.map(each => model.text(each, tokensOf(request))));
   }
 
@@ -86,6 +106,9 @@ export function guidedPipeline(parts: PipelineParts, model: GuidedModel): Pipeli
       for (const [i, text] of (await textsOf(request)).entries()) {
         const encoded = await parts.encode(text, options);
         conditions.push(model.condition(encoded, i === 0 ? '' : 'negative_'));
+      }
+      if (isGuided(request) && conditions.length === 1) {
+        conditions.push((model.unconditional as (tokens: number) => object)(tokensOf(request)));
       }
       return conditions;
     } catch (error) {
@@ -110,7 +133,7 @@ export function guidedPipeline(parts: PipelineParts, model: GuidedModel): Pipeli
         const denoiser = await parts.transformer();
         const schedule = scheduler.schedule({ steps: request.steps });
         const { latents, contexts } = tidy(() => ({
-          latents: noiseSource(request.seeds, shape)(),
+          latents: startNoise(request.seeds, shape),
           contexts: conditions.map(condition => denoiser.prepare(condition, [request.prompts.length, ...shape])),
         }));
         return {
@@ -122,11 +145,14 @@ export function guidedPipeline(parts: PipelineParts, model: GuidedModel): Pipeli
               expand: single,
             }),
           ),
-          guide: contexts.length > 1 ? separateGuidance(request.guidance) : unguided,
+          guide:
+            contexts.length > 1
+              ? (model.guide?.(request, schedule.sigmas) ?? separateGuidance(request.guidance))
+              : unguided,
           latents,
           size,
           ...levelsOf(schedule),
-          solver: schedule.solver,
+          solver: sigmas => model.solver?.(schedule.solver(sigmas)) ?? schedule.solver(sigmas),
           channelAxis: 1,
           release: () => release([contexts, latents]),
         };

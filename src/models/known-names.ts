@@ -2,8 +2,10 @@ import type { ModelComponent } from '../weights/model-folder';
 import type { OpenModel } from '../weights/open-model';
 import { unwrapped } from '../weights/prefixes';
 import { renamedSource } from '../weights/renamed-source';
+import { withoutTensors } from '../weights/selected-source';
 import type { TableOf } from '../weights/tables';
 import { families } from './families';
+import { textEncoderClass, textEncoderNames } from './text/registry';
 
 /**
  * A component under the names of its class's parameter table, whichever of the published layouts it has and whatever
@@ -12,6 +14,8 @@ import { families } from './families';
  */
 export function withKnownNames(component: ModelComponent, tableOf: TableOf): ModelComponent {
   const own = families.map(family => family.configOf?.(component)).find(config => config !== undefined);
+  const unused = textEncoderNames().includes(component.className) && textEncoderClass(component.className).unused;
+  if (unused) return { ...component, source: withoutTensors(component.source, unused) };
   const family = families.find(one => one.className === (own ?? component).className);
   if (!family) return component;
   const known = { ...component, ...own, source: unwrapped(component.source) };

@@ -8,6 +8,6 @@ export interface Preset {
   readonly transformer: { readonly _class_name: string } & Readonly<Record<string, unknown>>;
   /** What the `scheduler_config.json` says. */
   readonly scheduler: { readonly _class_name: string } & Readonly<Record<string, unknown>>;
-  /** The autoencoder's class, and what its `config.json` says. */
-  readonly autoencoder: { readonly className: string; readonly config: unknown };
+  /** The autoencoder's class, and what its `config.json` says; models that paint pixels have none. */
+  readonly autoencoder?: { readonly className: string; readonly config: unknown };
 }

@@ -37,7 +37,7 @@ export interface Workload {
   /**
    * How many rows meet the weight matrix of this name.
    * @param parameter name in the checkpoint
-   * @returns rows, for one row of the batch
+   * @returns rows, for one row of the batch; 0 for a matrix that no step meets
    */
   rows(parameter: string): number;
   /**

@@ -7,23 +7,33 @@ export interface Rope {
   readonly sin: tf.Tensor;
 }
 
+/** Which channels of a head turn together: neighbours, or a channel of the first half with its like of the second. */
+export type RopePairs = 'neighbours' | 'halves';
+
 /**
  * Angles of several position axes side by side, in double precision, rounded once to float32.
  * @param positions one row per token, one column per axis
  * @param dims how many of the head's channels each axis rotates; even numbers
+ * @param pairs where the second of an angle's two places is
  */
-export function ropeTables(positions: readonly (readonly number[])[], dims: readonly number[], theta = 10_000): Rope {
+export function ropeTables(
+  positions: readonly (readonly number[])[],
+  dims: readonly number[],
+  theta = 10_000,
+  pairs: RopePairs = 'neighbours',
+): Rope {
   const width = dims.reduce((a, b) => a + b, 0);
   const cos = new Float32Array(positions.length * width);
   const sin = new Float32Array(positions.length * width);
   positions.forEach((position, token) => {
+    const [step, other] = pairs === 'halves' ? [1, width / 2] : [2, 1];
     let at = token * width;
     dims.forEach((dim, axis) => {
       for (let i = 0; i < dim; i += 2) {
         const angle = (position[axis] as number) * theta ** (-i / dim);
-        cos[at] = cos[at + 1] = Math.cos(angle);
-        sin[at] = sin[at + 1] = Math.sin(angle);
-        at += 2;
+        cos[at] = cos[at + other] = Math.cos(angle);
+        sin[at] = sin[at + other] = Math.sin(angle);
+        at += step;
       }
     });
   });
@@ -31,33 +41,35 @@ export function ropeTables(positions: readonly (readonly number[])[], dims: read
   return { cos: tf.tensor2d(cos, shape), sin: tf.tensor2d(sin, shape) };
 }
 
-/** `P` with `x · P = [-x₁, x₀, -x₃, x₂, …]`: a quarter turn of every adjacent pair. */
-function quarterTurn(width: number): tf.Tensor2D {
+/** `P` with `x · P = [-x₁, x₀, -x₃, x₂, …]`: a quarter turn of every pair. */
+function quarterTurn(width: number, pairs: RopePairs): tf.Tensor2D {
   const values = new Float32Array(width * width);
-  for (let i = 0; i < width; i += 2) {
-    values[(i + 1) * width + i] = -1;
-    values[i * width + i + 1] = 1;
+  const [step, other] = pairs === 'halves' ? [1, width / 2] : [2, 1];
+  for (let pair = 0; pair < width / 2; pair++) {
+    const first = pair * step;
+    values[(first + other) * width + first] = -1;
+    values[first * width + first + other] = 1;
   }
   return tf.tensor2d(values, [width, width]);
 }
 
 /**
- * Rotates adjacent channel pairs of every head by its token's angles.
+ * Rotates channel pairs of every head by its token's angles.
  *
- * A pair is a complex number, and the turn a complex product. Where there are none, the turn is a product with a
+ * A pair of neighbours is a complex number, and the turn a complex product. Where there are none, the turn is a product with a
  * fixed permutation matrix: exact, and the one form that is fast on every backend (strided slices and rank-5
  * transposes are not).
  * @param x `[B, N, H, d]`
  */
-export function applyRope(x: tf.Tensor, rope: Rope): tf.Tensor {
+export function applyRope(x: tf.Tensor, rope: Rope, pairs: RopePairs = 'neighbours'): tf.Tensor {
   const [, tokens, , width] = x.shape as [number, number, number, number];
-  if (hasFused('complexTurn')) {
+  if (pairs === 'neighbours' && hasFused('complexTurn')) {
     const firsts = (t: tf.Tensor): tf.Tensor =>
       tf.reshape(tf.slice(tf.reshape(t, [-1, 2]), [0, 0], [-1, 1]), [1, tokens, 1, width / 2]);
     return turnPairs(x, firsts(rope.cos), firsts(rope.sin));
   }
   const rows = tf.reshape(x, [-1, width]) as tf.Tensor2D;
-  const turned = tf.reshape(tf.matMul(rows, quarterTurn(width)), x.shape);
+  const turned = tf.reshape(tf.matMul(rows, quarterTurn(width, pairs)), x.shape);
   const table = (t: tf.Tensor): tf.Tensor => tf.reshape(t, [1, tokens, 1, width]);
   return tf.add(tf.mul(x, table(rope.cos)), tf.mul(turned, table(rope.sin)));
 }

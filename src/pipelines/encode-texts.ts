@@ -15,10 +15,11 @@ export async function encodeTexts(
   tokenizers: TextTokenizers,
   { signal }: PrepareOptions = {},
 ): Promise<EncodedTexts> {
+  const component = componentOf(model, request.encoder);
   const { tokenizer, length } = await tokenizers(request);
   const padded = request.texts.map(text => tokenizer.pad(text, length));
   const [ids, mask] = [padded.map(p => p.ids), padded.map(p => p.mask)];
-  const { encoder, dispose } = await loadTextEncoder(componentOf(model, request.encoder), streamedStore);
+  const { encoder, dispose } = await loadTextEncoder(component, streamedStore);
   try {
     const { lastHiddenState: states, pooled } = await encoder.encode(ids, { ...(request.masked && { mask }), signal });
     return { ids, mask, states, ...(pooled && { pooled }) };

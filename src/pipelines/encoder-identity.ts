@@ -1,8 +1,10 @@
 import { UsageError } from '../errors';
 import { sha256Stream } from '../io/sha256';
+import { textEncoderClass, textEncoderNames } from '../models/text/registry';
 import type { Embeddings } from '../sampling/embeddings';
 import { isFloating } from '../weights/dtype';
 import type { ModelComponent } from '../weights/model-folder';
+import { withoutTensors } from '../weights/selected-source';
 
 /** Values of each tensor that its encoder's identity is made of. */
 const SAMPLED = 64;
@@ -11,7 +13,9 @@ const SAMPLED = 64;
  * Tells one text encoder from another: its configuration, the names and shapes of its tensors, and the first values of
  * each. Reading all 9.5 GB of T5-XXL only to know that they are the same would cost as much as encoding with them.
  */
-export async function encoderIdentity({ className, source }: ModelComponent): Promise<string> {
+export async function encoderIdentity({ className, source: whole }: ModelComponent): Promise<string> {
+  const known = textEncoderNames().includes(className) ? textEncoderClass(className) : undefined;
+  const source = withoutTensors(whole, known?.unused ?? []);
   const hash = sha256Stream().update(className);
   for (const name of source.names) {
     const { dtype, shape, size } = source.entry(name);

@@ -7,6 +7,7 @@ import { familyOf } from '../models/families';
 import { denoiserBytes, loadDenoiser } from '../models/load-denoiser';
 import { requireLoras } from '../models/loras';
 import type { PipelineParts, Watch } from '../models/pipeline-parts';
+import { pixelSpace } from '../models/pixel-space';
 import { activationBytes, requireMemory } from '../models/room';
 import { textMemory } from '../models/text/memory';
 import type { Autoencoder, CodeOptions, Posterior } from '../models/vae/autoencoder';
@@ -56,7 +57,6 @@ const SCHEDULER = 'scheduler/scheduler_config.json';
 export async function hubParts(model: OpenModel, options: HubOptions = {}): Promise<PipelineParts> {
   const id = lastPart(model.path);
   const transformer = componentOf(model, 'transformer');
-  const vae = componentOf(model, 'vae');
   const configs = new Map([...model.components].map(([name, { config }]) => [name, config]));
   const scheduler = hubScheduler(
     options.scheduler ?? (await readModelJson(model, SCHEDULER)),
@@ -64,7 +64,8 @@ export async function hubParts(model: OpenModel, options: HubOptions = {}): Prom
   );
   const known = familyOf(transformer.className);
   const parsed = parseConfig(known.schema, transformer.config, transformer.where);
-  const geometry = sizesOf(vae);
+  const isPixels = Object.keys(known.autoencoders).length === 0;
+  const geometry = isPixels ? pixelSpace : sizesOf(componentOf(model, 'vae'));
   requireJoins(known.joins(parsed), geometry.latentChannels, model.components, id);
   const table = known.parameters(parsed);
   const weights = denoiserBytes(transformer, options);
@@ -116,7 +117,9 @@ export async function hubParts(model: OpenModel, options: HubOptions = {}): Prom
       isLoaded = true;
       return denoiser;
     }),
-    autoencoder: once(() => opened(model, again => loadDecoder(componentOf(again, 'vae'), keep))),
+    autoencoder: once(async () =>
+      isPixels ? pixelSpace : opened(model, again => loadDecoder(componentOf(again, 'vae'), keep)),
+    ),
     encodePixels: pixels => opened(model, again => encodeOnce(componentOf(again, 'vae'), pixels)),
     resize: options.resize ?? sameSize,
     ...(options.tiling && { tiling: true }),

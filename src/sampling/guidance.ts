@@ -90,6 +90,26 @@ export function separateGuidance(scale: number): Guide {
   };
 }
 
+/**
+ * Classifier-free guidance from two calls in a part of the run, and none outside.
+ * @param sigmas noise levels of the run
+ * @param interval from and to this share of the way from noise to picture, both included
+ */
+export function intervalGuidance(scale: number, sigmas: readonly number[], interval: readonly [number, number]): Guide {
+  const [from, to] = interval.map(Math.fround) as [number, number];
+  const isInside = (step: number): boolean => {
+    const time = Math.fround(1 - (sigmas[step] as number));
+    return time >= from && time <= to;
+  };
+  return {
+    ...separateGuidance(scale),
+    combine: ([conditional, unconditional], step) =>
+      isInside(step)
+        ? guided(conditional as tf.Tensor, unconditional as tf.Tensor, scale)
+        : (conditional as tf.Tensor).clone(),
+  };
+}
+
 /** Classifier-free guidance from one call on a doubled batch, conditional rows first. */
 export function batchedGuidance(scale: number): Guide {
   return { ...separateGuidance(scale), split: ([both]) => tf.split(both as tf.Tensor, 2) };

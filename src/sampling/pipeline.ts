@@ -41,6 +41,8 @@ export interface BatchRequest extends ScheduleRequest {
   readonly maxSequenceLength?: number | undefined;
   /** CogVideoX: guidance that grows over the run. */
   readonly dynamicGuidance?: boolean | undefined;
+  /** MiniT2I: from and to which share of the way from noise to picture guidance acts; the model's own by default. */
+  readonly guidanceInterval?: readonly [from: number, to: number] | undefined;
   /** Frames a second that the clip is meant for, in models that are told (Open-Sora). */
   readonly fps?: number | undefined;
 }

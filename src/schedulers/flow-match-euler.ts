@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { UsageError } from '../errors';
 import { count, MOST } from '../io/counts';
 import { knowing } from '../io/known-fields';
+import { eulerSteps } from './euler';
 import { requireSteps } from './grid';
 import type { Solver, TimeGrid } from './solver';
 
@@ -91,30 +92,21 @@ function stretched(sigmas: readonly number[], terminal: number): number[] {
   return sigmas.map(s => 1 - (1 - s) / scale);
 }
 
-/** Euler steps on any falling grid of noise levels: `x += (σ_next - σ) · v`. */
+/** Euler steps on any falling grid of noise levels, where they are not stochastic. */
 export function createFlowMatchEuler(c: FlowMatchEulerConfig, grid: TimeGrid): Solver {
-  const clean = (index: number, output: tf.Tensor, sample: tf.Tensor): tf.Tensor =>
-    tf.tidy(() => tf.sub(sample, tf.mul(output, grid.sigmas[index] as number)));
+  const euler = eulerSteps(grid);
+  if (!c.stochastic_sampling) return euler;
   return {
     ...grid,
-    clean,
+    clean: euler.clean,
     step(index, output, sample, noise) {
-      const [sigma, next] = [grid.sigmas[index] as number, grid.sigmas[index + 1] as number];
-      if (!c.stochastic_sampling) {
-        return tf.tidy(() => tf.add(sample, tf.mul(output, f32(next - sigma))));
-      }
+      const next = grid.sigmas[index + 1] as number;
       if (!noise) throw new UsageError('Stochastic sampling needs a source of noise.');
       return tf.tidy(() => {
-        const x0 = clean(index, output, sample);
+        const x0 = euler.clean(index, output, sample);
         return tf.add(tf.mul(x0, 1 - next), tf.mul(noise(), next));
       });
     },
-    ...(!c.stochastic_sampling && {
-      aim(index, sample, next) {
-        const length = f32((grid.sigmas[index + 1] as number) - (grid.sigmas[index] as number));
-        return tf.tidy(() => tf.div(tf.sub(next, sample), length));
-      },
-    }),
     dispose() {},
   };
 }

@@ -6,6 +6,7 @@ import { cogVideoXGrid } from './cogvideox-schedule';
 import { createFlowMatchEuler, flowMatchEulerConfig, flowMatchEulerGrid } from './flow-match-euler';
 import type { GridOptions } from './grid';
 import type { Inspect } from './inspect';
+import { createMiniT2ISolver, miniT2IGrid, miniT2IGridAt, miniT2ISchedulerConfig } from './minit2i';
 import { createRFlow, rflowConfig, rflowGrid, rflowGridAt } from './rflow';
 import type { Solver, TimeGrid } from './solver';
 import { createUniPC, uniPCConfig, uniPCGrid, uniPCGridAt } from './unipc';
@@ -87,6 +88,16 @@ const classes = new Map<string, SchedulerClass>([
       grid: cogVideoXGrid,
       gridAt: () => discrete('CogVideoXDPMScheduler'),
       create: createCogVideoXDPM,
+    }),
+  ],
+  [
+    'MiniT2IFlowMatchScheduler',
+    define({
+      schema: miniT2ISchedulerConfig,
+      continuous: true,
+      grid: miniT2IGrid,
+      gridAt: miniT2IGridAt,
+      create: createMiniT2ISolver,
     }),
   ],
   [

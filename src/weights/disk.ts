@@ -2,6 +2,7 @@ import { basename, dirname } from 'node:path';
 import { IoError } from '../errors';
 import { diskFolder } from '../io/disk-folder';
 import { isFile, isFolder, openFile } from '../io/node-file';
+import { repositoryNear } from './find-repository';
 import { type ModelConfig, readConfig } from './model-config';
 import { type FolderOptions, type ModelComponent, openModelFolder } from './model-folder';
 import { noFiles, type OpenModel, openedModel, openModel, SINGLE } from './open-model';
@@ -21,7 +22,7 @@ export interface OpenAtOptions extends FolderOptions {
  * @throws CheckpointError or IoError
  */
 export async function openModelAt(path: string, options: OpenAtOptions = {}): Promise<OpenModel> {
-  if (await isFolder(path)) return openModel(diskFolder(path), options);
+  if (await isFolder(path)) return openModel(diskFolder(path), { repository: repositoryNear(path), ...options });
   if (await isFile(path)) {
     const components = new Map([[SINGLE, await openModelFileAt(path, options.config)]]);
     return openedModel(path, { kind: 'file', components, ...noFiles(path) }, () => openModelAt(path, options));

@@ -3,6 +3,7 @@ import { type Folder, readTextIn } from '../io/folder';
 import { isRecord, parsePlainJson } from '../io/plain-json';
 import { type ModelConfig, readConfig } from './model-config';
 import type { TensorSource } from './source';
+import type { FindRepository } from './split-pipeline';
 import { openWeights } from './weight-files';
 
 /** One model: what it is, and its tensors under the names that its checkpoint gives them. */
@@ -19,6 +20,8 @@ export interface ModelComponent extends ModelConfig {
 export interface FolderOptions {
   /** Takes the weights of a variant such as `fp16` (`….fp16.safetensors`). */
   readonly variant?: string | undefined;
+  /** Finds the repository of a text encoder that the model's own folder does not hold. */
+  readonly repository?: FindRepository | undefined;
 }
 
 /** Opens a folder with a `config.json` and weights, as hub repositories hold one for each component. */

@@ -6,6 +6,8 @@ import { findAttachments } from './attachments';
 import type { TargetType } from './manifest';
 import { type FolderOptions, type ModelComponent, openModelFolder } from './model-folder';
 import { isPipelineFolder, openPipeline } from './pipeline-folder';
+import { SPLIT_PIPELINES, textRepository } from './split-names';
+import { splitPipeline } from './split-pipeline';
 import { refuseStrangeFolder } from './strange-files';
 
 /** The name under which the only component of a single model goes. */
@@ -72,11 +74,12 @@ async function open(folder: Folder, options: FolderOptions): Promise<OpenedParts
     const files = manifest.files.map(file => file.path);
     return { kind: 'converted', pipeline: manifest.pipeline, converted: manifest.dtype, components, files, readFile };
   }
-  if (await isPipelineFolder(folder)) {
-    const { className, components } = await openPipeline(folder, options);
-    const files = await findAttachments(folder);
+  const whole = (await splitPipeline(folder, options.repository)) ?? folder;
+  if (await isPipelineFolder(whole)) {
+    const { className, components } = await openPipeline(whole, options);
+    const files = await findAttachments(whole);
     const readFile = async (file: string) => {
-      if (files.includes(file)) return readBytesIn(folder, file);
+      if (files.includes(file)) return readBytesIn(whole, file);
       throw noSuchFile(folder.name, file);
     };
     return { kind: 'pipeline', pipeline: className, components, files, readFile };
@@ -96,9 +99,19 @@ async function open(folder: Folder, options: FolderOptions): Promise<OpenedParts
 export function componentOf(model: OpenModel, name: string): ModelComponent {
   const found = model.components.get(name) ?? model.components.get(SINGLE);
   if (found) return found;
+  const elsewhere = name === 'text_encoder' ? textRepositoryOf(model) : undefined;
   throw new CheckpointError('missing_config', `${model.path} holds no ${name}.`, {
-    hint: `It holds ${[...model.components.keys()].join(', ')}.`,
+    hint: elsewhere
+      ? `It is another repository's: ertacache download ${elsewhere} --out ${fileIn(model.path, elsewhere)}`
+      : `It holds ${[...model.components.keys()].join(', ')}.`,
   });
+}
+
+/** The repository of the text encoder, for models that are published without it. */
+function textRepositoryOf({ components }: OpenModel): string | undefined {
+  const transformer = components.get('transformer');
+  const split = SPLIT_PIPELINES.get(transformer?.className ?? '');
+  return transformer && split && textRepository(split, transformer.config, transformer.where);
 }
 
 /** One of a model's JSON files. @throws CheckpointError when it is not there or not JSON */

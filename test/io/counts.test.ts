@@ -25,7 +25,15 @@ const classes = presetNames().flatMap(name => {
   return [
     { name: `${name}: transformer`, schema: familyOf(transformer._class_name).schema, config: transformer as Config },
     { name: `${name}: scheduler`, schema: schedulerClass(scheduler._class_name).schema, config: scheduler as Config },
-    { name: `${name}: vae`, schema: autoencoderOf(autoencoder.className).schema, config: autoencoder.config as Config },
+    ...(autoencoder
+      ? [
+          {
+            name: `${name}: vae`,
+            schema: autoencoderOf(autoencoder.className).schema,
+            config: autoencoder.config as Config,
+          },
+        ]
+      : []),
   ];
 });
 const encoders = (

@@ -44,6 +44,8 @@ test.each([
   ['cogvideox-2b', 1_693_783_872],
   ['cogvideox-5b', cogVideoX5B()],
   ['opensora-1.2', openSora()],
+  ['minit2i-b-16', 258_122_880],
+  ['minit2i-l-16', 911_766_696],
 ])('%s has %d parameters', (name, count) => {
   expect(parameterCount(table(name))).toBe(count);
 });
@@ -75,7 +77,7 @@ test.each([
   ['wan2.1-t2v-1.3b', 126_892_531],
   ['cogvideox-2b', 215_583_907],
 ])('%s: the published autoencoder has %i values', (name, count) => {
-  const { className, config } = preset(name).autoencoder;
+  const { className, config } = preset(name).autoencoder!;
   const known = autoencoderOf(className);
   expect(parameterCount(known.parameters(parseConfig(known.schema, config, name)))).toBe(count);
 });

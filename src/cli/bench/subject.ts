@@ -58,7 +58,10 @@ function syntheticSubject({ model, offload, blocks, dtype }: SubjectOptions): Su
     demand: {},
     size: demand => workload(published.className, published.config, demand).size,
     transformer: async () => syntheticDenoiser(described, { dtype }),
-    autoencoder: async () => syntheticAutoencoder(autoencoder),
+    async autoencoder() {
+      if (autoencoder) return syntheticAutoencoder(autoencoder);
+      throw noAutoencoder(model);
+    },
     async pipeline() {
       throw new UsageError('Made-up weights draw no whole samples: they have no text encoder.', {
         hint: 'Omit sample from --parts, or give the folder of a whole pipeline.',
@@ -80,12 +83,16 @@ async function folderSubject({ model, offload, dtype, variant }: SubjectOptions)
     async autoencoder() {
       const found = opened.components.get('vae');
       if (found) return loadAutoencoder(found);
-      throw new UnsupportedError(`${folder} has no autoencoder: there is nothing to decode.`, {
-        hint: 'Omit decode from --parts.',
-      });
+      throw noAutoencoder(folder);
     },
     pipeline: () => loadModel(folder, { offload, dtype, variant }),
   };
+}
+
+function noAutoencoder(model: string): UnsupportedError {
+  return new UnsupportedError(`${model} has no autoencoder: there is nothing to decode.`, {
+    hint: 'Omit decode from --parts.',
+  });
 }
 
 /** The sampler of the first preset of a class. */

@@ -176,7 +176,7 @@ export async function benchModel(
 /** The products of a forward pass with weight matrices; those with a kernel's are counted as what they come to. */
 function productsOf(table: ParameterTable, work: Workload, rows: number): Product[] {
   return table
-    .filter(({ layout }) => layout !== 'plain')
+    .filter(({ layout, name }) => layout !== 'plain' && work.rows(name) > 0)
     .map(({ name, shape: [outputs = 1, ...inputs] }) => ({
       rows: rows * work.rows(name),
       inputs: inputs.reduce((a, b) => a * b, 1),

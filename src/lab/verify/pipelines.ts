@@ -19,6 +19,7 @@ import type { Tap } from '../../transformer/denoiser';
 import { openModelAt } from '../../weights/disk';
 import { type OpenModel, readModelJson } from '../../weights/open-model';
 import type { CaseRunner, GoldenCase, GoldenTensor, Produce } from './golden-case';
+import { runMiniT2IPipeline } from './minit2i-pipeline';
 
 /** How `case.json` describes one run. */
 const runCall = z.object({
@@ -45,6 +46,7 @@ const calls = z.object({ family: z.string(), runs: z.array(runCall) });
 
 /** Runs a case of the group `pipelines`: every run through the product's own pipeline, from prompt to pixels. */
 export const runPipeline: CaseRunner = async (golden, produce) => {
+  if (golden.call.family === 'minit2i') return runMiniT2IPipeline(golden, produce);
   const { family, runs } = parseConfig(calls, golden.call, join(golden.folder, 'case.json'));
   for (const [i, call] of runs.entries()) {
     const input = (name: string): GoldenTensor | undefined => golden.inputs.get(`run${i}.${name}`);

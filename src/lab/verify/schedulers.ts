@@ -6,6 +6,7 @@ import { alphasCumprod, cogVideoXSchedule } from '../../schedulers/cogvideox-sch
 import { evenlySpaced, type GridOptions } from '../../schedulers/grid';
 import { schedulerClass } from '../../schedulers/registry';
 import type { CaseRunner, GoldenCase, GoldenTensor } from './golden-case';
+import { runMiniT2ISampler } from './minit2i-sampler';
 import { joined, valuesOf } from './values-of';
 
 function input(golden: GoldenCase, name: string): GoldenTensor {
@@ -49,6 +50,7 @@ function guidedVelocity(output: tf.Tensor, sample: tf.Tensor, scale: number): tf
 
 /** Runs a case of the group `schedulers`: recorded outputs through the sampler, every step handed over. */
 export const runScheduler: CaseRunner = async (golden, produce) => {
+  if (golden.className === 'MiniT2IFlowMatchScheduler') return runMiniT2ISampler(golden, produce);
   const scheduler = schedulerClass(golden.className);
   const config = parseConfig(scheduler.schema, golden.config, join(golden.folder, 'config.json'));
   const outputs = input(golden, 'model_output');

@@ -46,10 +46,10 @@ function inputsOf(golden: GoldenCase, made: tf.Tensor[]): GoldenInputs {
 }
 
 /** Hands over every named sub-result, under its own name and as a detail. */
-function recording(produce: Produce): Tap {
+function recording(produce: Produce, unlike?: string): Tap {
   const record = <T extends tf.Tensor | readonly tf.Tensor[]>(name: string, compute: () => T): T => {
     const value = compute();
-    if (value instanceof tf.Tensor) {
+    if (value instanceof tf.Tensor && name !== unlike) {
       produce(name, value);
       produce(`detail.${name}`, value);
     }
@@ -71,7 +71,7 @@ const wordingOf = ({ className }: GoldenCase): GoldenNames => familyOf(className
 export async function produceForward(golden: GoldenCase, model: Denoiser, produce: Produce): Promise<void> {
   const wording = wordingOf(golden);
   const made: tf.Tensor[] = [];
-  const tap = recording(produce);
+  const tap = recording(produce, wording.unlike);
   let context: unknown;
   let stream: Stream | undefined;
   let tokens: Tokens | undefined;
@@ -79,7 +79,7 @@ export async function produceForward(golden: GoldenCase, model: Denoiser, produc
     const inputs = inputsOf(golden, made);
     const condition = wording.condition(inputs);
     const latent = inputs.tensor(wording.latent ?? 'hidden_states');
-    const timestep = inputs.list('timestep').map(t => t * (wording.timeFactor ?? 1));
+    const timestep = wording.times?.(inputs) ?? inputs.list('timestep').map(t => t * (wording.timeFactor ?? 1));
     context = model.prepare(condition, latent.shape, tap);
     stream = model.embed(latent, timestep, context, tap);
     for (const [name, value] of Object.entries(wording.embedded?.(stream.tokens) ?? {})) {
@@ -91,8 +91,10 @@ export async function produceForward(golden: GoldenCase, model: Denoiser, produc
     };
     tokens = await runBlocks(model, stream, { tap, onBlock });
     const sample = model.head({ tokens, shared: stream.shared }, tap);
-    produce('sample', sample);
+    const named = wording.output?.(sample) ?? { sample: sample.clone() };
     sample.dispose();
+    for (const [name, value] of Object.entries(named)) produce(name, value);
+    release(named);
   } finally {
     release([made, context, stream, tokens]);
   }

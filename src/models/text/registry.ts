@@ -18,6 +18,8 @@ export interface TextEncoderClass<Config = unknown> {
   parameters(config: Config, names?: Names): ParameterTable;
   /** Tensors that some files hold beside the parameters: a second copy, or numbers that follow from the shape. */
   readonly ignore: readonly RegExp[];
+  /** Those of them that belong to another model, such as the decoder: they are not told, and not converted. */
+  readonly unused?: readonly RegExp[];
   /** Prefix of every layer, in order: the unit of streaming. */
   blockNames(config: Config): string[];
   /** Channels of its states, those of its pooled vector among them. */
@@ -34,10 +36,15 @@ function t5Embeddings(names?: Names): T5Embeddings {
   return (names && T5_EMBEDDINGS.find(name => names.has(name))) ?? T5_EMBEDDINGS[0];
 }
 
+/** The other half of a whole encoder-decoder. */
+const DECODER = [/^decoder\./, /^lm_head\.weight$/];
+
 const t5 = define({
   schema: t5Config,
   parameters: (config, names) => t5Parameters(config, t5Embeddings(names)),
-  ignore: [/^encoder\.embed_tokens\.weight$/],
+  // Checkpoints of a whole encoder-decoder serve as well.
+  ignore: [/^encoder\.embed_tokens\.weight$/, ...DECODER],
+  unused: DECODER,
   blockNames: t5Blocks,
   width: c => c.d_model,
   create: (config, weights, names) => createT5(config, weights, t5Embeddings(names)),
@@ -56,6 +63,7 @@ const classes = new Map<string, TextEncoderClass>([
     }),
   ],
   ['T5EncoderModel', t5],
+  ['T5ForConditionalGeneration', t5],
   ['UMT5EncoderModel', t5],
 ]);
 

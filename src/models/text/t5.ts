@@ -36,7 +36,8 @@ const NEVER = -3.4028234663852886e38;
 
 export const t5Config = knowing(
   z.object({
-    architectures: z.tuple([z.enum(['T5EncoderModel', 'UMT5EncoderModel'])]),
+    // Of a whole encoder-decoder the encoder alone is run.
+    architectures: z.tuple([z.enum(['T5EncoderModel', 'UMT5EncoderModel', 'T5ForConditionalGeneration'])]),
     vocab_size: count(MOST.words).default(32128),
     d_model: count(MOST.channels).default(512),
     d_kv: count(MOST.channels).default(64),

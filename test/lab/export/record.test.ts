@@ -120,7 +120,7 @@ test('whole numbers are transposed as floats', () => {
 
 test.each(presetNames())('%s is recorded at its own widths, where layers would cut long work into tiles', name => {
   const { transformer } = preset(name);
-  const shallow = { ...transformer, num_layers: 1, num_single_layers: 1, depth: 1 };
+  const shallow = { ...transformer, num_layers: 1, num_single_layers: 1, depth: 1, depth_double: 2 };
   const { signature, topology } = exportGraph(transformer._class_name, shallow, { prefix: 'transformer/' });
   expect(transposed(topology.node)).toEqual([FLOATS]);
   expect(Object.keys(signature.outputs)).toEqual(['output']);

@@ -21,6 +21,10 @@ const NAMES: Readonly<Record<string, string>> = {
   y: 'encoder_hidden_states',
   mask: 'encoder_attention_mask',
   x_mask: 'frame_mask',
+  img: 'sample',
+  t: 'timestep',
+  context: 'encoder_hidden_states',
+  attn_mask: 'encoder_attention_mask',
   'image_rotary_emb.cos': 'image_rotary_emb_cos',
   'image_rotary_emb.sin': 'image_rotary_emb_sin',
 };
@@ -30,11 +34,22 @@ export function graphInputs(golden: GoldenCase): Record<string, Given> {
   const factor = golden.className === 'FluxTransformer2DModel' ? 1000 : 1;
   return Object.fromEntries(
     [...golden.inputs].map(([name, { data, shape }]) => {
-      const values = Array.from(data, value => (name === 'timestep' ? value * factor : value));
+      // MiniT2I's time rises to the picture, a noise level falls to it.
+      const values = Array.from(data, value =>
+        name === 't' ? 1 - value : name === 'timestep' ? value * factor : value,
+      );
       const axes = name === 'y' ? shape.filter((_, axis) => axis !== 1) : [...shape];
       return [NAMES[name] ?? name, { data: values, shape: axes }];
     }),
   );
+}
+
+/** The output that the reference gave, in the graph's own terms, and how far a graph may be from it. */
+export function graphOutput({ className, expected, tolerance }: GoldenCase) {
+  const isFalling = className === 'MiniT2IMMJiTModel';
+  const name = isFalling ? 'velocity' : 'sample';
+  const values = Array.from(expected.get(name)!.data, value => (isFalling ? -value : value));
+  return { values, tolerance: tolerance(name) };
 }
 
 /** The same for twice the rows. What belongs to all rows stays as it is. */
@@ -87,6 +102,12 @@ export function resized(golden: GoldenCase): GoldenCase {
       hidden_states: ramp([3, 3, size('hidden_states', 2), 4, 6], 0),
       encoder_hidden_states: ramp([3, size('encoder_hidden_states', 1), size('encoder_hidden_states', 2)], 1),
       timestep: given(999, 500, 1),
+    }),
+    MiniT2IMMJiTModel: () => ({
+      img: ramp([3, 3, size('img', 2), 2 * size('img', 3)], 0),
+      context: ramp([3, 4, size('context', 2)], 1),
+      attn_mask: { shape: [3, 4], data: Float32Array.of(1, 1, 1, 1, 1, 0, 1, 1, 0, 0, 0, 0) },
+      t: given(0.1, 0.5, 0.99),
     }),
     STDiT3: () => ({
       x: ramp([2, size('x', 1), 5, 7, 6], 0),
