@@ -29,6 +29,7 @@ const ROOMS = [
   ['timing', '^src/lab/timing/'],
   ['compare', '^src/lab/compare/'],
   ['report', '^src/lab/report/'],
+  ['server', '^src/server/'],
   ['entries', '^src/entries/'],
   ['cli', '^src/cli([.]ts$|/)'],
 ];

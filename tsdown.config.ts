@@ -2,7 +2,13 @@ import { defineConfig } from 'tsdown';
 
 export default defineConfig([
   {
-    entry: ['src/entries/index.ts', 'src/entries/core.ts', 'src/entries/cache.ts', 'src/entries/models.ts'],
+    entry: {
+      ...Object.fromEntries(
+        ['index', 'core', 'cache', 'models', 'server'].map(name => [name, `src/entries/${name}.ts`]),
+      ),
+      // A process of its own, which lies beside what starts it.
+      'draw-worker': 'src/server/workers/draw-worker.ts',
+    },
     format: ['esm', 'cjs'],
     dts: true,
     shims: true,

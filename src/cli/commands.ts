@@ -81,6 +81,11 @@ export const commandEntries: readonly CommandEntry[] = [
     load: async () => (await import('./commands/policy')).policyCommand(),
   },
   {
+    name: 'serve',
+    description: 'draw pictures and clips over HTTP, for the clients of OpenAI',
+    load: async () => (await import('./commands/serve')).serveCommand(),
+  },
+  {
     name: 'verify',
     description: 'compare models, samplers and caches with golden cases of the reference implementations',
     load: async () => (await import('./commands/verify')).verifyCommand(),

@@ -1,15 +1,21 @@
 /** Pieces of work that are told of Ctrl-C and end by themselves. */
 let listening = 0;
 
+const AFTER_STEP = '\nStopping after this step; press Ctrl-C again to stop at once.\n';
+
 /**
  * Runs `work` with a signal that Ctrl-C aborts, so that a step can end cleanly and finished files stay. A second
  * Ctrl-C ends the process at once.
+ * @param said what is said at the first
  */
-export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+export async function interruptible<T>(
+  work: (signal: AbortSignal) => Promise<T>,
+  said: string = AFTER_STEP,
+): Promise<T> {
   const controller = new AbortController();
   const stop = (): void => {
     if (controller.signal.aborted) process.exit(130);
-    process.stderr.write('\nStopping after this step; press Ctrl-C again to stop at once.\n');
+    process.stderr.write(said);
     controller.abort();
   };
   process.on('SIGINT', stop);

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { IoError } from '../errors';
 import { requireObject, requireText } from '../io/arguments';
@@ -17,6 +17,12 @@ import type { HubOptions } from './hub-parts';
 export function shippedModel(name: string): string | undefined {
   const folder = join(packageRoot(), 'converted-models', name);
   return /^[\w.-]+$/.test(name) && existsSync(folder) ? folder : undefined;
+}
+
+/** Names of the models that ship with the package, the default one first. */
+export function shippedModelNames(): string[] {
+  const names = readdirSync(join(packageRoot(), 'converted-models')).filter(name => shippedModel(name));
+  return [DEFAULT_MODEL, ...names.filter(name => name !== DEFAULT_MODEL).sort()];
 }
 
 /** The folder of a model given by path or, for models that ship with the package, by name. */

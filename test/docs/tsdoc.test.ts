@@ -8,7 +8,7 @@ import { auditComments } from './tsdoc';
 const scratch = scratchFolder();
 const root = packageRoot();
 const entries = Object.fromEntries(
-  ['index', 'cache', 'models', 'core'].map(name => [name, join(root, `src/entries/${name}.ts`)]),
+  ['index', 'cache', 'models', 'core', 'server'].map(name => [name, join(root, `src/entries/${name}.ts`)]),
 );
 const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), path => readFileSync(path, 'utf8'));
 const { options } = ts.parseJsonConfigFileContent({ ...config, include: [], files: ['x.ts'] }, ts.sys, root);

@@ -9,6 +9,7 @@ import { psnr } from '../../metrics/psnr';
 import { mean } from '../../metrics/statistics';
 import { DEFAULT_MODEL } from '../../pipelines/default-model';
 import { loadModel } from '../../pipelines/load';
+import { usualThreads } from '../../pipelines/usual-threads';
 import type { Policy } from '../../policy/data';
 import { defaultPolicy } from '../../policy/on-disk';
 import type { Pipeline } from '../../sampling/pipeline';
@@ -16,7 +17,6 @@ import type { RunResult } from '../../sampling/run-job';
 import { startBackend } from '../backend';
 import { interruptible } from '../interrupt';
 import { stepLine } from '../progress';
-import { usualThreads } from '../usual-threads';
 
 /**
  * What is drawn of the models that ship with ertacache. None of it is in the sets that their policies were calibrated

@@ -13,6 +13,7 @@ import { mediaFormat, requireMediaWritable, writeMedia } from '../../media/write
 import { DEFAULT_MODEL } from '../../pipelines/default-model';
 import { requireEmbeddingsWritable, writeEmbeddings } from '../../pipelines/embeddings-file';
 import { loadModel } from '../../pipelines/load';
+import { usualThreads } from '../../pipelines/usual-threads';
 import { policiesOnDisk } from '../../policy/on-disk';
 import { randomSeed, type Seed } from '../../random/seed';
 import { DEFAULT_STRENGTH } from '../../sampling/initial-picture';
@@ -29,7 +30,6 @@ import { type DrawnPair, pairSheet } from '../sample/pair-sheet';
 import { type RequestOptions, requestOfTask } from '../sample/requests';
 import { type Task, type TaskOptions, taskOf, tasksOf } from '../sample/tasks';
 import { print, tell } from '../say';
-import { usualThreads } from '../usual-threads';
 
 interface SampleOptions extends RequestOptions, Omit<TaskOptions, 'seed'> {
   readonly seed: Seed | 'random';

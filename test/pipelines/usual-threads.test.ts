@@ -1,7 +1,7 @@
-import { usualThreads } from '../../src/cli/usual-threads';
 import { requirements } from '../../src/models/requirements';
 import { locateModel } from '../../src/pipelines/load';
 import { usualDemand } from '../../src/pipelines/usual-demand';
+import { usualThreads } from '../../src/pipelines/usual-threads';
 import { openModelAt } from '../../src/weights/disk';
 import { componentOf } from '../../src/weights/open-model';
 

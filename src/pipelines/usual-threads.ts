@@ -1,9 +1,9 @@
 import { requirements } from '../models/requirements';
-import { DEFAULT_MODEL } from '../pipelines/default-model';
-import { locateModel } from '../pipelines/load';
-import { usualDemand } from '../pipelines/usual-demand';
 import { openModelAt } from '../weights/disk';
 import { componentOf } from '../weights/open-model';
+import { DEFAULT_MODEL } from './default-model';
+import { locateModel } from './load';
+import { usualDemand } from './usual-demand';
 
 /** Guidance runs a picture twice. */
 const ROWS = 2;

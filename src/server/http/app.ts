@@ -1,0 +1,83 @@
+import { randomUUID } from 'node:crypto';
+import { OpenAPIHono } from '@hono/zod-openapi';
+import type { MiddlewareHandler, NotFoundHandler } from 'hono';
+import { routePath } from 'hono/route';
+import { secureHeaders } from 'hono/secure-headers';
+import { errorAnswer } from './answers';
+import type { App, Env, Services } from './context';
+import { documentRoutes } from './document';
+import { onError } from './errors';
+import { keyGuard, loopbackOnly, originGuard, rateGuard } from './guards';
+import { healthRoutes } from './health';
+import { homeRoutes } from './home';
+import { imageRoutes } from './images';
+import { jobRoutes } from './jobs';
+import { modelRoutes } from './models';
+import { videoRoutes } from './videos';
+
+/** Paths that tell nothing of anybody, or whose address is the key to them. */
+const OPEN = ['/', '/docs', '/openapi.json', '/healthz', '/readyz', '/v1/files/:token/:name'];
+
+/** All routes, behind those who guard them. */
+export function createApp(services: Services): App {
+  const { settings } = services;
+  const app = new OpenAPIHono<Env>();
+  const inner = settings.basePath === '' ? app : (new OpenAPIHono<Env>() as App);
+
+  inner.use(watched(services));
+  inner.use(
+    secureHeaders({
+      contentSecurityPolicy: { defaultSrc: ["'none'"], styleSrc: ["'unsafe-inline'"], imgSrc: ["'self'"] },
+      crossOriginResourcePolicy: settings.origins.length > 0 ? 'cross-origin' : 'same-origin',
+    }),
+  );
+  if (settings.onlyLoopback) inner.use(loopbackOnly);
+  inner.use(originGuard(settings));
+  const guards = [keyGuard(settings), rateGuard(settings)];
+  const isOpen = (path: string): boolean => OPEN.some(open => matches(open, path));
+  for (const guard of guards) {
+    inner.use(async (c, next) => (isOpen(pathIn(c.req.path, settings.basePath)) ? next() : guard(c, next)));
+  }
+  homeRoutes(inner, services);
+  documentRoutes(inner);
+  healthRoutes(inner, services);
+  modelRoutes(inner, services);
+  imageRoutes(inner, services);
+  videoRoutes(inner, services);
+  jobRoutes(inner, services);
+  const nothing: NotFoundHandler<Env> = c =>
+    c.json(errorAnswer(404, { code: 'not_found', message: 'There is nothing at this path; see /docs.' }), 404);
+  app.notFound(nothing);
+  inner.onError(onError(services.log));
+  if (inner !== app) app.route(settings.basePath, inner);
+  return app;
+}
+
+const pathIn = (path: string, base: string): string => (path.startsWith(base) ? path.slice(base.length) || '/' : path);
+
+function matches(pattern: string, path: string): boolean {
+  const [want, is] = [pattern.split('/'), path.split('/')];
+  return want.length === is.length && want.every((part, i) => part.startsWith(':') || part === is[i]);
+}
+
+/** Gives every request an id, and says in the log and the figures how it ended. */
+function watched({ log, metrics }: Services): MiddlewareHandler<Env> {
+  return async (c, next) => {
+    const started = performance.now();
+    const id = randomUUID();
+    c.set('requestId', id);
+    c.set('notes', {});
+    c.header('x-request-id', id);
+    await next();
+    const ms = performance.now() - started;
+    const { status } = c.res;
+    // The pattern, not the path: figures must not grow with what is asked.
+    const route = routePath(c, -1);
+    metrics.request(route, status, ms / 1000);
+    const owner = c.get('owner');
+    log.info(
+      { id, method: c.req.method, route, status, ms: Math.round(ms), ...(owner && { owner }), ...c.get('notes') },
+      'request',
+    );
+  };
+}

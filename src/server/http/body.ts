@@ -1,0 +1,87 @@
+import type { z } from '@hono/zod-openapi';
+import type { Context } from 'hono';
+import { Refusal } from '../jobs/faults';
+import type { Services } from './context';
+
+/**
+ * The fields of a body of JSON or of a form.
+ * @throws Refusal naming the field that is wrong, and for a body that is too large, before it is held whole
+ */
+export async function readBody<Schema extends z.ZodObject>(
+  c: Context,
+  schema: Schema,
+  { limits, settings }: Pick<Services, 'limits' | 'settings'>,
+): Promise<z.output<Schema>> {
+  const header = c.req.header('content-type') ?? '';
+  const type = header.split(';')[0]?.trim().toLowerCase();
+  if (type !== 'application/json' && type !== 'multipart/form-data') {
+    throw new Refusal(415, 'unsupported_media_type', 'The body has to be application/json or multipart/form-data.');
+  }
+  const isForm = type === 'multipart/form-data';
+  const bytes = await bodyOf(c.req.raw, isForm ? limits.uploadBytes : limits.jsonBytes);
+  const value = isForm ? await form(bytes, header, schema) : json(bytes);
+  const parsed = (settings.strict ? schema.strict() : schema).safeParse(value);
+  if (parsed.success) return parsed.data as z.output<Schema>;
+  const [issue] = parsed.error.issues;
+  if (issue?.code === 'unrecognized_keys') {
+    const field = issue.keys[0] as string;
+    throw new Refusal(400, 'unknown_field', `The field ${short(field)} is not known here.`, { param: short(field) });
+  }
+  const field = issue?.path.join('.') || 'body';
+  throw new Refusal(400, 'invalid_value', `The ${field} of the request is wrong: ${issue?.message}.`, {
+    param: issue?.path.length ? field : undefined,
+  });
+}
+
+/** The bytes of a body, whatever length it says that it has. */
+async function bodyOf({ headers, body }: Request, most: number): Promise<Buffer> {
+  const tooLarge = new Refusal(413, 'body_too_large', `The body has more than the ${most} bytes that are taken here.`);
+  if (Number(headers.get('content-length') ?? 0) > most) throw tooLarge;
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const part of body ?? []) {
+    length += (part as Uint8Array).length;
+    if (length > most) throw tooLarge;
+    parts.push(part as Uint8Array);
+  }
+  return Buffer.concat(parts);
+}
+
+const short = (text: string): string => text.slice(0, 64);
+
+function json(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch {
+    throw new Refusal(400, 'invalid_json', 'The body is not JSON.');
+  }
+}
+
+/** Fields of forms are texts; those of the schema that are numbers or truths become so again. */
+async function form(bytes: Buffer, type: string, schema: z.ZodObject): Promise<Record<string, unknown>> {
+  const whole = new Response(new Uint8Array(bytes), { headers: { 'content-type': type } });
+  const data = await whole.formData().catch(() => {
+    throw new Refusal(400, 'invalid_form', 'The body is not a form with the boundary that its header names.');
+  });
+  const fields: Record<string, unknown> = {};
+  for (const [given, value] of data.entries()) {
+    // Some clients name files as those of a list.
+    const name = given.replace(/\[\]$/, '');
+    if (Object.hasOwn(fields, name)) {
+      throw new Refusal(400, 'invalid_value', `The field ${short(name)} is given twice.`, { param: short(name) });
+    }
+    Object.defineProperty(fields, name, {
+      value: typeof value === 'string' ? saidBy(value, schema.shape[name]) : value,
+      enumerable: true,
+    });
+  }
+  return fields;
+}
+
+/** The text itself, or the number or the truth that it says where the field takes no text. */
+function saidBy(text: string, field: unknown): unknown {
+  const takesText = (field as z.ZodType | undefined)?.safeParse(text).success ?? true;
+  if (takesText) return text;
+  if (text === 'true' || text === 'false') return text === 'true';
+  return text.trim() === '' || Number.isNaN(Number(text)) ? text : Number(text);
+}

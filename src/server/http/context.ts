@@ -1,0 +1,63 @@
+import type { OpenAPIHono } from '@hono/zod-openapi';
+import type { Catalog } from '../catalog';
+import type { Desk } from '../jobs/desk';
+import type { Job } from '../jobs/job';
+import type { Runner } from '../jobs/runner';
+import type { Limits } from '../limits';
+import type { Log } from '../log';
+import type { Metrics } from '../metrics';
+
+/** What routes work with. */
+export interface Services {
+  readonly catalog: Catalog;
+  readonly desk: Desk;
+  readonly runner: Runner;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly limits: Limits;
+  readonly settings: HttpSettings;
+}
+
+/** How requests are answered. */
+export interface HttpSettings {
+  /** Whether unknown fields are refused. */
+  readonly strict: boolean;
+  /** Whether prompts are logged. */
+  readonly logPrompts: boolean;
+  /** SHA-256 of the keys that are let in; everybody is where there are none. */
+  readonly keys: readonly Buffer[];
+  /** Origins of pages that may ask from a browser; `*` for all. */
+  readonly origins: readonly string[];
+  /** Requests a minute that a key may make; any number unless given. */
+  readonly perMinute?: number | undefined;
+  /** Whether only requests to this machine by its own name are heeded: pages elsewhere cannot then pose as it. */
+  readonly onlyLoopback: boolean;
+  /** Where the server is reached from outside, such as `https://example.org/pictures`. */
+  readonly publicUrl?: string | undefined;
+  /** Path before all others. */
+  readonly basePath: string;
+  /** How long finished files are kept, in milliseconds. */
+  readonly keepMs: number;
+  /** When an answer that takes long is begun, and how often it gives a sign of life after that, in milliseconds. */
+  readonly headersAfterMs: number;
+  readonly signMs: number;
+}
+
+/** What belongs to one request. */
+export interface Env {
+  Variables: {
+    /** Whose request it is. */
+    owner: string;
+    requestId: string;
+    /** What the log says of it. */
+    notes: Record<string, unknown>;
+  };
+}
+
+export type App = OpenAPIHono<Env>;
+
+/** Where a kept file of a job is fetched. */
+export function fileUrl({ settings }: Services, requestUrl: string): (job: Job, name: string) => string {
+  const base = settings.publicUrl ?? `${new URL(requestUrl).origin}${settings.basePath}`;
+  return ({ token }, name) => `${base.replace(/\/$/, '')}/v1/files/${token}/${name}`;
+}

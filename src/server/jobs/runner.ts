@@ -1,0 +1,70 @@
+import type { JobResult } from './job';
+import type { Piece } from './order';
+
+/** What is told of a piece while it is drawn. */
+export type PieceEvent =
+  | {
+      readonly type: 'step';
+      /** Steps that are done, and all of them. */
+      readonly done: number;
+      readonly total: number;
+      /** Forward passes that the step cost. */
+      readonly forwards: number;
+      /** Bytes that the caches hold. */
+      readonly cacheBytes: number;
+    }
+  | { readonly type: 'preview'; readonly index: number; readonly bytes: Uint8Array };
+
+/** A piece that is drawn. */
+export interface Finished extends Omit<JobResult, 'name' | 'bytes'> {
+  /** The file. */
+  readonly bytes: Uint8Array;
+}
+
+/** How those who draw are doing. */
+export interface RunnerHealth {
+  /** Whether anything can be drawn now. */
+  readonly ready: boolean;
+  /** Why not, or what is wrong all the same. */
+  readonly faults: readonly string[];
+  readonly workers: readonly WorkerHealth[];
+}
+
+/** How one worker is doing. */
+export interface WorkerHealth {
+  readonly state: 'starting' | 'idle' | 'busy' | 'waiting' | 'stopped';
+  readonly pid?: number | undefined;
+  /** Resident bytes, and tensors between two pieces, as it last said. */
+  readonly memory: number;
+  readonly tensors: number;
+  /** How often it was started again. */
+  readonly restarts: number;
+}
+
+/**
+ * Those who draw: processes of this machine, or machines elsewhere. This and `JobStore` are all that the server knows of
+ * where work is done and kept.
+ */
+export interface Runner {
+  /** Pieces that are drawn at a time. More are not handed to it. */
+  readonly places: number;
+  /**
+   * Draws one piece.
+   * @param piece what is drawn
+   * @param watch who is told, and who may stop it: at the next step or between two blocks
+   * @returns the file and its receipt
+   * @throws ErtaError for a piece that cannot be drawn, InterruptedError when it was stopped
+   */
+  draw(
+    piece: Piece,
+    watch: { readonly signal: AbortSignal; readonly onEvent: (event: PieceEvent) => void },
+  ): Promise<Finished>;
+  /**
+   * Waits until pieces can be drawn.
+   * @throws EngineError when none ever will be
+   */
+  begun(): Promise<void>;
+  health(): RunnerHealth;
+  /** Ends what is running, and the workers. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,96 @@
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { serve } from '@hono/node-server';
+import { EngineError, IoError, UsageError } from '../errors';
+import { systemCode } from '../io/system-error';
+import type { PictureServer } from './server';
+
+/** Where a server listens. */
+export interface ListenOptions {
+  readonly host: string;
+  /** 0 for any that is free. */
+  readonly port: number;
+}
+
+/** A server that listens. */
+export interface Listening {
+  /** Its address, such as `http://127.0.0.1:8080`. */
+  readonly url: string;
+  /** Takes no more connections, and ends those that are idle; what is being answered goes on. */
+  stop(): void;
+  /** Ends all connections. */
+  close(): Promise<void>;
+}
+
+/** A client that takes longer to send its headers, or all of its request, is left, in milliseconds. */
+const HEADERS_MS = 10_000;
+const REQUEST_MS = 60_000;
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1)$/;
+
+/** Whether only this machine can reach a server there. */
+export const isLoopback = (host: string): boolean => LOOPBACK.test(host);
+
+/**
+ * Refuses to let everybody in by mistake.
+ * @throws UsageError for an address that others can reach, without keys and without a word that this is wanted
+ */
+export function requireGuarded(host: string, keys: readonly string[], noAuth: boolean): void {
+  if (isLoopback(host) || keys.length > 0 || noAuth) return;
+  throw new UsageError(`On ${host} everybody who reaches this machine could draw.`, {
+    hint: 'Give the keys that are let in (--api-key-file FILE), or say that it is meant so (--no-auth).',
+  });
+}
+
+/** Listens. @throws IoError when it cannot */
+export async function listen(
+  { fetch }: Pick<PictureServer, 'fetch'>,
+  { host, port }: ListenOptions,
+): Promise<Listening> {
+  const server = await new Promise<Server>((resolve, reject) => {
+    const made = serve(
+      {
+        fetch,
+        hostname: host,
+        port,
+        overrideGlobalObjects: false,
+        serverOptions: {
+          headersTimeout: HEADERS_MS,
+          requestTimeout: REQUEST_MS,
+          connectionsCheckingInterval: HEADERS_MS / 2,
+          keepAliveTimeout: 75_000,
+        },
+      },
+      () => resolve(made),
+    ) as Server;
+    made.once('error', error => reject(listenError(error, host, port)));
+  });
+  const { address, family, port: taken } = server.address() as AddressInfo;
+  return {
+    url: `http://${family === 'IPv6' ? `[${address}]` : address}:${taken}`,
+    stop() {
+      server.close();
+      server.closeIdleConnections();
+    },
+    close: () =>
+      new Promise(resolve => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function listenError(error: Error, host: string, port: number): Error {
+  const code = systemCode(error);
+  const reasons: Readonly<Record<string, string>> = {
+    EADDRINUSE: 'another program listens there',
+    EACCES: 'this user may not',
+    EADDRNOTAVAIL: 'this machine has no such address',
+    ENOTFOUND: 'there is no such name',
+  };
+  if (code === undefined) return new EngineError(`Cannot listen on ${host}:${port}.`, { cause: error });
+  return new IoError(`Cannot listen on ${host}:${port}: ${reasons[code] ?? `the system reports ${code}`}.`, {
+    hint: 'Choose another one with --host and --port.',
+    cause: error,
+  });
+}

@@ -1,0 +1,70 @@
+/*
+ * What the server and its workers say to each other. Both ends check: a worker may be dying, or of another version.
+ */
+import { z } from 'zod';
+import { count, MOST } from '../../io/counts';
+import { resultFields } from '../jobs/job';
+import { orderSchema } from '../jobs/order';
+
+const bytes = z.custom<Uint8Array>(value => value instanceof Uint8Array, 'must be bytes');
+
+/** What a worker is told first. */
+const beginSchema = z.object({
+  type: z.literal('begin'),
+  backend: z.enum(['auto', 'gpu', 'webgpu', 'native', 'wasm', 'cpu']),
+  threads: count(MOST.threads).optional(),
+  verbose: z.boolean(),
+  /** The models that may be drawn with: their folders by their names. */
+  models: z.record(z.string(), z.string()),
+  /** Policies that may be named beside those that ship with ertacache: their files by their names. */
+  policies: z.record(z.string(), z.string()),
+  /** Models that stay in memory. */
+  held: count(MOST.pictures),
+  /** The model that is loaded at once. */
+  first: z.string().optional(),
+});
+
+/** What a worker is told first. */
+export type Begin = z.infer<typeof beginSchema>;
+
+const { count: _, ...pieceFields } = orderSchema.shape;
+
+export const toWorkerSchema = z.discriminatedUnion('type', [
+  beginSchema,
+  z.object({ type: z.literal('draw'), id: z.int(), ...pieceFields, bytes: bytes.optional() }),
+  z.object({ type: z.literal('stop'), id: z.int() }),
+]);
+
+export type ToWorker = z.input<typeof toWorkerSchema>;
+
+/** A failure as it is told. */
+const faultSchema = z.object({
+  /** Of an `ErtaError`; `failure` for all others. */
+  code: z.string(),
+  message: z.string(),
+  hint: z.string().optional(),
+});
+
+export type Fault = z.infer<typeof faultSchema>;
+
+const { name: _name, bytes: _bytes, ...finishedFields } = resultFields;
+
+export const fromWorkerSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('ready'), backend: z.string() }),
+  z.object({ type: z.literal('cannot'), fault: faultSchema }),
+  z.object({
+    type: z.literal('step'),
+    id: z.int(),
+    done: z.int(),
+    total: z.int(),
+    forwards: z.number(),
+    cacheBytes: z.number(),
+  }),
+  z.object({ type: z.literal('preview'), id: z.int(), index: z.int(), bytes }),
+  z.object({ type: z.literal('done'), id: z.int(), bytes, ...finishedFields }),
+  z.object({ type: z.literal('failed'), id: z.int(), fault: faultSchema }),
+  /** Nothing is being drawn: at the beginning, and after every piece. */
+  z.object({ type: z.literal('free'), memory: z.number(), tensors: z.int(), models: z.array(z.string()) }),
+]);
+
+export type FromWorker = z.input<typeof fromWorkerSchema>;

@@ -1,0 +1,83 @@
+import { EngineError, InterruptedError } from '../../errors';
+import type { Piece } from '../jobs/order';
+import type { Finished, Runner } from '../jobs/runner';
+import type { Log } from '../log';
+import type { Begin } from './messages';
+import { startWorker, type Watch, type Worker } from './worker-process';
+
+/** Processes of this machine that draw. */
+export interface PoolOptions {
+  readonly count: number;
+  readonly begin: Begin;
+  readonly log: Log;
+  /** The worker's script; the built one by default. */
+  readonly script?: string | undefined;
+}
+
+/**
+ * A fixed number of processes, each of which draws one piece at a time.
+ * @returns the runner; close it
+ */
+export function processPool({ count, begin, log, script }: PoolOptions): Runner {
+  const workers = Array.from({ length: count }, (_, number) => startWorker({ number, begin, log, script }));
+  /** Pieces that no worker was free for: theirs has just gone, or has not begun yet. */
+  const waiting: ((worker: Worker) => void)[] = [];
+  const isStopped = (): boolean => workers.every(each => each.health().state === 'stopped');
+  const begun = new Promise<void>((resolve, reject) => {
+    for (const worker of workers) {
+      worker.onFree = () => {
+        resolve();
+        waiting.shift()?.(worker);
+      };
+      worker.onStopped = () => {
+        if (!isStopped()) return;
+        reject(new EngineError(`Nothing can be drawn: ${worker.fault()}`));
+        // Each is told by the worker itself that it is gone.
+        for (const go of waiting.splice(0)) go(worker);
+      };
+    }
+  });
+  // Whoever does not ask need not hear of it: requests fail with the reason.
+  begun.catch(() => {});
+
+  /** The free worker that has the model in memory, or else one that has none, or any. */
+  function freeFor(model: string): Worker | undefined {
+    const free = workers.filter(each => each.isFree());
+    return free.find(each => each.models().includes(model)) ?? free.find(each => each.models().length === 0) ?? free[0];
+  }
+
+  function whenFree(piece: Piece, watch: Watch): Promise<Finished> {
+    return new Promise((resolve, reject) => {
+      const leave = (): void => {
+        waiting.splice(waiting.indexOf(go), 1);
+        reject(new InterruptedError('Stopped before it was begun.', watch.signal.reason));
+      };
+      const go = (worker: Worker): void => {
+        watch.signal.removeEventListener('abort', leave);
+        worker.draw(piece, watch).then(resolve, reject);
+      };
+      watch.signal.addEventListener('abort', leave, { once: true });
+      waiting.push(go);
+    });
+  }
+
+  return {
+    places: count,
+    begun: () => begun,
+    draw(piece, watch) {
+      const worker = freeFor(piece.request.model) ?? (isStopped() ? workers[0] : undefined);
+      return worker ? worker.draw(piece, watch) : whenFree(piece, watch);
+    },
+    health() {
+      const each = workers.map(worker => worker.health());
+      return {
+        ready: each.some(({ state }) => state === 'idle' || state === 'busy'),
+        faults: workers.flatMap(worker => worker.fault() ?? []),
+        workers: each,
+      };
+    },
+    async close() {
+      await Promise.all(workers.map(worker => worker.close()));
+    },
+  };
+}

@@ -1,0 +1,245 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { extname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { EngineError, type ErrorCode, ErtaError, InterruptedError } from '../../errors';
+import type { Piece } from '../jobs/order';
+import type { Finished, PieceEvent, WorkerHealth } from '../jobs/runner';
+import type { Log } from '../log';
+import { type Begin, type Fault, type FromWorker, fromWorkerSchema, type ToWorker } from './messages';
+
+/** One process that draws. It is started again when it ends, unless it does so again and again. */
+export interface Worker {
+  isFree(): boolean;
+  /** Names of the models that it has in memory. */
+  models(): readonly string[];
+  draw(piece: Piece, watch: Watch): Promise<Finished>;
+  health(): WorkerHealth;
+  /** What is wrong with it, where something is. */
+  fault(): string | undefined;
+  /** Called when it can take a piece. */
+  onFree: () => void;
+  /** Called when it is given up. */
+  onStopped: () => void;
+  close(): Promise<void>;
+}
+
+/** Who is told of a piece, and who may stop it. */
+export interface Watch {
+  readonly signal: AbortSignal;
+  readonly onEvent: (event: PieceEvent) => void;
+}
+
+export interface WorkerOptions {
+  readonly number: number;
+  readonly begin: Begin;
+  readonly log: Log;
+  readonly script?: string | undefined;
+}
+
+/** Ends in a row, with no piece finished between them, after which it is not started again. */
+const MOST_ENDS = 8;
+/** Before it is started again, in milliseconds; twice as long after every further end. */
+const FIRST_WAIT = 250;
+const LONGEST_WAIT = 30_000;
+/** A process that was asked to end has so long to do it, in milliseconds. */
+const LAST_WORDS = 2000;
+
+/** It lies beside this file, built or not. */
+const SCRIPT = join(__dirname, `draw-worker${extname(__filename)}`);
+
+interface Running {
+  readonly id: number;
+  readonly watch: Watch;
+  readonly stop: () => void;
+  readonly resolve: (finished: Finished) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptions): Worker {
+  let child: ChildProcess | undefined;
+  let state: WorkerHealth['state'] = 'starting';
+  let running: Running | undefined;
+  let models: readonly string[] = [];
+  let told = { memory: 0, tensors: 0 };
+  let fault: string | undefined;
+  let ends = 0;
+  let restarts = 0;
+  let nextId = 0;
+  let isReady = false;
+  let isClosing = false;
+  let timer: NodeJS.Timeout | undefined;
+
+  const worker: Worker = {
+    isFree: () => state === 'idle',
+    models: () => models,
+    draw,
+    health: () => ({ state, ...(child?.pid !== undefined && { pid: child.pid }), ...told, restarts }),
+    fault: () => fault,
+    onFree() {},
+    onStopped() {},
+    close,
+  };
+
+  function start(): void {
+    state = 'starting';
+    isReady = false;
+    models = [];
+    // Binary messages as they are, not as JSON.
+    child = fork(script, { serialization: 'advanced', stdio: ['ignore', 'pipe', 'pipe', 'ipc'], env: process.env });
+    const { pid } = child;
+    for (const stream of [child.stdout, child.stderr]) {
+      createInterface({ input: stream as Readable }).on('line', line =>
+        log.warn({ worker: number, pid, line }, 'worker'),
+      );
+    }
+    const ours = child;
+    child.on('message', message => {
+      if (ours === child) heard(message);
+    });
+    child.on('error', error => log.error({ worker: number, error: error.message }, 'worker process'));
+    child.once('exit', (code, signal) => {
+      if (ours === child) ended(signal ?? `code ${code}`);
+    });
+    send({ ...begin, type: 'begin' });
+  }
+
+  function send(message: ToWorker): void {
+    // Where it has just ended, its end is told by 'exit'.
+    if (child?.connected) child.send(message, () => {});
+  }
+
+  function heard(given: unknown): void {
+    const parsed = fromWorkerSchema.safeParse(given);
+    if (!parsed.success) {
+      log.error({ worker: number, issue: parsed.error.issues[0]?.message }, 'worker said what is no message');
+      child?.kill('SIGKILL');
+      return;
+    }
+    const message = parsed.data satisfies FromWorker;
+    if (message.type === 'ready') {
+      log.info({ worker: number, pid: child?.pid, backend: message.backend }, 'worker ready');
+      isReady = true;
+      fault = undefined;
+    } else if (message.type === 'cannot') {
+      fault = textOf(message.fault);
+      log.error({ worker: number, fault }, 'worker cannot draw');
+      // Without a backend it would not do better another time.
+      if (!isReady) giveUp();
+    } else if (message.type === 'free') {
+      ({ models } = message);
+      told = { memory: message.memory, tensors: message.tensors };
+      state = 'idle';
+      worker.onFree();
+    } else if (running?.id === message.id) {
+      hearOf(running, message);
+    }
+  }
+
+  function hearOf(piece: Running, message: Extract<FromWorker, { id: number }>): void {
+    const { id: _, ...event } = message;
+    if (event.type === 'step' || event.type === 'preview') {
+      piece.watch.onEvent(event);
+      return;
+    }
+    settle();
+    if (event.type === 'failed') {
+      piece.reject(errorOf(event.fault));
+      return;
+    }
+    const { type: __, ...finished } = event;
+    ends = 0;
+    piece.resolve(finished as Finished);
+  }
+
+  function giveUp(): void {
+    state = 'stopped';
+    const last = child;
+    child = undefined;
+    last?.kill('SIGKILL');
+    worker.onStopped();
+  }
+
+  function settle(): void {
+    running?.watch.signal.removeEventListener('abort', running.stop);
+    running = undefined;
+  }
+
+  function draw(piece: Piece, watch: Watch): Promise<Finished> {
+    if (state === 'stopped' || isClosing) return Promise.reject(gone(fault ?? 'it has been stopped'));
+    if (watch.signal.aborted) {
+      return Promise.reject(new InterruptedError('Stopped before it was begun.', watch.signal.reason));
+    }
+    state = 'busy';
+    const id = nextId++;
+    return new Promise((resolve, reject) => {
+      const stop = (): void => send({ type: 'stop', id });
+      running = { id, watch, stop, resolve, reject };
+      watch.signal.addEventListener('abort', stop, { once: true });
+      send({ type: 'draw', id, ...piece });
+    });
+  }
+
+  function ended(how: string): void {
+    const piece = running;
+    settle();
+    child = undefined;
+    models = [];
+    if (isClosing) {
+      state = 'stopped';
+      piece?.reject(new InterruptedError('The server was stopped.'));
+      return;
+    }
+    ends++;
+    fault = `worker ${number} ended with ${how}`;
+    log.error({ worker: number, how, ends }, 'worker ended');
+    if (ends >= MOST_ENDS) {
+      fault = `worker ${number} ended ${ends} times in a row, last with ${how}, and is not started again`;
+      giveUp();
+    } else {
+      state = 'waiting';
+      timer = setTimeout(
+        () => {
+          restarts++;
+          start();
+        },
+        Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** (ends - 1)),
+      );
+    }
+    piece?.reject(gone(`it ended with ${how}`));
+  }
+
+  async function close(): Promise<void> {
+    isClosing = true;
+    clearTimeout(timer);
+    const last = child;
+    if (!last || last.exitCode !== null) return;
+    await new Promise<void>(resolve => {
+      const kill = setTimeout(() => last.kill('SIGKILL'), LAST_WORDS);
+      last.once('exit', () => {
+        clearTimeout(kill);
+        resolve();
+      });
+      if (running) send({ type: 'stop', id: running.id });
+      last.disconnect();
+    });
+  }
+
+  start();
+  return worker;
+}
+
+function gone(how: string): EngineError {
+  return new EngineError(`The process that draws is gone: ${how}.`, {
+    hint: 'Ask again; the log of the server says more.',
+  });
+}
+
+const textOf = ({ message, hint }: Fault): string => (hint ? `${message} ${hint}` : message);
+
+/** A failure of another process as the error that it was there. */
+function errorOf({ code, message, hint }: Fault): Error {
+  if (code === 'interrupted') return new InterruptedError(message);
+  if (code === 'failure') return new Error(message);
+  return new ErtaError(code as ErrorCode, message, { hint });
+}
