@@ -70,7 +70,7 @@ describe('--from', () => {
     expect([code, await files()]).toEqual([0, ['a-again.png', 'a.png']]);
     expect(stdout).toContain('a-again.png');
     expect(await readFile(scratch.path('a-again.png'))).toEqual(await readFile(scratch.path('a.png')));
-    expect((await readImage(scratch.path('a.png'))).shape).toEqual([96, 96, 3]);
+    expect((await readImage(scratch.path('a.png'))).shape).toEqual([192, 192, 3]);
   });
 
   test('takes the policy that made the picture from its file, or the one that ships, and no other', async () => {
