@@ -48,7 +48,7 @@ const NAMED: readonly (Guess & { readonly pattern: RegExp })[] = [
     pattern:
       /[._]lora[._](A|B|down|up|magnitude)|^lora_(unet|te\d?|transformer)_|_lora\d?\.(down|up)\.|\.(hada_w|lokr_w|dora_scale)/,
     what: 'an adapter (LoRA), not a model',
-    hint: 'It only changes another model: merge it into that model with the program that made it, and give the result.',
+    hint: 'It only changes another model: give that model, and this one beside it as --lora, in the library as loras.',
   },
   {
     pattern: /^(model\.diffusion_model|first_stage_model|cond_stage_model|text_encoders)\./,

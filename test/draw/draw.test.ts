@@ -19,7 +19,7 @@ import { toyPipeline } from '../support/toy-pipeline';
 const scratch = scratchFolder();
 const request = { prompt: 'red heart', seed: 3 };
 
-describeOnBackends('draw', () => {
+describeOnBackends('draw', backend => {
   let model: Pipeline;
   let policy: Policy;
   beforeAll(async () => {
@@ -54,6 +54,34 @@ describeOnBackends('draw', () => {
     expect(again.receipt).toEqual(drawn.receipt);
     await expect(repeat(drawn.receipt, { model })).rejects.toThrow(PolicyError);
     expect(tf.memory().numTensors).toBe(before);
+  });
+
+  test('a policy that was calibrated without a LoRA is followed with one, and said', async () => {
+    const warned = jest.spyOn(console, 'warn').mockImplementation(() => {});
+    const loras = [{ path: 'style.safetensors', sha256: 'abc', scale: 0.5 }];
+    const styled = { ...model, info: { ...model.info, id: `styled toy on ${backend}`, loras } };
+    const policies = policiesInMemory({ mine: policy });
+    const drawn = await draw(request, { model: styled, policies });
+    expect(drawn).toMatchObject({ policy, receipt: { loras } });
+    expect(warned.mock.calls).toEqual([
+      [expect.stringMatching(/calibrated for styled toy on \w+ without a LoRA, and this run is with a LoRA/)],
+    ]);
+    warned.mockRestore();
+    // What a receipt names is what was merged.
+    expect((await repeat(drawn.receipt, { model: styled, policies })).receipt).toEqual(drawn.receipt);
+    await expect(repeat(drawn.receipt, { model, policies })).rejects.toThrow(
+      /with a LoRA, and toy was loaded with no LoRA/,
+    );
+    const other = draw({ ...request, loras: [{ path: 'style.safetensors' }] }, { model: styled, policies });
+    await expect(other).rejects.toThrow(UsageError);
+    // One that was calibrated with the LoRA goes before all others.
+    const own = {
+      ...policy,
+      data: { ...policy.data, model: { ...policy.data.model, loras: [{ sha256: 'abc', scale: 0.5 }] } },
+    };
+    const both = policiesInMemory({ mine: policy, own });
+    expect((await draw(request, { model: styled, policies: both })).policy).toBe(own);
+    expect((await draw(request, { model, policies: both })).policy).toBe(policy);
   });
 
   test('by name, given, a method of the caller, or none', async () => {

@@ -14,6 +14,7 @@ import { readReceipt } from '../../src/media/receipt';
 import { receiptFromXmp, timingFromXmp, toXmp } from '../../src/media/xmp';
 import { families } from '../../src/models/families';
 import { knownTables } from '../../src/models/known-tables';
+import { requireLoras } from '../../src/models/loras';
 import { deserializePolicy } from '../../src/policy/bytes';
 import { decodeRectification } from '../../src/policy/coefficients';
 import { parsePolicy } from '../../src/policy/data';
@@ -25,6 +26,7 @@ import { neededFiles } from '../../src/weights/download/needed';
 import { listRepository } from '../../src/weights/download/repository';
 import { encodeSafetensors, type TensorToWrite } from '../../src/weights/encode-safetensors';
 import { ggufSource } from '../../src/weights/gguf-source';
+import { peftSettings } from '../../src/weights/lora/peft';
 import { parseManifest } from '../../src/weights/manifest';
 import { parseConfigJson } from '../../src/weights/model-config';
 import { openModel } from '../../src/weights/open-model';
@@ -158,6 +160,18 @@ async function opened(files: ReadonlyMap<string, Uint8Array>): Promise<void> {
   }
 }
 
+const lora = read('lora/flux_peft_metadata/lora.safetensors');
+const loraTable = families[0].parameters(
+  families[0].schema.parse(JSON.parse(text(read('lora/flux_base/config.json')))),
+);
+const PEFT = {
+  r: 4,
+  lora_alpha: 8,
+  rank_pattern: {},
+  alpha_pattern: { '^transformer_blocks.0.*to_q': 2 },
+  use_rslora: true,
+};
+
 /** All places where the product reads what others wrote. */
 export const targets: readonly Target[] = [
   target(
@@ -174,6 +188,12 @@ export const targets: readonly Target[] = [
   ),
   target('how layers were quantised', QUANTISED as unknown, brokenJson(QUANTISED), described =>
     withScales(new Map(), new Map([['_quantization_metadata', JSON.stringify(described)]]), 'a.safetensors'),
+  ),
+  target('LoRA', lora, brokenBytes(lora), bytes =>
+    requireLoras([{ folder: memoryFolder('model', new Map([['a', bytes]])), file: 'a' }], families[0], loraTable),
+  ),
+  target('settings of peft', JSON.stringify(PEFT), brokenJsonFile(PEFT).map(text), settings =>
+    peftSettings(settings, 'adapter_config.json').factor('transformer.transformer_blocks.0.attn.to_q', 4),
   ),
   target(
     'index of shards',

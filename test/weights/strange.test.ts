@@ -34,7 +34,7 @@ const STRANGE: readonly (readonly [name: string, bytes: Uint8Array, what: RegExp
     'pytorch_lora_weights.safetensors',
     safetensors('transformer.blocks.0.attn.to_q.lora_A.weight', 'transformer.blocks.0.attn.to_q.lora_B.weight'),
     /an adapter \(LoRA\)/,
-    /merge it/,
+    /--lora/,
   ],
   [
     'kohya.safetensors',
@@ -43,9 +43,14 @@ const STRANGE: readonly (readonly [name: string, bytes: Uint8Array, what: RegExp
       'lora_unet_double_blocks_0_img_attn_qkv.lora_down.weight',
     ),
     /an adapter \(LoRA\)/,
-    /merge it/,
+    /--lora/,
   ],
-  ['xlabs.safetensors', safetensors('double_blocks.0.processor.qkv_lora1.down.weight'), /an adapter/, /merge it/],
+  [
+    'xlabs.safetensors',
+    safetensors('double_blocks.0.processor.qkv_lora1.down.weight'),
+    /an adapter \(LoRA\)/,
+    /--lora/,
+  ],
   [
     'flux1-dev-all.safetensors',
     safetensors('model.diffusion_model.img_in.weight', 'vae.decoder.conv_in.weight'),
@@ -64,7 +69,9 @@ test.each(STRANGE)('%s is told for what it is, alone and in a folder', async (na
       message: expect.stringMatching(what),
       hint: expect.stringMatching(hint),
     });
-    for (const name of ['info', 'sample'] as const) {
+    // `info` describes a LoRA.
+    const commands = /LoRA/.test(what.source) && path === file ? (['sample'] as const) : (['info', 'sample'] as const);
+    for (const name of commands) {
       const words = name === 'info' ? [path] : ['a', '--model', path, '--backend', 'wasm'];
       const { code, stderr } = await command(name, ...words);
       expect(code).toBe(1);

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { UnsupportedError } from '../../errors';
 import { type Conversion, SHARD_BYTES } from '../../weights/convert';
 import type { TargetType } from '../../weights/manifest';
 import { interruptible } from '../interrupt';
@@ -27,8 +28,16 @@ export function withConversionOptions(command: Command): Command {
     )
     .option('--variant <name>', 'take the weight files of this variant, such as fp16')
     .option('--config <file>', 'the config.json of a single .safetensors file')
+    .addOption(new Option('--lora <file>').argParser(refuseLora).hideHelp())
     .option('--shard-bytes <n>', 'size of a shard file', wholeNumber(1, Number.MAX_SAFE_INTEGER), SHARD_BYTES)
     .option('--force', 'replace a converted model that is there already', false);
+}
+
+/** @throws UnsupportedError always */
+function refuseLora(): never {
+  throw new UnsupportedError('A LoRA is merged when a model is loaded, not when it is converted.', {
+    hint: 'Convert the model alone, and give --lora to sample.',
+  });
 }
 
 /** Runs a conversion, stoppable by Ctrl-C and with its progress shown. @returns what was written, in words */

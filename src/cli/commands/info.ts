@@ -17,6 +17,7 @@ import type { ModelComponent } from '../../weights/model-folder';
 import type { OpenModel } from '../../weights/open-model';
 import { wholeNumber } from '../parse';
 import { print } from '../say';
+import { loraText } from './lora-lines';
 import { requirementLines } from './requirement-lines';
 import { bytesText, countText } from './units';
 
@@ -36,7 +37,7 @@ export function infoCommand(): Command {
   return new Command('info')
     .argument(
       '<model>',
-      `a folder, a converted model, a .safetensors file, a model that ships with ertacache, or one of ${presetNames().join(', ')}`,
+      `a folder, a converted model, a .safetensors file, a LoRA, a model that ships with ertacache, or one of ${presetNames().join(', ')}`,
     )
     .option('--json', 'print JSON', false)
     .option('--width <pixels>', "width of the picture (default: the model's)", wholeNumber(1, MOST.pixels))
@@ -69,6 +70,8 @@ function describePreset(name: string, options: Options): string {
 
 async function describeFiles(path: string, options: Options): Promise<string> {
   const { json, variant, config, values, unchecked } = options;
+  const lora = await loraText(path, json);
+  if (lora !== undefined) return lora;
   const opened = await openModelAt(path, { variant, config });
   try {
     const model = modelWithKnownNames(opened, knownTables);

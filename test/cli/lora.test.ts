@@ -1,0 +1,117 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { loraText } from '../../src/cli/parse';
+import type { Receipt } from '../../src/draw/receipt';
+import { dense } from '../../src/media/pixels';
+import { readMedia } from '../../src/media/read';
+import { readReceipt } from '../../src/media/receipt';
+import { familyOf } from '../../src/models/families';
+import { encodeSafetensors, type TensorToWrite } from '../../src/weights/encode-safetensors';
+import { scratchFolder } from '../media/pictures';
+import { command } from '../weights/command';
+
+const pipeline = resolve(__dirname, '../fixtures/pipelines/flux-tiny/pipeline');
+const lora = (name: string): string => resolve(__dirname, '../fixtures/lora', name);
+const scratch = scratchFolder();
+const sample = (...args: string[]) => command('--backend', 'wasm', 'sample', ...args);
+const pixelsOf = async (name: string) => [...dense((await readMedia(scratch.path(name))).pixels)];
+const SENTENCES = /^ertacache: [^\n]+[^.\n]\.\n( {2}[^\n]+\n)?$/m;
+const small = ['--model', pipeline, '--steps', '2', '--policy', 'none', '--width', '32', '--height', '32'];
+
+/** A LoRA of rank 1 on the first attention of the tiny pipeline. */
+function writeLora(path: string, value: number): void {
+  const config = JSON.parse(readFileSync(resolve(pipeline, 'transformer/config.json'), 'utf8'));
+  const family = familyOf('FluxTransformer2DModel');
+  const name = 'transformer_blocks.0.attn.to_q';
+  const { shape } = family.parameters(family.schema.parse(config)).find(listed => listed.name === `${name}.weight`)!;
+  const filled = (size: number[]): TensorToWrite => ({
+    dtype: 'F32',
+    shape: size,
+    data: new Float32Array(size[0]! * size[1]!).fill(value),
+  });
+  const tensors = new Map([
+    [`transformer.${name}.lora_A.weight`, filled([1, shape[1]!])],
+    [`transformer.${name}.lora_B.weight`, filled([shape[0]!, 1])],
+  ]);
+  writeFileSync(path, encodeSafetensors(tensors));
+}
+
+test('a file and a scale after its last colon', () => {
+  writeFileSync(scratch.path('odd:2'), '');
+  expect(loraText('a.safetensors')).toEqual({ path: 'a.safetensors', scale: 1 });
+  expect(loraText('a.safetensors:0.8')).toEqual({ path: 'a.safetensors', scale: 0.8 });
+  expect(loraText('a:b.safetensors:-.5')).toEqual({ path: 'a:b.safetensors', scale: -0.5 });
+  expect(loraText('C:\\loras\\a.safetensors:1e-1')).toEqual({ path: 'C:\\loras\\a.safetensors', scale: 0.1 });
+  expect(loraText('C:\\loras\\a.safetensors')).toEqual({ path: 'C:\\loras\\a.safetensors', scale: 1 });
+  expect(loraText(scratch.path('odd:2'))).toEqual({ path: scratch.path('odd:2'), scale: 1 });
+  expect(() => loraText('a:1e999')).toThrow('a number');
+  expect(() => loraText('')).toThrow('Give a file');
+});
+
+test('sample --lora draws another picture, --from repeats it, and a changed file is refused', async () => {
+  const file = scratch.path('style.safetensors');
+  writeLora(file, 0.5);
+  const [plain, styled, again] = ['plain', 'styled', 'again'].map(name => scratch.path(`${name}.png`)) as [
+    string,
+    string,
+    string,
+  ];
+  const two = ['--lora', `${file}:3`, '--lora', `${file}:-0.25`];
+  expect(await sample('a fox', ...small, '--out', plain)).toMatchObject({ code: 0 });
+  expect(await sample('a fox', ...small, ...two, '--out', styled)).toMatchObject({ code: 0 });
+  expect(await pixelsOf('styled.png')).not.toEqual(await pixelsOf('plain.png'));
+  const receipt = (await readReceipt(styled)) as Receipt;
+  const sha256 = expect.stringMatching(/^[0-9a-f]{64}$/);
+  expect(receipt.loras).toEqual([
+    { path: file, sha256, scale: 3 },
+    { path: file, sha256, scale: -0.25 },
+  ]);
+  expect(receipt.model.hash).toBe(((await readReceipt(plain)) as Receipt).model.hash);
+  expect(await sample('--from', styled, '--out', again)).toMatchObject({ code: 0 });
+  expect(await pixelsOf('again.png')).toEqual(await pixelsOf('styled.png'));
+  expect(((await readReceipt(again)) as Receipt).loras).toEqual(receipt.loras);
+  writeLora(file, 0.4);
+  const refused = await sample('--from', styled, '--out', scratch.path('refused.png'));
+  expect(refused).toMatchObject({ code: 2, stderr: expect.stringMatching(SENTENCES) });
+  expect(refused.stderr).toContain('style.safetensors is no longer the LoRA');
+});
+
+test('what does not fit is refused in one sentence, before anything is drawn', async () => {
+  const wrong = await sample(
+    'a fox',
+    ...small,
+    '--lora',
+    lora('wan_comfy/lora.safetensors'),
+    '--out',
+    scratch.path('a.png'),
+  );
+  expect(wrong).toMatchObject({ code: 1, stderr: expect.stringMatching(SENTENCES) });
+  expect(wrong.stderr).toMatch(/wan_comfy\/lora.safetensors changes .*, which the model does not have/);
+  const none = await sample('a fox', ...small, '--lora', scratch.path('none.safetensors:0.5'));
+  expect(none).toMatchObject({ code: 1, stderr: expect.stringMatching(SENTENCES) });
+  expect(none.stderr).toMatch(/There is no LoRA .*none.safetensors\./);
+});
+
+test('convert and export refuse one in one sentence', async () => {
+  for (const name of ['convert', 'export']) {
+    const refused = await command(name, pipeline, scratch.path('out'), '--lora', lora('flux_bfl/lora.safetensors'));
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringMatching(SENTENCES) });
+    expect(refused.stderr).toContain('merged when a model is loaded');
+  }
+});
+
+test.each([
+  [
+    'flux_kohya_top_level',
+    /a LoRA for FLUX\.1\n {2}7 modules: LoRA \(7\), ranks \d to \d\n[\s\S]*6 tensors for text encoders/,
+  ],
+  ['flux_dora_peft', /a LoRA for FLUX\.1\n {2}7 modules: LoRA \(7\), with DoRA \(7\)/],
+  ['flux_loha', /a LoRA for FLUX\.1\n {2}5 modules: LoHa \(5\), ranks/],
+  ['wan_diff', /a LoRA for Wan2\.1[^\n]*\n[^\n]*LoRA \(\d+\), difference \(10\)/],
+])('info says what %s is', async (name, words) => {
+  const path = lora(`${name}/lora.safetensors`);
+  const { code, stdout } = await command('info', path);
+  expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringMatching(words) });
+  const json = JSON.parse((await command('info', path, '--json')).stdout);
+  expect(json).toMatchObject({ kind: 'lora', path, modules: expect.any(Array) });
+});
