@@ -42,7 +42,7 @@ export const runLora: CaseRunner = async (golden, produce, dtype) => {
   const table = known.parameters(config);
   const blocks = known.blockNames(config);
   const inputs = base.inputs.size > 0 ? base.inputs : golden.inputs;
-  for (const { label, loras } of runsOf(golden.folder, described)) {
+  for (const { label, loras } of runsOf(golden.folder, described, golden.expected.has('sample_base'))) {
     await requireLoras(loras, known, table);
     const merges = loras.length > 0 ? await openMerges(loras, adapterModules(known, table)) : undefined;
     const source = await openSafetensorsAt(path);
@@ -71,7 +71,7 @@ export const runLora: CaseRunner = async (golden, produce, dtype) => {
   }
 };
 
-function runsOf(folder: string, { scales, files = [] }: LoraCase): Run[] {
+function runsOf(folder: string, { scales, files = [] }: LoraCase, hasPlain: boolean): Run[] {
   if (files.length === 0) return [{ label: '', loras: [] }];
   const given = (scale: number | null | undefined): LoraFile[] =>
     files
@@ -82,7 +82,8 @@ function runsOf(folder: string, { scales, files = [] }: LoraCase): Run[] {
         scale: scale ?? own ?? 1,
       }));
   if (!scales) return [{ label: '_mix', loras: given(undefined) }];
-  return scales.map(scale => ({ label: `_${scale}`, loras: given(scale) }));
+  const plain = hasPlain ? [{ label: '_base', loras: [] }] : [];
+  return [...plain, ...scales.map(scale => ({ label: `_${scale}`, loras: given(scale) }))];
 }
 
 /** A merged weight as it is stored. */
