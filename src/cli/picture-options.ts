@@ -19,6 +19,7 @@ export interface PictureOptions {
   readonly dtype?: ComputeType | undefined;
   readonly variant?: string | undefined;
   readonly lora?: readonly LoraPath[] | undefined;
+  readonly transformer?: string | undefined;
 }
 
 export function addPictureOptions(command: Command): Command {
@@ -39,6 +40,7 @@ export function addPictureOptions(command: Command): Command {
       (text: string, before: readonly LoraPath[] = []) => [...before, loraText(text)],
     )
     .option('--variant <name>', 'take the weight files of this variant, such as fp16')
+    .option('--transformer <file>', "a .gguf or .safetensors file in place of the folder's transformer")
     .addOption(dtypeOption());
 }
 
@@ -62,9 +64,17 @@ export function loadingOptions({
   vaeTiling = false,
   dtype,
   variant,
+  transformer,
   lora,
 }: PictureOptions): LoadModelOptions {
-  return { offload, tiling: vaeTiling, dtype, variant, loras: lora };
+  return {
+    offload,
+    tiling: vaeTiling,
+    dtype,
+    variant,
+    loras: lora,
+    ...(transformer !== undefined && { transformer: { path: transformer } }),
+  };
 }
 
 /** Loads a model that draws as the options say. */
@@ -74,7 +84,7 @@ export async function loadForPictures(model: string, options: PictureOptions): P
 
 /** What of the options decides the pixels, by name: those that were given. */
 export function pictureFacts(options: PictureOptions): Record<string, number | string> {
-  const { width, height, frames, maxSequenceLength, vaeTiling, dtype, variant } = options;
+  const { width, height, frames, maxSequenceLength, vaeTiling, dtype, variant, transformer } = options;
   return {
     ...(width !== undefined && { width }),
     ...(height !== undefined && { height }),
@@ -83,5 +93,6 @@ export function pictureFacts(options: PictureOptions): Record<string, number | s
     ...(vaeTiling && { vaeTiling: 'on' }),
     ...(dtype !== undefined && dtype !== 'float32' && { dtype }),
     ...(variant !== undefined && { variant }),
+    ...(transformer !== undefined && { transformer }),
   };
 }

@@ -234,11 +234,13 @@ async function receiptOf(
   info: PipelineInfo,
   { policy, schedule, forwards }: Pick<Receipt, 'policy' | 'schedule' | 'forwards'>,
 ): Promise<Receipt> {
-  const { model, prompt, negativePrompt, seed, init, embeddings, vaeTiling, dtype, variant, scale } = request;
+  const { model, transformer, prompt, negativePrompt, seed, init, embeddings, vaeTiling, dtype, variant, scale } =
+    request;
   return {
     tool: 'ertacache',
     version: VERSION,
     model: { id: info.id, hash: info.hash, path: model },
+    ...(transformer && { transformer: { ...transformer, sha256: transformer.sha256 ?? '' } }),
     prompt,
     ...(negativePrompt !== undefined && { negativePrompt }),
     seed: seedJson(seed),

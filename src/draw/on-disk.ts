@@ -61,8 +61,8 @@ async function withModel(
   options: DrawFilesOptions,
   work: (options: DrawOptions) => Promise<Drawn>,
 ): Promise<Drawn> {
-  const { dtype, variant, loras, vaeTiling: tiling = false } = request;
-  const loading = { dtype, variant, loras, tiling, ...(embeddings && { embeddings }) };
+  const { dtype, variant, transformer, loras, vaeTiling: tiling = false } = request;
+  const loading = { dtype, variant, transformer, loras, tiling, ...(embeddings && { embeddings }) };
   const model = options.model ?? (await loadModel(request.model, loading));
   try {
     return await work({ policies: policiesOnDisk, ...(init && { init }), ...options, model });

@@ -15,7 +15,8 @@ export interface Inputs {
 }
 
 /**
- * Reads the picture and the embeddings that a request draws on. A large picture is shrunk while it is decoded.
+ * Reads the picture and the embeddings that a request draws on, and the hash of its transformer's file. A large picture
+ * is shrunk while it is decoded.
  * @throws UsageError for a file that is not the one whose hash the request gives
  */
 export async function readInputs(request: FullRequest): Promise<Inputs> {
@@ -24,8 +25,17 @@ export async function readInputs(request: FullRequest): Promise<Inputs> {
     ...request.embeddings,
     sha256: await identity('embeddings', request.embeddings, MOST_EMBEDDINGS),
   };
+  const transformer = request.transformer && {
+    ...request.transformer,
+    sha256: await identity('transformer', request.transformer),
+  };
   return {
-    request: { ...request, ...(init && { init }), ...(embeddings && { embeddings }) },
+    request: {
+      ...request,
+      ...(transformer && { transformer }),
+      ...(init && { init }),
+      ...(embeddings && { embeddings }),
+    },
     ...(init && { init: await readImage(init.path, sideFor(request)) }),
     ...(embeddings && { embeddings: await readEmbeddings(embeddings.path) }),
   };
@@ -42,7 +52,7 @@ function sideFor({ size }: FullRequest): number {
 async function identity(
   role: string,
   { path, sha256 }: { path: string; sha256?: string | undefined },
-  most: number,
+  most?: number,
 ): Promise<string> {
   const found = await fileHash(path, most);
   if (sha256 === undefined || sha256 === found) return found;

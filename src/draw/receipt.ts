@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { UsageError } from '../errors';
 import { count, MOST } from '../io/counts';
 import { seedJson, seedOf } from '../random/seed';
-import { drawnFields, embeddingsFields, type FullRequest, initFields, loraFields } from './request';
+import { drawnFields, embeddingsFields, type FullRequest, initFields, loraFields, transformerFields } from './request';
 
 const { prompt, negativePrompt, seed, size, maxSequenceLength, vaeTiling, dtype, variant, scale } = drawnFields;
 
@@ -14,6 +14,8 @@ export const receiptSchema = z.object({
   version: z.string(),
   /** Name, content hash and folder of the model. */
   model: z.object({ id: z.string(), hash: z.string(), path: z.string() }),
+  /** The file of the transformer, where it was not the folder's own. */
+  transformer: z.object(transformerFields).optional(),
   /** What was drawn. */
   prompt,
   /** What was steered away from. */

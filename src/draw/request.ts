@@ -48,6 +48,8 @@ export const drawnFields = {
 /** A file that a run draws on, and what it must hold. */
 const file = { path: z.string(), sha256: z.string() } as const;
 
+/** The file of the transformer, in place of the folder's own. */
+export const transformerFields = file;
 /** The picture that a run begins with, and how much of it is drawn anew. */
 export const initFields = { ...file, strength: z.number().min(0).max(1) } as const;
 /** A LoRA that is merged into the model, and by how much it is multiplied. */
@@ -62,6 +64,8 @@ export const requestSchema = z.strictObject({
   scale: drawnFields.scale.default(1),
   /** A model's folder, or the name of one that ships with ertacache. */
   model: z.string().default(DEFAULT_MODEL),
+  /** The transformer's file, GGUF or safetensors, in place of the folder's own. */
+  transformer: z.object({ ...transformerFields, sha256: transformerFields.sha256.optional() }).optional(),
   /** Denoising steps; the model's usual number by default. */
   steps: count(MOST.steps).optional(),
   /** Strength of classifier-free guidance; 1 turns it off. */

@@ -21,6 +21,7 @@ import type { ParameterTable } from '../weights/parameters';
 import { isHubPipeline, loadHubPipeline } from './hub';
 import type { HubOptions } from './hub-parts';
 import { combinedHash } from './identity';
+import { modelName } from './model-name';
 import { createPixelPipeline } from './pixel';
 import { pixelFormat } from './pixel-formats';
 import { sameSize } from './same-size';
@@ -41,7 +42,10 @@ export async function loadPipeline(model: OpenModel, options: HubOptions = {}): 
   if (isHubPipeline(model)) return withLifetime(await loadHubPipeline(model, options));
   if (!model.files.includes('pipeline.json')) {
     throw new UnsupportedError(`${model.path} is not a whole pipeline that ertacache can sample from.`, {
-      hint: 'Look at it with `ertacache info`; the embedded model is called fluent-emoji.',
+      hint:
+        model.kind === 'file'
+          ? 'Name the folder of its pipeline as --model (option model) and the file as --transformer (option transformer).'
+          : 'Look at it with `ertacache info`; the embedded model is called fluent-emoji.',
     });
   }
   if (options.embeddings) {
@@ -100,7 +104,7 @@ async function loadPixelPipeline(files: OpenModel, { dtype, loras, resize = same
     padId: tokenizer.pad_id,
     words: createWordTable(tokenizer, vocabulary),
     info: {
-      id: lastPart(files.path),
+      id: modelName(files.path),
       hash,
       ...merged,
       modelClass: transformer.className,

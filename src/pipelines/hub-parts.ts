@@ -1,9 +1,11 @@
 import type * as tf from '@tensorflow/tfjs-core';
-import { fileIn, lastPart } from '../io/folder';
+import { fileIn } from '../io/folder';
 import { parseConfig } from '../io/parse-config';
 import type { Resize } from '../media/pixels';
 import { autoencoderOf, decoderOnly, encoderOnly } from '../models/autoencoders';
 import { familyOf } from '../models/families';
+import { withKnownNames } from '../models/known-names';
+import { knownTables } from '../models/known-tables';
 import { denoiserBytes, loadDenoiser } from '../models/load-denoiser';
 import { requireLoras } from '../models/loras';
 import type { PipelineParts, Watch } from '../models/pipeline-parts';
@@ -25,6 +27,7 @@ import { encodeTexts } from './encode-texts';
 import { encoderIdentity, requireOwn } from './encoder-identity';
 import { combinedHash } from './identity';
 import { requireJoins } from './joins';
+import { modelName } from './model-name';
 import { sameSize } from './same-size';
 import { textLosses } from './text-losses';
 import { textTokenizers } from './text-tokenizer';
@@ -55,7 +58,7 @@ const SCHEDULER = 'scheduler/scheduler_config.json';
 
 /** @param model an opened pipeline folder; it is opened again for every part, so the caller may close it */
 export async function hubParts(model: OpenModel, options: HubOptions = {}): Promise<PipelineParts> {
-  const id = lastPart(model.path);
+  const id = modelName(model.path);
   const transformer = componentOf(model, 'transformer');
   const configs = new Map([...model.components].map(([name, { config }]) => [name, config]));
   const scheduler = hubScheduler(
@@ -187,9 +190,10 @@ async function encodeOnce(component: ModelComponent, pixels: tf.Tensor): Promise
 
 /** An autoencoder without the parameters of one direction. */
 async function loadHalf(
-  { className, config, source, where }: ModelComponent,
+  component: ModelComponent,
   without: RegExp,
 ): Promise<{ autoencoder: Autoencoder; store: WeightStore }> {
+  const { className, config, source, where } = withKnownNames(component, knownTables);
   const known = autoencoderOf(className);
   const parsed = parseConfig(known.schema, config, fileIn(where, 'config.json'));
   const table = known.parameters(parsed).filter(({ name }) => !without.test(name));

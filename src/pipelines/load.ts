@@ -6,12 +6,14 @@ import { packageRoot } from '../io/package-root';
 import { resized } from '../media/resize';
 import { requireComputeType } from '../nn/bfloat16';
 import type { Pipeline } from '../sampling/pipeline';
-import { openModelAt } from '../weights/disk';
+import { cachedRepository, hubCache, snapshotIn } from '../weights/download/hub-home';
 import type { LoraFile } from '../weights/lora/adapter';
 import { type LoraPath, loraAt } from '../weights/lora/on-disk';
 import { DEFAULT_MODEL } from './default-model';
 import { loadPipeline } from './from-model';
 import type { HubOptions } from './hub-parts';
+import { openNamed } from './open';
+import type { TransformerFile } from './transformer-file';
 
 /** The folder of a model that ships with the package, by its name. */
 export function shippedModel(name: string): string | undefined {
@@ -25,13 +27,24 @@ export function shippedModelNames(): string[] {
   return [DEFAULT_MODEL, ...names.filter(name => name !== DEFAULT_MODEL).sort()];
 }
 
-/** The folder of a model given by path or, for models that ship with the package, by name. */
+/**
+ * The folder of a model that is found by name or path; undefined where there is none: one that ships with the package,
+ * or a repository that the hub's tools have downloaded, by `owner/name` or by its folder in their cache.
+ */
+export function foundModel(nameOrPath: string): string | undefined {
+  if (existsSync(nameOrPath)) return snapshotIn(resolve(nameOrPath)) ?? resolve(nameOrPath);
+  return shippedModel(nameOrPath) ?? cachedRepository(nameOrPath);
+}
+
+/** The same. @throws IoError where there is none */
 export function locateModel(nameOrPath: string): string {
-  if (existsSync(nameOrPath)) return resolve(nameOrPath);
-  const shipped = shippedModel(nameOrPath);
-  if (shipped) return shipped;
-  throw new IoError(`There is no model "${nameOrPath}".`, {
-    hint: `Give the folder of a model, or ${DEFAULT_MODEL}, which ships with ertacache.`,
+  const found = foundModel(nameOrPath);
+  if (found !== undefined) return found;
+  const isRepository = /^[\w.-]+\/[\w.-]+$/.test(nameOrPath);
+  throw new IoError(`There is no model "${nameOrPath}"${isRepository ? `, also not in ${hubCache()}` : ''}.`, {
+    hint: isRepository
+      ? `Bring it from the hub with \`ertacache download ${nameOrPath}\`, and give the folder that it is written to.`
+      : `Give the folder of a model, or ${DEFAULT_MODEL}, which ships with ertacache.`,
   });
 }
 
@@ -41,6 +54,8 @@ export interface LoadModelOptions extends Omit<HubOptions, 'loras'> {
   readonly loras?: readonly (LoraPath | LoraFile)[] | undefined;
   /** Takes the weight files of a variant such as `fp16`, of folders in the hub's layout. */
   readonly variant?: string | undefined;
+  /** A file, GGUF or safetensors, that is the transformer of a folder in the hub's layout. */
+  readonly transformer?: TransformerFile | undefined;
 }
 
 /**
@@ -63,9 +78,9 @@ export async function loadModel(nameOrPath: string = DEFAULT_MODEL, options: Loa
   );
   requireObject('options', options, 'an object');
   requireComputeType(options.dtype);
-  const { variant, loras: given = [], ...hub } = options;
+  const { variant, transformer, loras: given = [], ...hub } = options;
   const loras = await Promise.all(given.map(lora => ('path' in lora ? loraAt(lora) : lora)));
-  const model = await openModelAt(locateModel(nameOrPath), { variant });
+  const model = await openNamed(locateModel(nameOrPath), { variant, transformer });
   try {
     return await loadPipeline(model, { ...hub, loras, resize: hub.resize ?? resized });
   } finally {

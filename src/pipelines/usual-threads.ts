@@ -1,8 +1,8 @@
 import { requirements } from '../models/requirements';
-import { openModelAt } from '../weights/disk';
 import { componentOf } from '../weights/open-model';
 import { DEFAULT_MODEL } from './default-model';
 import { locateModel } from './load';
+import { type OpeningOptions, openNamed } from './open';
 import { usualDemand } from './usual-demand';
 
 /** Guidance runs a picture twice. */
@@ -14,9 +14,12 @@ const ENOUGH_FLOPS = 5e9;
  * How many threads draw one picture of a model soonest, where that is not all of them; derived from its configuration.
  * What is wrong with the model is not told here: loading it will say so.
  */
-export async function usualThreads(nameOrPath: string = DEFAULT_MODEL, variant?: string): Promise<number | undefined> {
+export async function usualThreads(
+  nameOrPath: string = DEFAULT_MODEL,
+  options: OpeningOptions = {},
+): Promise<number | undefined> {
   try {
-    const opened = await openModelAt(locateModel(nameOrPath), { variant });
+    const opened = await openNamed(locateModel(nameOrPath), options);
     try {
       const { className, config } = componentOf(opened, 'transformer');
       const { flops } = requirements(className, config, await usualDemand(opened));

@@ -1,4 +1,4 @@
-import { basename, dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { IoError } from '../errors';
 import { diskFolder } from '../io/disk-folder';
 import { isFile, isFolder, openFile } from '../io/node-file';
@@ -12,23 +12,25 @@ import { openSafetensors, openTensors } from './weight-files';
 
 /** How a model on disk is opened. */
 export interface OpenAtOptions extends FolderOptions {
-  /** The `config.json` of a single safetensors file, when it is not beside it. */
+  /** The `config.json` of a single file, when it is not beside it. */
   readonly config?: string | undefined;
+  /** Tells the configuration of a single file that has none beside it. Handed in, so that this folder knows no model. */
+  readonly recognise?: ((source: TensorSource, where: string) => ModelConfig) | undefined;
 }
 
 /**
- * Opens a model on disk: a converted model, a pipeline folder, the folder of one model, or one safetensors file.
+ * Opens a model on disk: a converted model, a pipeline folder, the folder of one model, or one safetensors or GGUF file.
  * Headers are read and checked, values are not.
  * @throws CheckpointError or IoError
  */
 export async function openModelAt(path: string, options: OpenAtOptions = {}): Promise<OpenModel> {
   if (await isFolder(path)) return openModel(diskFolder(path), { repository: repositoryNear(path), ...options });
   if (await isFile(path)) {
-    const components = new Map([[SINGLE, await openModelFileAt(path, options.config)]]);
+    const components = new Map([[SINGLE, await openModelFileAt(path, options)]]);
     return openedModel(path, { kind: 'file', components, ...noFiles(path) }, () => openModelAt(path, options));
   }
   throw new IoError(`${path} does not exist.`, {
-    hint: 'Give a model folder, a converted model or a .safetensors file.',
+    hint: 'Give a model folder, a converted model, or a .safetensors or .gguf file.',
   });
 }
 
@@ -37,15 +39,18 @@ export function openModelFolderAt(path: string, options: FolderOptions = {}): Pr
   return openModelFolder(diskFolder(path), options);
 }
 
-/** Opens one safetensors file, with the `config.json` beside it or another one. */
-export async function openModelFileAt(path: string, configPath?: string): Promise<ModelComponent> {
+/** Opens one file, with the `config.json` beside it or another one. */
+export async function openModelFileAt(
+  path: string,
+  { config, recognise }: OpenAtOptions = {},
+): Promise<ModelComponent> {
   // The file first: what is no model has no config.json either, and that would be no help.
-  const source = await openSafetensorsAt(path);
+  const source = await openTensorsAt(path);
   try {
     refuseStrange(source, path);
-    const folder = diskFolder(dirname(configPath ?? path));
-    const config = await readConfig(folder, configPath === undefined ? 'config.json' : basename(configPath));
-    return { ...config, source, where: path };
+    const beside = config ?? join(dirname(path), 'config.json');
+    const known = recognise && config === undefined && !(await isFile(beside));
+    return { ...(known ? recognise(source, path) : await readConfigAt(beside)), source, where: path };
   } catch (error) {
     await source.close();
     throw error;

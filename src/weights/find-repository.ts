@@ -1,12 +1,13 @@
 import { dirname, join, resolve } from 'node:path';
 import { diskFolder } from '../io/disk-folder';
 import { isFile } from '../io/node-file';
+import { cachedRepository } from './download/hub-home';
 import type { FindRepository } from './split-pipeline';
 
 /** How many folders up another repository is looked for: `hub/owner/name/part` is the deepest usual place. */
 const LEVELS = 3;
 
-/** Another repository beside a model on disk, as `owner/name` or `name`, in the folders above it. */
+/** Another repository beside a model on disk, as `owner/name` or `name`, in the folders above it or the hub's cache. */
 export function repositoryNear(path: string): FindRepository {
   return async name => {
     let above = resolve(path);
@@ -16,6 +17,7 @@ export function repositoryNear(path: string): FindRepository {
         if (await isFile(join(place, 'config.json'))) return diskFolder(place);
       }
     }
-    return undefined;
+    const cached = cachedRepository(name);
+    return cached !== undefined && (await isFile(join(cached, 'config.json'))) ? diskFolder(cached) : undefined;
   };
 }

@@ -18,11 +18,20 @@ export interface ModelComponent extends ModelConfig {
 
 /** How the folder of a model is opened. */
 export interface FolderOptions {
-  /** Takes the weights of a variant such as `fp16` (`….fp16.safetensors`). */
+  /** Takes the weights of a variant such as `fp16` (`….fp16.safetensors`); the only one there is by default. */
   readonly variant?: string | undefined;
   /** Finds the repository of a text encoder that the model's own folder does not hold. */
   readonly repository?: FindRepository | undefined;
+  /** Opens a part of a pipeline from elsewhere; undefined leaves it to its folder. */
+  readonly part?: OpenPart | undefined;
 }
+
+/**
+ * Opens a part of a pipeline.
+ * @param name of the part, such as `transformer`
+ * @param folder its own folder, which may hold nothing
+ */
+export type OpenPart = (name: string, folder: Folder) => Promise<ModelComponent | undefined>;
 
 /** Opens a folder with a `config.json` and weights, as hub repositories hold one for each component. */
 export async function openModelFolder(folder: Folder, options: FolderOptions = {}): Promise<ModelComponent> {

@@ -24,14 +24,18 @@ export async function openPipeline(folder: Folder, options: FolderOptions = {}):
   try {
     for (const name of names) {
       const part = within(folder, name);
-      const isTable = !(await part.has('config.json')) && (await isWordTable(part));
-      components.set(name, await (isTable ? openWordTable : openModelFolder)(part, options));
+      components.set(name, (await options.part?.(name, part)) ?? (await openPart(part, options)));
     }
   } catch (error) {
     await Promise.all([...components.values()].map(component => component.source.close()));
     throw error;
   }
   return { className, components };
+}
+
+async function openPart(folder: Folder, options: FolderOptions): Promise<ModelComponent> {
+  const isTable = !(await folder.has('config.json')) && (await isWordTable(folder));
+  return (isTable ? openWordTable : openModelFolder)(folder, options);
 }
 
 /** Entries of model_index.json that have no weights. */

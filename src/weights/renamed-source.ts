@@ -22,23 +22,23 @@ export function renamedSource(
 ): TensorSource {
   const origins = originsOf(table, layout);
   checkOrigins(source, table, origins, where);
+  const shapes = new Map(table.map(({ name, shape }) => [name, shape]));
   const used = new Set([...origins.values()].map(origin => origin.name));
   const names = [...origins.keys(), ...source.names.filter(name => !used.has(name))].sort();
 
-  /** Elements of a row of the original. */
-  const rowWidth = (origin: Origin): number => elements(source.entry(origin.name).shape.slice(1));
+  /** Elements of a row, in the parameter's shape: the original may leave out axes of size 1. */
+  const rowWidth = (name: string): number => elements(shapes.get(name)!.slice(1));
 
   /** Whether its rows begin or end inside a block of a quantised type: it is then handed over as float32. */
-  function isCut({ name, rows }: Origin): boolean {
-    const { dtype, shape } = source.entry(name);
-    const width = elements(shape.slice(1));
-    return rows.flat().some(row => (row * width) % blockOf(dtype).elements !== 0);
+  function isCut([name, origin]: readonly [string, Origin]): boolean {
+    const block = blockOf(source.entry(origin.name).dtype).elements;
+    return origin.rows.flat().some(row => (row * rowWidth(name)) % block !== 0);
   }
-  const cut = new Set([...origins].filter(([, origin]) => isCut(origin)).map(([name]) => name));
+  const cut = new Set([...origins].filter(isCut).map(([name]) => name));
 
   /** The parts of the original that make up a slice of the parameter, and where each belongs. */
-  function parts(origin: Origin, slice?: Slice): { at: number; part: Slice }[] {
-    const width = rowWidth(origin);
+  function parts(name: string, origin: Origin, slice?: Slice): { at: number; part: Slice }[] {
+    const width = rowWidth(name);
     const { start, count } = slice ?? { start: 0, count: Number.POSITIVE_INFINITY };
     const found: { at: number; part: Slice }[] = [];
     let before = 0;
@@ -55,11 +55,10 @@ export function renamedSource(
     const origin = origins.get(name);
     const whole = source.entry(origin?.name ?? name);
     if (!origin) return whole;
-    const rows = origin.rows.reduce((sum, [first, end]) => sum + end - first, 0);
-    const shape = whole.shape.length === 0 ? [] : [rows, ...whole.shape.slice(1)];
+    const shape = shapes.get(name)!;
     const size = elements(shape);
     if (cut.has(name)) return { ...whole, dtype: 'F32', scale: undefined, shape, size, bytes: size * 4 };
-    const begin = whole.begin + storedBytes(whole.dtype, (origin.rows[0]?.[0] ?? 0) * rowWidth(origin));
+    const begin = whole.begin + storedBytes(whole.dtype, (origin.rows[0]?.[0] ?? 0) * rowWidth(name));
     return { ...whole, shape, size, bytes: storedBytes(whole.dtype, size), begin };
   }
 
@@ -68,7 +67,7 @@ export function renamedSource(
     if (!origin) return source.readInto(name, target, slice);
     const { dtype } = entry(name);
     await allDone(
-      parts(origin, slice).map(async ({ at, part }) => {
+      parts(name, origin, slice).map(async ({ at, part }) => {
         const place = target.subarray(storedBytes(dtype, at), storedBytes(dtype, at + part.count));
         if (!cut.has(name)) return source.readInto(origin.name, place, part);
         const { buffer, byteOffset, byteLength } = await source.read(origin.name, part);
@@ -98,7 +97,9 @@ export function renamedSource(
     if (!origin) return source.read(name, slice);
     if (blockOf(entry(name).dtype).elements === 1) return widen(name, await readRaw(name, slice));
     const out = new Float32Array(slice?.count ?? entry(name).size);
-    await allDone(parts(origin, slice).map(async ({ at, part }) => out.set(await source.read(origin.name, part), at)));
+    await allDone(
+      parts(name, origin, slice).map(async ({ at, part }) => out.set(await source.read(origin.name, part), at)),
+    );
     return out;
   }
   return {
@@ -109,7 +110,7 @@ export function renamedSource(
     read,
     readInts(name, slice) {
       const origin = origins.get(name);
-      const [only] = origin ? parts(origin, slice) : [];
+      const [only] = origin ? parts(name, origin, slice) : [];
       return source.readInts(originalOf(name), only?.part ?? slice);
     },
     readRaw,
@@ -145,10 +146,13 @@ function checkOrigins(
     if (!origin) continue;
     const found = source.entry(origin.name).shape;
     const wanted = [rows.get(origin.name)!, ...shape.slice(1)];
-    if (shape.length === found.length && wanted.every((size, i) => size === found[i])) continue;
+    if (withoutOnes(wanted) === withoutOnes(found)) continue;
     const message = `${origin.name} in ${where} has the shape ${showShape(found)}, but the model takes ${showShape(wanted)}.`;
     throw new CheckpointError('shape_mismatch', message, {
       hint: 'The weights are not those of this config.json; take both from the same repository.',
     });
   }
 }
+
+/** A 1 × 1 convolution is a matrix, and some writers leave out axes of size 1. */
+const withoutOnes = (shape: readonly number[]): string => shape.filter(size => size !== 1).join();

@@ -22,8 +22,8 @@ const GUESSES: readonly (Guess & { looks(text: string): boolean })[] = [
   },
   {
     looks: text => text.startsWith('GGUF'),
-    what: 'a GGUF file, not safetensors',
-    hint: 'Take the .safetensors file of the same model.',
+    what: 'a GGUF file, which holds a transformer alone',
+    hint: 'Name the folder of its pipeline as --model and the file itself as --transformer.',
   },
   {
     looks: text => text.startsWith('\x89HDF'),
@@ -51,9 +51,9 @@ const NAMED: readonly (Guess & { readonly pattern: RegExp })[] = [
     hint: 'It only changes another model: give that model, and this one beside it as --lora, in the library as loras.',
   },
   {
-    pattern: /^(model\.diffusion_model|first_stage_model|cond_stage_model|text_encoders)\./,
-    what: 'a whole pipeline in a single file',
-    hint: 'Take the repository of the same model in the layout of diffusers, a folder with model_index.json.',
+    pattern: /^(first_stage_model|cond_stage_model|conditioner)\./,
+    what: 'a whole pipeline of Stable Diffusion in a single file',
+    hint: 'ertacache runs diffusion transformers, not the U-Nets of Stable Diffusion.',
   },
   {
     pattern: /\.(exp_avg|exp_avg_sq)$|^optimizer\./,

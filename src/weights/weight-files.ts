@@ -33,16 +33,35 @@ export interface WeightFileOptions {
  * @throws CheckpointError
  */
 export async function openWeights(folder: Folder, options: WeightFileOptions = {}): Promise<TensorSource> {
-  const { variant } = options;
   const namings = options.stems?.map(stem => ({ stem, prefersIndex: false })) ?? LIBRARIES;
-  for (const naming of namings) {
-    for (const name of fileNames(naming, variant)) {
-      if (!(await folder.has(name))) continue;
-      return name.endsWith('.json') ? openShards(folder, name) : openSafetensors(await folder.open(name));
-    }
+  const name = await weightFile(folder, namings, options.variant);
+  if (name !== undefined) {
+    return name.endsWith('.json') ? openShards(folder, name) : openSafetensors(await folder.open(name));
   }
-  const stems = namings.map(naming => naming.stem);
-  throw await noWeights(folder, stems, variant);
+  throw await noWeights(
+    folder,
+    namings.map(naming => naming.stem),
+    options.variant,
+  );
+}
+
+/** Whether a model folder holds weights that `openWeights` would take. */
+export async function hasWeights(folder: Folder, { variant }: WeightFileOptions = {}): Promise<boolean> {
+  return (await weightFile(folder, LIBRARIES, variant)) !== undefined;
+}
+
+/** The file to open, a single one or an index; those of the only variant where there are no plain ones. */
+async function weightFile(folder: Folder, namings: readonly Naming[], variant?: string): Promise<string | undefined> {
+  for (const naming of namings) {
+    for (const name of fileNames(naming, variant)) if (await folder.has(name)) return name;
+  }
+  if (variant !== undefined) return undefined;
+  const files = (await folder.list?.().catch(() => [])) ?? [];
+  const [only, ...others] = variantsIn(
+    files,
+    namings.map(({ stem }) => stem),
+  ).keys();
+  return only === undefined || others.length > 0 ? undefined : weightFile(folder, namings, only);
 }
 
 /** The tensors of one safetensors file, which is closed when it is refused. */

@@ -191,11 +191,11 @@ describe('download', () => {
     await expect(stopped).rejects.toThrow('aborted');
   });
 
-  test('mirror and token come from the settings that the hub’s tools share', () => {
-    expect(hubSettings({ HF_ENDPOINT: 'http://mirror', HF_TOKEN: 't' })).toEqual({
+  test('mirror and token come from the settings that the hub’s tools share', async () => {
+    expect(await hubSettings({ HF_ENDPOINT: 'http://mirror', HF_TOKEN: 't' })).toEqual({
       endpoint: 'http://mirror',
       token: 't',
     });
-    expect(hubSettings({})).toEqual({});
+    expect(await hubSettings({ HF_HOME: '/nowhere' })).toEqual({});
   });
 });

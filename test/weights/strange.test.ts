@@ -1,6 +1,7 @@
 import { cpSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { memoryFolder } from '../../src/io/folder';
+import { openNamed } from '../../src/pipelines/open';
 import { openModelAt } from '../../src/weights/disk';
 import { encodeSafetensors, type TensorToWrite } from '../../src/weights/encode-safetensors';
 import { openWeights } from '../../src/weights/weight-files';
@@ -20,7 +21,7 @@ function safetensors(...names: string[]): Uint8Array {
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 const STRANGE: readonly (readonly [name: string, bytes: Uint8Array, what: RegExp, hint: RegExp])[] = [
-  ['flux.gguf', Uint8Array.from([...utf8('GGUF'), 3, ...new Uint8Array(67)]), /a GGUF file/, /\.safetensors file/],
+  ['flux.gguf', Uint8Array.from([...utf8('GGUF'), 3, ...new Uint8Array(67)]), /a GGUF file/, /--transformer|It runs/],
   [
     'model.ckpt',
     Uint8Array.from([...utf8('PK\x03\x04'), ...new Uint8Array(60)]),
@@ -52,10 +53,10 @@ const STRANGE: readonly (readonly [name: string, bytes: Uint8Array, what: RegExp
     /--lora/,
   ],
   [
-    'flux1-dev-all.safetensors',
-    safetensors('model.diffusion_model.img_in.weight', 'vae.decoder.conv_in.weight'),
-    /a whole pipeline in a single file/,
-    /layout of diffusers/,
+    'v1-5-pruned.safetensors',
+    safetensors('model.diffusion_model.input_blocks.0.0.weight', 'first_stage_model.decoder.conv_in.weight'),
+    /a whole pipeline of Stable Diffusion in a single file/,
+    /U-Nets/,
   ],
 ];
 
@@ -64,7 +65,7 @@ test.each(STRANGE)('%s is told for what it is, alone and in a folder', async (na
   const file = scratch.path('folder', name);
   writeFileSync(file, bytes);
   for (const path of [file, scratch.path('folder')]) {
-    await expect(openModelAt(path)).rejects.toMatchObject({
+    await expect(openNamed(path)).rejects.toMatchObject({
       code: 'checkpoint',
       message: expect.stringMatching(what),
       hint: expect.stringMatching(hint),
@@ -127,28 +128,31 @@ describe('weights of a variant only', () => {
     return folder;
   }
 
-  test('are named, with the option that takes them', async () => {
-    await expect(openModelAt(halved())).rejects.toMatchObject({
-      fault: 'missing_weights',
-      hint: expect.stringMatching(
-        /^It holds \S+\.fp16\.safetensors, of the variant fp16: ask for it with --variant fp16, .*option variant\.$/,
-      ),
-    });
+  test('are taken where there is one variant, and the picture is repeated', async () => {
+    const folder = halved();
+    const first = scratch.path('a.png');
+    const run = ['--model', folder, '--steps', '1', '--width', '32', '--height', '32', '--backend', 'wasm'];
+    expect(await command('sample', 'a fox', ...run, '--out', first)).toMatchObject({ code: 0 });
+    const again = await command('sample', '--from', first, '--backend', 'wasm', '--out', scratch.path('b.png'));
+    expect(again).toMatchObject({ code: 0 });
     const plain = openModelAt(altered('flux-tiny'), { variant: 'fp16' });
     await expect(plain).rejects.toMatchObject({ hint: expect.stringContaining('leave --variant out') });
   });
 
-  test('are drawn with, and the picture says so and can be repeated', async () => {
+  test('are named where there are several, with the option that takes one; the picture says which', async () => {
     const folder = halved();
+    const transformer = join(folder, 'transformer/diffusion_pytorch_model');
+    cpSync(`${transformer}.fp16.safetensors`, `${transformer}.bf16.safetensors`);
+    await expect(openModelAt(folder)).rejects.toMatchObject({
+      fault: 'missing_weights',
+      hint: expect.stringMatching(
+        /^It holds \S+\.bf16\.safetensors, of the variant bf16; .*: ask for it with --variant bf16, .*option variant\.$/,
+      ),
+    });
     const run = ['--model', folder, '--steps', '1', '--width', '32', '--height', '32', '--backend', 'wasm'];
-    const first = scratch.path('a.png');
-    expect(await command('sample', 'a fox', ...run, '--variant', 'fp16', '--out', first)).toMatchObject({ code: 0 });
-    expect((await command('inspect', first)).stdout).toMatch(/variant +fp16/);
-    const again = await command('sample', '--from', first, '--backend', 'wasm', '--out', scratch.path('b.png'));
-    expect(again).toMatchObject({ code: 0 });
-    expect((await command('sample', 'a fox', ...run, '--out', scratch.path('c.png'))).stderr).toContain(
-      '--variant fp16',
-    );
+    const out = scratch.path('c.png');
+    expect(await command('sample', 'a fox', ...run, '--variant', 'fp16', '--out', out)).toMatchObject({ code: 0 });
+    expect((await command('inspect', out)).stdout).toMatch(/variant +fp16/);
   });
 
   test.each(['sample', 'calibrate', 'compare', 'bench', 'info', 'convert'])('%s takes --variant', async name => {

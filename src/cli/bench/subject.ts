@@ -9,9 +9,9 @@ import type { Demand } from '../../models/workload';
 import { workload } from '../../models/workload-of';
 import type { ComputeType } from '../../nn/bfloat16';
 import { loadModel, locateModel } from '../../pipelines/load';
+import { openNamed } from '../../pipelines/open';
 import { usualDemand } from '../../pipelines/usual-demand';
 import type { PictureSize, Pipeline } from '../../sampling/pipeline';
-import { openModelAt } from '../../weights/disk';
 import { componentOf } from '../../weights/open-model';
 
 /** What is timed, each part loaded when its turn comes. */
@@ -33,6 +33,7 @@ export interface SubjectOptions {
   readonly dtype: ComputeType;
   readonly blocks?: number | undefined;
   readonly variant?: string | undefined;
+  readonly transformer?: string | undefined;
 }
 
 /** Finds what `bench` is to time, and loads nothing yet. */
@@ -70,9 +71,10 @@ function syntheticSubject({ model, offload, blocks, dtype }: SubjectOptions): Su
   };
 }
 
-async function folderSubject({ model, offload, dtype, variant }: SubjectOptions): Promise<Subject> {
+async function folderSubject({ model, offload, dtype, variant, transformer: file }: SubjectOptions): Promise<Subject> {
   const folder = locateModel(model);
-  const opened = await openModelAt(folder, { variant });
+  const opening = { variant, ...(file !== undefined && { transformer: { path: file } }) };
+  const opened = await openNamed(folder, opening);
   const component = componentOf(opened, 'transformer');
   const demand = await usualDemand(opened);
   return {
@@ -85,7 +87,7 @@ async function folderSubject({ model, offload, dtype, variant }: SubjectOptions)
       if (found) return loadAutoencoder(found);
       throw noAutoencoder(folder);
     },
-    pipeline: () => loadModel(folder, { offload, dtype, variant }),
+    pipeline: () => loadModel(folder, { offload, dtype, ...opening }),
   };
 }
 

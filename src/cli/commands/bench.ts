@@ -49,6 +49,7 @@ export function benchCommand(): Command {
     .option('--parts <list>', `what to time, of ${PARTS.join(', ')}`, partList, ['transformer'])
     .option('--offload', 'leave the blocks of a folder on disk, one in memory at a time', false)
     .option('--variant <name>', 'take the weight files of this variant, such as fp16')
+    .option('--transformer <file>', "a .gguf or .safetensors file in place of the folder's transformer")
     .addOption(dtypeOption())
     .option('--width <pixels>', "width of the picture (default: the model's)", wholeNumber(1, MOST.pixels))
     .option('--height <pixels>', "height of the picture (default: the model's)", wholeNumber(1, MOST.pixels))

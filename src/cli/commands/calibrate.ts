@@ -55,7 +55,11 @@ interface Options extends PictureOptions {
 /** `ertacache calibrate`: a policy for one model, step count and guidance. */
 export function calibrateCommand(): Command {
   const command = new Command('calibrate')
-    .option('--model <folder>', 'a model folder, or the name of one that ships with ertacache', DEFAULT_MODEL)
+    .option(
+      '--model <folder>',
+      "a model folder, owner/name from the hub's cache, or the name of one that ships with ertacache",
+      DEFAULT_MODEL,
+    )
     .addOption(
       new Option('--method <name>', 'ertacache makes a policy; the others measure what they need of a model')
         .choices(['ertacache', 'teacache', 'magcache'])

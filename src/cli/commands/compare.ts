@@ -60,7 +60,11 @@ interface Options extends PictureOptions {
 /** `ertacache compare`: caching methods side by side, as one JSON, a table and a page. */
 export function compareCommand(): Command {
   const command = new Command('compare')
-    .option('--model <folder>', 'a model folder, or the name of one that ships with ertacache', DEFAULT_MODEL)
+    .option(
+      '--model <folder>',
+      "a model folder, owner/name from the hub's cache, or the name of one that ships with ertacache",
+      DEFAULT_MODEL,
+    )
     .option('--methods <a,b,…>', `methods to compare (default: ${contenders.map(c => c.name).join(',')})`, names)
     .option(
       '--budgets <a,b,…>',

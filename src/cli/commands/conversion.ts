@@ -1,6 +1,8 @@
 import { type Command, Option } from 'commander';
 import { UnsupportedError } from '../../errors';
+import { openAtOptions } from '../../pipelines/open';
 import { type Conversion, SHARD_BYTES } from '../../weights/convert';
+import type { OpenAtOptions } from '../../weights/disk';
 import type { TargetType } from '../../weights/manifest';
 import { interruptible } from '../interrupt';
 import { wholeNumber } from '../parse';
@@ -10,6 +12,7 @@ import { bytesText, countText } from './units';
 export interface ConversionOptions {
   dtype: TargetType;
   variant?: string | undefined;
+  transformer?: string | undefined;
   config?: string | undefined;
   shardBytes: number;
   force: boolean;
@@ -27,7 +30,8 @@ export function withConversionOptions(command: Command): Command {
       new Option('--dtype <type>', 'how values are stored').choices(['float32', 'float16', 'uint8']).default('float16'),
     )
     .option('--variant <name>', 'take the weight files of this variant, such as fp16')
-    .option('--config <file>', 'the config.json of a single .safetensors file')
+    .option('--transformer <file>', "a .gguf or .safetensors file in place of the folder's transformer")
+    .option('--config <file>', 'the config.json of a single .safetensors or .gguf file')
     .addOption(new Option('--lora <file>').argParser(refuseLora).hideHelp())
     .option('--shard-bytes <n>', 'size of a shard file', wholeNumber(1, Number.MAX_SAFE_INTEGER), SHARD_BYTES)
     .option('--force', 'replace a converted model that is there already', false);
@@ -38,6 +42,11 @@ function refuseLora(): never {
   throw new UnsupportedError('A LoRA is merged when a model is loaded, not when it is converted.', {
     hint: 'Convert the model alone, and give --lora to sample.',
   });
+}
+
+/** How the options want a model opened. */
+export function openingOf({ variant, config, transformer }: ConversionOptions): Promise<OpenAtOptions> {
+  return openAtOptions({ variant, config, ...(transformer !== undefined && { transformer: { path: transformer } }) });
 }
 
 /** Runs a conversion, stoppable by Ctrl-C and with its progress shown. @returns what was written, in words */

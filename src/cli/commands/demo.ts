@@ -44,7 +44,11 @@ interface Compared {
 /** `ertacache demo`: the embedded model, cached beside uncached, on one sheet. */
 export function demoCommand(): Command {
   return new Command('demo')
-    .option('--model <folder>', 'a model folder, or the name of one that ships with ertacache', DEFAULT_MODEL)
+    .option(
+      '--model <folder>',
+      "a model folder, owner/name from the hub's cache, or the name of one that ships with ertacache",
+      DEFAULT_MODEL,
+    )
     .option(
       '--out <file>',
       'the sheet to write; a file of that name is replaced (default: samples/demo.png, samples/demo.webp for clips)',

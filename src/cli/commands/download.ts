@@ -8,6 +8,7 @@ import { bytesText, countText } from './units';
 
 interface Options {
   readonly revision: string;
+  readonly variant?: string | undefined;
   readonly out?: string | undefined;
 }
 
@@ -17,10 +18,15 @@ export function downloadCommand(): Command {
     .argument('<repository>', 'owner and name, such as Wan-AI/Wan2.1-T2V-1.3B-Diffusers')
     .option('--revision <name>', 'branch, tag or commit', 'main')
     .option('--out <folder>', "folder to write (default: the repository's name)")
-    .addHelpText('after', '\nHF_ENDPOINT names a mirror, HF_TOKEN an access token for models that ask for one.')
-    .action((repository: string, { revision, out = repository.split('/').at(-1) as string }: Options) =>
+    .option('--variant <name>', 'take the weight files of this variant, such as fp16, where there are such')
+    .addHelpText(
+      'after',
+      '\nHF_ENDPOINT names a mirror. Models that ask for a login take the token in HF_TOKEN, in the file that\n' +
+        'HF_TOKEN_PATH names, or that of `hf auth login`. HTTPS_PROXY, HTTP_PROXY and NO_PROXY are honoured.',
+    )
+    .action((repository: string, { revision, variant, out = repository.split('/').at(-1) as string }: Options) =>
       interruptible(async signal => {
-        const settings = { ...hubSettings(), signal };
+        const settings = { ...(await hubSettings()), variant, signal };
         try {
           const plan = await planDownload(repository, revision, settings);
           const amount = `${countText(plan.files.length, 'file')}, ${bytesText(plan.bytes)}`;

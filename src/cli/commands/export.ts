@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { exportModel } from '../../lab/export/export-model';
 import { knownTables } from '../../models/known-tables';
 import { locateModel } from '../../pipelines/load';
-import { type ConversionOptions, watchedConversion, withConversionOptions } from './conversion';
+import { type ConversionOptions, openingOf, watchedConversion, withConversionOptions } from './conversion';
 
 interface Options extends ConversionOptions {
   split: boolean;
@@ -11,7 +11,10 @@ interface Options extends ConversionOptions {
 /** `ertacache export`: a transformer as a graph model, for programs that know tfjs and not ertacache. */
 export function exportCommand(): Command {
   const command = new Command('export')
-    .argument('<model>', 'a model that ships with ertacache, a model or pipeline folder, or a .safetensors file')
+    .argument(
+      '<model>',
+      'a model that ships with ertacache, a model or pipeline folder, or a .safetensors or .gguf file',
+    )
     .argument('<out>', 'the folder to write')
     .option(
       '--split',
@@ -21,7 +24,7 @@ export function exportCommand(): Command {
   return withConversionOptions(command)
     .exitOverride()
     .action(async (model: string, out: string, options: Options) => {
-      const settings = { ...options, tableOf: knownTables };
+      const settings = { ...options, ...(await openingOf(options)), tableOf: knownTables };
       const written = await watchedConversion(options.dtype, watched =>
         exportModel(locateModel(model), out, { ...settings, ...watched }),
       );

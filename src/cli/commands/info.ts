@@ -9,10 +9,10 @@ import { knownTables } from '../../models/known-tables';
 import { preset, presetNames } from '../../models/presets';
 import { type Requirements, requirements } from '../../models/requirements';
 import type { Demand } from '../../models/workload';
-import { shippedModel } from '../../pipelines/load';
+import { foundModel } from '../../pipelines/load';
+import { openNamed } from '../../pipelines/open';
 import { printableName } from '../../printable';
 import { type ComponentDescription, describeModel, type ModelDescription } from '../../weights/describe';
-import { openModelAt } from '../../weights/disk';
 import type { ModelComponent } from '../../weights/model-folder';
 import type { OpenModel } from '../../weights/open-model';
 import { wholeNumber } from '../parse';
@@ -24,6 +24,7 @@ import { bytesText, countText } from './units';
 interface Options {
   json: boolean;
   variant?: string | undefined;
+  transformer?: string | undefined;
   config?: string | undefined;
   values?: boolean | undefined;
   unchecked: boolean;
@@ -37,14 +38,15 @@ export function infoCommand(): Command {
   return new Command('info')
     .argument(
       '<model>',
-      `a folder, a converted model, a .safetensors file, a LoRA, a model that ships with ertacache, or one of ${presetNames().join(', ')}`,
+      `a folder, a converted model, a .safetensors or .gguf file, a LoRA, a model that ships with ertacache, or one of ${presetNames().join(', ')}`,
     )
     .option('--json', 'print JSON', false)
     .option('--width <pixels>', "width of the picture (default: the model's)", wholeNumber(1, MOST.pixels))
     .option('--height <pixels>', "height of the picture (default: the model's)", wholeNumber(1, MOST.pixels))
     .option('--frames <n>', "frames of a clip (default: the model's)", wholeNumber(1, MOST.frames))
     .option('--variant <name>', 'take the weight files of this variant, such as fp16')
-    .option('--config <file>', 'the config.json of a single .safetensors file')
+    .option('--transformer <file>', "a .gguf or .safetensors file in place of the folder's transformer")
+    .option('--config <file>', 'the config.json of a single .safetensors or .gguf file')
     .option('--values', 'check every value, also in models over 1 GiB')
     .option('--no-values', 'read headers only')
     .option('--unchecked', 'also take model classes that ertacache does not know', false)
@@ -52,7 +54,7 @@ export function infoCommand(): Command {
     .action(async (name: string, options: Options) => {
       const isFile = existsSync(name);
       const isPreset = presetNames().includes(name) && !isFile;
-      const path = isFile ? name : (shippedModel(name) ?? name);
+      const path = foundModel(name) ?? name;
       const lines = isPreset ? describePreset(name, options) : await describeFiles(path, options);
       print(lines);
     });
@@ -72,7 +74,8 @@ async function describeFiles(path: string, options: Options): Promise<string> {
   const { json, variant, config, values, unchecked } = options;
   const lora = await loraText(path, json);
   if (lora !== undefined) return lora;
-  const opened = await openModelAt(path, { variant, config });
+  const file = options.transformer;
+  const opened = await openNamed(path, { variant, config, ...(file !== undefined && { transformer: { path: file } }) });
   try {
     const model = modelWithKnownNames(opened, knownTables);
     const description = await describeModel(model, { tableOf: knownTables, values, unchecked });

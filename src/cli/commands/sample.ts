@@ -46,7 +46,7 @@ export function sampleCommand(): Command {
     .option('--prompts-file <file>', 'more prompts, one a line; # begins a comment, \\# a prompt with that sign')
     .option(
       '--model <folder>',
-      `a model folder, or the name of one that ships with ertacache (default: ${DEFAULT_MODEL})`,
+      `a model folder, owner/name from the hub's cache, or one that ships with ertacache (default: ${DEFAULT_MODEL})`,
     )
     .option(
       '--policy <file>',
@@ -98,7 +98,7 @@ export function sampleCommand(): Command {
       ? [taskOf(receipt, words, { ...given, from: given.from as string })]
       : tasksOf(await promptsOf(words, given, embeddings), { ...given, seed });
     for (const { out, name } of tasks) await (out ? requireMediaWritable(out) : requireWritableFolder(dirname(name)));
-    const { kind } = await startBackend(command, { threads: await usualThreads(base.model, base.variant) });
+    const { kind } = await startBackend(command, { threads: await usualThreads(base.model, inputs.request) });
     if (receipt && receipt.backend !== kind) {
       tell(`Made on ${receipt.backend}, repeated on ${kind}: the last digits may differ.\n`);
     }
@@ -123,12 +123,13 @@ async function drawAll(
   signal: AbortSignal,
   repeats?: Receipt,
 ): Promise<void> {
-  const { dtype, variant, loras, vaeTiling: tiling = false } = base;
+  const { dtype, variant, transformer, loras, vaeTiling: tiling = false } = base;
   const { offload = false } = options;
   const model = await loadModel(base.model, {
     dtype,
     variant,
     loras,
+    transformer,
     tiling,
     offload,
     ...(embeddings && { embeddings }),
@@ -177,11 +178,13 @@ function nothingCached(): PolicyError {
 }
 
 /** The request of a receipt, of which some files may have been moved. */
-function repeated(receipt: Receipt, { model, init, embeddings, lora }: SampleOptions): FullRequest {
+function repeated(receipt: Receipt, { model, transformer, init, embeddings, lora }: SampleOptions): FullRequest {
   const request = requestOf(receipt);
   return {
     ...request,
     ...(model !== undefined && { model }),
+    ...(transformer !== undefined &&
+      request.transformer && { transformer: { ...request.transformer, path: transformer } }),
     ...(lora &&
       request.loras && { loras: request.loras.map((own, i) => ({ ...own, path: lora[i]?.path ?? own.path })) }),
     ...(init !== undefined && request.init && { init: { ...request.init, path: init } }),

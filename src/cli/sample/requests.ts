@@ -31,6 +31,7 @@ export function requestOfTask(options: RequestOptions, { prompt, seed }: Pick<Ta
     dtype,
     variant,
     lora,
+    transformer,
   } = options;
   return parseRequest({
     prompt,
@@ -46,6 +47,7 @@ export function requestOfTask(options: RequestOptions, { prompt, seed }: Pick<Ta
     vaeTiling,
     ...(lora && { loras: [...lora] }),
     ...pictureRequest(options),
+    ...(transformer !== undefined && { transformer: { path: transformer } }),
     ...(init !== undefined && { init: { path: init, strength } }),
     ...(embeddings !== undefined && { embeddings: { path: embeddings } }),
   });

@@ -56,7 +56,7 @@ const classes = new Map<string, TextEncoderClass>([
     define({
       schema: clipTextConfig,
       parameters: clipTextParameters,
-      ignore: [/^text_model\.embeddings\.position_ids$/],
+      ignore: [/^text_model\.embeddings\.position_ids$/, /^(text_projection\.weight|logit_scale)$/],
       blockNames: clipTextLayers,
       width: c => c.hidden_size,
       create: createClipText,

@@ -2,6 +2,7 @@ import type * as tf from '@tensorflow/tfjs-core';
 import type { z } from 'zod';
 import type { Frames } from '../../nn/conv3d';
 import type { Params } from '../../nn/params';
+import type { KeyLayout } from '../../weights/key-layout';
 import type { ParameterTable, WeightStore } from '../../weights/parameters';
 import type { Module } from './module';
 import type { Tiling } from './tiling';
@@ -99,6 +100,8 @@ export interface AutoencoderClass<Config = unknown> {
   /** Accepts the hub's `config.json`. */
   readonly schema: z.ZodType<Config>;
   parameters(config: Config): ParameterTable;
+  /** The authors' own names of the parameters, where checkpoints in that layout exist. */
+  keys?(config: Config): KeyLayout;
   create(config: Config, weights: WeightStore): Autoencoder;
 }
 

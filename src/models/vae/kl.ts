@@ -26,6 +26,7 @@ import {
   type WeightStore,
 } from '../../weights/parameters';
 import { type Autoencoder, autoencoderClass, type Codec } from './autoencoder';
+import { klKeys } from './kl-keys';
 import type { Module } from './module';
 import { conv2d as conv2dParameters, norm as normParameters } from './parameters';
 import { autoencoder } from './run';
@@ -233,4 +234,4 @@ export function createKl(config: KlConfig, weights: WeightStore): Autoencoder {
 }
 
 /** The class, for the list of its family. */
-export const kl = autoencoderClass({ schema: klConfig, parameters: klParameters, create: createKl });
+export const kl = autoencoderClass({ schema: klConfig, parameters: klParameters, keys: klKeys, create: createKl });

@@ -17,10 +17,16 @@ export interface DownloadPlan {
   readonly bytes: number;
 }
 
+/** How a download is planned. */
+export interface PlanOptions extends FetchOptions {
+  /** Takes the weights of a variant such as `fp16` where there are such. */
+  readonly variant?: string | undefined;
+}
+
 /** Which files of a repository a model is loaded from, and how much they are. Nothing is written. */
-export async function planDownload(name: string, revision: string, options: FetchOptions = {}): Promise<DownloadPlan> {
+export async function planDownload(name: string, revision: string, options: PlanOptions = {}): Promise<DownloadPlan> {
   const repository = await listRepository(name, revision, options);
-  const files = neededFiles(repository);
+  const files = neededFiles(repository, options.variant);
   const { commit } = repository;
   return { name, commit, files, bytes: files.reduce((sum, file) => sum + file.size, 0) };
 }

@@ -96,11 +96,11 @@ async function fetchOnce(
   partial: string,
   options: FetchOptions,
 ): Promise<unknown> {
-  const { signal, onBytes } = options;
+  const { signal, onBytes, fetch: fetched = fetch } = options;
   const headers = { ...hubHeaders(options), ...(have > 0 && { range: `bytes=${have}-` }) };
   let response: Response;
   try {
-    response = await fetch(url, { headers, ...(signal && { signal }) });
+    response = await fetched(url, { headers, ...(signal && { signal }) });
   } catch (error) {
     signal?.throwIfAborted();
     return error;

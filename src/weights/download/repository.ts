@@ -6,6 +6,8 @@ import { z } from 'zod';
 import { CheckpointError, IoError, UsageError } from '../../errors';
 import { discard, isPage, wholeBody } from '../../io/http-request';
 import { parsePlainJson } from '../../io/plain-json';
+import { proxiedFetch } from './hub-fetch';
+import { hubToken } from './hub-home';
 
 /** Where the hub is, unless HF_ENDPOINT names a mirror. */
 const HUB = 'https://huggingface.co';
@@ -15,13 +17,20 @@ export interface HubOptions {
   readonly endpoint?: string | undefined;
   /** Opens repositories that ask for a login. */
   readonly token?: string | undefined;
+  /** Takes the place of the global `fetch`. */
+  readonly fetch?: typeof fetch | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The settings that the hub's tools share: HF_ENDPOINT and HF_TOKEN. */
-export function hubSettings(env: NodeJS.ProcessEnv = process.env): HubOptions {
-  const { HF_ENDPOINT: endpoint, HF_TOKEN: token } = env;
-  return { ...(endpoint && { endpoint }), ...(token && { token }) };
+/**
+ * The settings that the hub's tools share: HF_ENDPOINT, the token, and the proxy.
+ * @throws UsageError for a token or a proxy that cannot be one
+ */
+export async function hubSettings(env: NodeJS.ProcessEnv = process.env): Promise<HubOptions> {
+  const { HF_ENDPOINT: endpoint } = env;
+  const token = hubToken(env);
+  const fetch = await proxiedFetch(env);
+  return { ...(endpoint && { endpoint }), ...(token && { token }), ...(fetch && { fetch }) };
 }
 
 /** One file of a repository, and how its content is known to be right. */
@@ -158,11 +167,11 @@ function fileOf({ path, size, oid, lfs }: FileEntry): HubFile {
 }
 
 async function request(url: string, options: HubOptions): Promise<Response> {
-  const { signal } = options;
-  const response = await fetch(url, { headers: hubHeaders(options), ...(signal && { signal }) }).catch(cause => {
+  const { signal, fetch: fetched = fetch } = options;
+  const response = await fetched(url, { headers: hubHeaders(options), ...(signal && { signal }) }).catch(cause => {
     signal?.throwIfAborted();
     throw new IoError(`${new URL(url).host} cannot be reached.`, {
-      hint: unreachableHint(),
+      hint: unreachableHint(options),
       cause,
     });
   });
@@ -170,19 +179,20 @@ async function request(url: string, options: HubOptions): Promise<Response> {
   return response;
 }
 
-/** A proxy that is set and not used would be looked for last. */
-function unreachableHint(env: NodeJS.ProcessEnv = process.env): string {
-  const proxy = ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy', 'ALL_PROXY'].find(name => env[name]);
-  if (proxy === undefined) return 'Check the network, or name a mirror in HF_ENDPOINT.';
-  return `${proxy} is set, but ertacache uses no proxy: name a mirror in HF_ENDPOINT that is reached without one.`;
+function unreachableHint({ fetch: proxied }: HubOptions): string {
+  const way = proxied
+    ? 'the proxy that HTTPS_PROXY or HTTP_PROXY names'
+    : 'the network, HTTPS_PROXY if there is a proxy';
+  return `Check ${way}, or name a mirror in HF_ENDPOINT.`;
 }
 
 /** @throws IoError saying what to do about it */
 export function requireFound(response: Response, url: string): void {
   if (response.ok) return;
   const hints: Readonly<Record<number, string>> = {
-    401: "Accept the model's licence on its page, then put an access token in HF_TOKEN.",
-    403: "Accept the model's licence on its page, then put an access token in HF_TOKEN.",
+    401: "Accept the model's licence on its page, then log in with `hf auth login` or put a token in HF_TOKEN.",
+    403: "Accept the model's licence on its page, then log in with `hf auth login` or put a token in HF_TOKEN.",
+    407: 'Put the name and the password of the proxy into its address: http://NAME:PASSWORD@HOST:PORT.',
     404: 'Check the name of the repository and of the revision.',
   };
   throw new IoError(`${url} was answered with ${response.status}.`, {
