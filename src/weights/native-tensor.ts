@@ -1,38 +1,22 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { dequantise } from './dequantise';
 import { laidOutShape, layOut } from './layout';
+import { isNodeBackend, type NodeBackend, type Steps, TF, type, withSteps } from './native-binding';
 import type { Layout, Parameter } from './parameters';
-import type { StoredType } from './source';
+import { blockOf, isBlockType, type StoredType } from './stored-type';
 import { widenToFloat32 } from './widen';
 
-/** What of tfjs-node's backend is used: its own way to TensorFlow's ops, which knows types that tfjs does not. */
-interface Binding {
-  readonly TF_ATTR_TYPE: number;
-  readonly TF_ATTR_BOOL: number;
-  readonly TF_FLOAT: number;
-  readonly TF_INT32: number;
-  readonly TF_UINT8: number;
-  createTensor(shape: number[], type: number, values: Uint8Array | Int32Array): number;
-  deleteTensor(id: number): void;
-  executeOp(name: string, attributes: Attribute[], inputs: number[], outputs: number): Metadata[];
-}
-interface Metadata {
-  readonly id: number;
-  readonly shape: number[];
-  readonly dtype: number;
-}
-interface Attribute {
-  readonly name: string;
-  readonly type: number;
-  readonly value: number | boolean;
-}
-interface NodeBackend {
-  readonly binding: Binding;
-  createOutputTensor(metadata: Metadata): tf.Tensor;
-}
-
-/** TensorFlow's numbers of the types that it can widen, and their sizes. */
-const TYPES = { F32: { type: 1, width: 4 }, BF16: { type: 14, width: 2 }, F16: { type: 19, width: 2 } } as const;
+/** Types that TensorFlow has too, and their sizes. */
+const TYPES = {
+  F32: { of: TF.float, width: 4 },
+  BF16: { of: TF.bfloat16, width: 2 },
+  F16: { of: TF.half, width: 2 },
+} as const;
 type Widened = keyof typeof TYPES;
+
+/** Types of GGUF that a few operations decode. */
+const BLOCKS = ['Q4_0', 'Q8_0'] as const;
+type Blocks = (typeof BLOCKS)[number];
 
 const ORDERS: Readonly<Record<Exclude<Layout, 'plain'>, number[]>> = {
   matrix: [1, 0],
@@ -47,8 +31,8 @@ export type NativeMaker = (
   bytes: Uint8Array<ArrayBuffer>,
 ) => tf.Tensor | undefined;
 
-/** By backend; what did not give the right numbers when it was tried is not used. */
-const tried = new WeakMap<object, boolean>();
+/** By backend; a type that did not give the right numbers when it was tried is not used. */
+const tried = new WeakMap<object, ReadonlySet<StoredType>>();
 
 /**
  * Widening and transposing by TensorFlow itself, several times as fast as in JavaScript. Undefined on backends that
@@ -58,80 +42,120 @@ export function nativeMaker(): NativeMaker | undefined {
   if (tf.getBackend() !== 'tensorflow') return undefined;
   const backend: object = tf.backend();
   if (!isNodeBackend(backend)) return undefined;
-  const maker = makerOf(backend);
-  if (!tried.has(backend)) tried.set(backend, isRight(maker));
-  return tried.get(backend) ? maker : undefined;
+  const right = tried.get(backend) ?? rightTypes(backend);
+  tried.set(backend, right);
+  if (!right.has('F32')) return undefined;
+  return (parameter, dtype, bytes) => (right.has(dtype) ? made(backend, parameter, dtype, bytes) : undefined);
 }
 
-function isNodeBackend(backend: object): backend is NodeBackend {
-  return 'binding' in backend && 'createOutputTensor' in backend;
-}
-
-function makerOf(backend: NodeBackend): NativeMaker {
-  const { binding } = backend;
-  const typed = (name: string, value: number): Attribute => ({ name, type: binding.TF_ATTR_TYPE, value });
-
-  return ({ shape, layout }, dtype, bytes) => {
-    // A transpose of a single row or column hands on its input, and float32 needs no other op that copies.
-    const isCopied = dtype !== 'F32' || (layout !== 'plain' && Math.min(...shape) > 1);
-    if (!isWidened(dtype) || bytes.length === 0 || !isCopied) return undefined;
-    const { type, width } = TYPES[dtype];
-    const made: number[] = [];
-    const op = (name: string, attributes: Attribute[], inputs: number[]): Metadata => {
-      const [output] = binding.executeOp(name, attributes, inputs, 1) as [Metadata];
-      made.push(output.id);
-      return output;
-    };
-    try {
-      const raw = binding.createTensor([...shape, width], binding.TF_UINT8, bytes);
-      made.push(raw);
-      let last = op('Bitcast', [typed('T', binding.TF_UINT8), typed('type', type)], [raw]);
-      if (layout !== 'plain') {
-        // Before widening, when there is half as much to move.
-        const order = binding.createTensor([shape.length], binding.TF_INT32, Int32Array.from(ORDERS[layout]));
-        made.push(order);
-        last = op('Transpose', [typed('T', type), typed('Tperm', binding.TF_INT32)], [last.id, order]);
-      }
-      if (dtype !== 'F32') {
-        const truncate = { name: 'Truncate', type: binding.TF_ATTR_BOOL, value: false };
-        last = op('Cast', [typed('SrcT', type), typed('DstT', binding.TF_FLOAT), truncate], [last.id]);
-      }
-      made.splice(made.indexOf(last.id), 1);
-      return backend.createOutputTensor(last);
-    } finally {
-      for (const id of made) binding.deleteTensor(id);
+function made(
+  backend: NodeBackend,
+  { shape, layout }: Parameter,
+  dtype: StoredType,
+  bytes: Uint8Array<ArrayBuffer>,
+): tf.Tensor | undefined {
+  if (bytes.length === 0) return undefined;
+  if (isBlocks(dtype)) {
+    const [rows, columns = 0] = shape;
+    if (layout !== 'matrix' || columns % blockOf(dtype).elements !== 0) return undefined;
+    return withSteps(backend, steps => decodedBlocks(steps, dtype, [rows!, columns], bytes));
+  }
+  // A transpose of a single row or column hands on its input, and float32 needs no other op that copies.
+  const isCopied = dtype !== 'F32' || (layout !== 'plain' && Math.min(...shape) > 1);
+  if (!isWidened(dtype) || !isCopied) return undefined;
+  const { of, width } = TYPES[dtype];
+  return withSteps(backend, steps => {
+    const raw = steps.input([...shape, width], TF.uint8, bytes);
+    let last = steps.run('Bitcast', { T: type(TF.uint8), type: type(of) }, raw);
+    if (layout !== 'plain') {
+      // Before widening, when there is half as much to move.
+      last = steps.run('Transpose', { T: type(of), Tperm: type(TF.int32) }, last.id, steps.list(ORDERS[layout]));
     }
-  };
+    if (dtype === 'F32') return last;
+    return steps.run('Cast', { SrcT: type(of), DstT: type(TF.float), Truncate: ['bool', false] }, last.id);
+  });
 }
 
-function isWidened(dtype: StoredType): dtype is Widened {
-  return dtype in TYPES;
+/**
+ * A matrix `[out, in]` of blocks as `[in, out]` in float32. Codes are transposed while they are bytes, when there is
+ * least to move; the scales, one for each block, are multiplied in at the end.
+ */
+function decodedBlocks(steps: Steps, dtype: Blocks, [rows, columns]: [number, number], bytes: Uint8Array) {
+  const { elements, bytes: width } = blockOf(dtype);
+  const count = columns / elements;
+  const codeBytes = width - 2;
+  const raw = steps.input([rows, count, width], TF.uint8, bytes);
+  const u8 = { T: type(TF.uint8) };
+  const slice = (begin: number, size: number): number =>
+    steps.run(
+      'Slice',
+      { ...u8, Index: type(TF.int32) },
+      raw,
+      steps.list([0, 0, begin]),
+      steps.list([rows, count, size]),
+    ).id;
+  const reshaped = (of: number, id: number, shape: readonly number[]): number =>
+    steps.run('Reshape', { T: type(of), Tshape: type(TF.int32) }, id, steps.list(shape)).id;
+  const transposed = (of: number, id: number): number =>
+    steps.run('Transpose', { T: type(of), Tperm: type(TF.int32) }, id, steps.list([1, 0])).id;
+  const widened = (of: number, id: number): number =>
+    steps.run('Cast', { SrcT: type(of), DstT: type(TF.float), Truncate: ['bool', false] }, id).id;
+
+  const halves = steps.run('Bitcast', { ...u8, type: type(TF.half) }, slice(0, 2)).id;
+  const scales = reshaped(TF.float, widened(TF.half, transposed(TF.half, halves)), [count, 1, rows]);
+  const codes = reshaped(TF.uint8, slice(2, codeBytes), [rows, count * codeBytes]);
+  const stored = reshaped(TF.uint8, transposed(TF.uint8, codes), [count, codeBytes, rows]);
+  const bits = dtype === 'Q8_0' ? stored : unpacked(steps, stored);
+  const signed = steps.run('Bitcast', { ...u8, type: type(TF.int8) }, bits).id;
+  const codesInBlocks = reshaped(TF.float, widened(TF.int8, signed), [count, elements, rows]);
+  const values = steps.run('Mul', { T: type(TF.float) }, codesInBlocks, scales).id;
+  return steps.run('Reshape', { T: type(TF.float), Tshape: type(TF.int32) }, values, steps.list([columns, rows]));
 }
 
-/** Tries every type and layout on a few values. */
-function isRight(maker: NativeMaker): boolean {
+/** Two codes a byte, the low ones first, each less eight. */
+function unpacked(steps: Steps, packed: number): number {
+  const u8 = { T: type(TF.uint8) };
+  const number = (value: number): number => steps.input([], TF.uint8, Uint8Array.of(value));
+  const low = steps.run('BitwiseAnd', u8, packed, number(15)).id;
+  const high = steps.run('RightShift', u8, packed, number(4)).id;
+  const both = steps.run('Pack', { ...u8, N: ['int', 2], axis: ['int', 1] }, low, high).id;
+  // Below zero it wraps around, which is what a signed byte means.
+  return steps.run('Sub', u8, both, number(8)).id;
+}
+
+const isWidened = (dtype: StoredType): dtype is Widened => dtype in TYPES;
+const isBlocks = (dtype: StoredType): dtype is Blocks => (BLOCKS as readonly StoredType[]).includes(dtype);
+
+/** Types that are made right, in every layout, of a few values. */
+function rightTypes(backend: NodeBackend): ReadonlySet<StoredType> {
+  const types = [...(Object.keys(TYPES) as Widened[]), ...BLOCKS];
+  return new Set(types.filter(dtype => isRight(backend, dtype)));
+}
+
+function isRight(backend: NodeBackend, dtype: Widened | Blocks): boolean {
   const shapes: Record<Layout, number[]> = {
     plain: [6],
-    matrix: [3, 2],
+    matrix: isBlockType(dtype) ? [3, 64] : [3, 2],
     conv2d: [3, 2, 2, 4],
     conv3d: [3, 2, 2, 4, 2],
   };
   try {
-    return (['F32', 'BF16', 'F16'] as const).every(dtype =>
-      (Object.keys(shapes) as Layout[]).every(layout => {
-        const parameter: Parameter = { name: 'trial', shape: shapes[layout], layout };
-        const count = shapes[layout].reduce((a, b) => a * b, 1);
-        const bytes = Uint8Array.from({ length: count * TYPES[dtype].width }, (_, i) => 17 + ((i * 7) % 40));
-        const made = maker(parameter, dtype, bytes);
-        if (!made) return true;
-        const expected = layOut(widenToFloat32(bytes, dtype), parameter);
-        const isSame =
-          made.shape.join() === laidOutShape(parameter).join() &&
-          made.dataSync<'float32'>().every((value, i) => value === expected[i]);
-        made.dispose();
-        return isSame;
-      }),
-    );
+    return (Object.keys(shapes) as Layout[]).every(layout => {
+      const parameter: Parameter = { name: 'trial', shape: shapes[layout], layout };
+      if (isBlockType(dtype) && layout !== 'matrix') return true;
+      const { elements, bytes: width } = blockOf(dtype);
+      const count = (shapes[layout].reduce((a, b) => a * b, 1) / elements) * width;
+      const bytes = Uint8Array.from({ length: count }, (_, i) => 17 + ((i * 7) % 40));
+      const tensor = made(backend, parameter, dtype, bytes);
+      if (!tensor) return true;
+      const values = isBlockType(dtype) ? dequantise(bytes, dtype) : widenToFloat32(bytes, dtype);
+      const expected = layOut(values, parameter);
+      const isSame =
+        tensor.shape.join() === laidOutShape(parameter).join() &&
+        tensor.dataSync<'float32'>().every((value, i) => value === expected[i]);
+      tensor.dispose();
+      return isSame;
+    });
   } catch {
     return false;
   }

@@ -94,17 +94,28 @@ export function prepare(parameter: Parameter, stored: Stored, options: PrepareOp
   };
 }
 
-/** Quantised values are decoded here, and laid out by TensorFlow. */
+/** Quantised values that TensorFlow does not decode are decoded here, and laid out by it. */
 function nativelyMade(
   native: NativeMaker,
   parameter: Parameter,
   stored: Stored,
   bytes: Uint8Array<ArrayBuffer>,
 ): tf.Tensor | undefined {
-  if (!isQuantised(stored.dtype) && stored.scale === undefined) return native(parameter, stored.dtype, bytes);
+  const { dtype, scale } = stored;
+  const made = native(parameter, dtype, bytes);
+  if (made && scale !== undefined) return scaled(made, scale);
+  if (made || !isQuantised(dtype)) return made;
   if (parameter.layout === 'plain') return undefined;
   const { buffer, byteOffset, byteLength } = stored.decode(bytes);
   return native(parameter, 'F32', new Uint8Array(buffer, byteOffset, byteLength));
+}
+
+function scaled(tensor: tf.Tensor, scale: number): tf.Tensor {
+  try {
+    return tf.mul(tensor, scale);
+  } finally {
+    tensor.dispose();
+  }
 }
 
 /** Elements of whole rows and whole blocks, as many as go into a slice. */
