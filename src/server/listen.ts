@@ -10,6 +10,8 @@ export interface ListenOptions {
   readonly host: string;
   /** 0 for any that is free. */
   readonly port: number;
+  /** How long a client may take to send its request, in milliseconds; a minute unless given. */
+  readonly requestMs?: number | undefined;
 }
 
 /** A server that listens. */
@@ -22,9 +24,9 @@ export interface Listening {
   close(): Promise<void>;
 }
 
-/** A client that takes longer to send its headers, or all of its request, is left, in milliseconds. */
-const HEADERS_MS = 10_000;
 const REQUEST_MS = 60_000;
+/** A client that takes longer to send its headers is left, in milliseconds. */
+const HEADERS_MS = 10_000;
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1)$/;
 
@@ -45,7 +47,7 @@ export function requireGuarded(host: string, keys: readonly string[], noAuth: bo
 /** Listens. @throws IoError when it cannot */
 export async function listen(
   { fetch }: Pick<PictureServer, 'fetch'>,
-  { host, port }: ListenOptions,
+  { host, port, requestMs = REQUEST_MS }: ListenOptions,
 ): Promise<Listening> {
   const server = await new Promise<Server>((resolve, reject) => {
     const made = serve(
@@ -55,9 +57,9 @@ export async function listen(
         port,
         overrideGlobalObjects: false,
         serverOptions: {
-          headersTimeout: HEADERS_MS,
-          requestTimeout: REQUEST_MS,
-          connectionsCheckingInterval: HEADERS_MS / 2,
+          headersTimeout: Math.min(HEADERS_MS, requestMs),
+          requestTimeout: requestMs,
+          connectionsCheckingInterval: Math.min(HEADERS_MS, requestMs) / 2,
           keepAliveTimeout: 75_000,
         },
       },

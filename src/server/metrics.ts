@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Job } from './jobs/job';
-import type { Finished, PieceEvent, Runner } from './jobs/runner';
+import type { PieceEvent, Runner } from './jobs/runner';
 
 /** What the server counts, for Prometheus. */
 export interface Metrics {
@@ -8,7 +8,7 @@ export interface Metrics {
   /** A step that was taken. */
   step(job: Job, event: Extract<PieceEvent, { type: 'step' }>): void;
   /** A picture or a clip that was drawn, and how long it took from being handed out. */
-  piece(job: Job, finished: Finished, seconds: number): void;
+  piece(job: Job, seconds: number): void;
   /** A job that is over. */
   job(job: Job): void;
   /** A request that is answered. */
@@ -99,7 +99,7 @@ export function createMetrics(
       reused.inc({ model }, Math.max(0, 1 - event.forwards));
       cacheBytes.set({ model }, event.cacheBytes);
     },
-    piece({ order }, _, seconds) {
+    piece({ order }, seconds) {
       drawing.observe({ model: order.request.model }, seconds);
       mean += NEWEST * (seconds - mean);
     },

@@ -169,7 +169,8 @@ export async function serverOf(options: ServerOptions, parts: ServerParts): Prom
   };
 }
 
-function httpSettings(options: ServerOptions, keepMs: number): HttpSettings {
+/** How requests are answered. @throws UsageError for addresses that are none */
+export function httpSettings(options: ServerOptions, keepMs: number): HttpSettings {
   const { basePath = '', publicUrl } = options;
   if (basePath !== '' && !/^(\/[\w.~-]+)+$/.test(basePath)) {
     throw new UsageError(`The path ${basePath} cannot stand before others.`, { hint: 'Give one such as /pictures.' });

@@ -24,7 +24,7 @@ beforeAll(async () => {
   client = new OpenAI({ baseURL: `${running.url}/v1`, apiKey: KEY, maxRetries: 0 });
   for await (const model of client.models.list()) sizes[model.id] = (model as unknown as { size: string }).size;
 });
-afterAll(() => running.end());
+afterAll(() => running?.end());
 
 const sizeOf = async (bytes: Buffer): Promise<string> => {
   const { width, height } = await sharp(bytes).metadata();

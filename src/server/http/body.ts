@@ -71,7 +71,10 @@ async function form(bytes: Buffer, type: string, schema: z.ZodObject): Promise<R
       throw new Refusal(400, 'invalid_value', `The field ${short(name)} is given twice.`, { param: short(name) });
     }
     Object.defineProperty(fields, name, {
-      value: typeof value === 'string' ? saidBy(value, schema.shape[name]) : value,
+      value:
+        typeof value === 'string'
+          ? saidBy(value, Object.hasOwn(schema.shape, name) ? (schema.shape[name] as z.ZodType) : undefined)
+          : value,
       enumerable: true,
     });
   }
@@ -79,9 +82,8 @@ async function form(bytes: Buffer, type: string, schema: z.ZodObject): Promise<R
 }
 
 /** The text itself, or the number or the truth that it says where the field takes no text. */
-function saidBy(text: string, field: unknown): unknown {
-  const takesText = (field as z.ZodType | undefined)?.safeParse(text).success ?? true;
-  if (takesText) return text;
+function saidBy(text: string, field: z.ZodType | undefined): unknown {
+  if (field?.safeParse(text).success ?? true) return text;
   if (text === 'true' || text === 'false') return text === 'true';
   return text.trim() === '' || Number.isNaN(Number(text)) ? text : Number(text);
 }

@@ -1,7 +1,8 @@
 import type { Context } from 'hono';
 import { streamSSE } from 'hono/streaming';
-import type { JobEvent, Ticket } from '../jobs/desk';
+import type { JobEvent } from '../jobs/live';
 import type { Order } from '../jobs/order';
+import type { Ticket } from '../jobs/ticket';
 import { resultFacts, seconds } from './answers';
 import type { HttpSettings } from './context';
 import { jobFault } from './errors';

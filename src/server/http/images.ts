@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Context } from 'hono';
-import type { Ticket } from '../jobs/desk';
 import { Refusal } from '../jobs/faults';
 import type { Job } from '../jobs/job';
+import type { Ticket } from '../jobs/ticket';
 import { resultFacts, seconds } from './answers';
 import { readBody } from './body';
 import { type App, type Env, fileUrl, type Services } from './context';

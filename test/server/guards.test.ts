@@ -1,0 +1,180 @@
+import { writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { readKeys } from '../../src/server/key-file';
+import { listen, requireGuarded } from '../../src/server/listen';
+import { byteSize, duration } from '../../src/server/units';
+import { scratchFolder } from '../media/pictures';
+import { deskServer } from './desk-server';
+import { fakeRunner } from './fake-runner';
+
+const scratch = scratchFolder();
+const KEY = 'key-of-one-0123456789';
+const heart = { prompt: 'red heart', seed: 1 };
+const GENERATE = '/v1/images/generations';
+const fault = async (answer: Response): Promise<Record<string, unknown>> =>
+  ((await answer.json()) as { error: Record<string, unknown> }).error;
+
+test('without a key that is known nobody draws, looks at jobs or at figures; health is told to all', async () => {
+  const { get, post, runner } = await deskServer({ apiKeys: [KEY, 'key-of-two-0123456789'] });
+  for (const authorization of [undefined, 'Bearer', `Bearer ${KEY}x`, `Basic ${KEY}`, KEY]) {
+    const headers = authorization === undefined ? {} : { authorization };
+    for (const path of ['/v1/models', '/v1/jobs', '/v1/videos', '/metrics', '/nothing']) {
+      const answer = await get(path, { headers });
+      expect([path, answer.status, answer.headers.get('www-authenticate')]).toEqual([path, 401, 'Bearer']);
+      expect(await fault(answer)).toMatchObject({ type: 'authentication_error', code: 'invalid_api_key' });
+    }
+    expect((await post(GENERATE, heart, { headers })).status).toBe(401);
+  }
+  for (const path of ['/', '/docs', '/openapi.json', '/healthz', '/readyz']) expect((await get(path)).status).toBe(200);
+  expect((await get('/v1/models', { headers: { authorization: `bearer ${KEY}` } })).status).toBe(200);
+  expect(runner.drawings).toHaveLength(0);
+});
+
+test('another address than this machine needs keys, or a word that none are wanted', () => {
+  for (const host of ['127.0.0.1', 'localhost', '::1']) expect(() => requireGuarded(host, [], false)).not.toThrow();
+  for (const host of ['0.0.0.0', '::', '192.168.1.5', 'example.org', '127.0.0.1.example.org']) {
+    expect(() => requireGuarded(host, [], false)).toThrow('everybody who reaches this machine could draw');
+    expect(() => requireGuarded(host, [KEY], false)).not.toThrow();
+    expect(() => requireGuarded(host, [], true)).not.toThrow();
+  }
+});
+
+test('a file of keys has one a line, and none that can be guessed', async () => {
+  const file = scratch.path('keys');
+  writeFileSync(file, `# of the team\n${KEY}\r\n\n  key-of-two-0123456789  \n`);
+  expect(await readKeys(file)).toEqual([KEY, 'key-of-two-0123456789']);
+  for (const text of ['', '# none\n', 'short\n', 'a key with blanks in it\n']) {
+    writeFileSync(file, text);
+    await expect(readKeys(file)).rejects.toMatchObject({ code: 'usage', message: expect.stringContaining(file) });
+  }
+});
+
+test('pages of other origins are refused, unless they are allowed', async () => {
+  const { get, post } = await deskServer({ origins: ['https://mine.example'] }, fakeRunner({ atOnce: true }));
+  const from = (origin: string) => ({ headers: { origin, host: 'localhost:8080' } });
+  expect((await post(GENERATE, heart, from('https://evil.example'))).status).toBe(403);
+  const allowed = await post(GENERATE, heart, from('https://mine.example'));
+  expect([allowed.status, allowed.headers.get('access-control-allow-origin')]).toEqual([200, 'https://mine.example']);
+  expect((await post(GENERATE, heart, from('http://localhost:8080'))).status).toBe(200);
+  const asked = await get(GENERATE, {
+    method: 'OPTIONS',
+    headers: { ...from('https://mine.example').headers, 'access-control-request-method': 'POST' },
+  });
+  expect([asked.status, asked.headers.get('access-control-allow-methods')]).toEqual([204, 'GET,POST,DELETE']);
+});
+
+test('on this machine alone, another name for it is refused', async () => {
+  const { get } = await deskServer({ onlyLoopback: true });
+  for (const [host, status] of [
+    ['localhost:8080', 200],
+    ['127.0.0.1', 200],
+    ['[::1]:8080', 200],
+    ['evil.example', 403],
+    ['127.0.0.1.evil.example', 403],
+  ] as const) {
+    expect([host, (await get('/v1/models', { headers: { host } })).status]).toEqual([host, status]);
+  }
+});
+
+test('a key may make so many requests a minute', async () => {
+  const { get } = await deskServer({ perMinute: 3, apiKeys: [KEY, 'key-of-two-0123456789'] });
+  const as = (key: string) => get('/v1/models', { headers: { authorization: `Bearer ${key}` } });
+  const statuses: number[] = [];
+  for (let i = 0; i < 4; i++) statuses.push((await as(KEY)).status);
+  expect(statuses).toEqual([200, 200, 200, 429]);
+  expect(Number((await as(KEY)).headers.get('retry-after'))).toBeGreaterThan(0);
+  expect((await as('key-of-two-0123456789')).status).toBe(200);
+});
+
+test('bodies are bounded, whatever they say of themselves, and of a kind that is known', async () => {
+  const { post, runner } = await deskServer({ limits: { jsonBytes: 1000, uploadBytes: 5000 } });
+  const large = JSON.stringify({ ...heart, user: 'x'.repeat(2000) });
+  expect((await post(GENERATE, undefined, { body: large })).status).toBe(413);
+  const endless = new ReadableStream<Uint8Array>({
+    pull: controller => controller.enqueue(new Uint8Array(300).fill(32)),
+  });
+  expect((await post(GENERATE, undefined, { body: endless, duplex: 'half' } as RequestInit)).status).toBe(413);
+  expect((await post(GENERATE, heart, { headers: { 'content-type': 'text/plain' } })).status).toBe(415);
+  for (const body of ['', '{', '[]', 'null', '"x"'])
+    expect((await post(GENERATE, undefined, { body })).status).toBe(400);
+  const form = { headers: { 'content-type': 'multipart/form-data; boundary=x' } };
+  expect((await post('/v1/images/edits', undefined, { ...form, body: 'no form' })).status).toBe(400);
+  expect(runner.drawings).toHaveLength(0);
+});
+
+test('unknown fields pass, unless they are to be refused', async () => {
+  const lax = await deskServer({}, fakeRunner({ atOnce: true }));
+  expect((await lax.post(GENERATE, { ...heart, colour: 'red' })).status).toBe(200);
+  const strict = await deskServer({ strict: true }, fakeRunner({ atOnce: true }));
+  const refused = await strict.post(GENERATE, { ...heart, colour: 'red' });
+  expect([refused.status, await fault(refused)]).toEqual([
+    400,
+    {
+      message: 'The field colour is not known here.',
+      type: 'invalid_request_error',
+      param: 'colour',
+      code: 'unknown_field',
+    },
+  ]);
+  expect((await strict.post(GENERATE, { ...heart, quality: 'high' })).status).toBe(200);
+});
+
+test('what is too large is refused before anybody draws', async () => {
+  const { post, runner } = await deskServer({ limits: { pixels: 1e6, steps: 50 } });
+  for (const body of [{ steps: 51 }, { size: '1001x1000' }, { scale: 64 }, { size: '100x100', scale: 11 }]) {
+    const answer = await post(GENERATE, { ...heart, ...body });
+    expect([body, answer.status, (await fault(answer)).code]).toEqual([body, 400, 'too_large']);
+  }
+  const clip = { model: 'fluent-emoji-video', prompt: 'a' };
+  for (const body of [{ frames: 9000 }, { seconds: 3000 }]) {
+    expect((await post('/v1/videos', { ...clip, ...body })).status).toBe(400);
+  }
+  expect(runner.drawings).toHaveLength(0);
+});
+
+test('the server is mounted below a path, and known by another address', async () => {
+  const { get, post } = await deskServer(
+    { basePath: '/pictures', publicUrl: 'https://example.org/pictures' },
+    fakeRunner({ atOnce: true }),
+  );
+  expect((await get('/v1/models')).status).toBe(404);
+  expect((await get('/pictures/healthz')).status).toBe(200);
+  const answer = await post('/pictures/v1/images/generations', { ...heart, response_format: 'url' });
+  const { data } = (await answer.json()) as { data: [{ url: string }] };
+  expect(data[0].url).toMatch(/^https:\/\/example\.org\/pictures\/v1\/files\/file_[\w-]{24}\/0\.png$/);
+  expect((await get(new URL(data[0].url).pathname)).status).toBe(200);
+});
+
+test('a client that sends its request slowly is left', async () => {
+  const server = await deskServer();
+  const { url, close } = await listen(server, { host: '127.0.0.1', port: 0, requestMs: 400 });
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  let answer = '';
+  socket.on('data', data => {
+    answer += data;
+  });
+  socket.write(
+    `POST ${GENERATE} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 90\r\n\r\n{`,
+  );
+  await new Promise(resolve => socket.on('close', resolve));
+  expect(answer).toMatch(/^(HTTP\/1\.1 408 |$)/);
+  expect(server.runner.drawings).toHaveLength(0);
+  await close();
+});
+
+test('a port that is taken is told in a sentence', async () => {
+  const server = await deskServer();
+  const { url, close } = await listen(server, { host: '127.0.0.1', port: 0 });
+  const port = Number(new URL(url).port);
+  await expect(listen(server, { host: '127.0.0.1', port })).rejects.toThrow(
+    `Cannot listen on 127.0.0.1:${port}: another program listens there.`,
+  );
+  await close();
+});
+
+test('times and sizes have units', () => {
+  expect([duration('30s'), duration('1.5h'), duration('7d')]).toEqual([30_000, 5_400_000, 604_800_000]);
+  expect([byteSize('500MB'), byteSize('1.5 GB')]).toEqual([5e8, 1.5e9]);
+  for (const text of ['', '7', 'd', '-1d', '7w', '1e9d', 'NaNs']) expect(() => duration(text)).toThrow('is not a time');
+  expect(() => byteSize('10gb')).toThrow('is not a size');
+});

@@ -1,0 +1,303 @@
+/** Orders, their joining, waiting, ending and keeping, with pieces that end when the test says so. */
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { scratchFolder } from '../media/pictures';
+import { type DeskServer, deskServer } from './desk-server';
+import { fakeRunner } from './fake-runner';
+
+const scratch = scratchFolder();
+const GENERATE = '/v1/images/generations';
+const heart = { prompt: 'red heart', seed: 1 };
+const json = async (answer: Response | Promise<Response>) => (await answer).json() as Promise<Answer>;
+/** What answers may say. */
+interface Answer {
+  readonly [field: string]: unknown;
+  readonly data: readonly { readonly id: string; readonly url: string; readonly seed: number }[];
+}
+
+/** Waits until a job is over. */
+async function over({ get }: Pick<DeskServer, 'get'>, id: string): Promise<Answer> {
+  for (;;) {
+    const job = await json(get(`/v1/jobs/${id}`));
+    if (job.completed_at !== null) return job;
+    await soon();
+  }
+}
+const soon = () => new Promise(resolve => setTimeout(resolve, 20));
+
+describe('an equal request', () => {
+  test('joins the one that runs, and the one that is done: nothing is drawn twice', async () => {
+    const { runner, post } = await deskServer();
+    const both = [post(GENERATE, heart), post(GENERATE, { seed: 1, prompt: 'red heart', user: 'me', n: null })];
+    await runner.begunCount(1);
+    await soon();
+    runner.drawings[0]!.finish();
+    const [a, b] = await Promise.all(both.map(json));
+    expect(a).toEqual(b);
+    expect(await json(post(GENERATE, heart))).toEqual(a);
+    expect(runner.drawings).toHaveLength(1);
+  });
+
+  test('without a seed joins what runs, and draws anew when that is done, unless it is asked again', async () => {
+    const { runner, post } = await deskServer({}, fakeRunner({ places: 4 }));
+    const first = post(GENERATE, { prompt: 'lion' });
+    await runner.begunCount(1);
+    const second = post(GENERATE, { prompt: 'lion' });
+    await soon();
+    runner.drawings[0]!.finish();
+    expect(await json(first)).toEqual(await json(second));
+    const again = await post(GENERATE, { prompt: 'lion' }, { headers: { 'x-stainless-retry-count': '1' } });
+    expect(again.headers.get('x-ertacache-joined')).toBe('true');
+    const anew = post(GENERATE, { prompt: 'lion' });
+    await runner.begunCount(2);
+    runner.drawings[1]!.finish();
+    expect((await anew).status).toBe(200);
+  });
+
+  test('is told by its Idempotency-Key, which is good for one request', async () => {
+    const { runner, post } = await deskServer({}, fakeRunner({ atOnce: true }));
+    const init = { headers: { 'idempotency-key': 'once' } };
+    const first = await json(post(GENERATE, { prompt: 'lion' }, init));
+    expect(await json(post(GENERATE, { prompt: 'lion' }, init))).toEqual(first);
+    const other = await post(GENERATE, { prompt: 'tiger' }, init);
+    expect([other.status, (await json(other)).error]).toEqual([
+      409,
+      expect.objectContaining({ code: 'idempotency_key_reused' }),
+    ]);
+    expect(runner.drawings).toHaveLength(1);
+  });
+
+  test('of another key joins nothing', async () => {
+    const keys = ['key-of-one-0123456789', 'key-of-two-0123456789'];
+    const { runner, post } = await deskServer({ apiKeys: keys }, fakeRunner({ atOnce: true }));
+    for (const key of keys) {
+      expect((await post(GENERATE, heart, { headers: { authorization: `Bearer ${key}` } })).status).toBe(200);
+    }
+    expect(runner.drawings).toHaveLength(2);
+  });
+});
+
+describe('a client that goes away', () => {
+  test('ends what it waited for; one of two does not', async () => {
+    const { runner, post } = await deskServer();
+    const [one, two] = [new AbortController(), new AbortController()];
+    const both = [one, two].map(({ signal }) => post(GENERATE, heart, { signal }));
+    await runner.begunCount(1);
+    await soon();
+    one.abort();
+    await soon();
+    expect(runner.drawings[0]!.signal.aborted).toBe(false);
+    two.abort();
+    await soon();
+    expect(runner.drawings[0]!.signal.aborted).toBe(true);
+    await Promise.allSettled(both);
+    // Nobody joins what was ended.
+    const anew = post(GENERATE, heart);
+    await runner.begunCount(2);
+    runner.drawings[1]!.finish();
+    expect((await anew).status).toBe(200);
+  });
+
+  test('ends a stream', async () => {
+    const { runner, post } = await deskServer();
+    const stream = await post(GENERATE, { ...heart, stream: true });
+    await runner.begunCount(1);
+    const reader = stream.body!.getReader();
+    expect(new TextDecoder().decode((await reader.read()).value)).toBe(': drawing\n\n');
+    await reader.cancel();
+    await soon();
+    expect(runner.drawings[0]!.signal.aborted).toBe(true);
+  });
+
+  test('does not end a job that is meant to go on', async () => {
+    const { runner, post, get } = await deskServer();
+    const { id } = await json(post('/v1/jobs', heart));
+    await runner.begunCount(1);
+    runner.drawings[0]!.step(1, 4);
+    expect(await json(get(`/v1/jobs/${id}`))).toMatchObject({ status: 'in_progress', progress: 25 });
+    runner.drawings[0]!.finish();
+    const job = await over({ get }, String(id));
+    expect(job).toMatchObject({ status: 'completed', progress: 100, data: [{ seed: 1, forwards: 4 }] });
+    const file = await get(new URL(job.data[0]!.url).pathname);
+    expect([await file.text(), file.headers.get('content-type')]).toEqual([
+      'picture of red heart with seed 1',
+      'image/png',
+    ]);
+  });
+});
+
+test('where too many wait, more are refused, and told when to come again', async () => {
+  const { runner, post } = await deskServer({ maxQueue: 2 });
+  const waiting = [1, 2, 3].map(seed => post(GENERATE, { prompt: 'a', seed }));
+  await runner.begunCount(1);
+  await soon();
+  const refused = await post(GENERATE, { prompt: 'a', seed: 4 });
+  expect(refused.status).toBe(429);
+  expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
+  expect((await json(refused)).error).toMatchObject({ type: 'rate_limit_error', code: 'queue_full' });
+  expect((await post(GENERATE, { prompt: 'a', n: 10 })).status).toBe(400);
+  for (const count of [1, 2, 3]) {
+    await runner.begunCount(count);
+    runner.drawings[count - 1]!.finish();
+  }
+  expect((await Promise.all(waiting)).map(({ status }) => status)).toEqual([200, 200, 200]);
+});
+
+test('several pictures have seeds counted up, come in order, and one that fails ends all', async () => {
+  const { runner, post } = await deskServer({}, fakeRunner({ places: 2 }));
+  const answer = post(GENERATE, { prompt: 'a', seed: 5, n: 3, response_format: 'url' });
+  await runner.begunCount(2);
+  runner.drawings[1]!.finish();
+  await runner.begunCount(3);
+  runner.drawings[2]!.finish();
+  runner.drawings[0]!.finish();
+  const { data } = await json(answer);
+  expect(data.map(({ seed }) => seed)).toEqual([5, 6, 7]);
+  expect(data.map(({ url }) => url.replace(/^.*\//, ''))).toEqual(['0.png', '1.png', '2.png']);
+  const failing = post(GENERATE, { prompt: 'b', n: 2 });
+  await runner.begunCount(5);
+  runner.drawings[3]!.fail(new Error('/secret/path broke'));
+  const failed = await failing;
+  expect(failed.status).toBe(500);
+  expect(await failed.text()).not.toContain('secret');
+  expect(runner.drawings[4]!.signal.aborted).toBe(true);
+});
+
+test('an answer that takes long is begun, and broken off where it fails', async () => {
+  const { runner, post } = await deskServer({ headersAfterMs: 30 });
+  const answer = await post(GENERATE, heart);
+  expect(answer.status).toBe(200);
+  runner.drawings[0]!.finish();
+  expect(await json(answer)).toMatchObject({ data: [{ seed: 1 }] });
+  const failing = await post(GENERATE, { prompt: 'b' });
+  runner.drawings[1]!.fail(new Error('broken'));
+  await expect(failing.text()).rejects.toThrow();
+});
+
+describe('jobs', () => {
+  test('of an id of the client are begun once, and cancelled twice', async () => {
+    const { runner, post, get } = await deskServer();
+    const body = { ...heart, id: 'my-own-id' };
+    const first = await post('/v1/jobs', body);
+    expect([first.status, (await json(first)).id]).toEqual([202, 'my-own-id']);
+    expect((await post('/v1/jobs', body)).status).toBe(200);
+    expect((await post('/v1/jobs', { ...body, seed: 2 })).status).toBe(409);
+    await runner.begunCount(1);
+    for (const _ of [1, 2]) {
+      const cancelled = await post('/v1/jobs/my-own-id/cancel');
+      expect([cancelled.status, (await json(cancelled)).status]).toEqual([200, 'cancelled']);
+    }
+    expect(runner.drawings[0]!.signal.aborted).toBe(true);
+    expect((await json(get('/v1/jobs'))).data).toHaveLength(1);
+    expect((await get('/v1/jobs/my-own-id', { method: 'DELETE' })).status).toBe(200);
+    expect((await get('/v1/jobs/my-own-id')).status).toBe(404);
+    expect((await json(get('/v1/jobs'))).data).toEqual([]);
+  });
+
+  test('are seen by their owner alone', async () => {
+    const [mine, theirs] = ['key-of-one-0123456789', 'key-of-two-0123456789'].map(key => ({
+      headers: { authorization: `Bearer ${key}` },
+    }));
+    const { post, get } = await deskServer({
+      apiKeys: ['key-of-one-0123456789', 'key-of-two-0123456789'],
+    });
+    await post('/v1/jobs', { ...heart, id: 'my-own-id' }, mine);
+    expect((await get('/v1/jobs/my-own-id', mine)).status).toBe(200);
+    expect((await get('/v1/jobs/my-own-id', theirs)).status).toBe(404);
+    expect((await json(get('/v1/jobs', theirs))).data).toEqual([]);
+    // The same id of another owner is another job.
+    expect((await post('/v1/jobs', { prompt: 'b', id: 'my-own-id' }, theirs)).status).toBe(202);
+  });
+
+  test('are listed by pages', async () => {
+    const { post, get } = await deskServer({ maxQueue: 10 }, fakeRunner({ atOnce: true }));
+    for (const seed of [1, 2, 3]) {
+      await post('/v1/jobs', { prompt: 'a', seed, id: `job-number-${seed}` });
+      await soon();
+    }
+    const first = await json(get('/v1/jobs?limit=2'));
+    expect(first).toMatchObject({ has_more: true, first_id: 'job-number-3', last_id: 'job-number-2' });
+    expect(await json(get(`/v1/jobs?limit=2&after=${first.last_id}`))).toMatchObject({
+      has_more: false,
+      data: [{ id: 'job-number-1' }],
+    });
+    for (const query of ['limit=0', 'limit=x', 'after=nothing'])
+      expect((await get(`/v1/jobs?${query}`)).status).toBe(400);
+  });
+});
+
+describe('a server that is stopped', () => {
+  test('refuses new work, ends what runs in time, and leaves the rest to the next', async () => {
+    const folder = scratch.path('data');
+    const first = await deskServer({ folder });
+    const answered = first.post(GENERATE, heart);
+    await first.runner.begunCount(1);
+    const waiting = first.post(GENERATE, { prompt: 'waits' });
+    await first.post('/v1/jobs', { prompt: 'later', seed: 9, id: 'for-the-next' });
+    const closing = first.close(60_000);
+    await soon();
+    expect((await first.post(GENERATE, { prompt: 'new' })).status).toBe(503);
+    expect((await first.get('/readyz')).status).toBe(503);
+    expect((await first.get('/healthz')).status).toBe(200);
+    expect((await waiting).status).toBe(503);
+    first.runner.drawings[0]!.finish();
+    await closing;
+    expect((await answered).status).toBe(200);
+
+    const next = await deskServer({ folder });
+    await next.runner.begunCount(1);
+    expect(next.runner.drawings[0]!.piece.request).toMatchObject({ prompt: 'later', seed: 9 });
+    // Time is up for this one: it is begun again, and not counted against it.
+    await next.close(1);
+    const last = await deskServer({ folder });
+    await last.runner.begunCount(1);
+    last.runner.drawings[0]!.finish();
+    expect(await over(last, 'for-the-next')).toMatchObject({ status: 'completed', error: null });
+  });
+
+  test('without a word leaves its jobs too, but begins none for ever', async () => {
+    const folder = scratch.path('data');
+    const first = await deskServer({ folder });
+    await first.post('/v1/jobs', { ...heart, id: 'ends-the-server' });
+    await first.runner.begunCount(1);
+    for (let start = 2; start <= 3; start++) await (await deskServer({ folder })).runner.begunCount(1);
+    const last = await deskServer({ folder });
+    expect(await over(last, 'ends-the-server')).toMatchObject({
+      status: 'failed',
+      error: { code: 'given_up', message: expect.stringContaining('ended 3 times') },
+    });
+    expect(last.runner.drawings).toHaveLength(0);
+  });
+});
+
+describe('the data folder', () => {
+  test('keeps no half removed job, and leaves alone what it does not know', async () => {
+    const folder = scratch.path('data');
+    const foreign = `${folder}/jobs/notes`;
+    mkdirSync(foreign, { recursive: true });
+    mkdirSync(`${folder}/jobs/${'0'.repeat(32)}`);
+    writeFileSync(`${folder}/jobs/${'0'.repeat(32)}/0.png`, 'half');
+    mkdirSync(`${folder}/jobs/${'1'.repeat(32)}`);
+    writeFileSync(`${folder}/jobs/${'1'.repeat(32)}/job.json`, '{"format":"another"}');
+    const { get } = await deskServer({ folder });
+    expect(readdirSync(`${folder}/jobs`)).toEqual(['1'.repeat(32), 'notes']);
+    expect((await json(get('/v1/jobs'))).data).toEqual([]);
+  });
+
+  test('is cleared by age and by size, the oldest first', async () => {
+    const folder = scratch.path('data');
+    const first = await deskServer({ folder }, fakeRunner({ atOnce: true }));
+    for (const seed of [1, 2, 3]) {
+      await first.post('/v1/jobs', { prompt: 'a', seed, id: `job-number-${seed}` });
+      await over(first, `job-number-${seed}`);
+    }
+    const left = async (options: object): Promise<string[]> => {
+      const { get } = await deskServer({ folder, ...options });
+      return (await json(get('/v1/jobs'))).data.map(({ id }) => id);
+    };
+    const size = Buffer.byteLength('picture of a with seed 1');
+    expect(await left({})).toHaveLength(3);
+    expect(await left({ maxDisk: 2 * size })).toEqual(['job-number-3', 'job-number-2']);
+    expect(await left({ keepMs: 1 })).toEqual([]);
+    expect(existsSync(`${folder}/jobs`) && readdirSync(`${folder}/jobs`)).toEqual([]);
+  });
+});

@@ -1,0 +1,168 @@
+/** The processes that draw: what stops them, what becomes of them when they end, and that they hold no more each time. */
+import { join } from 'node:path';
+import OpenAI from 'openai';
+import pino from 'pino';
+import { readCatalog } from '../../src/server/catalog';
+import { orderSchema, type Piece, piecesOf } from '../../src/server/jobs/order';
+import type { PieceEvent, Runner } from '../../src/server/jobs/runner';
+import { processPool } from '../../src/server/workers/pool';
+import { usableBackends } from '../support/backends';
+import { figure, type Running, start, WORKER } from './running';
+
+jest.setTimeout(240_000);
+
+const log = pino({ level: 'silent' });
+
+const pools: Runner[] = [];
+afterEach(async () => {
+  jest.useRealTimers();
+  await Promise.all(pools.splice(0).map(each => each.close()));
+});
+
+async function pool(count: number, script = WORKER): Promise<Runner> {
+  const { models } = await readCatalog([]);
+  const made = processPool({
+    count,
+    log,
+    script,
+    begin: {
+      type: 'begin',
+      backend: usableBackends()[0]!,
+      threads: 1,
+      verbose: false,
+      models: Object.fromEntries(models.map(({ id, path }) => [id, path])),
+      policies: {},
+      held: 1,
+    },
+  });
+  pools.push(made);
+  return made;
+}
+
+/** A picture in so many steps, each computed. */
+function piece(steps: number, more: object = {}, format = 'png'): Piece {
+  const order = orderSchema.parse({
+    request: { prompt: 'red heart', steps, policy: 'none', ...more },
+    count: 1,
+    output: { format },
+    previews: 0,
+  });
+  return piecesOf(order)[0]!;
+}
+
+const never = new AbortController().signal;
+const watch = (signal = never, onEvent: (event: PieceEvent) => void = () => {}) => ({ signal, onEvent });
+
+test('a piece that is stopped ends within one forward pass, and its worker draws the next', async () => {
+  const runner = await pool(1);
+  const controller = new AbortController();
+  let after = 0;
+  const stopped = runner.draw(
+    piece(30),
+    watch(controller.signal, event => {
+      if (event.type !== 'step') return;
+      if (controller.signal.aborted) after += event.forwards;
+      if (event.done === 3) controller.abort();
+    }),
+  );
+  await expect(stopped).rejects.toMatchObject({ code: 'interrupted' });
+  expect(after).toBeLessThanOrEqual(1);
+  // One that is stopped before it has a worker is not begun.
+  const running = runner.draw(piece(2), watch());
+  const late = new AbortController();
+  const waiting = runner.draw(piece(2), watch(late.signal));
+  late.abort();
+  await expect(waiting).rejects.toMatchObject({ code: 'interrupted' });
+  expect((await running).receipt.schedule).toBe('##');
+});
+
+test('what one piece makes is the same on every worker, and leaves nothing behind', async () => {
+  const runner = await pool(2);
+  const all = await Promise.all([1, 1, 1, 1, 2, 2].map(seed => runner.draw(piece(3, { seed }), watch())));
+  const pictures = all.map(({ bytes }) => Buffer.from(bytes).toString('base64'));
+  expect(new Set(pictures.slice(0, 4)).size).toBe(1);
+  expect(new Set(pictures).size).toBe(2);
+  const tensors = () => runner.health().workers.map(worker => worker.tensors);
+  const before = tensors();
+  await Promise.all([3, 4, 5, 6].map(seed => runner.draw(piece(3, { seed }), watch())));
+  expect(tensors()).toEqual(before);
+  // Another model takes the place of the first, which is given back.
+  const clip = await runner.draw(piece(2, { model: 'fluent-emoji-video' }, 'webp'), watch());
+  expect([clip.frames, clip.fps]).toEqual([8, 5]);
+});
+
+test('a worker that is killed fails its own piece with a reason, and is started again', async () => {
+  const runner = await pool(2);
+  const doomed = runner.draw(
+    piece(30),
+    watch(never, event => {
+      if (event.type === 'step' && event.done === 2) {
+        const { pid } = runner.health().workers.find(({ state }) => state === 'busy')!;
+        process.kill(pid!, 'SIGKILL');
+      }
+    }),
+  );
+  await expect(doomed).rejects.toThrow('The process that draws is gone: it ended with SIGKILL.');
+  const all = await Promise.all([1, 2, 3].map(seed => runner.draw(piece(2, { seed }), watch())));
+  expect(all).toHaveLength(3);
+  while (runner.health().workers.every(({ restarts }) => restarts === 0)) await new Promise(setImmediate);
+});
+
+test('one that ends again and again is given up, and says so', async () => {
+  jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick'] });
+  const runner = await pool(1, join(__dirname, '../support/ends-at-once.cjs'));
+  const waiting = runner.draw(piece(2), watch());
+  const refused = expect(waiting).rejects.toThrow('is not started again');
+  while (runner.health().workers[0]!.state !== 'stopped') {
+    jest.advanceTimersByTime(1000);
+    await new Promise(setImmediate);
+  }
+  jest.useRealTimers();
+  await refused;
+  await expect(runner.begun()).rejects.toThrow('Nothing can be drawn');
+  expect(runner.health()).toMatchObject({ ready: false, faults: [expect.stringContaining('8 times in a row')] });
+  await expect(runner.draw(piece(2), watch())).rejects.toThrow('is not started again');
+});
+
+describe('over HTTP', () => {
+  let running: Running;
+  beforeAll(async () => {
+    running = await start();
+  });
+  afterAll(() => running?.end());
+  const computed = () => figure(running, 'ertacache_forwards_computed_total');
+  const idle = async (): Promise<void> => {
+    while ((await figure(running, 'ertacache_running')) > 0) await new Promise(resolve => setTimeout(resolve, 20));
+  };
+
+  test('an aborted request of the official client stops its work; a repeated one adds none', async () => {
+    const client = new OpenAI({ baseURL: `${running.url}/v1`, apiKey: 'none', maxRetries: 0 });
+    const controller = new AbortController();
+    const asked = { prompt: 'lion', seed: 1, steps: 200, policy: 'none' } as OpenAI.ImageGenerateParamsNonStreaming;
+    const aborted = client.images.generate(asked, { signal: controller.signal });
+    const refused = expect(aborted).rejects.toThrow('Request was aborted');
+    while ((await computed()) < 2) await new Promise(resolve => setTimeout(resolve, 20));
+    controller.abort();
+    await refused;
+    await idle();
+    const spent = await computed();
+    expect(spent).toBeLessThan(200);
+    const quick = { ...asked, steps: 3 } as OpenAI.ImageGenerateParamsNonStreaming;
+    const first = await client.images.generate(quick);
+    expect(await computed()).toBe(spent + 3);
+    expect(await client.images.generate(quick)).toEqual(first);
+    expect(await computed()).toBe(spent + 3);
+  });
+
+  test('the figures tell of what was drawn', async () => {
+    expect((await running.post('/v1/images/generations', { prompt: 'key', seed: 1, forwards: 15 })).status).toBe(200);
+    const [before, reused] = [await computed(), await figure(running, 'ertacache_forwards_reused_total')];
+    expect(before).toBeGreaterThan(10);
+    expect(reused).toBeGreaterThan(10);
+    expect(await figure(running, 'ertacache_worker_tensors')).toBeGreaterThan(0);
+    expect(await figure(running, 'ertacache_request_seconds_count', 'route="/v1/images/generations"')).toBeGreaterThan(
+      1,
+    );
+    expect(await figure(running, 'ertacache_ready')).toBe(1);
+  });
+});

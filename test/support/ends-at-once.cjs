@@ -1,0 +1,3 @@
+'use strict';
+// A process that draws nothing and ends.
+process.exit(3);
