@@ -92,7 +92,7 @@ async function main(): Promise<void> {
     const [a, b] = [median(without), median(merged)];
     console.log(
       `${values.model}, ${blocks.length} blocks (${(bytes / 1e9).toFixed(2)} GB of float16), rank ${values.rank} (${(held / 1e6).toFixed(0)} MB), ` +
-        `${dtype}${values.offload ? ', streamed' : ''}, ${engine.label}: ${a.toFixed(0)} ms of processor time, with the LoRA ${b.toFixed(0)} ms (${((b / a - 1) * 100).toFixed(1)} % more); ` +
+        `${dtype}${values.offload ? ', streamed' : ''}, ${engine.label}: ${a.toFixed(0)} ms of processor time, with the LoRA ${b.toFixed(0)} ms (${(b / a).toFixed(2)} of it); ` +
         `${tf.memory().numTensors} tensors left`,
     );
   } finally {

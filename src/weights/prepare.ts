@@ -161,7 +161,7 @@ export async function readPrepared(
   { merges, ...options }: ReadOptions = {},
 ): Promise<tf.Tensor> {
   const { name } = parameter;
-  const merge = await merges?.of(parameter);
+  const merge = await merges?.of(parameter, other => readPrepared(source, other));
   const native = merge && nativeMaker();
   if (native) return readMerged(source, parameter, { ...options, native, merge });
   const preparation = prepare(parameter, storedIn(source, name), { ...options, merge });

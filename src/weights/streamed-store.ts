@@ -197,7 +197,7 @@ async function tensorsOf(
     for (const { parameter, begin, bytes } of plan.places) {
       const { name } = parameter;
       const stored = buffer.subarray(begin, begin + bytes);
-      const merge = await merges?.of(parameter);
+      const merge = await merges?.of(parameter, other => readPrepared(source, other));
       const how = { ...options, native, onFloat32, isLent: true, merge };
       tensors.set(name, prepareWhole(parameter, storedIn(source, name), stored, how));
     }

@@ -70,7 +70,7 @@ async function mergedZeros(loras: readonly LoraFile[], name: string): Promise<nu
   await requireLoras(loras, family, own);
   const merges = await openMerges(loras, adapterModules(family, own));
   const parameter = own.find(listed => listed.name === name)!;
-  const merge = await merges.of(parameter);
+  const merge = await merges.of(parameter, async () => tf.zeros([]));
   const { shape, layout } = parameter;
   const laidOut = layout === 'plain' ? shape : [...shape.slice(2), shape[1]!, shape[0]!];
   const made = merge!(tf.zeros([...laidOut]));
@@ -256,6 +256,35 @@ describeOnBackends('a LoRA is merged', backend => {
     } satisfies Tensors;
     const rows = [1, 4, 2, 5, 3, 6].flatMap(value => [value, 0, -value, 0]);
     expect((await mergedZeros([lora(kron)], 'conv.weight')).map(value => value + 0)).toEqual(rows);
+  });
+
+  test('norms of columns go through all rows of a fused matrix', async () => {
+    const module = 'lora_unet_double_blocks_0_img_attn_qkv';
+    const names = ['to_q', 'to_k', 'to_v'].map(name => `transformer_blocks.0.attn.${name}.weight`);
+    const given = lora({
+      [`${module}.lora_down.weight`]: [[1, 16]],
+      [`${module}.lora_up.weight`]: [[48, 1]],
+      [`${module}.dora_scale`]: [[1, 16], Array.from({ length: 16 }, (_, i) => 1 + i / 10)],
+    });
+    const source = await openSafetensorsAt(join(base, 'weights.safetensors'));
+    const value = (i: number): number => Math.fround(((i % 7) - 3) / 10);
+    const weights = (await Promise.all(names.map(name => source.read(name)))).flatMap(values => [...values]);
+    const changed = weights.map((w, i) => w + value(Math.floor(i / 16)) * value(i % 16));
+    const norms = Array.from({ length: 16 }, (_, c) =>
+      Math.sqrt(changed.reduce((s, v, i) => (i % 16 === c ? s + v * v : s), 0)),
+    );
+    const expected = changed.map((v, i) => (v * (1 + (i % 16) / 10)) / norms[i % 16]!);
+    const before = tf.memory().numTensors;
+    const merges = await openMerges([given], adapterModules(flux, table));
+    for (const [part, name] of names.entries()) {
+      const made = await readPrepared(source, table.find(parameter => parameter.name === name)!, { merges });
+      const turned = tf.transpose(made);
+      for (const [i, v] of (await turned.data()).entries()) expect(v).toBeCloseTo(expected[part * 256 + i]!, 5);
+      tf.dispose([made, turned]);
+    }
+    expect(tf.memory().numTensors).toBe(before);
+    await merges.close();
+    await source.close();
   });
 
   test('Wan names do not take those of other families', async () => {

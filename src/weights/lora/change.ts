@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { Parameter } from '../parameters';
+import type { Layout, Parameter } from '../parameters';
 import type { Rows } from './modules';
 import type { Change } from './plan';
-import type { Factor, Pair, Term } from './terms';
+import type { Factor, Magnitude, Pair, Term } from './terms';
 
 /** A tensor of an adapter as a matrix: what comes after its first axis are columns. */
 export interface Matrix {
@@ -15,6 +15,8 @@ export interface ReadChange extends Pick<Change, 'terms' | 'magnitude' | 'rows'>
   /** By how much it is multiplied. */
   readonly scale: number;
   readonly tensors: ReadonlyMap<string, Matrix>;
+  /** Norms of the columns before they are changed, where they go through more rows than the parameter's. */
+  readonly norms?: Float32Array | undefined;
 }
 
 /**
@@ -122,14 +124,19 @@ function kronecker(a: tf.Tensor2D, b: tf.Tensor2D, rows: Rows): tf.Tensor2D {
 /** A weight whose rows, or columns, have the norms of a DoRA. */
 function normed(weights: tf.Tensor, change: ReadChange, { layout }: Parameter): tf.Tensor {
   const { of, tensor } = change.magnitude!;
+  const squares = squaredNorms(weights, of, layout);
+  const norms = change.norms ? tf.tensor(change.norms, squares.shape) : tf.sqrt(squares);
+  return tf.mul(weights, tf.div(tf.reshape(tensorOf(change, tensor), norms.shape), norms));
+}
+
+/** Squared norms of the rows or columns of a laid-out weight, all its axes kept. The caller's. */
+export function squaredNorms(weights: tf.Tensor, of: Magnitude['of'], layout: Layout): tf.Tensor {
   const { rank } = weights;
   // Layers have outputs last and inputs before them; parameters that are left as stored have outputs first.
   const [outputs, inputs] = layout === 'plain' ? [0, 1] : [rank - 1, rank - 2];
   const kept = of === 'rows' ? outputs : inputs;
   const others = [...weights.shape.keys()].filter(axis => axis !== kept);
-  const norms = tf.sqrt(tf.sum(tf.square(weights), others, true));
-  const wanted = tf.reshape(tensorOf(change, tensor), norms.shape);
-  return tf.mul(weights, tf.div(wanted, norms));
+  return tf.tidy(() => tf.sum(tf.square(weights), others, true));
 }
 
 function tensorOf({ tensors }: ReadChange, name: string): tf.Tensor2D {

@@ -1,10 +1,10 @@
-import type * as tf from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import { elements } from '../dtype';
 import type { Parameter } from '../parameters';
 import type { TensorSource } from '../source';
 import { type Adapter, type LoraFile, openAdapter } from './adapter';
-import { changed, type Matrix, type ReadChange } from './change';
-import type { Modules, Rows } from './modules';
+import { changed, type Matrix, type ReadChange, squaredNorms } from './change';
+import type { Modules, Rows, Whole } from './modules';
 import { type Change, planAdapter } from './plan';
 import type { Factor, Term } from './terms';
 
@@ -20,9 +20,11 @@ export interface Merges {
   /**
    * Reads what changes a parameter, each time anew: nothing of it stays in memory.
    * @param parameter one of the model's
+   * @param base gives a parameter as it is without LoRAs, laid out for layers, float32; asked for where a norm goes
+   *   through several parameters
    * @returns undefined for a parameter that stays as it is
    */
-  of(parameter: Parameter): Promise<Merge | undefined>;
+  of(parameter: Parameter, base: (parameter: Parameter) => Promise<tf.Tensor>): Promise<Merge | undefined>;
   /** Closes the files. */
   close(): Promise<void>;
 }
@@ -42,16 +44,23 @@ export async function openMerges(loras: readonly LoraFile[], modules: Modules): 
       const plan = await planAdapter(adapter, modules);
       for (const [name, list] of plan.changes) changes.set(name, [...(changes.get(name) ?? []), ...list]);
     }
-    return { of: parameter => mergeOf(parameter, changes.get(parameter.name)), close };
+    return { of: (parameter, base) => mergeOf(parameter, { changes, base }), close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-async function mergeOf(parameter: Parameter, changes: readonly Change[] = []): Promise<Merge | undefined> {
-  if (changes.length === 0) return undefined;
-  const read = await Promise.all(changes.map(readChange));
+/** What all parameters are merged from. */
+interface Model {
+  readonly changes: ReadonlyMap<string, readonly Change[]>;
+  readonly base: (parameter: Parameter) => Promise<tf.Tensor>;
+}
+
+async function mergeOf(parameter: Parameter, model: Model): Promise<Merge | undefined> {
+  const changes = model.changes.get(parameter.name);
+  if (!changes) return undefined;
+  const read = await readChanges(changes, model);
   return weights => {
     try {
       return changed(weights, read, parameter);
@@ -59,6 +68,36 @@ async function mergeOf(parameter: Parameter, changes: readonly Change[] = []): P
       weights.dispose();
     }
   };
+}
+
+async function readChanges(changes: readonly Change[], model: Model): Promise<ReadChange[]> {
+  const read: ReadChange[] = [];
+  for (const change of changes) {
+    const { magnitude } = change;
+    const isShared = magnitude?.of === 'columns' && magnitude.whole.parts.length > 1;
+    const norms = isShared ? await sharedNorms(change, magnitude.whole, model) : undefined;
+    read.push({ ...(await readChange(change)), norms });
+  }
+  return read;
+}
+
+/** Norms of columns that go through several parameters, after all that comes before and the change's own sums. */
+async function sharedNorms(change: Change, { parts }: Whole, model: Model): Promise<Float32Array> {
+  let sums: Float64Array | undefined;
+  for (const { parameter } of parts) {
+    const changes = model.changes.get(parameter.name) ?? [];
+    const at = changes.findIndex(({ terms }) => terms === change.terms);
+    const before = await readChanges(changes.slice(0, at), model);
+    const own = { ...(await readChange(changes[at]!)), magnitude: undefined };
+    const weights = await model.base(parameter);
+    const squares = tf.tidy(() =>
+      squaredNorms(changed(weights, [...before, own], parameter), 'columns', parameter.layout),
+    );
+    weights.dispose();
+    const values = await squares.data().finally(() => squares.dispose());
+    sums = Float64Array.from(values, (value, i) => value + (sums?.[i] ?? 0));
+  }
+  return Float32Array.from(sums ?? [], Math.sqrt);
 }
 
 async function readChange({ adapter, rows, terms, magnitude }: Change): Promise<ReadChange> {

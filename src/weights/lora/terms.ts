@@ -1,4 +1,4 @@
-import { CheckpointError, UnsupportedError } from '../../errors';
+import { CheckpointError } from '../../errors';
 import { elements, showShape } from '../dtype';
 import type { TensorSource } from '../source';
 import { type AdapterKey, counterpart, type Role } from './keys';
@@ -20,11 +20,10 @@ export interface Pair {
 export type Factor = string | Pair;
 
 /** The norm that a weight has after its change (DoRA). */
-export interface Magnitude {
-  readonly tensor: string;
-  /** A norm for each row, or for each column. */
-  readonly of: 'rows' | 'columns';
-}
+export type Magnitude =
+  | { readonly tensor: string; readonly of: 'rows' }
+  /** Columns go through all rows of `whole`, whatever of it a parameter has. */
+  | { readonly tensor: string; readonly of: 'columns'; readonly whole: Whole };
 
 /** The tensors of one module in an adapter. */
 export interface ModuleTensors {
@@ -109,7 +108,7 @@ export function differenceTerm({ source, where }: ModuleTensors, tensor: string,
   return { kind: 'difference', tensor, factor };
 }
 
-/** The norms of a weight, checked. @throws CheckpointError, UnsupportedError for norms that several parameters share */
+/** The norms of a weight, checked. @throws CheckpointError */
 export function magnitudeOf({ source, where }: ModuleTensors, tensor: string, whole: Whole): Magnitude {
   const { shape, size } = source.entry(tensor);
   const [rows = 1, columns = 1] = whole.shape;
@@ -119,10 +118,7 @@ export function magnitudeOf({ source, where }: ModuleTensors, tensor: string, wh
     const wanted = `${showShape(shape)}: neither the rows nor the columns of ${showShape(whole.shape)}`;
     throw mismatch(`${tensor} in ${where} has the shape ${wanted}.`);
   }
-  if (whole.parts.length === 1) return { tensor, of: 'columns' };
-  throw new UnsupportedError(`${tensor} in ${where} gives norms of columns that several matrices share.`, {
-    hint: 'Take the LoRA as its trainer exports it for diffusers.',
-  });
+  return { tensor, of: 'columns', whole };
 }
 
 type Matrix = readonly [number, number];
