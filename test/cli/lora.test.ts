@@ -76,6 +76,31 @@ test('sample --lora draws another picture, --from repeats it, and a changed file
   expect(refused.stderr).toContain('style.safetensors is no longer the LoRA');
 });
 
+test('calibrate --lora makes a policy that names the LoRA, and sample follows it without a warning', async () => {
+  const warned = jest.spyOn(console, 'warn').mockImplementation(() => {});
+  const [file, prompts, out] = ['own.safetensors', 'prompts.txt', 'policy.json'].map(name => scratch.path(name)) as [
+    string,
+    string,
+    string,
+  ];
+  writeLora(file, 0.3);
+  writeFileSync(prompts, 'a fox\na heart\n');
+  const size = ['--model', pipeline, '--steps', '4', '--width', '32', '--height', '32', '--lora', `${file}:0.5`];
+  const few = ['--prompts', prompts, '--pairs', '1', '--held-out', '0', '--out', out];
+  const made = await command('--backend', 'wasm', 'calibrate', ...size, ...few);
+  expect(made).toMatchObject({ code: 0 });
+  expect(JSON.parse(readFileSync(out, 'utf8')).model.loras).toEqual([
+    { sha256: expect.stringMatching(/^[0-9a-f]{64}$/), scale: 0.5 },
+  ]);
+  const own = await sample('a fox', ...size, '--policy', out, '--out', scratch.path('own.png'));
+  expect(own).toMatchObject({ code: 0 });
+  expect(warned.mock.calls.flat().join()).not.toMatch(/calibrated/);
+  const plain = await sample('a fox', ...size.slice(0, -2), '--policy', out, '--out', scratch.path('other.png'));
+  expect(plain).toMatchObject({ code: 0 });
+  expect(warned.mock.calls.flat().join()).toMatch(/calibrated for .* with a LoRA, and this run is without a LoRA/);
+  warned.mockRestore();
+});
+
 test('what does not fit is refused in one sentence, before anything is drawn', async () => {
   const wrong = await sample(
     'a fox',
