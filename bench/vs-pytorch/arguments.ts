@@ -30,6 +30,10 @@ export function referenceArguments(
     put('positions', context.positions as tf.Tensor);
     number('timestep', timestep);
     number('fps', condition.fps as number);
+  } else if (className === 'MiniT2IMMJiTModel') {
+    put('hidden_states', latent);
+    for (const name of ['text', 'cos', 'sin', 'added']) put(name, context[name] as tf.Tensor);
+    number('timestep', timestep);
   } else {
     put('hidden_states', latent);
     put('encoder_hidden_states', text);

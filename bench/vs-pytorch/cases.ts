@@ -48,6 +48,13 @@ export const cases: readonly Case[] = [
     demand: { height: 240, width: 424, frames: 51 },
     parts: { 'block pair': ['spatial_blocks.0', 'temporal_blocks.0'] },
   },
+  {
+    name: 'minit2i',
+    config: { ...preset('minit2i-b-16').transformer, depth_double: 2 },
+    demand: {},
+    parts: { block: ['model.net.double_blocks.0'] },
+  },
+  { name: 'minit2i-whole', config: preset('minit2i-b-16').transformer, demand: {}, parts: { forward: [] } },
   // The shape of the model that comes with ertacache; two rows for guidance, as it is sampled.
   {
     name: 'fluent-emoji',

@@ -24,6 +24,10 @@ def class_of(name):
         from open_sora import STDiT3
 
         return STDiT3
+    if name == "MiniT2IMMJiTModel":
+        from minit2i import MiniT2IMMJiTModel
+
+        return MiniT2IMMJiTModel
     import diffusers
 
     return getattr(diffusers, name)

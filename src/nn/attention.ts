@@ -31,7 +31,8 @@ export interface AttentionOptions {
  */
 export function attention(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, options: AttentionOptions = {}): tf.Tensor {
   const width = q.shape[3] as number;
-  const scaled = tf.mul(q, options.scale ?? 1 / Math.sqrt(width));
+  const scale = options.scale ?? 1 / Math.sqrt(width);
+  const scaled = scale === 1 ? q : tf.mul(q, scale);
   const operations = 2 * (q.shape[1] as number) * (k.shape[1] as number) * (width + (v.shape[3] as number));
   const { bias, maxScores = MAX_SCORES, byHead = lane() === 'wasm' && operations >= SMALL_HEAD } = options;
   return (byHead ? perHead : batched)(scaled, k, v, maxScores, bias);
@@ -63,10 +64,13 @@ function batched(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, maxScores: number, bi
   const [batch, queries, heads] = q.shape as [number, number, number, number];
   const keys = k.shape[1] as number;
   const byHead = (t: tf.Tensor): tf.Tensor => tf.transpose(t, [0, 2, 1, 3]);
-  const [qh, kt, vh] = [byHead(q), tf.transpose(k, [0, 2, 3, 1]), byHead(v)];
+  // TensorFlow reads the keys of a product across as fast as along, so that turning them around would be for nothing.
+  const isAcross = lane() === 'native';
+  const [qh, vh] = [byHead(q), byHead(v)];
+  const kt = isAcross ? byHead(k) : tf.transpose(k, [0, 2, 3, 1]);
   const out = tiled(queries, tileRows(queries, batch * heads * keys, maxScores), 2, (start, count) => {
     const rows = count === queries ? qh : tf.slice(qh, [0, 0, start, 0], [-1, -1, count, -1]);
-    const scores = tf.matMul(rows, kt);
+    const scores = tf.matMul(rows, kt, false, isAcross);
     const biased = bias ? tf.add(scores, biasRows(bias, start, count)) : scores;
     return tf.matMul(softmax(biased), vh);
   });

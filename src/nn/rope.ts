@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { hasFused, turnPairs } from './fused';
+import type { Params } from './params';
 
 /** Rotary tables: cosine and sine of every token's angles, each angle standing twice. Shapes `[N, d]`. */
 export interface Rope {
@@ -51,6 +52,24 @@ function quarterTurn(width: number, pairs: RopePairs): tf.Tensor2D {
     values[first * width + first + other] = 1;
   }
   return tf.tensor2d(values, [width, width]);
+}
+
+/**
+ * `applyRope(rmsNorm(x))` times `factor`, with fewer passes over `x`: norm weights and factor go into the tables, which
+ * are small, and each head is divided by its length at the end.
+ * @param p holds the norm's `weight` `[d]`
+ * @param x `[B, N, H, d]`
+ */
+export function normedRope(p: Params, x: tf.Tensor, rope: Rope, eps: number, pairs: RopePairs, factor = 1): tf.Tensor {
+  const [, tokens, , width] = x.shape as [number, number, number, number];
+  const turn = quarterTurn(width, pairs);
+  const weight = tf.reshape(tf.mul(p.tensor('weight'), factor), [1, width]) as tf.Tensor2D;
+  // The weight of the channel that a channel turns with.
+  const other = tf.matMul(weight, tf.abs(turn));
+  const table = (t: tf.Tensor, by: tf.Tensor): tf.Tensor => tf.reshape(tf.mul(t, by), [1, tokens, 1, width]);
+  const turned = tf.reshape(tf.matMul(tf.reshape(x, [-1, width]) as tf.Tensor2D, turn), x.shape);
+  const sum = tf.add(tf.mul(x, table(rope.cos, weight)), tf.mul(turned, table(rope.sin, other)));
+  return tf.mul(sum, tf.rsqrt(tf.add(tf.mean(tf.mul(x, x), -1, true), eps)));
 }
 
 /**

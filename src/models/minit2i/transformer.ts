@@ -16,7 +16,7 @@ import { rmsNorm } from '../../nn/norm';
 import type { Params } from '../../nn/params';
 import { patchEmbed, unpatchify } from '../../nn/patchify';
 import { range } from '../../nn/positions';
-import { applyRope, type Rope } from '../../nn/rope';
+import { normedRope, type Rope } from '../../nn/rope';
 import { share, tidy } from '../../nn/scope';
 import { swiGlu } from '../../nn/swiglu';
 import { type Block, type Denoiser, type Stream, type Tap, type Tokens, untapped } from '../../transformer/denoiser';
@@ -50,22 +50,36 @@ export interface MiniT2IShared extends Rope {
   readonly size: readonly [height: number, width: number];
 }
 
-/** Queries, keys and values of one stream, `[B, N, H, d]`, queries and keys normalised per head. */
-function heads(p: Params, x: tf.Tensor, layer: string, c: MiniT2IConfig) {
-  const [q, k, v] = tf.split(linear(p.at(layer), x), 3, -1) as [tf.Tensor, tf.Tensor, tf.Tensor];
+/** Queries, keys and values, `[B, N, H, d]`. */
+type Heads = [q: tf.Tensor, k: tf.Tensor, v: tf.Tensor];
+
+/** Those of one stream, by its layer of all three. */
+function heads(p: Params, x: tf.Tensor, c: MiniT2IConfig): Heads {
   const split = (t: tf.Tensor): tf.Tensor =>
     tf.reshape(t, [x.shape[0] as number, x.shape[1] as number, ...attentionHeads(c)]);
-  return { q: rmsNorm(p.at('q_norm'), split(q), EPS), k: rmsNorm(p.at('k_norm'), split(k), EPS), v: split(v) };
+  return tf.split(linear(p, x), 3, -1).map(split) as Heads;
+}
+
+/** Attention of heads whose queries and keys are normalised and turned. */
+function attend(p: Params, [q, k, v]: Heads, rope: Rope, name: string, tap: Tap): tf.Tensor {
+  const turned = (norm: string, t: tf.Tensor, factor = 1): tf.Tensor =>
+    tidy(() => normedRope(p.at(norm), t, rope, EPS, 'halves', factor));
+  tap.aside?.(`${name}.q_rope`, () => turned('q_norm', q));
+  const scale = 1 / Math.sqrt(q.shape[3] as number);
+  return attention(
+    turned('q_norm', q, scale),
+    tap(`${name}.k_rope`, () => turned('k_norm', k)),
+    v,
+    { scale: 1 },
+  );
 }
 
 /** Text by itself. */
 function textBlock(p: Params, text: tf.Tensor, rope: Rope, c: MiniT2IConfig, name: string, tap: Tap): tf.Tensor {
   const attended = tidy(() => {
     const normed = tap(`${name}.norm1`, () => rmsNorm(p.at('norm1'), text, EPS));
-    const { q, k, v } = heads(p, normed, 'qkv', c);
-    const turnedQ = tap(`${name}.q_rope`, () => applyRope(q, rope, 'halves'));
-    const turnedK = tap(`${name}.k_rope`, () => applyRope(k, rope, 'halves'));
-    return tap(`${name}.attn`, () => linear(p.at('attn_proj'), attention(turnedQ, turnedK, v)));
+    const seen = attend(p, heads(p.at('qkv'), normed, c), rope, name, tap);
+    return tap(`${name}.attn`, () => linear(p.at('attn_proj'), seen));
   });
   const text1 = tf.add(text, attended);
   const fed = tap(`${name}.mlp`, () => tidy(() => swiGlu(p.at('mlp'), rmsNorm(p.at('norm2'), text1, EPS))));
@@ -85,24 +99,18 @@ function doubleBlock(index: number, c: MiniT2IConfig): Block<MiniT2IShared> {
       // Nothing reads the text after the last block: it is made for those only who look on.
       const keepsText = !isLast || tap.aside !== undefined;
 
+      const normed = (prefix: string, x: tf.Tensor): tf.Tensor =>
+        tap(`${name}.${prefix}norm1`, () => rmsNorm(p.at(`${prefix}norm1`), x, EPS));
+
       const [imageOut, textOut] = tap(`${name}.attention`, () => {
-        const i = heads(
-          p,
-          tap(`${name}.img_norm1`, () => rmsNorm(p.at('img_norm1'), image, EPS)),
-          'img_qkv',
-          c,
-        );
-        const t = heads(
-          p,
-          tap(`${name}.txt_norm1`, () => rmsNorm(p.at('txt_norm1'), text, EPS)),
-          'txt_qkv',
-          c,
-        );
-        tap(`${name}.img_q_norm`, () => i.q);
-        tap(`${name}.txt_q_norm`, () => t.q);
-        const q = tap(`${name}.q_rope`, () => applyRope(tf.concat([t.q, i.q], 1), rope, 'halves'));
-        const k = tap(`${name}.k_rope`, () => applyRope(tf.concat([t.k, i.k], 1), rope, 'halves'));
-        const joint = attention(q, k, tf.concat([t.v, i.v], 1));
+        const joint = tidy(() => {
+          const ofImage = heads(p.at('img_qkv'), normed('img_', image), c);
+          const ofText = heads(p.at('txt_qkv'), normed('txt_', text), c);
+          tap.aside?.(`${name}.img_q_norm`, () => rmsNorm(p.at('q_norm'), ofImage[0], EPS));
+          tap.aside?.(`${name}.txt_q_norm`, () => rmsNorm(p.at('q_norm'), ofText[0], EPS));
+          const both = ofText.map((t, which) => tf.concat([t, ofImage[which] as tf.Tensor], 1)) as Heads;
+          return attend(p, both, rope, name, tap);
+        });
         const [ofText, ofImage] = tf.split(joint, [textTokens, imageTokens], 1) as [tf.Tensor, tf.Tensor];
         const out = linear(p.at('img_attn_proj'), ofImage);
         return keepsText ? [out, linear(p.at('txt_attn_proj'), ofText)] : [out];
