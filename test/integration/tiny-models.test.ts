@@ -43,6 +43,7 @@ const samples: readonly Sample[] = [
     branches: 1,
     isDiscrete: true,
   },
+  { name: 'minit2i_cfg', like: 'minit2i-b-16', demand: { height: 32, width: 32, textTokens: 7 }, branches: 2 },
   { name: 'opensora_video', like: 'opensora-1.2', demand: { height: 32, width: 48, frames: 17 }, branches: 1 },
 ];
 

@@ -192,7 +192,7 @@ describe('which weights of a repository are brought', () => {
   const chosen = (paths: readonly string[], variant?: string): string[] => {
     const files = [...paths, 'model_index.json', 'transformer/config.json', 'vae/config.json'];
     const listed = files.map(path => ({ path, size: 1, digest }));
-    return neededFiles({ name: 'o/m', commit: 'c', files: listed }, variant)
+    return neededFiles({ name: 'o/m', commit: 'c', files: listed }, { variant })
       .map(({ path }) => path)
       .filter(path => path.includes('safetensors'));
   };

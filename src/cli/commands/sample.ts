@@ -36,6 +36,7 @@ interface SampleOptions extends RequestOptions, Omit<TaskOptions, 'seed'> {
   readonly from?: string | undefined;
   readonly sheet?: string | undefined;
   readonly promptsFile?: string | undefined;
+  readonly preview?: string | undefined;
   readonly saveEmbeddings?: string | undefined;
 }
 
@@ -71,6 +72,10 @@ export function sampleCommand(): Command {
     )
     .option('--out-dir <folder>', 'folder for files that are named after prompt and seed')
     .option('--sheet <file>', 'also draw every picture uncached, and write a sheet with the cached above the uncached')
+    .option(
+      '--preview <file>',
+      'write what each step predicts to this file, and show it in terminals that can (one decoding a step)',
+    )
     .option('--scale <n>', 'enlarge the file this many times, pixel by pixel', wholeNumber(1, MOST.scale), 1)
     .option('--save-embeddings <file>', 'keep what the text encoders make of the prompts')
     .option('--embeddings <file>', 'use kept embeddings: no text encoder is loaded; their prompts, if none is given')
@@ -145,7 +150,7 @@ async function drawAll(
       signal,
     );
     if (options.saveEmbeddings) await saveEmbeddings(model, tasks, base, options.saveEmbeddings);
-    const drawing = { model, init, signal, paired: options.sheet !== undefined, repeats };
+    const drawing = { model, init, signal, paired: options.sheet !== undefined, preview: options.preview, repeats };
     for (const [task, request] of requests) {
       const pair = await drawTask(drawing, task, request);
       if (pair) pairs.push(pair);
@@ -224,7 +229,8 @@ async function writeSheet(
 }
 
 /** What could not be written is refused before anything is loaded. */
-async function requireOutputs({ sheet, saveEmbeddings }: SampleOptions): Promise<void> {
+async function requireOutputs({ sheet, preview, saveEmbeddings }: SampleOptions): Promise<void> {
+  if (preview) await requireMediaWritable(preview);
   if (sheet) await requireMediaWritable(sheet);
   if (saveEmbeddings) await requireEmbeddingsWritable(saveEmbeddings);
 }

@@ -9,6 +9,7 @@ import { progressLine, stepLine } from '../progress';
 import { print } from '../say';
 import { stretchNote } from './notes';
 import type { DrawnPair } from './pair-sheet';
+import { previewOf } from './preview';
 import type { Task } from './tasks';
 
 /** What all pictures of a command share. */
@@ -18,6 +19,8 @@ export interface Drawing {
   readonly signal: AbortSignal;
   /** Whether every picture is drawn uncached as well. */
   readonly paired: boolean;
+  /** File that shows a picture while it grows. */
+  readonly preview?: string | undefined;
   /** The receipt of the picture that is repeated. */
   readonly repeats?: Receipt | undefined;
 }
@@ -57,14 +60,15 @@ function pairOf({ prompt, seed }: FullRequest, cached: Drawn, plain: Drawn): Dra
 
 /** One run with its progress: the steps, then the decoder where that takes long. */
 async function withProgress(
-  { model, init, signal }: Drawing,
+  { model, init, signal, preview: previewPath }: Drawing,
   { prompt, steps = model.info.defaults.steps }: FullRequest,
   work: (options: DrawOptions) => Promise<Drawn>,
 ): Promise<Drawn> {
   const line = stepLine(prompt, steps);
+  const preview = previewPath === undefined ? undefined : previewOf(previewPath, steps, model.info.fps);
   let decoding: ReturnType<typeof progressLine> | undefined;
   try {
-    return await work({
+    const drawn = await work({
       model,
       policies: policiesOnDisk,
       ...(init && { init }),
@@ -75,7 +79,10 @@ async function withProgress(
         decoding ??= progressLine('decoding', total);
         decoding.update(done);
       },
+      ...(preview && { previews: preview }),
     });
+    await preview?.finish(drawn.media);
+    return drawn;
   } finally {
     line.stop();
     decoding?.stop();

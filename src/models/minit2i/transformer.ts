@@ -102,7 +102,7 @@ function doubleBlock(index: number, c: MiniT2IConfig): Block<MiniT2IShared> {
       const normed = (prefix: string, x: tf.Tensor): tf.Tensor =>
         tap(`${name}.${prefix}norm1`, () => rmsNorm(p.at(`${prefix}norm1`), x, EPS));
 
-      const [imageOut, textOut] = tap(`${name}.attention`, () => {
+      const attended = tap(`${name}.attention`, (): tf.Tensor | tf.Tensor[] => {
         const joint = tidy(() => {
           const ofImage = heads(p.at('img_qkv'), normed('img_', image), c);
           const ofText = heads(p.at('txt_qkv'), normed('txt_', text), c);
@@ -113,8 +113,9 @@ function doubleBlock(index: number, c: MiniT2IConfig): Block<MiniT2IShared> {
         });
         const [ofText, ofImage] = tf.split(joint, [textTokens, imageTokens], 1) as [tf.Tensor, tf.Tensor];
         const out = linear(p.at('img_attn_proj'), ofImage);
-        return keepsText ? [out, linear(p.at('txt_attn_proj'), ofText)] : [out];
-      }) as [tf.Tensor, tf.Tensor?];
+        return keepsText ? [out, linear(p.at('txt_attn_proj'), ofText)] : out;
+      });
+      const [imageOut, textOut] = [attended].flat() as [tf.Tensor, tf.Tensor?];
       tap(`${name}.attn`, () => imageOut);
 
       const fed = (prefix: string, x: tf.Tensor): tf.Tensor =>

@@ -4,8 +4,9 @@ import { IoError, UsageError } from '../../errors';
 import { disk } from '../../io/fs';
 import { LOCK_FILE, withLock } from '../../io/lock';
 import { writeError } from '../../io/system-error';
+import { companionOf } from './companion';
 import { type FetchOptions, fetchFile, isFetched, partialPath, sizeOf } from './fetch-file';
-import { neededFiles } from './needed';
+import { type Needed, neededFiles } from './needed';
 import { openRecord } from './record';
 import { type HubFile, hubAddress, listRepository } from './repository';
 
@@ -14,21 +15,25 @@ export interface DownloadPlan {
   readonly name: string;
   readonly commit: string;
   readonly files: readonly HubFile[];
+  /** Those of `beside` included. */
   readonly bytes: number;
+  /** Repositories of which parts are taken; each goes into a folder of its own name. */
+  readonly beside: readonly DownloadPlan[];
 }
 
 /** How a download is planned. */
-export interface PlanOptions extends FetchOptions {
-  /** Takes the weights of a variant such as `fp16` where there are such. */
-  readonly variant?: string | undefined;
-}
+export interface PlanOptions extends FetchOptions, Needed {}
 
 /** Which files of a repository a model is loaded from, and how much they are. Nothing is written. */
 export async function planDownload(name: string, revision: string, options: PlanOptions = {}): Promise<DownloadPlan> {
-  const repository = await listRepository(name, revision, options);
-  const files = neededFiles(repository, options.variant);
+  const { subfolder, variant, ...rest } = options;
+  const repository = await listRepository(name, revision, rest);
+  const files = neededFiles(repository, { subfolder, variant });
   const { commit } = repository;
-  return { name, commit, files, bytes: files.reduce((sum, file) => sum + file.size, 0) };
+  const companion = await companionOf(repository, files, rest);
+  const beside = companion === undefined ? [] : [await planDownload(companion, 'main', rest)];
+  const bytes = [...files.map(({ size }) => size), ...beside.map(plan => plan.bytes)].reduce((a, b) => a + b, 0);
+  return { name, commit, files, bytes, beside };
 }
 
 /**
@@ -40,6 +45,7 @@ export async function planDownload(name: string, revision: string, options: Plan
 export async function download(plan: DownloadPlan, folder: string, options: FetchOptions = {}): Promise<void> {
   await disk.mkdir(folder).catch(error => Promise.reject(writeError(folder, error)));
   await withLock(join(folder, LOCK_FILE), folder, () => fetchMissing(plan, folder, options));
+  for (const other of plan.beside) await download(other, join(folder, ...other.name.split('/')), options);
 }
 
 async function fetchMissing(plan: DownloadPlan, folder: string, options: FetchOptions): Promise<void> {
