@@ -68,6 +68,11 @@ describeOnBackends('the pipeline of MiniT2I', () => {
 });
 
 describe('the layouts of MiniT2I', () => {
+  const { HF_HUB_CACHE: cache } = process.env;
+  afterEach(() => {
+    if (cache === undefined) delete process.env.HF_HUB_CACHE;
+    else process.env.HF_HUB_CACHE = cache;
+  });
   const partsOf = async (path: string): Promise<string[]> => {
     const model = await openModelAt(path);
     try {
@@ -107,7 +112,17 @@ describe('the layouts of MiniT2I', () => {
     await model.close();
   });
 
+  test('a text encoder that the hub’s tools have downloaded is taken', async () => {
+    const root = join(scratch, 'cached-model');
+    await cp(join(repository, PART), root, { recursive: true });
+    process.env.HF_HUB_CACHE = join(scratch, 'cache');
+    const snapshot = join(scratch, 'cache/models--google--flan-t5-large/snapshots/0a');
+    await cp(join(hub, 'google/flan-t5-large'), snapshot, { recursive: true });
+    expect(await partsOf(root)).toEqual(expect.arrayContaining([...WHOLE, 'tokenizer/tokenizer.json']));
+  });
+
   test('of two models one is asked for, and a text encoder that is nowhere is told with its repository', async () => {
+    process.env.HF_HUB_CACHE = join(scratch, 'no-cache');
     const two = join(scratch, 'two');
     await cp(join(repository, PART), join(two, PART), { recursive: true });
     await cp(join(repository, PART), join(two, 'minit2i-l-16'), { recursive: true });
