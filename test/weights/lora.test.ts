@@ -9,7 +9,7 @@ import { loadDenoiser } from '../../src/models/load-denoiser';
 import { adapterModules, requireLoras } from '../../src/models/loras';
 import { bfloat16Product } from '../../src/nn/bfloat16';
 import type { Params } from '../../src/nn/params';
-import { openSafetensorsAt } from '../../src/weights/disk';
+import { openSafetensorsAt, openTensorsAt } from '../../src/weights/disk';
 import { encodeSafetensors, type TensorToWrite } from '../../src/weights/encode-safetensors';
 import type { LoraFile } from '../../src/weights/lora/adapter';
 import { openMerges } from '../../src/weights/lora/merge';
@@ -285,6 +285,37 @@ describeOnBackends('a LoRA is merged', backend => {
     expect(tf.memory().numTensors).toBe(before);
     await merges.close();
     await source.close();
+  });
+
+  test.each(['gguf_flux_kquants', 'fp8_flux_scaled'])('into %s, whose blocks stay as they are stored', async name => {
+    const before = tf.memory().numTensors;
+    const folder = join(fixtures, '../quantized', name);
+    const described = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')) as Record<string, unknown>;
+    const file = name.startsWith('gguf') ? 'model.gguf' : 'model.safetensors';
+    const source = await openTensorsAt(join(folder, file));
+    const component = { className: 'FluxTransformer2DModel', config: described, source, where: name };
+    const module = 'transformer_blocks.0.attn.to_k';
+    const { shape } = flux.parameters(flux.schema.parse(described)).find(one => one.name === `${module}.weight`)!;
+    const given = lora({
+      [`${module}.lora_A.weight`]: [[1, shape[1]!]],
+      [`${module}.lora_B.weight`]: [[shape[0]!, 1]],
+    });
+    const read = async (loras: readonly LoraFile[]): Promise<Float32Array> => {
+      const { denoiser } = await loadDenoiser(component, { loras });
+      const values = await denoiser.weights.use('transformer_blocks.0', params =>
+        params.tensor('attn.to_k.weight').dataSync<'float32'>().slice(),
+      );
+      denoiser.weights.dispose();
+      return values;
+    };
+    const [plain, merged] = [await read([]), await read([given])];
+    const value = (i: number): number => ((i % 7) - 3) / 10;
+    // Laid out: inputs first.
+    for (const [i, v] of merged.entries()) {
+      expect(v).toBeCloseTo(plain[i]! + value(Math.floor(i / shape[0]!)) * value(i % shape[0]!), 5);
+    }
+    await source.close();
+    expect(tf.memory().numTensors).toBe(before);
   });
 
   test('Wan names do not take those of other families', async () => {
