@@ -1,10 +1,10 @@
 /**
  * One forward pass of FLUX.1-dev at its full size, made-up weights, blocks left on disk: memory and read rate.
- * Writes 23.8 GB, and deletes them afterwards.
+ * Writes 23.8 GB of float16, or 6.7 GB of Q4_0 with --gguf, and deletes them afterwards.
  *
- *   node bench/run.cjs bench/flux-offload.ts [--folder DIR] [--size 256x256] [--text-tokens 64] [--keep]
+ *   node bench/run.cjs bench/flux-offload.ts [--gguf] [--folder DIR] [--size 256x256] [--text-tokens 64] [--keep]
  */
-import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -16,33 +16,41 @@ import { loadDenoiser } from '../src/models/load-denoiser';
 import { preset } from '../src/models/presets';
 import { workload } from '../src/models/workload-of';
 import { forward } from '../src/transformer/run';
-import { openModelFolderAt } from '../src/weights/disk';
+import { openModelFileAt, openModelFolderAt } from '../src/weights/disk';
 import type { WeightStore } from '../src/weights/parameters';
 import { directRate, forgetCached, parallelRate, watchReads } from './disk';
-import { writeCheckpoint } from './synthetic-checkpoint';
+import { writeCheckpoint, writeGguf } from './synthetic-checkpoint';
 
 const { values: given } = parseArgs({
   options: {
     folder: { type: 'string', default: join(tmpdir(), 'ertacache-flux-dev') },
     size: { type: 'string', default: '256x256' },
     'text-tokens': { type: 'string', default: '64' },
+    gguf: { type: 'boolean', default: false },
     keep: { type: 'boolean', default: false },
   },
 });
 
-/** How much is read to learn what the disk gives, of a file several times as long. */
+/** How much is read at most to learn what the disk gives, of a file several times as long. */
 const PROBE = 2 ** 31;
 
 const rate = (bytesPerSecond: number): string => `${(bytesPerSecond / 1e9).toFixed(2)} GB/s`;
 const seconds = (since: number): number => (performance.now() - since) / 1000;
 
+const GGUF = 'flux-dev-Q4_0.gguf';
+
+function writeQuantised(folder: string, config: { readonly _class_name: string }): number {
+  writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
+  return writeGguf(join(folder, GGUF), config);
+}
+
 /** What the disk gives: the best of one direct reader and of parallel reads of a part that nothing has in memory. */
-async function diskRate(path: string, begin: number): Promise<number> {
+async function diskRate(path: string, begin: number, length: number): Promise<number> {
   forgetCached(path);
   const rates = {
-    'one direct reader': directRate(path, PROBE),
-    'parallel reads through the page cache': await parallelRate(path, begin, PROBE, false),
-    'parallel reads past it': await parallelRate(path, begin + PROBE, PROBE, true),
+    'one direct reader': directRate(path, length),
+    'parallel reads through the page cache': await parallelRate(path, begin, length, false),
+    'parallel reads past it': await parallelRate(path, begin + length, length, true),
   };
   const texts = Object.entries(rates).map(([name, bytesPerSecond]) => `${rate(bytesPerSecond)} to ${name}`);
   console.log(`the disk gives ${texts.join(', ')}`);
@@ -68,15 +76,16 @@ async function main(): Promise<void> {
     if (isNew) {
       mkdirSync(folder, { recursive: true });
       const started = performance.now();
-      const { bytes } = writeCheckpoint(folder, transformer);
+      const bytes = given.gguf ? writeQuantised(folder, transformer) : writeCheckpoint(folder, transformer).bytes;
       console.log(`wrote ${formatBytes(bytes)} in ${seconds(started).toFixed(0)} s`);
     }
-    const path = join(folder, 'diffusion_pytorch_model.safetensors');
+    const path = join(folder, given.gguf ? GGUF : 'diffusion_pytorch_model.safetensors');
     const size = statSync(path).size;
+    const probe = Math.min(PROBE, 2 ** 28 * Math.floor(size / 2 ** 30));
     // First, as large pages come with it.
     console.log((await selectBackend('native')).label);
-    const before = await diskRate(path, Math.floor(size / 2));
-    const component = await openModelFolderAt(folder);
+    const before = await diskRate(path, Math.floor(size / 2), probe);
+    const component = given.gguf ? await openModelFileAt(path) : await openModelFolderAt(folder);
     const loadStarted = performance.now();
     const { denoiser, className, config, parameters, bytes } = await loadDenoiser(component, { offload: true });
     console.log(
@@ -101,7 +110,7 @@ async function main(): Promise<void> {
     const streamed = await streamBlocks(denoiser.weights, familyOf(className).blockNames(config));
     denoiser.weights.dispose();
 
-    const after = await diskRate(path, Math.floor(size / 4));
+    const after = await diskRate(path, Math.floor(size / 4), probe);
     const disk = (before + after) / 2;
     const [overall, active] = [read / took, read / activeSeconds];
     const share = (bytesPerSecond: number): string => `${Math.round((100 * bytesPerSecond) / disk)} %`;

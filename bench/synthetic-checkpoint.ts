@@ -1,8 +1,10 @@
-import { closeSync, fsyncSync, openSync, statfsSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, ftruncateSync, openSync, statfsSync, writeFileSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { familyOf } from '../src/models/families';
 import { elements } from '../src/weights/dtype';
 import type { ParameterTable } from '../src/weights/parameters';
+import { storedBytes } from '../src/weights/stored-type';
+import { type GgufTensor, ggufHeader } from './gguf-header';
 
 /** Values that are written at a time. */
 const CHUNK = 2 ** 23;
@@ -78,6 +80,46 @@ function writeFile(path: string, table: ParameterTable, row: Uint16Array): void 
   } finally {
     closeSync(file);
   }
+}
+
+/**
+ * Writes a transformer of made-up weights as GGUF: matrices whose rows are whole blocks as Q4_0, all else as float16.
+ * @returns size of the file
+ */
+export function writeGguf(path: string, config: { readonly _class_name: string }): number {
+  const known = familyOf(config._class_name);
+  const table = known.parameters(known.schema.parse(config));
+  const tensors = table.map(({ name, shape, layout }): GgufTensor => {
+    const isBlocks = layout === 'matrix' && shape[1]! % 32 === 0;
+    return { name, shape, dtype: isBlocks ? 'Q4_0' : 'F16' };
+  });
+  const { header, offsets, bytes } = ggufHeader(tensors);
+  const halves = Buffer.from(randomHalves(CHUNK).buffer);
+  const blocks = randomBlocks(2 ** 19);
+  const file = openSync(path, 'w');
+  try {
+    writeSync(file, header);
+    for (const [i, { shape, dtype }] of tensors.entries()) {
+      const row = dtype === 'Q4_0' ? blocks : halves;
+      const end = storedBytes(dtype, elements(shape));
+      for (let done = 0; done < end; ) {
+        const length = Math.min(row.length, end - done);
+        done += writeSync(file, row, 0, length, header.length + offsets[i]! + done);
+      }
+    }
+    ftruncateSync(file, header.length + bytes);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  return header.length + bytes;
+}
+
+/** Blocks of Q4_0 with scales around 2⁻⁸. */
+function randomBlocks(count: number): Buffer {
+  const bytes = Buffer.from(randomHalves(9 * count).buffer, 0, 18 * count);
+  for (let block = 0; block < count; block++) bytes.writeUInt16LE(0x1c00 | (block & 0x83ff), 18 * block);
+  return bytes;
 }
 
 function randomHalves(count: number): Uint16Array {

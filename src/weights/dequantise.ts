@@ -27,16 +27,19 @@ function half(bytes: Uint8Array, at: number): number {
   return halves[bytes[at]! | (bytes[at + 1]! << 8)]!;
 }
 
+/** Adding this changes no number, not even the sign of a zero. */
+const NOTHING = -0;
+
 /** Blocks of 32 codes: low nibbles are the first 16 elements, high nibbles the last. */
 const nibbles =
   (codes: number, offset: number, hasMinimum: boolean): Decode =>
   (bytes, at, out, to) => {
     const scale = half(bytes, at);
-    const minimum = hasMinimum ? half(bytes, at + 2) : offset * scale;
+    const minimum = hasMinimum ? half(bytes, at + 2) : NOTHING;
     for (let i = 0; i < 16; i++) {
       const code = bytes[at + codes + i]!;
-      out[to + i] = scale * (code & 15) + minimum;
-      out[to + 16 + i] = scale * (code >> 4) + minimum;
+      out[to + i] = scale * ((code & 15) + offset) + minimum;
+      out[to + 16 + i] = scale * ((code >> 4) + offset) + minimum;
     }
   };
 
@@ -45,13 +48,13 @@ const fiveBits =
   (high: number, offset: number, hasMinimum: boolean): Decode =>
   (bytes, at, out, to) => {
     const scale = half(bytes, at);
-    const minimum = hasMinimum ? half(bytes, at + 2) : offset * scale;
+    const minimum = hasMinimum ? half(bytes, at + 2) : NOTHING;
     const word = at + high;
     const fifth = bytes[word]! | (bytes[word + 1]! << 8) | (bytes[word + 2]! << 16) | (bytes[word + 3]! << 24);
     for (let i = 0; i < 16; i++) {
       const code = bytes[word + 4 + i]!;
-      out[to + i] = scale * ((code & 15) | (((fifth >>> i) & 1) << 4)) + minimum;
-      out[to + 16 + i] = scale * ((code >> 4) | (((fifth >>> (i + 16)) & 1) << 4)) + minimum;
+      out[to + i] = scale * (((code & 15) | (((fifth >>> i) & 1) << 4)) + offset) + minimum;
+      out[to + 16 + i] = scale * (((code >> 4) | (((fifth >>> (i + 16)) & 1) << 4)) + offset) + minimum;
     }
   };
 
