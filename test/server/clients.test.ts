@@ -1,6 +1,6 @@
 /** The server as people's clients see it: the official packages, as they are. */
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
-import OpenAI, { type APIError, AuthenticationError, BadRequestError, NotFoundError, toFile } from 'openai';
+import OpenAI, { toFile } from 'openai';
 import sharp from 'sharp';
 import { receiptFromXmp } from '../../src/media/xmp';
 import { inspectMp4 } from '../media/mp4';
@@ -14,14 +14,17 @@ const CLIPS = 'fluent-emoji-video';
 /** Fields of ours that the interface lacks. */
 const quick = { steps: 4, policy: 'none' } as const;
 
+/** The package for Node 20, and the one for Node 22 and later, where that runs. */
+const OFFICIAL: [string, typeof OpenAI][] = [['openai', OpenAI]];
+if (Number(process.versions.node.split('.')[0]) >= 22) OFFICIAL.push(['openai for Node 22', require('openai-node22')]);
+
 let running: Running;
-let client: OpenAI;
 /** What the models draw. */
 const sizes: Record<string, string> = {};
 
 beforeAll(async () => {
   running = await start({ apiKeys: [KEY], headersAfterMs: 1500 });
-  client = new OpenAI({ baseURL: `${running.url}/v1`, apiKey: KEY, maxRetries: 0 });
+  const client = new OpenAI({ baseURL: `${running.url}/v1`, apiKey: KEY, maxRetries: 0 });
   for await (const model of client.models.list()) sizes[model.id] = (model as unknown as { size: string }).size;
 });
 afterAll(() => running?.end());
@@ -31,7 +34,13 @@ const sizeOf = async (bytes: Buffer): Promise<string> => {
   return `${width}x${height}`;
 };
 
-describe('the package openai', () => {
+describe.each(OFFICIAL)('the package %s', (_, Client) => {
+  const { APIError, AuthenticationError, BadRequestError, NotFoundError } = Client;
+  let client: OpenAI;
+  beforeAll(() => {
+    client = new Client({ baseURL: `${running.url}/v1`, apiKey: KEY, maxRetries: 0 });
+  });
+
   test('lists the models and asks for one', async () => {
     expect(Object.keys(sizes).sort()).toEqual([PICTURES, CLIPS]);
     expect(await client.models.retrieve(PICTURES)).toMatchObject({ id: PICTURES, object: 'model' });
@@ -139,7 +148,7 @@ describe('the package openai', () => {
 
   test('is told each kind of error', async () => {
     const draw = (body: object) => client.images.generate({ prompt: 'x', ...body } as never);
-    const stranger = new OpenAI({ baseURL: `${running.url}/v1`, apiKey: 'wrong', maxRetries: 0 });
+    const stranger = new Client({ baseURL: `${running.url}/v1`, apiKey: 'wrong', maxRetries: 0 });
     await expect(stranger.images.generate({ prompt: 'x' })).rejects.toThrow(AuthenticationError);
     await expect(draw({ model: 'dall-e-3' })).rejects.toThrow(NotFoundError);
     const refusals: [object, string | null][] = [
@@ -153,7 +162,8 @@ describe('the package openai', () => {
       [{ policy: '../../etc/passwd' }, 'policy'],
     ];
     for (const [body, param] of refusals) {
-      const error = (await draw(body).catch(thrown => thrown)) as APIError;
+      const error = await draw(body).catch(thrown => thrown);
+      expect(error).toBeInstanceOf(APIError);
       expect(error).toBeInstanceOf(BadRequestError);
       expect([error.type, error.param]).toEqual(['invalid_request_error', param]);
     }
