@@ -8,6 +8,7 @@ import { computedSteps, type PolicyData, scheduleOf } from '../policy/data';
 import type { Job } from '../sampling/pipeline';
 import { type FitOptions, fitRectification, fitTrust, type Granularity } from './fit';
 import { type Reference, referenceRun } from './reference';
+import { requireReferenceMemory } from './reference-memory';
 import { type SearchMethod, schedulesAtMost, searchSchedule } from './search';
 import { type Schedule, walk, walksAtMost } from './walk';
 
@@ -85,6 +86,7 @@ export interface Decided {
 export async function decide(jobs: readonly Job[], options: MethodOptions): Promise<Decided> {
   const { signal } = options;
   const { sigmas } = jobs[0] as Job;
+  requireReferenceMemory(jobs);
   const rows = jobs.reduce((sum, job) => sum + (job.latents.shape[0] as number), 0);
   const total = forwardsAtMost(rows, sigmas.length - 1, options);
   let done = 0;
