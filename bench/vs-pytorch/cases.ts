@@ -55,7 +55,7 @@ export const cases: readonly Case[] = [
     parts: { block: ['model.net.double_blocks.0'] },
   },
   { name: 'minit2i-whole', config: preset('minit2i-b-16').transformer, demand: {}, parts: { forward: [] } },
-  // The shape of the model that comes with ertacache; two rows for guidance, as it is sampled.
+  // The blocks of the picture model that comes with ertacache, at patches of 4 × 4; two rows for guidance, as it is sampled.
   {
     name: 'fluent-emoji',
     config: fluentEmoji,
