@@ -1,7 +1,7 @@
 import { wholeBody } from '../../io/http-request';
 import { parseConfigJson } from '../model-config';
 import { SPLIT_PIPELINES, textRepository } from '../split-names';
-import { type HubFile, type HubOptions, type HubRepository, hubAddress, hubHeaders, requireFound } from './repository';
+import { type HubFile, type HubOptions, type HubRepository, hubAddress, request } from './repository';
 
 /** A configuration is a page of text. */
 const MOST_BYTES = 1_000_000;
@@ -21,11 +21,8 @@ export async function companionOf(
   const config = paths.find(path => /(^|\/)transformer\/config\.json$/.test(path));
   if (config === undefined || paths.some(path => /(^|\/)text_encoder\/config\.json$/.test(path))) return undefined;
   const url = hubAddress(options, name, 'resolve', commit, config);
-  const { signal } = options;
-  const { fetch: ask = fetch } = options;
-  const response = await ask(url, { headers: hubHeaders(options), ...(signal && { signal }) });
-  requireFound(response, url);
-  const text = new TextDecoder().decode(await wholeBody(url, response, MOST_BYTES, signal));
+  const response = await request(url, options);
+  const text = new TextDecoder().decode(await wholeBody(url, response, MOST_BYTES, options.signal));
   const { className, config: settings } = parseConfigJson(text, config);
   const split = SPLIT_PIPELINES.get(className);
   return split && textRepository(split, settings, `${name}/${config}`);

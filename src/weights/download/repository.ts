@@ -166,7 +166,7 @@ function fileOf({ path, size, oid, lfs }: FileEntry): HubFile {
   return { path, size: lfs.size, digest: { kind: 'sha256', hex: lfs.oid.replace(/^sha256:/, '') } };
 }
 
-async function request(url: string, options: HubOptions): Promise<Response> {
+export async function request(url: string, options: HubOptions): Promise<Response> {
   const { signal, fetch: fetched = fetch } = options;
   const response = await fetched(url, { headers: hubHeaders(options), ...(signal && { signal }) }).catch(cause => {
     signal?.throwIfAborted();
