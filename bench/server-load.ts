@@ -102,22 +102,26 @@ async function figure(url: string, name: string): Promise<number> {
   return own.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
 }
 
-/** Processor time of a process and its children, in seconds. */
+/** Processor time of a process, in seconds. */
+function processorTimeOf(id: number | string | undefined): number {
+  const text = readFileSync(`/proc/${id}/stat`, 'utf8');
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+/** The same of a process and its children. */
 function processorTime({ pid }: ChildProcess): number {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean);
-  return [String(pid), ...children].reduce((sum, id) => {
-    const text = readFileSync(`/proc/${id}/stat`, 'utf8');
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return sum + (Number(fields[11]) + Number(fields[12])) / 100;
-  }, 0);
+  return [String(pid), ...children].reduce((sum, id) => sum + processorTimeOf(id), 0);
 }
 
 async function main(): Promise<void> {
   const began = performance.now();
   const first = await serve('--workers', '1');
   await picture(first.url, 0);
-  say(`start to the first picture: ${((performance.now() - began) / 1000).toFixed(2)} s`);
+  const took = (performance.now() - began) / 1000;
   const before = processorTime(first.child);
+  say(`start to the first picture: ${took.toFixed(2)} s, ${before.toFixed(2)} s of processor time`);
   await wait(10_000);
   say(`idle for 10 s: ${(processorTime(first.child) - before).toFixed(2)} s of processor time`);
   first.child.kill('SIGTERM');
@@ -139,6 +143,7 @@ async function main(): Promise<void> {
   await inParallel(4, WORKERS, seed => picture(url, 1e6 + seed));
   await inParallel(4, WORKERS, bare);
   const spent = await figure(url, 'forwards_computed_total');
+  const [own, all] = [processorTimeOf(child.pid), processorTime(child)];
   const statuses = new Map<number, number>();
   const ratios: number[] = [];
   let early: readonly number[] = [];
@@ -158,6 +163,10 @@ async function main(): Promise<void> {
   const median = [...ratios].sort((a, b) => a - b)[Math.floor(rounds / 2)] as number;
   say(`throughput over HTTP by that of the same workers without: ${median.toFixed(3)} (median of ${rounds})`);
   say(`answers: ${[...statuses].map(([status, count]) => `${count} × ${status}`).join(', ')}`);
+  const [ownNow, allNow] = [processorTimeOf(child.pid), processorTime(child)];
+  say(
+    `of the processor time of server and workers the server takes ${(((ownNow - own) / (allNow - all)) * 100).toFixed(1)} %`,
+  );
   const computed = (await figure(url, 'forwards_computed_total')) - spent;
   say(`forward passes for each picture: ${computed / (statuses.get(200) ?? 0)} of ${steps}`);
   const [[tensors, memory], [laterTensors, laterMemory]] = [early, await held()] as [number[], number[]];

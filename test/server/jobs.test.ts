@@ -1,5 +1,5 @@
 /** Orders, their joining, waiting, ending and keeping, with pieces that end when the test says so. */
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { scratchFolder } from '../media/pictures';
 import { type DeskServer, deskServer } from './desk-server';
 import { fakeRunner } from './fake-runner';
@@ -281,6 +281,21 @@ describe('the data folder', () => {
     const { get } = await deskServer({ folder });
     expect(readdirSync(`${folder}/jobs`)).toEqual(['1'.repeat(32), 'notes']);
     expect((await json(get('/v1/jobs'))).data).toEqual([]);
+  });
+
+  test('that cannot be written to is told, without its name, and the server goes on', async () => {
+    const folder = scratch.path('data');
+    const { post, get, runner } = await deskServer({ folder }, fakeRunner({ atOnce: true }));
+    rmSync(`${folder}/jobs`, { recursive: true });
+    writeFileSync(`${folder}/jobs`, 'in the way');
+    for (const ask of [() => post('/v1/jobs', heart), () => post(GENERATE, { ...heart, response_format: 'url' })]) {
+      const refused = await ask();
+      const text = await refused.text();
+      expect([refused.status, text]).toEqual([500, expect.stringContaining('could not keep the job')]);
+      expect(text).not.toContain(folder);
+    }
+    expect((await post(GENERATE, heart)).status).toBe(200);
+    expect([(await json(get('/v1/jobs'))).data, runner.drawings.length]).toEqual([[], 1]);
   });
 
   test('is cleared by age and by size, the oldest first', async () => {

@@ -44,7 +44,9 @@ export function imageRoutes(app: App, services: Services): void {
       isKept,
       isDetached: false,
     });
-    c.req.raw.signal.addEventListener('abort', ticket.letGo, { once: true });
+    const { signal } = c.req.raw;
+    if (signal.aborted) ticket.letGo();
+    signal.addEventListener('abort', ticket.letGo, { once: true });
     c.header('x-ertacache-joined', String(ticket.hasJoined));
     if (body.stream) return imageStream(c, ticket, ordered.order, settings);
     const finished = ticket.done.finally(ticket.letGo);

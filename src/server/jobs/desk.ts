@@ -78,10 +78,17 @@ export function createDesk({ runner, store, log, metrics, mostWaiting, joinMs }:
   let running = 0;
   let isOpen = true;
 
+  /** Does this with the store. Why it failed is for the log: it names folders of this machine. */
+  const stored = <T>(key: string, work: () => Promise<T>): Promise<T> =>
+    inTurn(key, work).catch(error => {
+      log.error({ job: key, error: String(error) }, 'job could not be kept');
+      throw new Refusal(500, 'storage', 'The server could not keep the job; its log says why.');
+    });
+
   async function keep(live: Live, change: Partial<Job> = {}): Promise<void> {
     live.job = { ...live.job, ...change };
     const { job } = live;
-    if (live.isKept) await inTurn(job.key, () => store.put(job));
+    if (live.isKept) await stored(job.key, () => store.put(job));
   }
 
   function enter(live: Live): void {
@@ -130,7 +137,7 @@ export function createDesk({ runner, store, log, metrics, mostWaiting, joinMs }:
     const result: JobResult = { ...finished, name, bytes: bytes.length };
     if (live.isKept) {
       const { job } = live;
-      await inTurn(job.key, async () => {
+      await stored(job.key, async () => {
         if (isOver(live.job)) return;
         await store.putFile(job, name, bytes);
         if (/mp4|gif/.test(name)) await store.putFile(job, sidecarPath(name), Buffer.from(sidecarText(result.receipt)));
@@ -181,7 +188,6 @@ export function createDesk({ runner, store, log, metrics, mostWaiting, joinMs }:
     try {
       await keep(live);
     } catch (error) {
-      log.error({ job: live.job.key, error: String(error) }, 'job could not be kept');
       live.job = { ...live.job, status: 'failed', error: faultOf(error) };
     }
     metrics.job(live.job);
@@ -244,7 +250,7 @@ export function createDesk({ runner, store, log, metrics, mostWaiting, joinMs }:
     enter(live);
     const held = ticket(live, false);
     if (isKept) {
-      live.accepted = inTurn(key, async () => {
+      live.accepted = stored(key, async () => {
         if (picture) await store.putFile(job, PICTURE, picture);
         await store.put(job);
       });
@@ -296,7 +302,7 @@ export function createDesk({ runner, store, log, metrics, mostWaiting, joinMs }:
     async remove(job) {
       const live = jobs.get(job.key);
       if (live) await cancelLive(live);
-      await inTurn(job.key, () => store.remove(job));
+      await stored(job.key, () => store.remove(job));
     },
     isOpen: () => isOpen,
     counts: () => ({ waiting: line.length, running }),
