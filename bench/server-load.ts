@@ -176,16 +176,16 @@ async function main(): Promise<void> {
   );
   await runner.close();
 
+  const health = async (when: string): Promise<void> => {
+    const options = { url: `${url}/healthz`, connections: 4, duration: 10, overallRate: 200 };
+    const { latency, non2xx } = await autocannon(options);
+    say(`/healthz while ${when}: p50 ${latency.p50} ms, p99 ${latency.p99} ms, ${non2xx} refused`);
+  };
+  await health('nobody draws');
   let isBusy = true;
   const busy = inParallel(1e6, 2 * WORKERS, async seed => (isBusy ? picture(url, 2e6 + seed) : undefined));
-  const { latency, non2xx } = await autocannon({
-    url: `${url}/healthz`,
-    connections: 4,
-    duration: 10,
-    overallRate: 200,
-  });
+  await health('both workers draw');
   isBusy = false;
-  say(`/healthz while both workers draw: p50 ${latency.p50} ms, p99 ${latency.p99} ms, ${non2xx} refused`);
   await busy;
   child.kill('SIGTERM');
 }
