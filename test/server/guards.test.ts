@@ -4,6 +4,7 @@ import { readKeys } from '../../src/server/key-file';
 import { listen, requireGuarded } from '../../src/server/listen';
 import { byteSize, duration } from '../../src/server/units';
 import { scratchFolder } from '../media/pictures';
+import { command } from '../weights/command';
 import { deskServer } from './desk-server';
 import { fakeRunner } from './fake-runner';
 
@@ -177,4 +178,18 @@ test('times and sizes have units', () => {
   expect([byteSize('500MB'), byteSize('1.5 GB')]).toEqual([5e8, 1.5e9]);
   for (const text of ['', '7', 'd', '-1d', '7w', '1e9d', 'NaNs']) expect(() => duration(text)).toThrow('is not a time');
   expect(() => byteSize('10gb')).toThrow('is not a size');
+});
+
+test.each([
+  [['--host', '0.0.0.0'], 'everybody who reaches this machine could draw'],
+  [['--keep', '7w'], 'is not a time such as'],
+  [['--max-disk', '1e9'], 'is not a size such as'],
+  [['--port', '70000'], 'whole number from 0 to 65535'],
+  [['--model', './nothing'], 'There is no model "./nothing"'],
+  [['--model', 'a=fluent-emoji', '--model', 'a=fluent-emoji'], 'Two models are called "a"'],
+  [['--base-path', 'pictures'], 'cannot stand before others'],
+])('the command line refuses %j before anything runs', async (args, message) => {
+  const { code, stderr } = await command('serve', '--port', '0', '--data', scratch.path('data'), ...args);
+  expect(code).not.toBe(0);
+  expect(stderr).toContain(message);
 });
