@@ -54,6 +54,7 @@ export type {
   PictureSize,
   Pipeline,
   PipelineInfo,
+  PrepareOptions,
   RunLevels,
   ScheduleRequest,
   TextLoss,
@@ -68,5 +69,6 @@ export { type CachedVelocity, type WithCacheOptions, withCache } from '../sampli
 export type { LoraFile } from '../weights/lora/adapter';
 export type { LoraPath } from '../weights/lora/on-disk';
 export type { ModelConfig } from '../weights/model-config';
-export type { FolderOptions, ModelComponent } from '../weights/model-folder';
+export type { FolderOptions, ModelComponent, OpenPart } from '../weights/model-folder';
 export { type OpenModel, openModel } from '../weights/open-model';
+export type { FindRepository } from '../weights/split-pipeline';

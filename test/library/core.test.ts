@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { dirname, join } from 'node:path';
 import { run } from '../../src/engine/run';
@@ -6,6 +6,7 @@ import { packageRoot } from '../../src/io/package-root';
 import { parseManifest } from '../../src/weights/manifest';
 import { serveFiles } from '../io/http-server';
 import { scratchFolder } from '../media/pictures';
+import { browser } from '../support/browser';
 import { project, requireBuilt, runNode } from './built-package';
 
 const scratch = scratchFolder();
@@ -111,8 +112,6 @@ async function bundled(page: string): Promise<string> {
   await runNode(scratch.path(), 'bundle.mjs');
   return readFileSync(scratch.path('page.js'), 'utf8');
 }
-
-const browser = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
 
 test('a bundle for browsers takes the core, and runs without Node', async () => {
   const script = await bundled(PAGE);

@@ -1,3 +1,4 @@
+import { bootstrapInterval } from '../../metrics/bootstrap';
 import {
   type Interval,
   mean,
@@ -50,9 +51,12 @@ export interface Summary {
   readonly worstBehind?: Interval;
 }
 
-/** @param worse tells which of two values is the worse one */
-function spread(values: readonly number[], worse: (a: number, b: number) => number): Spread {
-  return { ...meanInterval(values), std: standardDeviation(values), worst: values.reduce((a, b) => worse(a, b)) };
+/**
+ * @param worse tells which of two values is the worse one
+ * @param interval of the mean: by Student's t, or for values that have bounds by the bootstrap
+ */
+function spread(values: readonly number[], worse: (a: number, b: number) => number, interval = meanInterval): Spread {
+  return { ...interval(values), std: standardDeviation(values), worst: values.reduce((a, b) => worse(a, b)) };
 }
 
 /** Every cell of a comparison in numbers, in the order of budgets and methods. */
@@ -87,6 +91,7 @@ function summariseCell(comparison: Comparison, cell: Cell): Summary {
     ssim: spread(
       of(p => p.ssim),
       Math.min,
+      bootstrapInterval,
     ),
     ...(lpips.length > 0 && { lpips: spread(lpips, Math.max) }),
     ...(levels.length > 0 && {

@@ -109,9 +109,12 @@ export async function listRepository(name: string, revision: string, options: Hu
   const info = hubAddress(options, 'api/models', name, 'revision', { name: revision });
   const { sha: commit } = await answerOf(info, await request(info, options), revisionInfo, options);
   const files: HubFile[] = [];
+  const seen = new Set<string>();
   let page: string | undefined = `${hubAddress(options, 'api/models', name, 'tree', commit)}?recursive=true`;
   for (let pages = 0; page !== undefined; pages++) {
     if (pages === MOST_PAGES) throw foreign(page, `a list of more than ${MOST_PAGES} pages`);
+    if (seen.has(page)) throw foreign(page, 'a list that goes in a circle');
+    seen.add(page);
     const response = await request(page, options);
     for (const entry of await answerOf(page, response, z.array(treeEntry), options)) {
       if ('path' in entry) files.push(fileOf(entry));
@@ -126,6 +129,7 @@ function nextPage(page: string, response: Response): string | undefined {
   const link = /<([^>]+)>;\s*rel="next"/.exec(response.headers.get('link') ?? '')?.[1];
   if (link === undefined) return undefined;
   const next = URL.canParse(link, page) ? new URL(link, page) : undefined;
+  if (next) next.hash = '';
   if (next?.origin === new URL(page).origin) return next.href;
   throw foreign(page, 'a list that goes on on another server');
 }

@@ -60,10 +60,9 @@ function drawCurves(axis: Axis, summaries: readonly Summary[], looks: ReadonlyMa
       strong: looks.get(s.method)?.strong ?? false,
     };
   });
-  // Bands may reach far beyond the means; the picture is about the means.
-  const means = rows.map(r => r.mean);
-  const margin = 0.12 * (Math.max(...means) - Math.min(...means)) || 1;
-  const domain = [Math.min(...means) - margin, Math.max(...means) + margin];
+  const [lowest, highest] = [Math.min(...rows.map(r => r.low)), Math.max(...rows.map(r => r.high))];
+  const margin = 0.04 * (highest - lowest) || 1;
+  const domain = [lowest - margin, highest + margin];
   const methods = [...looks.keys()];
   const range = (key: keyof Look): unknown[] => [...looks.values()].map(l => l[key]);
   const x = {

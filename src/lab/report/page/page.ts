@@ -8,6 +8,7 @@ import { fewBudgets } from './few-budgets';
 import { fewestSection } from './fewest';
 import { tableSection } from './full-table';
 import { gainsSection } from './gains';
+import { glanceSection } from './glance';
 import { html, type Markup, raw } from './html';
 import { picturesSection } from './pictures';
 import { profileSection } from './profile';
@@ -23,6 +24,7 @@ export async function renderPage(comparison: Comparison, pathOf: (name: string) 
   const ablation = comparison.request.kind === 'ablation';
   const title = titleText(comparison);
   const sections = [
+    ...(ablation ? [] : [glanceSection(comparison, summaries)]),
     ablation ? await gainsSection(comparison, summaries) : await curvesSection(comparison, summaries),
     ...(ablation ? [] : [fewestSection(comparison)]),
     stripsSection(comparison, summaries),
@@ -71,7 +73,14 @@ const LINKS: readonly (readonly [id: string, text: string])[] = [
 function headerOf(comparison: Comparison, summaries: readonly Summary[], title: string): Markup {
   const { request, state } = comparison;
   const { steps, evaluation, guidance, model, kind, budgets } = request;
-  const links: typeof LINKS = [kind === 'ablation' ? ['gains', 'Gains'] : ['curves', 'Curves'], ...LINKS];
+  const first: typeof LINKS =
+    kind === 'ablation'
+      ? [['gains', 'Gains']]
+      : [
+          ['glance', 'At a glance'],
+          ['curves', 'Curves'],
+        ];
+  const links: typeof LINKS = [...first, ...LINKS];
   const shown = kind === 'ablation' ? links.filter(([id]) => id !== 'fewest') : links;
   return html`<header>
 <p class="over">ertacache compare · ${model.id} · guidance ${guidance}</p>

@@ -74,7 +74,7 @@ th{font-weight:500;text-align:left}
 .heat-legend b{font-weight:400;font-size:12px}
 @media (min-width:1140px){#numbers .scroll{width:min(1320px,100vw - 60px);position:relative;left:50%;transform:translateX(-50%)}}
 .numbers{width:100%;background:var(--sheet)}
-#numbers .scroll{border:1px solid var(--line);border-radius:12px;background:var(--sheet)}
+#numbers .scroll,#glance .scroll{border:1px solid var(--line);border-radius:12px;background:var(--sheet)}
 .numbers th,.numbers td{padding:7px 9px;white-space:nowrap;border-top:1px solid var(--line);vertical-align:baseline}
 .numbers thead th{border:0;color:var(--quiet);font-size:12.5px;text-align:right;white-space:normal;vertical-align:bottom}
 .numbers th:first-child{text-align:left;position:sticky;left:0;background:var(--sheet);padding-left:18px}
