@@ -82,7 +82,7 @@ export const commandEntries: readonly CommandEntry[] = [
   },
   {
     name: 'serve',
-    description: 'draw pictures and clips over HTTP, for the clients of OpenAI',
+    description: "serve pictures and clips over HTTP, with an interface like OpenAI's",
     load: async () => (await import('./commands/serve')).serveCommand(),
   },
   {
