@@ -26,7 +26,10 @@ const axes: readonly Axis[] = [
     title: 'SSIM (1 is the same picture)',
     of: s => s.ssim,
     place: value => -Math.log10(Math.max(1 - value, NEAREST)),
-    labels: { labelExpr: "format(1 - pow(10, -datum.value), '.6~f')", tickMinStep: 1 },
+    labels: {
+      labelExpr: "format(1 - pow(10, -datum.value), datum.value % 1 === 0 ? '.6~f' : '.4~f')",
+      tickMinStep: 0.25,
+    },
   },
 ];
 

@@ -78,6 +78,8 @@ th{font-weight:500;text-align:left}
 .numbers th,.numbers td{padding:7px 9px;white-space:nowrap;border-top:1px solid var(--line);vertical-align:baseline}
 .numbers thead th{border:0;color:var(--quiet);font-size:12.5px;text-align:right;white-space:normal;vertical-align:bottom}
 .numbers th:first-child{text-align:left;position:sticky;left:0;background:var(--sheet);padding-left:18px}
+.numbers thead tr+tr th:first-child{position:static;padding-left:9px;text-align:right}
+.numbers thead th[scope=colgroup]{text-align:center;border-left:1px solid var(--line)}
 .numbers tbody th small{display:block;font-weight:400}
 .numbers td{text-align:right}
 .numbers td small{margin-left:5px}
