@@ -28,6 +28,9 @@ interface Held extends Owner {
 /** Where the lock of something lies that has no inside yet. */
 export const lockBeside = (path: string): string => join(dirname(resolve(path)), `.${basename(path)}.ertacache-lock`);
 
+/** Whether a name is that of a lock beside its output. */
+export const isLockBeside = (name: string): boolean => /^\..+\.ertacache-lock$/s.test(name);
+
 /**
  * Works while no other run does on the same output. The lock of a run that is gone is taken over.
  * @param file the lock, in a folder that is there

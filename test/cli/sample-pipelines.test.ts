@@ -219,7 +219,7 @@ describe('what cannot be right is said in a sentence, and nothing is written', (
     ['a file that is not there', () => ['--prompts-file', scratch.path('none.txt')], 'none.txt does not exist.'],
     ['a sheet of nothing cached', () => ['--policy', 'none', '--sheet', scratch.path('s.png')], '--policy none caches'],
     ['a sheet without a policy', () => ['--steps', '2', '--sheet', scratch.path('s.png')], 'no policy is in use'],
-    ['a sheet of no known form', () => ['--sheet', scratch.path('s.jpg')], 's.jpg ends with .jpg'],
+    ['a sheet of no known form', () => ['--sheet', scratch.path('s.bmp')], 's.bmp ends with .bmp'],
     ['two places to write', () => ['--out', 'b.png', '--out-dir', 'c'], '--out and --out-dir both'],
     ['embeddings of words', () => ['--save-embeddings', scratch.path('e.st')], 'has no text encoder whose work'],
     ['embeddings that are none', () => ['--embeddings', picture()], 'a.png'],

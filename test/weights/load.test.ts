@@ -178,18 +178,26 @@ describe('checkpoints as published', () => {
     await sharded!.source.close();
   });
 
-  test('a variant is taken when asked for, and only then', async () => {
+  test('the only variant is taken, and of several the one that is asked for', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'ertacache-variant-'));
     const half = encodeSafetensors(new Map([['x', { dtype: 'F16', shape: [1], data: Uint16Array.of(0x3c00) }]]));
     await writeFile(join(folder, 'config.json'), '{"architectures": ["X"]}');
     await writeFile(join(folder, 'model.fp16.safetensors'), half);
+    const read = async (options = {}): Promise<unknown[]> => {
+      const { source, className } = await openModelFolderAt(folder, options);
+      const values = await source.read('x');
+      await source.close();
+      return [className, ...values];
+    };
+    expect(await read()).toEqual(['X', 1]);
+    const other = encodeSafetensors(new Map([['x', { dtype: 'F16', shape: [1], data: Uint16Array.of(0x4000) }]]));
+    await writeFile(join(folder, 'model.bf16.safetensors'), other);
     await expect(openModelFolderAt(folder)).rejects.toMatchObject({
       fault: 'missing_weights',
       hint: expect.stringContaining('model.fp16.safetensors'),
     });
-    const { source, className } = await openModelFolderAt(folder, { variant: 'fp16' });
-    expect([className, ...(await source.read('x'))]).toEqual(['X', 1]);
-    await source.close();
+    expect(await read({ variant: 'fp16' })).toEqual(['X', 1]);
+    expect(await read({ variant: 'bf16' })).toEqual(['X', 2]);
     await rm(folder, { recursive: true });
   });
 });

@@ -1,8 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { UsageError } from '../../errors';
 import { disk } from '../../io/fs';
-import { LOCK_FILE } from '../../io/lock';
+import { isLockBeside, LOCK_FILE } from '../../io/lock';
 import { isStagedName } from '../../io/staged';
 import type { Comparison, ComparisonRequest } from './comparison';
 import { cellName, differenceName, floatsName, pictureName, REFERENCE } from './names';
@@ -58,10 +58,15 @@ export async function removeFiles(folder: string, files: readonly string[]): Pro
   }
 }
 
-/** Only the run that holds the folder's lock may do this: whatever is staged in it belongs to nobody. */
+/** Removes what cut runs left beside these files of a comparison. */
+export async function clearBeside(folder: string, files: readonly string[]): Promise<void> {
+  for (const name of new Set(files.map(file => dirname(file)))) await clearPassing(join(folder, name));
+}
+
+/** Only the run that holds the folder's lock may do this: whatever is staged or locked in it belongs to nobody. */
 async function clearPassing(folder: string): Promise<void> {
   for (const name of await readdir(folder).catch(() => [])) {
-    if (isStagedName(name)) await disk.remove(join(folder, name));
+    if (isStagedName(name) || isLockBeside(name)) await disk.remove(join(folder, name));
   }
 }
 

@@ -8,7 +8,7 @@ import { isFile, readText } from '../../io/node-file';
 import { writeError } from '../../io/system-error';
 import { summarise } from './aggregate';
 import { COMPARISON_FORMAT, type Comparison, type ComparisonRequest, parseComparison } from './comparison';
-import { comparisonFiles, referenceFiles, removeFiles, requireEmpty, requireOwnPage } from './own-files';
+import { clearBeside, comparisonFiles, referenceFiles, removeFiles, requireEmpty, requireOwnPage } from './own-files';
 
 /** The folder of a comparison: everything that is done so far. */
 export interface Store {
@@ -59,7 +59,10 @@ export async function openStore(folder: string, fresh: Comparison, { force }: { 
     const text = JSON.stringify({ ...parseComparison(comparison, file), summary: summarise(comparison) }, null, 1);
     return writeFileAtomic(file, `${text}\n`);
   };
-  const clear = (): Promise<void> => removeFiles(folder, referenceFiles(comparison.request));
+  const clear = async (): Promise<void> => {
+    await removeFiles(folder, referenceFiles(comparison.request));
+    await clearBeside(folder, comparisonFiles(comparison));
+  };
   if (comparison === fresh) {
     // The mark before all else: whatever comes to lie in the folder, it is known whose it is.
     if (earlier?.replaces) await removeFiles(folder, comparisonFiles(earlier.replaces));
