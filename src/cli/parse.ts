@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { InvalidArgumentError } from 'commander';
+import { MOST } from '../io/counts';
 import { reusedOf } from '../policy/data';
 import { type Seed, seedOf } from '../random/seed';
 import type { LoraPath } from '../weights/lora/on-disk';
@@ -63,6 +64,6 @@ export function loraText(text: string): LoraPath {
     if (text !== '') return { path: text, scale: 1 };
     throw new InvalidArgumentError('Give a file, and after a colon by how much it is multiplied.');
   }
-  if (Number.isFinite(Number(scale))) return { path, scale: Number(scale) };
-  throw new InvalidArgumentError('Its scale must be a number.');
+  if (Math.abs(Number(scale)) <= MOST.loraScale) return { path, scale: Number(scale) };
+  throw new InvalidArgumentError(`Its scale must be a number from -${MOST.loraScale} to ${MOST.loraScale}.`);
 }

@@ -53,7 +53,7 @@ export const transformerFields = file;
 /** The picture that a run begins with, and how much of it is drawn anew. */
 export const initFields = { ...file, strength: z.number().min(0).max(1) } as const;
 /** A LoRA that is merged into the model, and by how much it is multiplied. */
-export const loraFields = { ...file, scale: z.number() } as const;
+export const loraFields = { ...file, scale: z.number().min(-MOST.loraScale).max(MOST.loraScale) } as const;
 /** Prompt embeddings that take the place of the text encoders. */
 export const embeddingsFields = file;
 
@@ -69,7 +69,7 @@ export const requestSchema = z.strictObject({
   /** Denoising steps; the model's usual number by default. */
   steps: count(MOST.steps).optional(),
   /** Strength of classifier-free guidance; 1 turns it off. */
-  guidance: z.number().nonnegative().optional(),
+  guidance: z.number().nonnegative().max(MOST.guidance).optional(),
   /** The picture to begin with: its file, its SHA-256 where it must be that very file, and how much is drawn anew. */
   init: z
     .object({

@@ -22,6 +22,9 @@ export const MOST = {
   /** Places to a side of a picture that a model paints by itself. */
   grid: 1024,
   frames: 10_000,
+  /** Strength of guidance, and by how much a LoRA is multiplied: beyond, nothing is left of a picture. */
+  guidance: 1000,
+  loraScale: 1000,
   steps: 10_000,
   /** Times that a sampler was trained at. */
   trainingTimes: 100_000,

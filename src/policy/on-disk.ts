@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { IoError } from '../errors';
 import { isFile } from '../io/node-file';
 import { packageRoot } from '../io/package-root';
 import type { Policy, PolicyUse } from './data';
@@ -23,14 +24,22 @@ async function shippedFiles(): Promise<string[]> {
 
 /** The file of a policy that ships with the package, by its name without `.json`, unless a file has that name. */
 async function locatePolicy(name: string): Promise<string> {
-  const shipped = join(packageRoot(), 'calibration', `${name}.json`);
-  return /^[\w.-]+$/.test(name) && !(await isFile(name)) && (await isFile(shipped)) ? shipped : name;
+  if (!/^[\w.-]+$/.test(name) || name.endsWith('.json') || (await isFile(name))) return name;
+  const shipped = await shippedPolicies();
+  const path = shipped[name];
+  if (path !== undefined) return path;
+  throw new IoError(`There is no file ${name}, and no policy of that name ships with ertacache.`, {
+    hint: `Shipped are ${Object.keys(shipped).join(', ')}; or give the .json of a policy.`,
+  });
 }
+
+/** A policy in a file, or one that ships with the package, by its name. @throws IoError where there is neither */
+export const readNamedPolicy = async (name: string): Promise<Policy> => readPolicy(await locatePolicy(name));
 
 /** Policies in files, and those that ship with the package. */
 export const policiesOnDisk: PolicySource = {
   fitting: async use => bestFitting(await Promise.all((await shippedFiles()).map(readPolicy)), use),
-  named: async name => readPolicy(await locatePolicy(name)),
+  named: readNamedPolicy,
   async byHash(hash, path) {
     // Whatever lies there by now, it must not hide the right one elsewhere.
     const named =

@@ -62,6 +62,12 @@ test('a picture holds the receipt of its run, and inspect prints it', async () =
   expect(JSON.parse(json.stdout)).toEqual(receipt);
 });
 
+test('a negative prompt without guidance is said to do nothing', async () => {
+  const run = ['--steps', '1', '--policy', 'none', '--negative-prompt', 'lion', '--out', scratch.path('a.png')];
+  expect((await sample('key', '--guidance', '1', ...run)).stderr).toContain('does nothing at guidance 1');
+  expect((await sample('key', '--guidance', '2', ...run)).stderr).not.toContain('does nothing');
+});
+
 describe('--from', () => {
   test('repeats a run bit for bit, with its scale, guidance and negative prompt', async () => {
     const own = ['--steps', '2', '--guidance', '2', '--negative-prompt', 'lion', '--scale', '3'];
@@ -132,6 +138,20 @@ describe('--from', () => {
     expect(results.map(r => r.code)).toEqual([1, 2, 2, 1]);
     for (const { stderr } of results) expect(stderr).toMatch(SENTENCES);
     expect(await files()).toEqual(['foreign.png', 'own.png', 'plain.png']);
+  });
+
+  test.each([
+    [['--seed', '9'], 'and --seed is given as well'],
+    [['--steps', '5'], 'and --steps is given as well'],
+    [['--policy', 'none'], 'and --policy is given as well'],
+    [['--lora', 'a.safetensors'], 'was made with 0 LoRAs, and --lora names 1'],
+    [['--transformer', 'a.gguf'], 'was made without --transformer'],
+    [['--init', 'a.png'], 'was made without --init'],
+  ])('refuses %j, which the run has of its own', async (more, message) => {
+    await fabricated('a.png', {});
+    const { code, stderr } = await sample('--from', scratch.path('a.png'), ...more);
+    expect([code, stderr]).toEqual([2, expect.stringContaining(message)]);
+    expect(await files()).toEqual(['a.png']);
   });
 
   const coefficientsOf = async (policy: string): Promise<string> =>

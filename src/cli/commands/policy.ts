@@ -5,7 +5,8 @@ import { policyText } from '../../lab/report/policy-text';
 import { loadModel } from '../../pipelines/load';
 import type { Policy } from '../../policy/data';
 import { exportMask, type MaskFormat, maskAdvice, maskFormats } from '../../policy/export-mask';
-import { readPolicy, requirePolicyWritable, writePolicy } from '../../policy/file';
+import { requirePolicyWritable, writePolicy } from '../../policy/file';
+import { readNamedPolicy } from '../../policy/on-disk';
 import { resamplePolicy, resampleSigmas } from '../../policy/resample';
 import { startBackend } from '../backend';
 import { wholeNumber } from '../parse';
@@ -18,21 +19,21 @@ export function policyCommand(): Command {
 function showCommand(): Command {
   return new Command('show')
     .description('draw a policy: its schedule over the noise level, its corrections, what it was measured at')
-    .argument('<file>', 'the .json of a policy')
-    .action(async (file: string) => console.log(policyText(await readPolicy(file))));
+    .argument('<file>', 'the .json of a policy, or the name of a shipped one')
+    .action(async (file: string) => console.log(policyText(await readNamedPolicy(file))));
 }
 
 function exportCommand(): Command {
   return new Command('export')
     .description("print a policy's schedule as other programs take it")
-    .argument('<file>', 'the .json of a policy')
+    .argument('<file>', 'the .json of a policy, or the name of a shipped one')
     .addOption(
       new Option('--format <program>', 'cache-dit: steps_computation_mask; sd.cpp: options of stable-diffusion.cpp')
         .choices(maskFormats)
         .makeOptionMandatory(),
     )
     .action(async (file: string, { format }: { format: MaskFormat }) => {
-      const policy = await readPolicy(file);
+      const policy = await readNamedPolicy(file);
       console.log(exportMask(policy, format));
       process.stderr.write(`${maskAdvice(policy, format)}\n`);
     });
@@ -47,13 +48,13 @@ interface ResampleOptions {
 function resampleCommand(): Command {
   return new Command('resample')
     .description('make a policy for another number of steps; its rectification is not carried over')
-    .argument('<file>', 'the .json of a policy')
+    .argument('<file>', 'the .json of a policy, or the name of a shipped one')
     .requiredOption('--steps <n>', 'steps of the new policy', wholeNumber(1, MOST.steps))
     .requiredOption('--out <file>', 'the .json to write; a policy of that name is replaced')
     .option('--model <folder>', 'take the noise levels from this model, where they do not follow from the policy')
     .action(async (file: string, options: ResampleOptions, command: Command) => {
       await requirePolicyWritable(options.out, false);
-      const policy = await readPolicy(file);
+      const policy = await readNamedPolicy(file);
       const sigmas = options.model
         ? await sigmasOfModel(options.model, policy, options.steps, command)
         : sigmasOfPolicy(file, policy, options.steps);

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { choosePolicy } from '../../draw/choose-policy';
 import { batchOf, type DrawOptions, useOf } from '../../draw/draw';
 import { type Inputs, readInputs } from '../../draw/read-inputs';
-import { parseReceipt, type Receipt, requestOf } from '../../draw/receipt';
+import { parseReceipt, type Receipt } from '../../draw/receipt';
 import type { FullRequest } from '../../draw/request';
 import { PolicyError, UnsupportedError, UsageError } from '../../errors';
 import { MOST } from '../../io/counts';
@@ -24,9 +24,11 @@ import { interruptible } from '../interrupt';
 import { numberBetween, seedText, wholeNumber } from '../parse';
 import { addPictureOptions } from '../picture-options';
 import { promptLines } from '../prompts';
+import { requireOwnPaths } from '../sample/check-paths';
 import { drawTask } from '../sample/draw-task';
 import { noPolicyNote } from '../sample/notes';
 import { type DrawnPair, pairSheet } from '../sample/pair-sheet';
+import { repeated, requireRepeatable } from '../sample/repeat-options';
 import { type RequestOptions, requestOfTask } from '../sample/requests';
 import { type Task, type TaskOptions, taskOf, tasksOf } from '../sample/tasks';
 import { print, tell } from '../say';
@@ -55,7 +57,11 @@ export function sampleCommand(): Command {
       'auto',
     )
     .option('--steps <n>', "denoising steps (default: the model's)", wholeNumber(1, MOST.steps))
-    .option('--guidance <g>', "classifier-free guidance; 1 turns it off (default: the model's)", numberBetween(0))
+    .option(
+      '--guidance <g>',
+      "classifier-free guidance; 1 turns it off (default: the model's)",
+      numberBetween(0, MOST.guidance),
+    )
     .option('--seed <n>', 'seed of the first picture, or random; PyTorch draws the same noise from it', seedText, 0)
     .option('--num-images <n>', 'pictures of each prompt, with seeds counted up', wholeNumber(1, MOST.pictures), 1)
     .option('--negative-prompt <prompt>', 'what to steer away from')
@@ -93,15 +99,20 @@ export function sampleCommand(): Command {
     }
     const seed = given.from ? 0 : chosenSeed(given.seed);
     const receipt = given.from ? parseReceipt(await readReceipt(given.from), given.from) : undefined;
+    if (given.from) requireRepeatable(command, given.from);
     checkOutputs(given);
     await requireOutputs(given);
     if (receipt && given.sheet && !receipt.policy) throw nothingCached();
-    const base = receipt ? repeated(receipt, given) : requestOfTask(given, { prompt: '', seed });
+    const base = receipt ? repeated(receipt, given.from as string, given) : requestOfTask(given, { prompt: '', seed });
     const inputs = await readInputs(base);
     const { embeddings } = inputs;
     const tasks = receipt
       ? [taskOf(receipt, words, { ...given, from: given.from as string })]
       : tasksOf(await promptsOf(words, given, embeddings), { ...given, seed });
+    requireOwnPaths(tasks, {
+      written: { '--sheet': given.sheet, '--preview': given.preview, '--save-embeddings': given.saveEmbeddings },
+      read: { '--from': given.from, '--init': given.init, '--prompts-file': given.promptsFile },
+    });
     for (const { out, name } of tasks) await (out ? requireMediaWritable(out) : requireWritableFolder(dirname(name)));
     const { kind } = await startBackend(command, { threads: await usualThreads(base.model, inputs.request) });
     if (receipt && receipt.backend !== kind) {
@@ -143,6 +154,9 @@ async function drawAll(
   try {
     const requests = new Map(tasks.map(task => [task, { ...base, prompt: task.prompt, seed: task.seed }]));
     if (!repeats) await checkPolicy(base, options, { model, init });
+    if (base.negativePrompt !== undefined && (base.guidance ?? model.info.defaults.guidance) <= 1) {
+      tell('--negative-prompt does nothing at guidance 1, which turns the steering off.\n');
+    }
     const first = new Map([...requests.values()].map(request => [request.prompt, request]));
     await encodeAhead(
       model,
@@ -180,21 +194,6 @@ function nothingCached(): PolicyError {
   return new PolicyError('A sheet shows cached pictures above uncached ones, and no policy is in use.', {
     hint: 'Give a policy that fits as --policy; `ertacache calibrate` makes one.',
   });
-}
-
-/** The request of a receipt, of which some files may have been moved. */
-function repeated(receipt: Receipt, { model, transformer, init, embeddings, lora }: SampleOptions): FullRequest {
-  const request = requestOf(receipt);
-  return {
-    ...request,
-    ...(model !== undefined && { model }),
-    ...(transformer !== undefined &&
-      request.transformer && { transformer: { ...request.transformer, path: transformer } }),
-    ...(lora &&
-      request.loras && { loras: request.loras.map((own, i) => ({ ...own, path: lora[i]?.path ?? own.path })) }),
-    ...(init !== undefined && request.init && { init: { ...request.init, path: init } }),
-    ...(embeddings !== undefined && request.embeddings && { embeddings: { ...request.embeddings, path: embeddings } }),
-  };
 }
 
 async function saveEmbeddings(

@@ -1,7 +1,7 @@
 import { UsageError } from '../../errors';
 import { computedSteps, type Pair, type Policy, type PolicyUse, requireFits, reusedOf } from '../../policy/data';
-import { readPolicy } from '../../policy/file';
 import { policyHash } from '../../policy/hash';
+import { readNamedPolicy } from '../../policy/on-disk';
 import { requireApart } from './begin';
 import type { ComparisonRequest } from './comparison';
 import type { Contender } from './contender';
@@ -27,7 +27,7 @@ export async function readGiven(
   const byCell = new Map<string, Policy>();
   const listed: ComparisonRequest['policies'] = [];
   for (const path of paths) {
-    const policy = await readPolicy(path);
+    const policy = await readNamedPolicy(path);
     const { name, schedule, calibration } = policy.data;
     requireFits(policy.data, use);
     requireApart(calibration.pairs, evaluation, path);

@@ -1,5 +1,6 @@
 import { UsageError } from '../../errors';
 import type { ByteFile } from '../../io/byte-file';
+import { MOST } from '../../io/counts';
 import { type Folder, readTextIn } from '../../io/folder';
 import { sha256Stream } from '../../io/sha256';
 import { readHeader, storedTensors } from '../safetensors-source';
@@ -40,8 +41,10 @@ export interface Adapter {
 /** Opens a LoRA: headers are read and checked, values are not. @throws CheckpointError, IoError, UsageError */
 export async function openAdapter({ folder, file: name, scale = 1 }: LoraFile): Promise<Adapter> {
   const where = folder.pathTo(name);
-  if (!Number.isFinite(scale)) {
-    throw new UsageError(`The scale of the LoRA ${where} is ${scale}.`, { hint: 'Give a number, 1 for all of it.' });
+  if (!(Math.abs(scale) <= MOST.loraScale)) {
+    throw new UsageError(`The scale of the LoRA ${where} is ${scale}.`, {
+      hint: `Give a number from -${MOST.loraScale} to ${MOST.loraScale}, 1 for all of it.`,
+    });
   }
   const file = await folder.open(name);
   try {

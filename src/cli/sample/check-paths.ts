@@ -1,0 +1,30 @@
+import { extname, resolve } from 'node:path';
+import { UsageError } from '../../errors';
+import type { Task } from './tasks';
+
+/** Files that one command writes and reads beside its pictures, by the options that name them. */
+interface Named {
+  readonly written: Readonly<Record<string, string | undefined>>;
+  readonly read: Readonly<Record<string, string | undefined>>;
+}
+
+/**
+ * Refuses two outputs of one name, and outputs over what the run reads: the later one would take the place of the other
+ * without a word.
+ */
+export function requireOwnPaths(tasks: readonly Task[], { written, read }: Named): void {
+  const pictures = new Set(tasks.map(({ out, name }) => resolve(out ?? name)));
+  const isPicture = (path: string): boolean =>
+    pictures.has(path) || (extname(path) !== '' && pictures.has(path.slice(0, -extname(path).length)));
+  const taken = new Map<string, string>();
+  for (const [option, path] of Object.entries(read)) if (path) taken.set(resolve(path), `${option} reads it`);
+  for (const [option, path] of Object.entries(written)) {
+    if (!path) continue;
+    const full = resolve(path);
+    const other = taken.get(full) ?? (isPicture(full) ? 'a picture of this run is written there' : undefined);
+    if (other !== undefined) {
+      throw new UsageError(`${option} names ${path}, and ${other}.`, { hint: `Give another file as ${option}.` });
+    }
+    taken.set(full, `${option} writes it`);
+  }
+}
