@@ -39,8 +39,16 @@ const GUESSES: readonly (Guess & { looks(text: string): boolean })[] = [
 
 /** What a file that is not safetensors seems to be, judged by its first bytes; undefined when nothing is known. */
 export function sniff(head: Uint8Array): Guess | undefined {
+  if (beginsAsSafetensors(head)) return undefined;
   const text = String.fromCharCode(...head.subarray(0, 64));
   return GUESSES.find(guess => guess.looks(text));
+}
+
+/** The length of a header, and its brace. The length alone may begin like a pickle (640 bytes) or a zip file (19,280). */
+function beginsAsSafetensors(head: Uint8Array): boolean {
+  if (head[8] !== 0x7b) return false;
+  const length = new DataView(head.buffer, head.byteOffset).getBigUint64(0, true);
+  return length >= 2n && length <= 100_000_000n;
 }
 
 const NAMED: readonly (Guess & { readonly pattern: RegExp })[] = [

@@ -1,4 +1,14 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, request, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
@@ -87,6 +97,37 @@ describe('the hub’s cache', () => {
     expect(found()).toBe(join(snapshots, 'c'.repeat(40)));
     expect(cachedRepository('owner/other', { HF_HUB_CACHE })).toBeUndefined();
     expect(cachedRepository('../tiny', { HF_HUB_CACHE })).toBeUndefined();
+  });
+
+  test('what is broken in it is passed over, and told where nothing is left', () => {
+    const HF_HUB_CACHE = cached(altered('flux-tiny'));
+    const folder = join(HF_HUB_CACHE, 'models--owner--tiny');
+    const snapshots = join(folder, 'snapshots');
+    const found = (): string | undefined => cachedRepository('owner/tiny', { HF_HUB_CACHE });
+    const whole = join(snapshots, COMMIT);
+    symlinkSync(join(folder, 'gone'), join(snapshots, 'd'.repeat(40)));
+    writeFileSync(join(snapshots, '.DS_Store'), '');
+    mkdirSync(join(snapshots, 'e'.repeat(40), 'transformer'), { recursive: true });
+    writeFileSync(join(snapshots, 'e'.repeat(40), '.DS_Store'), '');
+    utimesSync(whole, 1, 1);
+    expect(found()).toBe(whole);
+    mkdirSync(join(folder, 'refs/main'));
+    expect(found()).toBe(whole);
+    rmdirSync(join(folder, 'refs/main'));
+    writeFileSync(join(folder, 'refs/main'), 'e'.repeat(40));
+    expect(found()).toBe(whole);
+
+    const broken = expect.objectContaining({
+      code: 'io',
+      message: `The hub's cache of owner/tiny is broken: ${snapshots} holds no snapshot with files in it.`,
+      hint: 'Download it again.',
+    });
+    rmSync(whole, { recursive: true });
+    expect(found).toThrow(broken);
+    rmSync(snapshots, { recursive: true });
+    writeFileSync(snapshots, '');
+    expect(found).toThrow(broken);
+    expect(() => locateModel(folder)).toThrow(broken);
   });
 
   test('what is not there is told with the command that brings it', async () => {

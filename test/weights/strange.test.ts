@@ -2,8 +2,9 @@ import { cpSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:
 import { join, resolve } from 'node:path';
 import { memoryFolder } from '../../src/io/folder';
 import { openNamed } from '../../src/pipelines/open';
-import { openModelAt } from '../../src/weights/disk';
+import { openModelAt, openSafetensorsAt } from '../../src/weights/disk';
 import { encodeSafetensors, type TensorToWrite } from '../../src/weights/encode-safetensors';
+import { sniff } from '../../src/weights/sniff';
 import { openWeights } from '../../src/weights/weight-files';
 import { scratchFolder } from '../media/pictures';
 import { altered } from '../pipelines/altered';
@@ -79,6 +80,23 @@ test.each(STRANGE)('%s is told for what it is, alone and in a folder', async (na
       expect(stderr).toMatch(what);
     }
   }
+});
+
+test.each([640, 896, 0x4b50])('a header of %i bytes makes no pickle or zip file of safetensors', async length => {
+  const plain = safetensors('x');
+  const header = new DataView(plain.buffer, plain.byteOffset).getUint32(0, true);
+  const long = new Uint8Array(plain.length + length - header).fill(0x20);
+  long.set(plain.subarray(0, 8 + header));
+  long.set(plain.subarray(8 + header), 8 + length);
+  new DataView(long.buffer).setUint32(0, length, true);
+  expect(sniff(long.subarray(0, 512))).toBeUndefined();
+  writeFileSync(scratch.path('a.safetensors'), long);
+  const source = await openSafetensorsAt(scratch.path('a.safetensors'));
+  expect(source.names).toEqual(['x']);
+  await source.close();
+  // Cut, it is a cut file and no other kind.
+  writeFileSync(scratch.path('cut.safetensors'), long.subarray(0, 400));
+  await expect(openSafetensorsAt(scratch.path('cut.safetensors'))).rejects.toMatchObject({ fault: 'truncated_header' });
 });
 
 describe('an index and a single file, where one of them was left over', () => {

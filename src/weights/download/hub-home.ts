@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
-import { UsageError } from '../../errors';
+import { IoError, UsageError } from '../../errors';
 
 type Environment = NodeJS.ProcessEnv;
 
@@ -55,6 +55,7 @@ const REPOSITORY = /^([\w.-]+)\/([\w.-]+)$/;
  * The folder of a repository that the hub's tools have downloaded.
  * @param name such as `owner/model`
  * @returns the newest snapshot of its main branch; undefined where there is none
+ * @throws IoError where what was downloaded is broken
  */
 export function cachedRepository(name: string, env: Environment = process.env): string | undefined {
   const [, owner, model] = REPOSITORY.exec(name) ?? [];
@@ -63,16 +64,42 @@ export function cachedRepository(name: string, env: Environment = process.env): 
 
 /**
  * The snapshot in a repository's folder of the hub's cache, `models--owner--model`: the one that `refs/main` names, or
- * the newest.
+ * the newest. Those without any file are passed over.
+ * @returns undefined where nothing was downloaded
+ * @throws IoError where none of the snapshots holds a file
  */
 export function snapshotIn(folder: string): string | undefined {
   const snapshots = join(folder, 'snapshots');
   if (!basename(folder).startsWith('models--') || !existsSync(snapshots)) return undefined;
-  const main = join(folder, 'refs/main');
-  const commit = existsSync(main) ? readFileSync(main, 'utf8').trim() : '';
-  if (/^[0-9a-f]+$/.test(commit) && existsSync(join(snapshots, commit))) return join(snapshots, commit);
-  const [newest] = readdirSync(snapshots)
+  const commit = orElse('', () => readFileSync(join(folder, 'refs/main'), 'utf8').trim());
+  const named = join(snapshots, commit);
+  if (/^[0-9a-f]+$/.test(commit) && holdsFiles(named)) return named;
+  const [newest] = orElse([], () => readdirSync(snapshots))
     .map(name => join(snapshots, name))
-    .sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs);
-  return newest;
+    .filter(holdsFiles)
+    .sort((a, b) => changedAt(b) - changedAt(a));
+  if (newest !== undefined) return newest;
+  const name = basename(folder).split('--').slice(1).join('/');
+  throw new IoError(`The hub's cache of ${name} is broken: ${snapshots} holds no snapshot with files in it.`, {
+    hint: 'Download it again.',
+  });
+}
+
+/** Whether it is a folder with a file or a link in it, at any depth. Hidden files, such as of Finder, do not count. */
+function holdsFiles(folder: string): boolean {
+  const entries = orElse([], () => readdirSync(folder, { withFileTypes: true }));
+  return entries.some(entry =>
+    entry.isDirectory() ? holdsFiles(join(folder, entry.name)) : !entry.name.startsWith('.'),
+  );
+}
+
+const changedAt = (path: string): number => orElse(0, () => statSync(path).mtimeMs);
+
+/** What a call of the file system gives, or something else where it fails. */
+function orElse<T>(other: T, read: () => T): T {
+  try {
+    return read();
+  } catch {
+    return other;
+  }
 }
