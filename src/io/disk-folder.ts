@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Folder } from './folder';
-import { ioError, isFile, openFile, transientFile } from './node-file';
+import { ioError, isFile, openFile, refuseDeadLink, transientFile } from './node-file';
 
 /** A folder on disk. It need not be there; then it holds no files. */
 export function diskFolder(path: string): Folder {
@@ -9,7 +9,11 @@ export function diskFolder(path: string): Folder {
   return {
     name: path,
     pathTo,
-    has: file => isFile(pathTo(file)),
+    async has(file) {
+      if (await isFile(pathTo(file))) return true;
+      await refuseDeadLink(pathTo(file));
+      return false;
+    },
     open: (file, { transient = false } = {}) => (transient ? transientFile : openFile)(pathTo(file)),
     list: () => listed(path),
   };

@@ -24,6 +24,7 @@ export interface Folder {
    * Whether there is a file at this path. A folder is none.
    * @param path relative path of a file
    * @returns whether it is there
+   * @throws IoError for a link to a file that is not there: something is missing then
    */
   has(path: string): Promise<boolean>;
   /**

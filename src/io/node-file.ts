@@ -1,5 +1,5 @@
 import { closeSync, constants, openSync, read } from 'node:fs';
-import { open, readFile, stat } from 'node:fs/promises';
+import { lstat, open, readFile, stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { IoError } from '../errors';
 import { PAGE, placeInPage } from './aligned';
@@ -147,6 +147,18 @@ export async function isFolder(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
 }
 
+/**
+ * Refuses a link that leads nowhere, as a hub's cache holds where its blobs were removed.
+ * @throws IoError
+ */
+export async function refuseDeadLink(path: string): Promise<void> {
+  if (!(await lstat(path).catch(() => undefined))?.isSymbolicLink()) return;
+  if (await stat(path).catch(() => undefined)) return;
+  throw new IoError(`${path} is a link to a file that is not there.`, {
+    hint: 'Download the repository that it belongs to again.',
+  });
+}
+
 /** An IoError for a failed system call. */
 export function ioError(path: string, error: unknown): IoError {
   const code = systemCode(error) ?? '';
@@ -165,7 +177,8 @@ export function ioError(path: string, error: unknown): IoError {
 }
 
 async function fileSize(path: string): Promise<number> {
-  const info = await stat(path).catch(error => {
+  const info = await stat(path).catch(async error => {
+    await refuseDeadLink(path);
     throw ioError(path, error);
   });
   if (info.isFile()) return info.size;

@@ -12,16 +12,28 @@ import { knownTables } from './known-tables';
  * The configuration of a transformer whose file brings none: the one of those at hand that its names and shapes fit.
  * @param where how errors call the file
  * @param usual what is tried before the published models, and what errors compare with
+ * @param pipeline how errors call the pipeline that `usual` is of
  * @returns the configuration; `usual` where none fits, so that loading says what does not
- * @throws CheckpointError for a file that holds no transformer, or one of no published size
+ * @throws CheckpointError for a file that holds no transformer, one of another family than `usual`, or one of no
+ * published size
  */
-export function recognise(source: TensorSource, where: string, usual?: ModelConfig): ModelConfig {
+export function recognise(
+  source: TensorSource,
+  where: string,
+  usual?: ModelConfig,
+  pipeline = 'the model',
+): ModelConfig {
   const family = familyOfNames(unwrapped(source));
   if (!family) {
     const kind = where.toLowerCase().endsWith('.gguf') ? 'is a GGUF file that' : 'is a file that';
     throw new CheckpointError('config_class', `${where} ${kind} holds no transformer that ertacache runs.`, {
       hint: `It runs ${families.map(({ title }) => title).join(', ')}; for other classes, put their config.json beside it.`,
     });
+  }
+  const other = usual && !isOfFamily(usual, family) && families.find(each => isOfFamily(usual, each));
+  if (other) {
+    const message = `${where} holds a transformer of ${family.title}, and ${pipeline} is a pipeline of ${other.title}.`;
+    throw new CheckpointError('config_class', message, { hint: `Name a pipeline of ${family.title} as the model.` });
   }
   const published = family.presets.map(({ transformer }) => ({ className: family.className, config: transformer }));
   const isUsual = usual !== undefined && isOfFamily(usual, family);

@@ -2,6 +2,7 @@
  * A transformer in a file of its own, GGUF or safetensors, beside the folder of its pipeline: the way most people have
  * one. A file that holds the whole pipeline also brings the parts whose weights the folder lacks.
  */
+import { dirname } from 'node:path';
 import { UsageError } from '../errors';
 import { fileHash } from '../io/file-hash';
 import type { Folder } from '../io/folder';
@@ -49,7 +50,7 @@ async function openTransformer(path: string, folder: Folder): Promise<ModelCompo
   return opened(path, async source => {
     refuseStrange(source, path);
     const usual = (await folder.has('config.json')) ? await readConfig(folder) : undefined;
-    return { ...recognise(source, path, usual), source, where: path };
+    return { ...recognise(source, path, usual, dirname(folder.name)), source, where: path };
   });
 }
 

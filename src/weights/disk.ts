@@ -1,7 +1,7 @@
 import { basename, dirname, join } from 'node:path';
 import { IoError } from '../errors';
 import { diskFolder } from '../io/disk-folder';
-import { isFile, isFolder, openFile } from '../io/node-file';
+import { isFile, isFolder, openFile, refuseDeadLink } from '../io/node-file';
 import { repositoryNear } from './find-repository';
 import { type ModelConfig, readConfig } from './model-config';
 import { type FolderOptions, type ModelComponent, openModelFolder } from './model-folder';
@@ -29,6 +29,7 @@ export async function openModelAt(path: string, options: OpenAtOptions = {}): Pr
     const components = new Map([[SINGLE, await openModelFileAt(path, options)]]);
     return openedModel(path, { kind: 'file', components, ...noFiles(path) }, () => openModelAt(path, options));
   }
+  await refuseDeadLink(path);
   throw new IoError(`${path} does not exist.`, {
     hint: 'Give a model folder, a converted model, or a .safetensors or .gguf file.',
   });

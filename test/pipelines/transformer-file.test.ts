@@ -214,7 +214,11 @@ describe('a GGUF file', () => {
 
   test('of another family, or beside what is no pipeline folder, is refused in a sentence', async () => {
     const wan = join(fixtures, 'quantized/gguf_wan_5d/model.gguf');
-    await expect(pixels(altered('flux-tiny'), wan)).rejects.toMatchObject({ code: 'checkpoint' });
+    const folder = altered('flux-tiny');
+    await expect(pixels(folder, wan)).rejects.toMatchObject({
+      code: 'checkpoint',
+      message: `${wan} holds a transformer of Wan2.1, and ${folder} is a pipeline of FLUX.1.`,
+    });
     await expect(pixels('fluent-emoji', wan)).rejects.toMatchObject({
       code: 'usage',
       message: expect.stringContaining('no pipeline folder'),

@@ -2,6 +2,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   renameSync,
   rmdirSync,
   rmSync,
@@ -12,8 +13,9 @@ import {
 import { createServer, request, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
-import { locateModel } from '../../src/pipelines/load';
+import { loadModel, locateModel } from '../../src/pipelines/load';
 import { modelName } from '../../src/pipelines/model-name';
+import { openModelAt } from '../../src/weights/disk';
 import { download, planDownload } from '../../src/weights/download/download';
 import { proxiedFetch } from '../../src/weights/download/hub-fetch';
 import { cachedRepository, hubCache, hubToken } from '../../src/weights/download/hub-home';
@@ -128,6 +130,25 @@ describe('the hub’s cache', () => {
     writeFileSync(snapshots, '');
     expect(found).toThrow(broken);
     expect(() => locateModel(folder)).toThrow(broken);
+  });
+
+  test('a link whose blob is gone is told as one', async () => {
+    cached(altered('flux-tiny'));
+    const fluxTiny = altered('flux-tiny');
+    const folder = scratch.path('cache/models--owner--tiny');
+    const snapshot = join(folder, 'snapshots', COMMIT);
+    const weights = 'transformer/diffusion_pytorch_model.safetensors';
+    for (const file of [weights, 'transformer/config.json', 'scheduler/scheduler_config.json', 'model_index.json']) {
+      rmSync(realpathSync(join(snapshot, file)));
+      const broken = {
+        code: 'io',
+        message: `${join(snapshot, file)} is a link to a file that is not there.`,
+        hint: 'Download the repository that it belongs to again.',
+      };
+      await expect(loadModel(folder)).rejects.toMatchObject(broken);
+      await expect(openModelAt(join(snapshot, file))).rejects.toMatchObject(broken);
+      writeFileSync(join(snapshot, file), readFileSync(join(fluxTiny, file)));
+    }
   });
 
   test('what is not there is told with the command that brings it', async () => {
