@@ -21,6 +21,8 @@ export interface ServedModel {
   readonly kind: 'image' | 'clip';
   /** What it draws where nothing else is asked for. */
   readonly size: PictureSize;
+  /** Whether it draws nothing of another size or length. */
+  readonly isOneSize: boolean;
   /** Frames a second of its clips, where that is known before it is loaded. */
   readonly fps?: number | undefined;
   /** Seconds since 1970. */
@@ -86,13 +88,13 @@ async function describe(id: string, path: string): Promise<ServedModel> {
   }
 }
 
-type Facts = Pick<ServedModel, 'kind' | 'size' | 'fps'>;
+type Facts = Pick<ServedModel, 'kind' | 'size' | 'isOneSize' | 'fps'>;
 
 function hubFacts(opened: OpenModel): Facts {
   const { className, config } = componentOf(opened, 'transformer');
   const known = familyOf(className);
   const size = known.usualSize(parseConfig(known.schema, config, 'transformer/config.json'));
-  return { kind: size.frames > 1 ? 'clip' : 'image', size };
+  return { kind: size.frames > 1 ? 'clip' : 'image', size, isOneSize: false };
 }
 
 async function pixelFacts(opened: OpenModel, path: string): Promise<Facts> {
@@ -103,5 +105,5 @@ async function pixelFacts(opened: OpenModel, path: string): Promise<Facts> {
   }
   const { className } = componentOf(opened, 'transformer');
   const { kind, size, fps } = pixelFormat(className, await readModelJson(opened, 'pipeline.json'));
-  return { kind, size, fps };
+  return { kind, size, isOneSize: true, fps };
 }

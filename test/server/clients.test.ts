@@ -99,6 +99,7 @@ describe.each(OFFICIAL)('the package %s', (_, Client) => {
     ]);
     const partial = events.slice(0, 3) as OpenAI.ImageGenPartialImageEvent[];
     expect(partial.map(event => event.partial_image_index)).toEqual([0, 1, 2]);
+    expect(new Set(events.map(event => (event as { size: string }).size))).toEqual(new Set([sizes[PICTURES]]));
     for (const { b64_json } of events) {
       expect(await sizeOf(Buffer.from(b64_json, 'base64'))).toBe(sizes[PICTURES]);
     }
@@ -118,9 +119,13 @@ describe.each(OFFICIAL)('the package %s', (_, Client) => {
     const [picture] = answer.data as unknown as [{ b64_json: string; receipt: { init: object } }];
     expect(await sizeOf(Buffer.from(picture.b64_json, 'base64'))).toBe(sizes[PICTURES]);
     expect(picture.receipt.init).toMatchObject({ path: 'image', strength: 0.5 });
-    await expect(
-      client.images.edit({ image: await toFile(Buffer.from('no picture'), 'a.png'), prompt: 'x', ...quick } as never),
-    ).rejects.toThrow('is not a picture that can be read');
+    for (const wrong of [Buffer.from('no picture'), image.subarray(0, 60)]) {
+      const asked = { image: await toFile(wrong, 'a.png'), prompt: 'x', ...quick } as never;
+      const error = await client.images.edit(asked).catch(thrown => thrown);
+      expect(error).toBeInstanceOf(BadRequestError);
+      expect(error.message).toContain('is not a picture that can be read');
+      expect([error.type, error.param, error.code]).toEqual(['invalid_request_error', 'image', 'invalid_image']);
+    }
   });
 
   test('makes a clip, from its creation to its content, and removes it', async () => {

@@ -40,7 +40,8 @@ export function fakeRunner({ places = 1, atOnce = false } = {}): FakeRunner {
           piece,
           signal,
           step: (done, total) => onEvent({ type: 'step', done, total, forwards: 1, cacheBytes: 0 }),
-          preview: index => onEvent({ type: 'preview', index, bytes: Buffer.from(`preview ${index}`) }),
+          preview: index =>
+            onEvent({ type: 'preview', index, bytes: Buffer.from(`preview ${index}`), width: 8, height: 8 }),
           finish: () => resolve(finished(piece)),
           fail: reject,
         };

@@ -120,6 +120,50 @@ test('unknown fields pass, unless they are to be refused', async () => {
   expect((await strict.post(GENERATE, { ...heart, quality: 'high' })).status).toBe(200);
 });
 
+test.each([GENERATE, '/v1/videos', '/v1/jobs'])(
+  'fields of draw that are not served are refused at %s, and not passed over',
+  async path => {
+    const { get, post, runner } = await deskServer();
+    for (const field of ['loras', 'lora', 'transformer', 'init', 'embeddings', 'dtype', 'variant']) {
+      const answer = await post(path, { ...heart, [field]: 'x' });
+      expect([answer.status, await fault(answer)]).toMatchObject([
+        400,
+        { type: 'invalid_request_error', param: field },
+      ]);
+    }
+    const form = new FormData();
+    for (const [name, value] of Object.entries({ prompt: 'a', 'loras[]': 'x' })) form.append(name, value);
+    const answer = await get(path, { method: 'POST', body: form });
+    expect([answer.status, (await fault(answer)).param]).toEqual([400, 'loras']);
+    expect(runner.drawings).toHaveLength(0);
+  },
+);
+
+test('no transparent background is promised', async () => {
+  const { post } = await deskServer({}, fakeRunner({ atOnce: true }));
+  const answer = await post(GENERATE, { ...heart, background: 'transparent' });
+  expect([answer.status, (await fault(answer)).param]).toEqual([400, 'background']);
+  for (const background of ['opaque', 'auto', null]) {
+    expect((await post(GENERATE, { ...heart, background })).status).toBe(200);
+  }
+});
+
+test('another size or length than the only one of a model is refused before anybody draws', async () => {
+  const { post, runner } = await deskServer();
+  const clip = { ...heart, model: 'fluent-emoji-video' };
+  for (const [path, body, param] of [
+    [GENERATE, { ...heart, size: '9x9' }, 'size'],
+    ['/v1/videos', { ...clip, size: '9x9' }, 'size'],
+    ['/v1/videos', { ...clip, frames: 3 }, 'frames'],
+    ['/v1/videos', { ...clip, seconds: 60 }, 'seconds'],
+    ['/v1/jobs', { ...clip, size: '9x9' }, 'size'],
+  ] as const) {
+    const answer = await post(path, body);
+    expect([path, answer.status, (await fault(answer)).param]).toEqual([path, 400, param]);
+  }
+  expect(runner.drawings).toHaveLength(0);
+});
+
 test('what is too large is refused before anybody draws', async () => {
   const { post, runner } = await deskServer({ limits: { pixels: 1e6, steps: 50 } });
   for (const body of [{ steps: 51 }, { size: '1001x1000' }, { scale: 64 }, { size: '100x100', scale: 11 }]) {

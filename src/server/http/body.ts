@@ -20,6 +20,7 @@ export async function readBody<Schema extends z.ZodObject>(
   const isForm = type === 'multipart/form-data';
   const bytes = await bodyOf(c.req.raw, isForm ? limits.uploadBytes : limits.jsonBytes);
   const value = isForm ? await form(bytes, header, schema) : json(bytes);
+  refuseUnserved(value);
   const parsed = (settings.strict ? schema.strict() : schema).safeParse(value);
   if (parsed.success) return parsed.data as z.output<Schema>;
   const [issue] = parsed.error.issues;
@@ -31,6 +32,16 @@ export async function readBody<Schema extends z.ZodObject>(
   throw new Refusal(400, 'invalid_value', `The ${field} of the request is wrong: ${issue?.message}.`, {
     param: issue?.path.length ? field : undefined,
   });
+}
+
+/** Fields of `draw` that change the picture and are not served: passed over, another picture would be drawn. */
+const UNSERVED = ['loras', 'lora', 'transformer', 'init', 'embeddings', 'dtype', 'variant'];
+
+function refuseUnserved(body: unknown): void {
+  if (typeof body !== 'object' || body === null) return;
+  const field = UNSERVED.find(name => Object.hasOwn(body, name));
+  if (field === undefined) return;
+  throw new Refusal(400, 'unsupported', `The field ${field} cannot be used over HTTP: omit it.`, { param: field });
 }
 
 /** The bytes of a body, whatever length it says that it has. */

@@ -1,7 +1,7 @@
 import type { Context, ErrorHandler } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import { ErtaError } from '../../errors';
-import { faultOf, Refusal, type RefusalStatus, statusOf } from '../jobs/faults';
+import { faultOf, INVALID_IMAGE, Refusal, type RefusalStatus, statusOf } from '../jobs/faults';
 import type { Job } from '../jobs/job';
 import type { Log } from '../log';
 import { errorAnswer } from './answers';
@@ -32,5 +32,6 @@ function refusalAnswer(c: Context, { status, code, message, more }: Refusal): Re
 export function jobFault(job: Job): { readonly status: RefusalStatus; readonly body: ReturnType<typeof errorAnswer> } {
   const fault = job.error ?? { code: 'internal', message: 'The job failed.' };
   const status = statusOf(fault.code);
-  return { status, body: errorAnswer(status, fault) };
+  const param = fault.code === INVALID_IMAGE ? 'image' : undefined;
+  return { status, body: errorAnswer(status, fault, param) };
 }

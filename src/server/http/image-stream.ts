@@ -31,7 +31,7 @@ export function imageStream(c: Context, ticket: Ticket, order: Order, { signMs }
           b64_json: base64(event.bytes),
           partial_image_index: event.index,
           image_index: piece,
-          size: 'auto',
+          size: `${event.width}x${event.height}`,
         });
       } else if (event.type === 'finished') {
         const { seed, ...facts } = resultFacts(event.result);

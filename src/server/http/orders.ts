@@ -141,7 +141,16 @@ function ordered({ limits }: OrderContext, body: Body, model: ServedModel, how: 
   const { request, seconds } = order.data;
   const length = seconds && { size: { ...request.size, frames: framesIn(seconds, model) } };
   requireWithin(limits, { ...request, ...length }, model);
+  requireItsSize(order.data, model);
   return { order: order.data, hasSeed: seed !== undefined, model };
+}
+
+/** @throws Refusal for another size or length than the only one that the model draws */
+function requireItsSize({ request: { size }, seconds }: Order, { id, kind, isOneSize }: ServedModel): void {
+  if (!isOneSize || (size === undefined && seconds === undefined)) return;
+  const draws = kind === 'clip' ? 'clips of one size and length' : 'pictures of one size';
+  const param = size?.width !== undefined ? 'size' : seconds === undefined ? 'frames' : 'seconds';
+  throw new Refusal(400, 'unsupported', `${id} draws ${draws}. Omit the ${param}.`, { param });
 }
 
 /** No family has more frames a second. */

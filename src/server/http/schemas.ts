@@ -29,6 +29,13 @@ const seed = z
 /** What interfaces of this kind have and nothing here depends on. */
 const ignored = z.string().max(64).nullish().describe('Taken, and without effect.');
 
+const background = z
+  .string()
+  .max(64)
+  .refine(value => value !== 'transparent', 'must be auto or opaque: no picture is drawn transparent')
+  .nullish()
+  .describe('Without effect: pictures are opaque. `transparent` is refused.');
+
 /** How something is drawn: the same for pictures and clips. */
 const drawing = {
   prompt: prompt.describe('What to draw.'),
@@ -58,7 +65,7 @@ const picture = {
     .max(100)
     .nullish()
     .describe('Quality of JPEG and WebP, from smallest to best; WebP of 100 is lossless.'),
-  background: ignored,
+  background,
   moderation: ignored,
   quality: ignored,
   style: ignored,

@@ -37,8 +37,11 @@ export function faultOf(error: unknown): Fault {
   return { code, message: hint === undefined ? message : `${message} ${hint}` };
 }
 
+/** The code of an uploaded picture that cannot be read. */
+export const INVALID_IMAGE = 'invalid_image';
+
 /** Codes of failures that a request itself brings about: asking again would not help. */
-const OF_REQUEST = ['usage', 'shape', 'policy', 'unsupported', 'memory'];
+const OF_REQUEST = [INVALID_IMAGE, 'usage', 'shape', 'policy', 'unsupported', 'memory'];
 
 /** The status of a failed job. */
 export function statusOf(code: string): RefusalStatus {

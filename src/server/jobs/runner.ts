@@ -13,7 +13,13 @@ export type PieceEvent =
       /** Bytes that the caches hold. */
       readonly cacheBytes: number;
     }
-  | { readonly type: 'preview'; readonly index: number; readonly bytes: Uint8Array };
+  | {
+      readonly type: 'preview';
+      readonly index: number;
+      readonly bytes: Uint8Array;
+      readonly width: number;
+      readonly height: number;
+    };
 
 /** A piece that is drawn. */
 export interface Finished extends Omit<JobResult, 'name' | 'bytes'> {

@@ -6,6 +6,7 @@ import { LIMITS } from '../../media/limits';
 import { frameSize, type Image, isClip, type Media } from '../../media/pixels';
 import { imageOfBytes } from '../../media/read';
 import type { Pipeline } from '../../sampling/pipeline';
+import { faultOf, INVALID_IMAGE, Refusal } from '../jobs/faults';
 import { type Piece, requestOfPiece } from '../jobs/order';
 import type { Finished, PieceEvent } from '../jobs/runner';
 import type { HeldModels } from './models';
@@ -22,7 +23,7 @@ const PICTURE_NAME = 'image';
 
 /**
  * Draws a piece and makes a file of it.
- * @throws ErtaError for a piece that cannot be drawn, InterruptedError when it was stopped
+ * @throws ErtaError for a piece that cannot be drawn, Refusal for an uploaded file that is no picture, InterruptedError when it was stopped
  */
 export async function drawPiece(
   { models, policies }: Drawing,
@@ -33,7 +34,7 @@ export async function drawPiece(
   const { dtype, variant, vaeTiling: tiling = false } = asked;
   const model = await models.take(asked.model, { dtype, variant, tiling });
   const side = Math.max(LIMITS.initSide, asked.size?.width ?? 0, asked.size?.height ?? 0);
-  const init = piece.bytes && (await imageOfBytes(PICTURE_NAME, piece.bytes, side));
+  const init = piece.bytes && (await uploaded(piece.bytes, side));
   const sized = piece.seconds === undefined ? asked : withFrames(asked, piece.seconds, model);
   const request = piece.forwards === undefined ? sized : await budgeted(sized, piece.forwards, policies, model, init);
   const { fps } = model.info;
@@ -51,7 +52,7 @@ export async function drawPiece(
       previews: {
         count: piece.previews,
         async show(media, index) {
-          onEvent({ type: 'preview', index, bytes: await encoded(media) });
+          onEvent({ type: 'preview', index, bytes: await encoded(media), ...frameSize(media) });
         },
       },
     }),
@@ -65,6 +66,16 @@ export async function drawPiece(
     ...(isClip(media) ? { frames: media.shape[0] as number, fps } : { frames: 1 }),
     unread: textLoss.map(({ encoder, unknown, dropped }) => ({ encoder, unknown: [...unknown], dropped })),
   };
+}
+
+/** The picture that was sent. Whatever is wrong with it is the fault of the request. */
+async function uploaded(bytes: Uint8Array, side: number): Promise<Image> {
+  try {
+    return await imageOfBytes(PICTURE_NAME, bytes, side);
+  } catch (error) {
+    if (!ErtaError.isInstance(error) || !['io', 'unsupported', 'usage'].includes(error.code)) throw error;
+    throw new Refusal(400, INVALID_IMAGE, faultOf(error).message, { param: 'image' });
+  }
 }
 
 /** The request with the policy of a budget. */

@@ -5,6 +5,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { describeChoice, selectBackend } from '../../engine/select';
 import { ErtaError } from '../../errors';
+import { Refusal } from '../jobs/faults';
 import type { Piece } from '../jobs/order';
 import { type Drawing, drawPiece } from './draw-piece';
 import { type Begin, type Fault, type FromWorker, type ToWorker, toWorkerSchema } from './messages';
@@ -32,6 +33,7 @@ function free(): void {
 function faultOf(error: unknown): Fault {
   const named = (text: string): string =>
     Object.entries(folders).reduce((told, [name, folder]) => told.replaceAll(folder, name), text);
+  if (error instanceof Refusal) return { code: error.code, message: named(error.message) };
   if (!ErtaError.isInstance(error)) return { code: 'failure', message: named(String((error as Error)?.message)) };
   const { code, message, hint } = error;
   return { code, message: named(message), ...(hint !== undefined && { hint: named(hint) }) };

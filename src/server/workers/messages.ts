@@ -60,7 +60,7 @@ export const fromWorkerSchema = z.discriminatedUnion('type', [
     forwards: z.number(),
     cacheBytes: z.number(),
   }),
-  z.object({ type: z.literal('preview'), id: z.int(), index: z.int(), bytes }),
+  z.object({ type: z.literal('preview'), id: z.int(), index: z.int(), bytes, width: z.int(), height: z.int() }),
   z.object({ type: z.literal('done'), id: z.int(), bytes, ...finishedFields }),
   z.object({ type: z.literal('failed'), id: z.int(), fault: faultSchema }),
   /** Nothing is being drawn: at the beginning, and after every piece. */
