@@ -23,6 +23,10 @@ const narrow: Record<string, Record<string, unknown>> = {
   WanTransformer3DModel: { num_layers: 1, num_attention_heads: 1, ffn_dim: 16, text_dim: 8 },
   CogVideoXTransformer3DModel: { num_layers: 1, num_attention_heads: 1, text_embed_dim: 8, max_text_seq_length: 6 },
   STDiT3: { depth: 1, num_heads: 2, hidden_size: 32, caption_channels: 8, model_max_length: 6 },
+  MiniT2IMMJiTModel: {
+    ...{ depth_double: 1, txt_preamble_depth: 1, hidden_size: 32, txt_hidden_size: 32, cond_vec_size: 32 },
+    ...{ num_heads: 2, head_dim: 16, txt_input_size: 8, prompt_length: 6, image_size: 32 },
+  },
 };
 
 function small(name: string) {
@@ -31,9 +35,11 @@ function small(name: string) {
   return { className, config: { ...transformer, ...narrow[className] }, scheduler };
 }
 /** As few as make a video. */
-const fewest: Readonly<Record<string, number>> = { flux: 1, wan: 5, cogvideox: 8, opensora: 17 };
+const fewest: Readonly<Record<string, number>> = { flux: 1, minit: 1, wan: 5, cogvideox: 8, opensora: 17 };
 const frames = (name: string): number => fewest[/^[a-z]+/.exec(name)![0]]!;
 const demand = { height: 32, width: 48, textTokens: 6 };
+/** MiniT2I draws squares. */
+const sizeOf = (name: string) => (name.startsWith('minit2i') ? { ...demand, width: 32 } : demand);
 
 test('the median of odd and even numbers of times', () => {
   expect(median([3, 1, 2])).toBe(2);
@@ -82,7 +88,7 @@ describeOnBackends('bench', () => {
     const { className, config, scheduler } = small(name);
     const before = tf.memory().numTensors;
     const { denoiser: model, config: parsed } = syntheticDenoiser({ className, config });
-    const work = workload(className, parsed, { ...demand, frames: frames(name) });
+    const work = workload(className, parsed, { ...sizeOf(name), frames: frames(name) });
     const run = { className, config: parsed, work, model, scheduler, steps: 4, guidance: 3, seeds: [1, 2] };
     const job = syntheticJob(run);
     const { latents, steps } = await sampleLoop({ ...job, solver: job.solver() }, uniform(4, 2));
