@@ -32,6 +32,7 @@ export { ssim } from '../metrics/ssim';
 export type { Watch } from '../models/pipeline-parts';
 export { loadPipeline } from '../pipelines/from-model';
 export type { HubOptions } from '../pipelines/hub-parts';
+export type { TransformerFile } from '../pipelines/transformer-file';
 export { type CoefficientFile, deserializePolicy, type PolicyBytes, serializePolicy } from '../policy/bytes';
 export {
   type Fidelity,

@@ -24,7 +24,6 @@ export { writeMedia } from '../media/write';
 export { psnr } from '../metrics/psnr';
 export { ssim } from '../metrics/ssim';
 export { type LoadModelOptions, loadModel } from '../pipelines/load';
-export type { TransformerFile } from '../pipelines/transformer-file';
 export type { Policy } from '../policy/data';
 export { readPolicy, writePolicy } from '../policy/file';
 export type { Pipeline } from '../sampling/pipeline';

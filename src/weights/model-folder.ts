@@ -30,6 +30,7 @@ export interface FolderOptions {
  * Opens a part of a pipeline.
  * @param name of the part, such as `transformer`
  * @param folder its own folder, which may hold nothing
+ * @returns the part; undefined leaves it to its folder
  */
 export type OpenPart = (name: string, folder: Folder) => Promise<ModelComponent | undefined>;
 

@@ -9,7 +9,11 @@ import { printable } from '../printable';
 import { readConfig } from './model-config';
 import { SPLIT_PIPELINES, type SplitPipeline, textRepository } from './split-names';
 
-/** Finds another repository by its name, `owner/name`, where the model's own folder does not hold it. */
+/**
+ * Finds another repository, where the model's own folder does not hold it.
+ * @param name of the repository, `owner/name`
+ * @returns its folder; undefined where it is not there
+ */
 export type FindRepository = (name: string) => Promise<Folder | undefined>;
 
 const INDEX = 'model_index.json';
