@@ -75,6 +75,6 @@ test('its programs run with the clients as they are', async () => {
 
 test('its unit starts a command that there is', async () => {
   const unit = blocks.find(({ language }) => language === 'ini')!;
-  const [line] = commandLines(/^ExecStart=\/usr\/bin\/(.*)$/m.exec(unit.text)![1]!);
+  const [line] = commandLines(/^ExecStart=\/usr\/local\/bin\/(.*)$/m.exec(unit.text)![1]!);
   expect(await commandLineFault(line!)).toBeUndefined();
 });
