@@ -58,6 +58,13 @@ function heldSource(source: TensorSource, held: ReadonlyMap<string, Uint8Array<A
   };
 }
 
+/** The parameters of these blocks. A name is looked up by its beginnings: there may be thousands of blocks. */
 function inBlocks(table: ParameterTable, blocks: readonly string[]): ParameterTable {
-  return table.filter(({ name }) => blocks.some(block => name.startsWith(`${block}.`)));
+  const known = new Set(blocks);
+  return table.filter(({ name }) => {
+    for (let dot = name.indexOf('.'); dot > 0; dot = name.indexOf('.', dot + 1)) {
+      if (known.has(name.slice(0, dot))) return true;
+    }
+    return false;
+  });
 }
