@@ -61,6 +61,10 @@ export function scheduleStrip(text: string): boolean[] {
 export function loraText(text: string): LoraPath {
   const [, path, scale] = /^(.+):([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)$/i.exec(text) ?? [];
   if (path === undefined || existsSync(text)) {
+    const colon = text.lastIndexOf(':');
+    if (colon > 0 && !existsSync(text) && existsSync(text.slice(0, colon))) {
+      throw new InvalidArgumentError('What follows the last colon must be a number: by how much it is multiplied.');
+    }
     if (text !== '') return { path: text, scale: 1 };
     throw new InvalidArgumentError('Give a file, and after a colon by how much it is multiplied.');
   }

@@ -64,6 +64,15 @@ test('what cannot be compared is refused before anything runs', async () => {
   await expect(compared('--budgets', '30', '--out', scratch.path('out'))).rejects.toThrow('30 of 30 steps cannot');
 });
 
+test('a model without prompts of its own asks for a file of them', async () => {
+  const model = resolve(__dirname, '../fixtures/pipelines/flux-tiny/pipeline');
+  const work = compared(...SMALL, '--methods', 'uniform', '--model', model, '--out', scratch.path('out'));
+  await expect(work).rejects.toMatchObject({
+    message: expect.stringContaining('lists no prompts of its own'),
+    hint: expect.stringContaining('--prompts'),
+  });
+});
+
 test('compares published models at a size, and continues only at the same', async () => {
   const prompts = scratch.path('prompts.txt');
   writeFileSync(prompts, 'a fox\na cat\n');

@@ -229,6 +229,7 @@ describe('what cannot be right is said in a sentence, and nothing is written', (
     ['a preview and a sheet in one', () => ['--preview', 'x.png', '--sheet', './x.png'], 'and --sheet writes it'],
     ['a guidance without bounds', () => ['--guidance', '1e30'], "option '--guidance"],
     ['a scale of a LoRA without bounds', () => ['--lora', `${picture()}:1e30`], "option '--lora"],
+    ['a scale of a LoRA that is no number', () => ['--lora', `${picture()}:nan`], "option '--lora"],
     ['a policy of no such name', () => ['--policy', 'fluent-emoji-30steps'], 'no policy of that name ships'],
     ['two places to write', () => ['--out', 'b.png', '--out-dir', 'c'], '--out and --out-dir both'],
     ['embeddings of words', () => ['--save-embeddings', scratch.path('e.st')], 'has no text encoder whose work'],

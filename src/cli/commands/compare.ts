@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { splitPairs } from '../../calibration/pairs';
 import { DEFAULT_TRIALS } from '../../calibration/search';
 import type { EngineChoice } from '../../engine/types';
-import { ErtaError, InterruptedError } from '../../errors';
+import { ErtaError, InterruptedError, UsageError } from '../../errors';
 import { MOST } from '../../io/counts';
 import { fileHash } from '../../io/file-hash';
 import { requireWritableFolder } from '../../io/writable';
@@ -133,6 +133,11 @@ async function compare(
   const steps = options.steps ?? info.defaults.steps;
   const guidance = options.guidance ?? info.defaults.guidance;
   const prompts = options.prompts ? await promptLines(options.prompts) : info.prompts;
+  if (prompts.length === 0) {
+    throw new UsageError(`${info.id} lists no prompts of its own.`, {
+      hint: 'Give a file with at least two of them as --prompts.',
+    });
+  }
   const { calibration, evaluation } = splitPairs(prompts, options.calibrationPairs, options.pairs);
   await encodeAhead(pipeline, promptRequests([...calibration, ...evaluation], { steps, guidance }), signal);
   const use = {
