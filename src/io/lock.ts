@@ -28,8 +28,12 @@ interface Held extends Owner {
 /** Where the lock of something lies that has no inside yet. */
 export const lockBeside = (path: string): string => join(dirname(resolve(path)), `.${basename(path)}.ertacache-lock`);
 
-/** Whether a name is that of a lock beside its output. */
-export const isLockBeside = (name: string): boolean => /^\..+\.ertacache-lock$/s.test(name);
+/** Whether a file is a lock beside its output, by its name and by what it holds. */
+export async function isLockBeside(file: string): Promise<boolean> {
+  if (!/^\..+\.ertacache-lock$/s.test(basename(file))) return false;
+  const text = await readFile(file, 'utf8').catch(() => undefined);
+  return text !== undefined && parse(text) !== undefined;
+}
 
 /**
  * Works while no other run does on the same output. The lock of a run that is gone is taken over.

@@ -28,7 +28,7 @@ test.each([
   [{ TERM: 'xterm-256color', TERM_PROGRAM: 'WezTerm' }, 'iterm2'],
   [{ TERM: 'xterm-256color' }, undefined],
   [{ TERM: 'tmux-256color', KITTY_WINDOW_ID: '1' }, undefined],
-  [{ TERM: 'xterm-kitty', TMUX: '/tmp/tmux' }, undefined],
+  [{ TERM: 'xterm-kitty', TMUX: 'socket,1,0' }, undefined],
   [{}, undefined],
 ])('%j shows pictures as %s', (env, protocol) => {
   expect(pictureProtocol(env, true)).toBe(protocol);

@@ -226,6 +226,7 @@ describe('what cannot be right is said in a sentence, and nothing is written', (
       'a picture of this run is written there',
     ],
     ['a preview over what is read', () => ['--init', picture(), '--preview', picture()], 'a.png, and --init reads it'],
+    ['a picture over what is read', () => ['--init', picture(), '--out', picture()], 'would take its place'],
     ['a preview and a sheet in one', () => ['--preview', 'x.png', '--sheet', './x.png'], 'and --sheet writes it'],
     ['a guidance without bounds', () => ['--guidance', '1e30'], "option '--guidance"],
     ['a scale of a LoRA without bounds', () => ['--lora', `${picture()}:1e30`], "option '--lora"],

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { IoError } from '../../src/errors';
-import { withLock } from '../../src/io/lock';
+import { isLockBeside, lockBeside, withLock } from '../../src/io/lock';
 import { self } from '../../src/io/owner';
 import { scratchFolder } from '../media/pictures';
 
@@ -62,4 +62,13 @@ test('a lock that was cut while it was written is taken over after a while; what
   utimesSync(file(), old, old);
   await expect(taken()).rejects.toThrow(`${file()} is where ertacache keeps a lock, and holds something else.`);
   expect(readFileSync(file(), 'utf8')).toBe('mine');
+});
+
+test('a lock is known by what it holds: a file of that name alone is left to its owner', async () => {
+  const [own, foreign] = [lockBeside(scratch.path('a.json')), lockBeside(scratch.path('b.json'))];
+  writeFileSync(foreign, 'mine');
+  await withLock(own, 'a.json', async () => {
+    expect([await isLockBeside(own), await isLockBeside(foreign)]).toEqual([true, false]);
+    expect(await isLockBeside(scratch.path('a.json'))).toBe(false);
+  });
 });

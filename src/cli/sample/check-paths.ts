@@ -17,7 +17,16 @@ export function requireOwnPaths(tasks: readonly Task[], { written, read }: Named
   const isPicture = (path: string): boolean =>
     pictures.has(path) || (extname(path) !== '' && pictures.has(path.slice(0, -extname(path).length)));
   const taken = new Map<string, string>();
-  for (const [option, path] of Object.entries(read)) if (path) taken.set(resolve(path), `${option} reads it`);
+  for (const [option, path] of Object.entries(read)) {
+    if (!path) continue;
+    const full = resolve(path);
+    if (isPicture(full)) {
+      throw new UsageError(`${option} reads ${path}, and a picture of this run would take its place.`, {
+        hint: 'Give another file as --out, or another folder as --out-dir.',
+      });
+    }
+    taken.set(full, `${option} reads it`);
+  }
   for (const [option, path] of Object.entries(written)) {
     if (!path) continue;
     const full = resolve(path);

@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
-import type { Receipt } from '../../draw/receipt';
-import { requestOf } from '../../draw/receipt';
+import { type Receipt, requestOf } from '../../draw/receipt';
 import type { FullRequest } from '../../draw/request';
 import { UsageError } from '../../errors';
 import type { LoraPath } from '../../weights/lora/on-disk';

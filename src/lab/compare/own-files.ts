@@ -66,7 +66,8 @@ export async function clearBeside(folder: string, files: readonly string[]): Pro
 /** Only the run that holds the folder's lock may do this: whatever is staged or locked in it belongs to nobody. */
 async function clearPassing(folder: string): Promise<void> {
   for (const name of await readdir(folder).catch(() => [])) {
-    if (isStagedName(name) || isLockBeside(name)) await disk.remove(join(folder, name));
+    const path = join(folder, name);
+    if (isStagedName(name) || (await isLockBeside(path))) await disk.remove(path);
   }
 }
 
