@@ -137,8 +137,8 @@ async function main(): Promise<void> {
       output: { format: 'png' },
       previews: 0,
     });
-    const watch = { signal: new AbortController().signal, onEvent: () => {} };
-    return runner.draw(piecesOf(order)[0]!, watch);
+    const piece = piecesOf(order)[0]!;
+    return runner.draw([{ piece, signal: new AbortController().signal, onEvent: () => {} }])[0]!;
   };
   await inParallel(4, WORKERS, seed => picture(url, 1e6 + seed));
   await inParallel(4, WORKERS, bare);

@@ -28,6 +28,7 @@ export function firstBlock({ threshold, onSignal }: FirstBlockOptions): CachePol
   requireThreshold('first-block cache', threshold);
   return {
     name: 'fbcache',
+    isDynamic: true,
     begin: () => ({ branch: () => firstBlockBranch(threshold, onSignal), dispose() {} }),
   };
 }

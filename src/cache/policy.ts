@@ -93,6 +93,8 @@ export interface CacheRun {
 export interface CachePolicy {
   /** The method's name in receipts and reports. */
   readonly name: string;
+  /** Whether it decides by what it sees of the pictures: those of a batch are then not what each would be alone. */
+  readonly isDynamic?: boolean;
   /**
    * Moves the noise levels of a run (the timestep adjustment), or takes fewer of them; both ends stay.
    * @param sigmas noise levels of the run, falling, length steps + 1

@@ -50,6 +50,7 @@ export function teacache({ threshold, coefficients, onSignal }: TeaCacheOptions)
   }
   return {
     name: 'teacache',
+    isDynamic: true,
     begin: () => ({
       branch() {
         let before: Tensor | undefined;

@@ -17,6 +17,7 @@ import type { Previews } from '../sampling/previews';
 import { type RunResult, runJob } from '../sampling/run-job';
 import type { LoopOptions } from '../sampling/sample-loop';
 import { VERSION } from '../version';
+import { requireAlike } from './alike';
 import { cacheOf, choosePolicy, policyOfReceipt, policyReceipt } from './choose-policy';
 import { parseReceipt, type Receipt, requestOf } from './receipt';
 import { type FullRequest, parseRequest, type Request } from './request';
@@ -61,8 +62,25 @@ export interface Drawn extends Omit<RunResult, 'media'> {
  * const { media, receipt } = await draw({ prompt: 'red heart', seed: 1 }, { model });
  */
 export async function draw(request: Request, options: DrawOptions): Promise<Drawn> {
-  const full = parseRequest(request);
-  return drawWith(full, options, (use, policies) => choosePolicy(full.policy, use, policies));
+  const [drawn] = await drawBatch([request], options);
+  return drawn as Drawn;
+}
+
+/**
+ * Draws several pictures or clips in one sampling loop, which takes less time for each where the model is small. Each
+ * is the one that `draw` makes of its request, with a receipt of its own; see `docs/library.md` for how near.
+ * @param requests they may differ in prompt, seed and scale
+ * @param options the model, and where policies are looked for; `init` is for all of them
+ * @returns one picture or clip for each request, in their order; what the run cost is that of all together
+ * @throws UsageError for requests that are wrong or not alike, and for a method that decides while it draws; what
+ *   `draw` throws
+ * @example
+ * const model = await loadModel('fluent-emoji');
+ * const [heart, lion] = await drawBatch([{ prompt: 'red heart' }, { prompt: 'lion', seed: 1 }], { model });
+ */
+export async function drawBatch(requests: readonly Request[], options: DrawOptions): Promise<Drawn[]> {
+  const all = requests.map(parseRequest);
+  return drawWith(all, options, (use, policies) => choosePolicy((all[0] as FullRequest).policy, use, policies));
 }
 
 /** Characters of a model's hash that tell two versions apart. */
@@ -90,9 +108,10 @@ export async function repeat(receipt: Receipt, options: DrawOptions): Promise<Dr
     );
   }
   requireMerged(parsed.loras ?? [], options.model.info);
-  return drawWith(requestOf(parsed), options, async (use, policies) =>
+  const [drawn] = await drawWith([requestOf(parsed)], options, async (use, policies) =>
     policy ? policyOfReceipt(policy, use, policies) : undefined,
   );
+  return drawn as Drawn;
 }
 
 /**
@@ -144,20 +163,25 @@ function requireOptions(options: DrawOptions): void {
 
 type Choose = (use: PolicyUse, policies: PolicySource) => Promise<Chosen | undefined>;
 
-async function drawWith(request: FullRequest, options: DrawOptions, choose: Choose): Promise<Drawn> {
+async function drawWith(requests: readonly FullRequest[], options: DrawOptions, choose: Choose): Promise<Drawn[]> {
   requireOptions(options);
+  requireAlike(requests);
+  const request = requests[0] as FullRequest;
   const { model, policies = policiesInMemory(), init, signal, onStep, onDecode, estimate, previews } = options;
-  requireEnlargeable(request, request.size);
+  for (const each of requests) requireEnlargeable(each, each.size);
   if (request.loras) requireMerged(request.loras, model.info);
-  const batch = batchOf(request, model, init);
+  const rows = requests.map(each => batchOf(each, model, init));
+  const batch = { ...(rows[0] as BatchRequest), ...joined(rows) };
   const levels = model.schedule(batch);
   const use = policyUse(model.info, batch.guidance, levels);
   // Before anything is encoded: a policy that does not fit should not cost minutes.
   const { cache, policy, said } = await cacheFor(options.policy, use, () => choose(use, policies));
-  const textLoss = await model.textLoss(batch);
+  requireEachAlone(cache, requests.length);
+  const textLosses = await Promise.all(rows.map(row => model.textLoss(row)));
   const job = await model.prepare(batch, { signal });
   try {
-    requireEnlargeable(request, job.size);
+    for (const each of requests) requireEnlargeable(each, job.size);
+    const scaleOf = (row: number): number => requests[row]?.scale ?? 1;
     const { media, ...run } = await runJob(model, job, cache, {
       signal,
       onStep,
@@ -165,20 +189,34 @@ async function drawWith(request: FullRequest, options: DrawOptions, choose: Choo
       estimate,
       previews: previews && {
         ...previews,
-        show: (media, index) => previews.show(enlarged(media, request.scale), index),
+        show: (media, index, row) => previews.show(enlarged(media, scaleOf(row)), index, row),
       },
     });
-    const receipt = await receiptOf(request, batch, model.info, { ...run, policy: said });
-    return {
+    const made = { ...run, policy: said };
+    const receipts = await Promise.all(requests.map(each => receiptOf(each, batch, model.info, made)));
+    return receipts.map((receipt, row) => ({
       ...run,
-      media: enlarged(media[0] as Media, request.scale),
+      media: enlarged(media[row] as Media, scaleOf(row)),
       receipt,
       policy,
-      textLoss,
-    };
+      textLoss: textLosses[row] as readonly TextLoss[],
+    }));
   } finally {
     job.release();
   }
+}
+
+/** Prompts and seeds of all rows. */
+function joined(rows: readonly BatchRequest[]): Pick<BatchRequest, 'prompts' | 'seeds'> {
+  return { prompts: rows.flatMap(({ prompts }) => prompts), seeds: rows.flatMap(({ seeds }) => seeds) };
+}
+
+/** @throws UsageError where a method would decide for all pictures of a batch by what it sees of them together */
+function requireEachAlone({ name, isDynamic = false }: CachePolicy, rows: number): void {
+  if (rows === 1 || !isDynamic) return;
+  throw new UsageError(`${name} decides for each picture while it is drawn, and so draws no batch.`, {
+    hint: 'Draw the pictures one by one, or take a method with a schedule.',
+  });
 }
 
 /** The LoRAs that are asked for are those that were merged when the model was loaded. */

@@ -4,10 +4,17 @@ import { policiesOnDisk } from '../policy/on-disk';
 import { requireCaching } from '../policy/require-policy';
 import { requirePipeline } from '../sampling/lifetime';
 import type { Pipeline } from '../sampling/pipeline';
-import { type Drawn, type DrawOptions, draw as drawWith, repeat as repeatWith } from './draw';
+import { requireAlike } from './alike';
+import {
+  type Drawn,
+  type DrawOptions,
+  drawBatch as drawBatchWith,
+  draw as drawWith,
+  repeat as repeatWith,
+} from './draw';
 import { type Inputs, readInputs } from './read-inputs';
 import { parseReceipt, type Receipt, requestOf } from './receipt';
-import { parseRequest, type Request } from './request';
+import { type FullRequest, parseRequest, type Request } from './request';
 
 /** How a request is drawn where there are files: models, policies and pictures are found by their names. */
 export interface DrawFilesOptions extends Omit<DrawOptions, 'model'> {
@@ -29,6 +36,25 @@ export async function draw(request: Request, options: DrawFilesOptions = {}): Pr
   requireOptions(options);
   const inputs = await readInputs(parseRequest(request));
   return withModel(inputs, options, given => drawWith(inputs.request, given));
+}
+
+/**
+ * Draws several pictures or clips in one sampling loop, which takes less time for each where the model is small. Each
+ * is the one that `draw` makes of its request, with a receipt of its own.
+ * @param requests they may differ in prompt, seed and scale
+ * @param options a loaded model, a policy, callbacks, a signal to stop
+ * @returns one picture or clip for each request, in their order; what the run cost is that of all together
+ * @throws ErtaError for requests that are wrong or not alike, a method that decides while it draws, and what `draw` throws
+ * @example
+ * const [heart, lion] = await drawBatch([{ prompt: 'red heart' }, { prompt: 'lion', seed: 1 }]);
+ */
+export async function drawBatch(requests: readonly Request[], options: DrawFilesOptions = {}): Promise<Drawn[]> {
+  requireOptions(options);
+  const all = requests.map(parseRequest);
+  requireAlike(all);
+  const inputs = await readInputs(all[0] as FullRequest);
+  const rows = all.map(({ prompt, seed, scale }) => ({ ...inputs.request, prompt, seed, scale }));
+  return withModel(inputs, options, given => drawBatchWith(rows, given));
 }
 
 /**
@@ -56,11 +82,11 @@ function requireOptions(options: DrawFilesOptions): void {
   if (options.policy !== undefined) requireCaching('policy', options.policy);
 }
 
-async function withModel(
+async function withModel<T>(
   { request, init, embeddings }: Inputs,
   options: DrawFilesOptions,
-  work: (options: DrawOptions) => Promise<Drawn>,
-): Promise<Drawn> {
+  work: (options: DrawOptions) => Promise<T>,
+): Promise<T> {
   const { dtype, variant, transformer, loras, vaeTiling: tiling = false } = request;
   const loading = { dtype, variant, transformer, loras, tiling, ...(embeddings && { embeddings }) };
   const model = options.model ?? (await loadModel(request.model, loading));

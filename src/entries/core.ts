@@ -14,7 +14,7 @@ export {
 } from '../calibration/calibrate';
 export { type MeasureOptions, measurePolicy, type Score, score } from '../calibration/measure';
 export { type PairSplit, splitPairs } from '../calibration/pairs';
-export { type Drawn, type DrawOptions, draw, repeat } from '../draw/draw';
+export { type Drawn, type DrawOptions, draw, drawBatch, repeat } from '../draw/draw';
 export type { DrawFilesOptions } from '../draw/on-disk';
 export { parseReceipt, type Receipt } from '../draw/receipt';
 export type { FullRequest, Request } from '../draw/request';

@@ -11,7 +11,7 @@ export { calibrate } from '../calibration/calibrate';
 export { measurePolicy } from '../calibration/measure';
 export { splitPairs } from '../calibration/pairs';
 export type { Drawn } from '../draw/draw';
-export { draw, repeat } from '../draw/on-disk';
+export { draw, drawBatch, repeat } from '../draw/on-disk';
 export type { Receipt } from '../draw/receipt';
 export type { Request } from '../draw/request';
 export { selectBackend } from '../engine/select';

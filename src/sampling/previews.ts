@@ -9,10 +9,11 @@ export interface Previews {
   readonly count: number;
   /**
    * Called before the step is taken; a promise is awaited.
-   * @param media the first row, decoded
+   * @param media the latent of a row, decoded
    * @param index which preview, from 0
+   * @param row which picture of a batch, from 0
    */
-  show(media: Media, index: number): void | Promise<void>;
+  show(media: Media, index: number, row: number): void | Promise<void>;
 }
 
 /**
@@ -35,8 +36,9 @@ export function estimateFor(
   return {
     wanted: (index, steps) => previewSteps(steps, count).includes(index),
     async show(latents: Tensor) {
-      const [media] = await pipeline.decode(latents, size, { ...(signal && { signal }) });
-      if (media) await show(media, next++);
+      const rows = await pipeline.decode(latents, size, { ...(signal && { signal }) });
+      const index = next++;
+      for (const [row, media] of rows.entries()) await show(media, index, row);
     },
   };
 }

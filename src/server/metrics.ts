@@ -7,13 +7,13 @@ export interface Metrics {
   readonly registry: Registry;
   /** A step that was taken. */
   step(job: Job, event: Extract<PieceEvent, { type: 'step' }>): void;
-  /** A picture or a clip that was drawn, and how long it took from being handed out. */
-  piece(job: Job, seconds: number): void;
+  /** A picture or a clip that was drawn, how long it took from being handed out, and how many were drawn with it. */
+  piece(job: Job, seconds: number, together: number): void;
   /** A job that is over. */
   job(job: Job): void;
   /** A request that is answered. */
   request(route: string, status: number, seconds: number): void;
-  /** Mean time of the last pictures, in seconds. */
+  /** Mean time that the last pictures took of a worker, in seconds. */
   meanSeconds(): number;
 }
 
@@ -99,9 +99,9 @@ export function createMetrics(
       reused.inc({ model }, Math.max(0, 1 - event.forwards));
       cacheBytes.set({ model }, event.cacheBytes);
     },
-    piece({ order }, seconds) {
+    piece({ order }, seconds, together) {
       drawing.observe({ model: order.request.model }, seconds);
-      mean += NEWEST * (seconds - mean);
+      mean += NEWEST * (seconds / together - mean);
     },
     job: ({ kind, status }) => jobs.inc({ kind, status }),
     request: (route, status, seconds) => requests.observe({ route, status: String(status) }, seconds),

@@ -1,6 +1,6 @@
 import { InterruptedError } from '../../src/errors';
 import type { Piece } from '../../src/server/jobs/order';
-import type { Finished, Runner } from '../../src/server/jobs/runner';
+import type { Assignment, Finished, Runner } from '../../src/server/jobs/runner';
 
 /** A piece that a test lets come to its end. */
 export interface Drawing {
@@ -16,16 +16,21 @@ export interface Drawing {
 export interface FakeRunner extends Runner {
   /** What is being drawn, and what ever was. */
   readonly drawings: Drawing[];
+  /** How many pieces each batch had. */
+  readonly batches: number[];
   /** Waits until so many were begun. */
   begunCount(count: number): Promise<void>;
 }
 
-export function fakeRunner({ places = 1, atOnce = false } = {}): FakeRunner {
+export function fakeRunner({ places = 1, atOnce = false, together = 1 } = {}): FakeRunner {
   const drawings: Drawing[] = [];
   let heard: () => void = () => {};
+  const batches: number[] = [];
   return {
     places,
     drawings,
+    batches,
+    mostTogether: () => together,
     async begunCount(count) {
       while (drawings.length < count) {
         await new Promise<void>(resolve => {
@@ -33,26 +38,32 @@ export function fakeRunner({ places = 1, atOnce = false } = {}): FakeRunner {
         });
       }
     },
-    draw: (piece, { signal, onEvent }) =>
-      new Promise<Finished>((resolve, reject) => {
-        signal.addEventListener('abort', () => reject(new InterruptedError('Stopped.')), { once: true });
-        const drawing: Drawing = {
-          piece,
-          signal,
-          step: (done, total) => onEvent({ type: 'step', done, total, forwards: 1, cacheBytes: 0 }),
-          preview: index =>
-            onEvent({ type: 'preview', index, bytes: Buffer.from(`preview ${index}`), width: 8, height: 8 }),
-          finish: () => resolve(finished(piece)),
-          fail: reject,
-        };
-        drawings.push(drawing);
-        heard();
-        if (atOnce) drawing.finish();
-      }),
+    draw(batch) {
+      batches.push(batch.length);
+      return batch.map(draw);
+    },
     begun: async () => {},
     health: () => ({ ready: true, faults: [], workers: [] }),
     close: async () => {},
   };
+
+  function draw({ piece, signal, onEvent }: Assignment): Promise<Finished> {
+    return new Promise<Finished>((resolve, reject) => {
+      signal.addEventListener('abort', () => reject(new InterruptedError('Stopped.')), { once: true });
+      const drawing: Drawing = {
+        piece,
+        signal,
+        step: (done, total) => onEvent({ type: 'step', done, total, forwards: 1, cacheBytes: 0 }),
+        preview: index =>
+          onEvent({ type: 'preview', index, bytes: Buffer.from(`preview ${index}`), width: 8, height: 8 }),
+        finish: () => resolve(finished(piece)),
+        fail: reject,
+      };
+      drawings.push(drawing);
+      heard();
+      if (atOnce) drawing.finish();
+    });
+  }
 }
 
 function finished({ request }: Piece): Finished {

@@ -4,7 +4,7 @@ import OpenAI from 'openai';
 import pino from 'pino';
 import { readCatalog } from '../../src/server/catalog';
 import { orderSchema, type Piece, piecesOf } from '../../src/server/jobs/order';
-import type { PieceEvent, Runner } from '../../src/server/jobs/runner';
+import type { Assignment, Runner } from '../../src/server/jobs/runner';
 import { processPool } from '../../src/server/workers/pool';
 import { usableBackends } from '../support/backends';
 import { figure, type Running, start, WORKER } from './running';
@@ -51,26 +51,26 @@ function piece(steps: number, more: object = {}, format = 'png'): Piece {
 }
 
 const never = new AbortController().signal;
-const watch = (signal = never, onEvent: (event: PieceEvent) => void = () => {}) => ({ signal, onEvent });
+/** One piece alone. */
+function draw(runner: Runner, piece: Piece, signal = never, onEvent: Assignment['onEvent'] = () => {}) {
+  return runner.draw([{ piece, signal, onEvent }])[0]!;
+}
 
 test('a piece that is stopped ends within one forward pass, and its worker draws the next', async () => {
   const runner = await pool(1);
   const controller = new AbortController();
   let after = 0;
-  const stopped = runner.draw(
-    piece(30),
-    watch(controller.signal, event => {
-      if (event.type !== 'step') return;
-      if (controller.signal.aborted) after += event.forwards;
-      if (event.done === 3) controller.abort();
-    }),
-  );
+  const stopped = draw(runner, piece(30), controller.signal, event => {
+    if (event.type !== 'step') return;
+    if (controller.signal.aborted) after += event.forwards;
+    if (event.done === 3) controller.abort();
+  });
   await expect(stopped).rejects.toMatchObject({ code: 'interrupted' });
   expect(after).toBeLessThanOrEqual(1);
   // One that is stopped before it has a worker is not begun.
-  const running = runner.draw(piece(2), watch());
+  const running = draw(runner, piece(2));
   const late = new AbortController();
-  const waiting = runner.draw(piece(2), watch(late.signal));
+  const waiting = draw(runner, piece(2), late.signal);
   late.abort();
   await expect(waiting).rejects.toMatchObject({ code: 'interrupted' });
   expect((await running).receipt.schedule).toBe('##');
@@ -78,32 +78,29 @@ test('a piece that is stopped ends within one forward pass, and its worker draws
 
 test('what one piece makes is the same on every worker, and leaves nothing behind', async () => {
   const runner = await pool(2);
-  const all = await Promise.all([1, 1, 1, 1, 2, 2].map(seed => runner.draw(piece(3, { seed }), watch())));
+  const all = await Promise.all([1, 1, 1, 1, 2, 2].map(seed => draw(runner, piece(3, { seed }))));
   const pictures = all.map(({ bytes }) => Buffer.from(bytes).toString('base64'));
   expect(new Set(pictures.slice(0, 4)).size).toBe(1);
   expect(new Set(pictures).size).toBe(2);
   const tensors = () => runner.health().workers.map(worker => worker.tensors);
   const before = tensors();
-  await Promise.all([3, 4, 5, 6].map(seed => runner.draw(piece(3, { seed }), watch())));
+  await Promise.all([3, 4, 5, 6].map(seed => draw(runner, piece(3, { seed }))));
   expect(tensors()).toEqual(before);
   // Another model takes the place of the first, which is given back.
-  const clip = await runner.draw(piece(2, { model: 'fluent-emoji-video' }, 'webp'), watch());
+  const clip = await draw(runner, piece(2, { model: 'fluent-emoji-video' }, 'webp'));
   expect([clip.frames, clip.fps]).toEqual([8, 5]);
 });
 
 test('a worker that is killed fails its own piece with a reason, and is started again', async () => {
   const runner = await pool(2);
-  const doomed = runner.draw(
-    piece(30),
-    watch(never, event => {
-      if (event.type === 'step' && event.done === 2) {
-        const { pid } = runner.health().workers.find(({ state }) => state === 'busy')!;
-        process.kill(pid!, 'SIGKILL');
-      }
-    }),
-  );
+  const doomed = draw(runner, piece(30), never, event => {
+    if (event.type === 'step' && event.done === 2) {
+      const { pid } = runner.health().workers.find(({ state }) => state === 'busy')!;
+      process.kill(pid!, 'SIGKILL');
+    }
+  });
   await expect(doomed).rejects.toThrow('The process that draws is gone: it ended with SIGKILL.');
-  const all = await Promise.all([1, 2, 3].map(seed => runner.draw(piece(2, { seed }), watch())));
+  const all = await Promise.all([1, 2, 3].map(seed => draw(runner, piece(2, { seed }))));
   expect(all).toHaveLength(3);
   while (runner.health().workers.every(({ restarts }) => restarts === 0)) await new Promise(setImmediate);
 });
@@ -111,7 +108,7 @@ test('a worker that is killed fails its own piece with a reason, and is started 
 test('one that ends again and again is given up, and says so', async () => {
   jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick'] });
   const runner = await pool(1, join(__dirname, '../support/ends-at-once.cjs'));
-  const waiting = runner.draw(piece(2), watch());
+  const waiting = draw(runner, piece(2));
   const refused = expect(waiting).rejects.toThrow('is not started again');
   while (runner.health().workers[0]!.state !== 'stopped') {
     jest.advanceTimersByTime(1000);
@@ -121,7 +118,7 @@ test('one that ends again and again is given up, and says so', async () => {
   await refused;
   await expect(runner.begun()).rejects.toThrow('Nothing can be drawn');
   expect(runner.health()).toMatchObject({ ready: false, faults: [expect.stringContaining('8 times in a row')] });
-  await expect(runner.draw(piece(2), watch())).rejects.toThrow('is not started again');
+  await expect(draw(runner, piece(2))).rejects.toThrow('is not started again');
 });
 
 describe('over HTTP', () => {

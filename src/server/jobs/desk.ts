@@ -8,7 +8,7 @@ import { contentKey, newId, storeKey } from './keys';
 import { createLine, type Waiting } from './line';
 import { hear, type Live, liveJob, progressOf, type Treatment } from './live';
 import type { Order, Piece } from './order';
-import type { Finished, Runner } from './runner';
+import type { Assignment, Finished, Runner } from './runner';
 import { type JobStore, PICTURE } from './store';
 import { pastTicket, type Ticket, ticketOf } from './ticket';
 import { createTurns } from './turns';
@@ -72,10 +72,12 @@ export function createDesk({ runner, store, log, metrics, mostWaiting, joinMs }:
   /** Jobs that are not over, by their keys. */
   const jobs = new Map<string, Live>();
   const joins = createJoins(joinMs);
-  const line = createLine(mostWaiting, runner.places, metrics.meanSeconds);
+  const line = createLine(mostWaiting, runner, metrics.meanSeconds);
   /** Writes of one job come one after the other. */
   const { inTurn, allDone } = createTurns();
+  /** Batches, and pieces in them. */
   let running = 0;
+  let drawing = 0;
   let isOpen = true;
 
   /** Does this with the store. Why it failed is for the log: it names folders of this machine. */
@@ -99,38 +101,58 @@ export function createDesk({ runner, store, log, metrics, mostWaiting, joinMs }:
 
   function pump(): void {
     while (running < runner.places) {
-      const next = line.next();
-      if (!next) return;
+      const batch = line.next(runner.places - running);
+      if (batch.length === 0) return;
       running++;
-      void drawNext(next).finally(() => {
+      drawing += batch.length;
+      void drawTogether(batch).finally(() => {
         running--;
+        drawing -= batch.length;
         pump();
       });
     }
   }
 
-  async function drawNext({ live, index }: Waiting): Promise<void> {
-    const { signal } = live.controller;
+  /** Says that a job is begun. @returns whether it is still wanted */
+  async function begun({ live }: Waiting): Promise<boolean> {
     try {
       if (!live.hasBegun) {
         live.hasBegun = true;
         await keep(live, { status: 'in_progress', started: Date.now(), attempts: live.job.attempts + 1 });
       }
-      if (signal.aborted) return;
-      const started = performance.now();
-      const finished = await runner.draw(live.pieces[index] as Piece, {
-        signal,
-        onEvent(event) {
-          if (event.type === 'step') metrics.step(live.job, event);
-          hear(live, index, event);
-        },
-      });
-      metrics.piece(live.job, (performance.now() - started) / 1000);
-      await take(live, index, finished);
     } catch (error) {
       await fail(live, error);
     }
+    return !live.controller.signal.aborted;
   }
+
+  async function drawTogether(batch: readonly Waiting[]): Promise<void> {
+    const areWanted = await Promise.all(batch.map(begun));
+    const wanted = batch.filter((_, i) => areWanted[i]);
+    if (wanted.length === 0) return;
+    const started = performance.now();
+    const drawn = runner.draw(wanted.map(assignment));
+    await Promise.all(
+      wanted.map(async ({ live, index }, i) => {
+        try {
+          const finished = await (drawn[i] as Promise<Finished>);
+          metrics.piece(live.job, (performance.now() - started) / 1000, wanted.length);
+          await take(live, index, finished);
+        } catch (error) {
+          await fail(live, error);
+        }
+      }),
+    );
+  }
+
+  const assignment = ({ live, index }: Waiting): Assignment => ({
+    piece: live.pieces[index] as Piece,
+    signal: live.controller.signal,
+    onEvent(event) {
+      if (event.type === 'step') metrics.step(live.job, event);
+      hear(live, index, event);
+    },
+  });
 
   async function take(live: Live, index: number, { bytes, ...finished }: Finished): Promise<void> {
     const name = `${index}.${live.job.order.output.format}`;
@@ -305,7 +327,7 @@ export function createDesk({ runner, store, log, metrics, mostWaiting, joinMs }:
       await stored(job.key, () => store.remove(job));
     },
     isOpen: () => isOpen,
-    counts: () => ({ waiting: line.length, running }),
+    counts: () => ({ waiting: line.length, running: drawing }),
     async recover() {
       const left = store.all().filter(job => !isOver(job));
       for (const job of left) await takeUp(job);

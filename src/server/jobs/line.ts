@@ -1,5 +1,7 @@
 import { Refusal } from './faults';
 import type { Live } from './live';
+import type { Piece } from './order';
+import type { Runner } from './runner';
 
 /** A piece that waits. */
 export interface Waiting {
@@ -16,7 +18,12 @@ export interface Line {
    */
   requireRoom(pieces: number, free: number): void;
   join(live: Live): void;
-  next(): Waiting | undefined;
+  /**
+   * Takes out the first piece, and those behind it that are drawn with it.
+   * @param free places that are free: what is alike is shared among them
+   * @returns nothing where nothing waits
+   */
+  next(free: number): readonly Waiting[];
   /** Takes the pieces out for which this holds. @returns their jobs */
   leave(when: (live: Live) => boolean): Live[];
 }
@@ -26,10 +33,14 @@ const LONGEST_WAIT = 600;
 
 /**
  * @param most pieces that may wait
- * @param places pieces that are drawn at a time
+ * @param runner who draws them
  * @param meanSeconds mean time of a piece
  */
-export function createLine(most: number, places: number, meanSeconds: () => number): Line {
+export function createLine(
+  most: number,
+  runner: Pick<Runner, 'places' | 'mostTogether'>,
+  meanSeconds: () => number,
+): Line {
   let waiting: Waiting[] = [];
   return {
     get length() {
@@ -37,6 +48,7 @@ export function createLine(most: number, places: number, meanSeconds: () => numb
     },
     requireRoom(pieces, free) {
       if (waiting.length + pieces <= most + free) return;
+      const { places } = runner;
       if (pieces > most + places) {
         throw new Refusal(400, 'too_many_pictures', `At most ${most + places} pictures can wait here.`, { param: 'n' });
       }
@@ -48,7 +60,15 @@ export function createLine(most: number, places: number, meanSeconds: () => numb
     join(live) {
       waiting.push(...live.pieces.map((_, index) => ({ live, index })));
     },
-    next: () => waiting.shift(),
+    next(free) {
+      const [first] = waiting;
+      if (!first) return [];
+      const alike = waiting.filter(({ live }) => live.batchKey === first.live.batchKey);
+      const mostAlike = runner.mostTogether(first.live.pieces[first.index] as Piece);
+      const batch = alike.slice(0, Math.max(1, Math.min(mostAlike, Math.ceil(alike.length / free))));
+      waiting = waiting.filter(each => !batch.includes(each));
+      return batch;
+    },
     leave(when) {
       const left = new Set(waiting.filter(({ live }) => when(live)).map(({ live }) => live));
       waiting = waiting.filter(({ live }) => !left.has(live));

@@ -1,5 +1,5 @@
 import type { Job, JobResult } from './job';
-import { type Piece, piecesOf } from './order';
+import { batchKey, type Piece, piecesOf } from './order';
 import type { PieceEvent } from './runner';
 
 /** An event of a job's piece. */
@@ -22,6 +22,8 @@ export interface Treatment {
 export interface Live extends Treatment {
   job: Job;
   readonly pieces: readonly Piece[];
+  /** What its pieces share with those of others that can be drawn with them. */
+  readonly batchKey: string;
   /** Ends the drawing of its pieces. */
   readonly controller: AbortController;
   /** Share of each piece that is drawn, and the files of those that are whole. */
@@ -51,6 +53,7 @@ export function liveJob(job: Job, picture: Uint8Array | undefined, treatment: Tr
     ...treatment,
     job,
     pieces,
+    batchKey: batchKey(job.order),
     controller: new AbortController(),
     parts: pieces.map(() => 0),
     files: pieces.map(() => undefined),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { settingsOf } from '../../draw/alike';
 import { type FullRequest, requestSchema } from '../../draw/request';
 import { count, MOST } from '../../io/counts';
 import { seedJson, seedsFrom } from '../../random/seed';
@@ -53,6 +54,11 @@ export function piecesOf({ count, ...order }: Order, bytes?: Uint8Array): Piece[
     request: { ...order.request, seed: seedJson(seed) },
     ...(bytes && { bytes }),
   }));
+}
+
+/** What pieces share that can be drawn as one batch: all but prompt, seed, enlargement and file format. */
+export function batchKey({ request, forwards, seconds, picture, previews }: Omit<Piece, 'bytes'>): string {
+  return JSON.stringify([settingsOf(requestSchema.parse(request)), forwards, seconds, picture, previews]);
 }
 
 const seedOfOrder = ({ seed }: Order['request']): bigint => BigInt(seed);

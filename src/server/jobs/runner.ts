@@ -21,6 +21,13 @@ export type PieceEvent =
       readonly height: number;
     };
 
+/** A piece that is to be drawn, who is told of it, and who may stop it: at the next step or between two blocks. */
+export interface Assignment {
+  readonly piece: Piece;
+  readonly signal: AbortSignal;
+  readonly onEvent: (event: PieceEvent) => void;
+}
+
 /** A piece that is drawn. */
 export interface Finished extends Omit<JobResult, 'name' | 'bytes'> {
   /** The file. */
@@ -52,19 +59,22 @@ export interface WorkerHealth {
  * where work is done and kept.
  */
 export interface Runner {
-  /** Pieces that are drawn at a time. More are not handed to it. */
+  /** Batches that are drawn at a time. More are not handed to it. */
   readonly places: number;
   /**
-   * Draws one piece.
-   * @param piece what is drawn
-   * @param watch who is told, and who may stop it: at the next step or between two blocks
-   * @returns the file and its receipt
-   * @throws ErtaError for a piece that cannot be drawn, InterruptedError when it was stopped
+   * How many pieces like this one are best drawn as one batch.
+   * @param piece one of them
+   * @returns 1 where it does not pay
    */
-  draw(
-    piece: Piece,
-    watch: { readonly signal: AbortSignal; readonly onEvent: (event: PieceEvent) => void },
-  ): Promise<Finished>;
+  mostTogether(piece: Piece): number;
+  /**
+   * Draws pieces of one `batchKey` as one batch. Each gets what it would get alone. One that is stopped is told so at
+   * once; the batch goes on as long as somebody waits for a part of it.
+   * @param batch one piece or several, no more than `mostTogether`
+   * @returns for each piece its file and its receipt, or why there is none: ErtaError for a piece that cannot be drawn,
+   *   InterruptedError for one that was stopped
+   */
+  draw(batch: readonly Assignment[]): readonly Promise<Finished>[];
   /**
    * Waits until pieces can be drawn.
    * @throws EngineError when none ever will be

@@ -1,13 +1,14 @@
 /*
- * A process that draws, one piece at a time, for the server that started it. TensorFlow.js computes on the thread that
+ * A process that draws, one batch at a time, for the server that started it. TensorFlow.js computes on the thread that
  * answers, so it is kept out of the server's.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { describeChoice, selectBackend } from '../../engine/select';
-import { ErtaError } from '../../errors';
+import { ErtaError, InterruptedError } from '../../errors';
 import { Refusal } from '../jobs/faults';
 import type { Piece } from '../jobs/order';
-import { type Drawing, drawPiece } from './draw-piece';
+import type { Finished } from '../jobs/runner';
+import { type Drawing, drawPieces } from './draw-pieces';
 import { type Begin, type Fault, type FromWorker, type ToWorker, toWorkerSchema } from './messages';
 import { heldModels } from './models';
 import { servedPolicies } from './policies';
@@ -15,7 +16,7 @@ import { servedPolicies } from './policies';
 let drawing: Drawing | undefined;
 /** Folders of this machine, which errors are told without. */
 let folders: Begin['models'] = {};
-let running: { readonly id: number; readonly controller: AbortController } | undefined;
+let running: { readonly id: number; stop(row: number): void } | undefined;
 
 const say = (message: FromWorker): void => void process.send?.(message);
 
@@ -52,18 +53,37 @@ async function begin({ backend, threads, verbose, models, policies, held, first 
   free();
 }
 
-async function drawOne(id: number, piece: Piece): Promise<void> {
+async function drawBatch(id: number, pieces: readonly Piece[]): Promise<void> {
   const controller = new AbortController();
-  running = { id, controller };
+  const open = new Set(pieces.keys());
+  const fail = (row: number, error: unknown): void => {
+    if (open.delete(row)) say({ type: 'failed', id, row, fault: faultOf(error) });
+  };
+  running = {
+    id,
+    stop(row) {
+      // The last one is told when the work has ended.
+      if (open.size > 1) fail(row, new InterruptedError());
+      else if (open.has(row)) controller.abort();
+    },
+  };
   try {
     if (!drawing) throw new Error('A piece came before the backend.');
-    const finished = await drawPiece(drawing, piece, {
+    const files = await drawPieces(drawing, pieces, {
       signal: controller.signal,
-      onEvent: event => say({ ...event, id }),
+      onStep: event => say({ ...event, id }),
+      onPreview: (row, event) => open.has(row) && say({ ...event, id, row }),
     });
-    say({ type: 'done', id, ...finished });
+    for (const row of open) {
+      try {
+        const finished = await (files[row] as () => Promise<Finished>)();
+        if (open.delete(row)) say({ type: 'done', id, row, ...finished });
+      } catch (error) {
+        fail(row, error);
+      }
+    }
   } catch (error) {
-    say({ type: 'failed', id, fault: faultOf(error) });
+    for (const row of open) fail(row, error);
   }
   running = undefined;
   free();
@@ -73,11 +93,8 @@ process.on('message', (given: unknown) => {
   const message = toWorkerSchema.parse(given) satisfies ToWorker;
   if (message.type === 'begin') void begin(message);
   else if (message.type === 'stop') {
-    if (running?.id === message.id) running.controller.abort();
-  } else {
-    const { type: _, id, ...piece } = message;
-    void drawOne(id, piece);
-  }
+    if (running?.id === message.id) running.stop(message.row);
+  } else void drawBatch(message.id, message.pieces);
 });
 
 // Ctrl-C and a service manager reach the whole group of processes; the server says what is to be finished.

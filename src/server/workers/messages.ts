@@ -31,8 +31,13 @@ const { count: _, ...pieceFields } = orderSchema.shape;
 
 export const toWorkerSchema = z.discriminatedUnion('type', [
   beginSchema,
-  z.object({ type: z.literal('draw'), id: z.int(), ...pieceFields, bytes: bytes.optional() }),
-  z.object({ type: z.literal('stop'), id: z.int() }),
+  z.object({
+    type: z.literal('draw'),
+    id: z.int(),
+    /** One piece or several of one `batchKey`: its rows. */
+    pieces: z.array(z.object({ ...pieceFields, bytes: bytes.optional() })).min(1),
+  }),
+  z.object({ type: z.literal('stop'), id: z.int(), row: z.int() }),
 ]);
 
 export type ToWorker = z.input<typeof toWorkerSchema>;
@@ -49,9 +54,13 @@ export type Fault = z.infer<typeof faultSchema>;
 
 const { name: _name, bytes: _bytes, ...finishedFields } = resultFields;
 
+/** A piece of a batch. */
+const row = { id: z.int(), row: z.int().nonnegative() } as const;
+
 export const fromWorkerSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('ready'), backend: z.string() }),
   z.object({ type: z.literal('cannot'), fault: faultSchema }),
+  /** Of all rows. */
   z.object({
     type: z.literal('step'),
     id: z.int(),
@@ -60,10 +69,10 @@ export const fromWorkerSchema = z.discriminatedUnion('type', [
     forwards: z.number(),
     cacheBytes: z.number(),
   }),
-  z.object({ type: z.literal('preview'), id: z.int(), index: z.int(), bytes, width: z.int(), height: z.int() }),
-  z.object({ type: z.literal('done'), id: z.int(), bytes, ...finishedFields }),
-  z.object({ type: z.literal('failed'), id: z.int(), fault: faultSchema }),
-  /** Nothing is being drawn: at the beginning, and after every piece. */
+  z.object({ type: z.literal('preview'), ...row, index: z.int(), bytes, width: z.int(), height: z.int() }),
+  z.object({ type: z.literal('done'), ...row, bytes, ...finishedFields }),
+  z.object({ type: z.literal('failed'), ...row, fault: faultSchema }),
+  /** Nothing is being drawn: at the beginning, and after every batch. */
   z.object({ type: z.literal('free'), memory: z.number(), tensors: z.int(), models: z.array(z.string()) }),
 ]);
 

@@ -1,9 +1,8 @@
 import { EngineError, InterruptedError } from '../../errors';
-import type { Piece } from '../jobs/order';
-import type { Finished, Runner } from '../jobs/runner';
+import type { Assignment, Finished, Runner } from '../jobs/runner';
 import type { Log } from '../log';
 import type { Begin } from './messages';
-import { startWorker, type Watch, type Worker } from './worker-process';
+import { startWorker, type Worker } from './worker-process';
 
 /** Processes of this machine that draw. */
 export interface PoolOptions {
@@ -15,12 +14,12 @@ export interface PoolOptions {
 }
 
 /**
- * A fixed number of processes, each of which draws one piece at a time.
+ * A fixed number of processes, each of which draws one batch at a time.
  * @returns the runner; close it
  */
 export function processPool({ count, begin, log, script }: PoolOptions): Runner {
   const workers = Array.from({ length: count }, (_, number) => startWorker({ number, begin, log, script }));
-  /** Pieces that no worker was free for: theirs has just gone, or has not begun yet. */
+  /** Batches that no worker was free for: theirs has just gone, or has not begun yet. */
   const waiting: ((worker: Worker) => void)[] = [];
   const isStopped = (): boolean => workers.every(each => each.health().state === 'stopped');
   const begun = new Promise<void>((resolve, reject) => {
@@ -46,27 +45,40 @@ export function processPool({ count, begin, log, script }: PoolOptions): Runner 
     return free.find(each => each.models().includes(model)) ?? free.find(each => each.models().length === 0) ?? free[0];
   }
 
-  function whenFree(piece: Piece, watch: Watch): Promise<Finished> {
-    return new Promise((resolve, reject) => {
-      const leave = (): void => {
-        waiting.splice(waiting.indexOf(go), 1);
-        reject(new InterruptedError('Stopped before it was begun.', watch.signal.reason));
-      };
-      const go = (worker: Worker): void => {
-        watch.signal.removeEventListener('abort', leave);
-        worker.draw(piece, watch).then(resolve, reject);
-      };
-      watch.signal.addEventListener('abort', leave, { once: true });
-      waiting.push(go);
+  /** Hands a batch to the next worker that is free; what of it was stopped until then is not begun. */
+  function whenFree(batch: readonly Assignment[]): Promise<Finished>[] {
+    let go: (worker: Worker) => void = () => {};
+    const drawn = new Promise<readonly Promise<Finished>[]>(resolve => {
+      go = worker => resolve(worker.draw(batch));
     });
+    waiting.push(go);
+    const left = new Set<Assignment>();
+    return batch.map(
+      (each, row) =>
+        new Promise((resolve, reject) => {
+          const leave = (): void => {
+            left.add(each);
+            const place = waiting.indexOf(go);
+            if (left.size === batch.length && place >= 0) waiting.splice(place, 1);
+            reject(new InterruptedError('Stopped before it was begun.', each.signal.reason));
+          };
+          each.signal.addEventListener('abort', leave, { once: true });
+          drawn.then(all => {
+            each.signal.removeEventListener('abort', leave);
+            (all[row] as Promise<Finished>).then(resolve, reject);
+          });
+        }),
+    );
   }
 
   return {
     places: count,
     begun: () => begun,
-    draw(piece, watch) {
-      const worker = freeFor(piece.request.model) ?? (isStopped() ? workers[0] : undefined);
-      return worker ? worker.draw(piece, watch) : whenFree(piece, watch);
+    mostTogether: () => 1,
+    draw(batch) {
+      const model = batch[0]?.piece.request.model ?? '';
+      const worker = freeFor(model) ?? (isStopped() ? workers[0] : undefined);
+      return worker ? worker.draw(batch) : whenFree(batch);
     },
     health() {
       const each = workers.map(worker => worker.health());

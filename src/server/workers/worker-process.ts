@@ -3,8 +3,7 @@ import { extname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { EngineError, type ErrorCode, ErtaError, InterruptedError } from '../../errors';
-import type { Piece } from '../jobs/order';
-import type { Finished, PieceEvent, WorkerHealth } from '../jobs/runner';
+import type { Assignment, Finished, PieceEvent, WorkerHealth } from '../jobs/runner';
 import type { Log } from '../log';
 import { type Begin, type Fault, type FromWorker, fromWorkerSchema, type ToWorker } from './messages';
 
@@ -13,21 +12,15 @@ export interface Worker {
   isFree(): boolean;
   /** Names of the models that it has in memory. */
   models(): readonly string[];
-  draw(piece: Piece, watch: Watch): Promise<Finished>;
+  draw(batch: readonly Assignment[]): readonly Promise<Finished>[];
   health(): WorkerHealth;
   /** What is wrong with it, where something is. */
   fault(): string | undefined;
-  /** Called when it can take a piece. */
+  /** Called when it can take a batch. */
   onFree: () => void;
   /** Called when it is given up. */
   onStopped: () => void;
   close(): Promise<void>;
-}
-
-/** Who is told of a piece, and who may stop it. */
-export interface Watch {
-  readonly signal: AbortSignal;
-  readonly onEvent: (event: PieceEvent) => void;
 }
 
 export interface WorkerOptions {
@@ -37,7 +30,7 @@ export interface WorkerOptions {
   readonly script?: string | undefined;
 }
 
-/** Ends in a row, with no piece finished between them, after which it is not started again. */
+/** Ends one after the other, with no piece finished between them, after which it is not started again. */
 const MOST_ENDS = 8;
 /** Before it is started again, in milliseconds; twice as long after every further end. */
 const FIRST_WAIT = 250;
@@ -48,12 +41,17 @@ const LAST_WORDS = 2000;
 /** It lies beside this file, built or not. */
 const SCRIPT = join(__dirname, `draw-worker${extname(__filename)}`);
 
+/** A piece that is being drawn. */
+interface Row {
+  onEvent(event: PieceEvent): void;
+  /** It is drawn, or failed; what comes after the first call is passed over. */
+  resolve(finished: Finished): void;
+  reject(error: unknown): void;
+}
+
 interface Running {
   readonly id: number;
-  readonly watch: Watch;
-  readonly stop: () => void;
-  readonly resolve: (finished: Finished) => void;
-  readonly reject: (error: unknown) => void;
+  readonly rows: readonly Row[];
 }
 
 export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptions): Worker {
@@ -130,26 +128,28 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
       ({ models } = message);
       told = { memory: message.memory, tensors: message.tensors };
       state = 'idle';
+      running = undefined;
       worker.onFree();
     } else if (running?.id === message.id) {
       hearOf(running, message);
     }
   }
 
-  function hearOf(piece: Running, message: Extract<FromWorker, { id: number }>): void {
+  function hearOf({ rows }: Running, message: Extract<FromWorker, { id: number }>): void {
     const { id: _, ...event } = message;
-    if (event.type === 'step' || event.type === 'preview') {
-      piece.watch.onEvent(event);
+    if (event.type === 'step') {
+      for (const row of rows) row.onEvent(event);
       return;
     }
-    settle();
-    if (event.type === 'failed') {
-      piece.reject(errorOf(event.fault));
-      return;
+    const { row: number, ...told } = event;
+    const row = rows[number];
+    if (told.type === 'preview') row?.onEvent(told);
+    else if (told.type === 'failed') row?.reject(errorOf(told.fault));
+    else {
+      const { type: __, ...finished } = told;
+      ends = 0;
+      row?.resolve(finished as Finished);
     }
-    const { type: __, ...finished } = event;
-    ends = 0;
-    piece.resolve(finished as Finished);
   }
 
   function giveUp(): void {
@@ -160,34 +160,36 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
     worker.onStopped();
   }
 
-  function settle(): void {
-    running?.watch.signal.removeEventListener('abort', running.stop);
-    running = undefined;
-  }
-
-  function draw(piece: Piece, watch: Watch): Promise<Finished> {
-    if (state === 'stopped' || isClosing) return Promise.reject(gone(fault ?? 'it has been stopped'));
-    if (watch.signal.aborted) {
-      return Promise.reject(new InterruptedError('Stopped before it was begun.', watch.signal.reason));
+  function draw(batch: readonly Assignment[]): Promise<Finished>[] {
+    if (state === 'stopped' || isClosing) {
+      return batch.map(() => Promise.reject(gone(fault ?? 'it has been stopped')));
     }
-    state = 'busy';
     const id = nextId++;
-    return new Promise((resolve, reject) => {
-      const stop = (): void => send({ type: 'stop', id });
-      running = { id, watch, stop, resolve, reject };
-      watch.signal.addEventListener('abort', stop, { once: true });
-      send({ type: 'draw', id, ...piece });
+    const wanted = batch.filter(({ signal }) => !signal.aborted);
+    const rows: Row[] = [];
+    const drawn = batch.map(each => {
+      if (each.signal.aborted) return Promise.reject(new InterruptedError('Stopped before it was begun.'));
+      const row = rows.length;
+      return new Promise<Finished>((resolve, reject) => {
+        rows.push(rowOf(each, () => send({ type: 'stop', id, row }), resolve, reject));
+      });
     });
+    if (wanted.length > 0) {
+      state = 'busy';
+      running = { id, rows };
+      send({ type: 'draw', id, pieces: wanted.map(({ piece }) => piece) });
+    }
+    return drawn;
   }
 
   function ended(how: string): void {
-    const piece = running;
-    settle();
+    const rows = running?.rows ?? [];
+    running = undefined;
     child = undefined;
     models = [];
     if (isClosing) {
       state = 'stopped';
-      piece?.reject(new InterruptedError('The server was stopped.'));
+      for (const row of rows) row.reject(new InterruptedError('The server was stopped.'));
       return;
     }
     ends++;
@@ -206,7 +208,7 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
         Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** (ends - 1)),
       );
     }
-    piece?.reject(gone(`it ended with ${how}`));
+    for (const row of rows) row.reject(gone(`it ended with ${how}`));
   }
 
   async function close(): Promise<void> {
@@ -220,13 +222,39 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
         clearTimeout(kill);
         resolve();
       });
-      if (running) send({ type: 'stop', id: running.id });
+      for (const row of running?.rows.keys() ?? []) send({ type: 'stop', id: running?.id ?? 0, row });
       last.disconnect();
     });
   }
 
   start();
   return worker;
+}
+
+function rowOf(
+  { signal, onEvent }: Assignment,
+  stop: () => void,
+  resolve: (finished: Finished) => void,
+  reject: (error: unknown) => void,
+): Row {
+  let isOver = false;
+  const settle = (): void => {
+    isOver = true;
+    signal.removeEventListener('abort', stop);
+  };
+  signal.addEventListener('abort', stop, { once: true });
+  return {
+    // Of one that was stopped nothing is told any more, though its batch goes on.
+    onEvent: event => !isOver && onEvent(event),
+    resolve(finished) {
+      settle();
+      resolve(finished);
+    },
+    reject(error) {
+      settle();
+      reject(error);
+    },
+  };
 }
 
 function gone(how: string): EngineError {

@@ -1,4 +1,4 @@
-import { draw, useOf } from '../../draw/draw';
+import { drawBatch, useOf } from '../../draw/draw';
 import type { FullRequest } from '../../draw/request';
 import { ErtaError } from '../../errors';
 import { encodeMedia } from '../../media/encode';
@@ -21,51 +21,65 @@ export interface Drawing {
 /** What a picture to begin with is called in receipts and errors. */
 const PICTURE_NAME = 'image';
 
+/** Who is told of a batch, and who may stop it. */
+interface Watch {
+  readonly signal: AbortSignal;
+  /** Told of a step of all rows. */
+  readonly onStep: (event: Extract<PieceEvent, { type: 'step' }>) => void;
+  readonly onPreview: (row: number, event: Extract<PieceEvent, { type: 'preview' }>) => void;
+}
+
 /**
- * Draws a piece and makes a file of it.
- * @throws ErtaError for a piece that cannot be drawn, Refusal for an uploaded file that is no picture, InterruptedError when it was stopped
+ * Draws pieces of one `batchKey` as one batch.
+ * @returns for each piece, what makes a file of it
+ * @throws ErtaError for pieces that cannot be drawn, Refusal for an uploaded file that is no picture, InterruptedError when they were stopped
  */
-export async function drawPiece(
+export async function drawPieces(
   { models, policies }: Drawing,
-  piece: Piece,
-  { signal, onEvent }: { readonly signal: AbortSignal; readonly onEvent: (event: PieceEvent) => void },
-): Promise<Finished> {
-  const asked = requestOfPiece(piece);
+  pieces: readonly Piece[],
+  { signal, onStep, onPreview }: Watch,
+): Promise<(() => Promise<Finished>)[]> {
+  const first = pieces[0] as Piece;
+  const asked = requestOfPiece(first);
   const { dtype, variant, vaeTiling: tiling = false } = asked;
   const model = await models.take(asked.model, { dtype, variant, tiling });
   const side = Math.max(LIMITS.initSide, asked.size?.width ?? 0, asked.size?.height ?? 0);
-  const init = piece.bytes && (await uploaded(piece.bytes, side));
-  const sized = piece.seconds === undefined ? asked : withFrames(asked, piece.seconds, model);
-  const request = piece.forwards === undefined ? sized : await budgeted(sized, piece.forwards, policies, model, init);
+  const init = first.bytes && (await uploaded(first.bytes, side));
+  const sized = first.seconds === undefined ? asked : withFrames(asked, first.seconds, model);
+  const request = first.forwards === undefined ? sized : await budgeted(sized, first.forwards, policies, model, init);
   const { fps } = model.info;
-  const encoded = (media: Media, receipt?: unknown): Promise<Uint8Array> =>
-    encodeMedia(media, piece.output.format, { fps, quality: piece.output.quality, receipt });
-  const drawn = await draw(request, {
-    model,
-    policies,
-    init,
-    signal,
-    onStep({ index, steps, forwards, cacheBytes }) {
-      onEvent({ type: 'step', done: index + 1, total: steps, forwards, cacheBytes });
-    },
-    ...(piece.previews > 0 && {
-      previews: {
-        count: piece.previews,
-        async show(media, index) {
-          onEvent({ type: 'preview', index, bytes: await encoded(media), ...frameSize(media) });
-        },
+  const encoded = (media: Media, { output }: Piece, receipt?: unknown): Promise<Uint8Array> =>
+    encodeMedia(media, output.format, { fps, quality: output.quality, receipt });
+  const { size, policy } = request;
+  const drawn = await drawBatch(
+    pieces.map(requestOfPiece).map(each => ({ ...each, size, policy })),
+    {
+      model,
+      policies,
+      init,
+      signal,
+      onStep({ index, steps, forwards, cacheBytes }) {
+        onStep({ type: 'step', done: index + 1, total: steps, forwards, cacheBytes });
       },
-    }),
-  });
-  const { media, receipt, seconds, textLoss } = drawn;
-  return {
-    bytes: await encoded(media, receipt),
+      ...(first.previews > 0 && {
+        previews: {
+          count: first.previews,
+          async show(media, index, row) {
+            const bytes = await encoded(media, pieces[row] as Piece);
+            onPreview(row, { type: 'preview', index, bytes, ...frameSize(media) });
+          },
+        },
+      }),
+    },
+  );
+  return drawn.map(({ media, receipt, seconds, textLoss }, row) => async () => ({
+    bytes: await encoded(media, pieces[row] as Piece, receipt),
     receipt,
     seconds,
     ...frameSize(media),
     ...(isClip(media) ? { frames: media.shape[0] as number, fps } : { frames: 1 }),
     unread: textLoss.map(({ encoder, unknown, dropped }) => ({ encoder, unknown: [...unknown], dropped })),
-  };
+  }));
 }
 
 /** The picture that was sent. Whatever is wrong with it is the fault of the request. */
