@@ -12,9 +12,11 @@ import { isDeepStrictEqual, parseArgs } from 'node:util';
 import { GROUP } from '../src/lab/compare/aggregate';
 import { type Comparison, cellOf, type PairResult, parseComparison, titleOf } from '../src/lab/compare/comparison';
 import { aligned, markdown } from '../src/lab/report/table';
-import { decibels, differenceText, passes } from '../src/lab/report/text';
+import { decibels, decibelsWithin, differenceText, passes, shareText } from '../src/lab/report/text';
+import { quantileInterval } from '../src/metrics/quantile';
+import { shareInterval } from '../src/metrics/share';
 import { type Interval, mean, pairedDifference } from '../src/metrics/statistics';
-import { worstOf, worstOfDifference } from '../src/metrics/worst-of';
+import { worstOfDifference, worstOfInterval } from '../src/metrics/worst-of';
 
 const { values: given, positionals: folders } = parseArgs({
   allowPositionals: true,
@@ -45,8 +47,12 @@ function own(title: string, pairs: readonly PairResult[]): string[] {
   return [
     title,
     passes(mean(pairs.map(p => p.forwards))),
+    shareText(shareInterval(psnr.map(v => v < 40)), true),
+    shareText(shareInterval(psnr.map(v => v < 30)), true),
+    decibelsWithin(quantileInterval(psnr, 0.1)),
+    decibelsWithin(worstOfInterval(psnr, GROUP)),
     decibels(mean(psnr)),
-    decibels(worstOf(psnr, GROUP)),
+    decibels(mean(pairs.map(p => p.floatPsnr))),
     levels.length === pairs.length ? `${(100 * mean(differing)).toFixed(1)} %` : '–',
     levels.length === pairs.length ? mean(largest).toFixed(1) : '–',
   ];
@@ -78,7 +84,8 @@ function main(): void {
       return [...own(title, pairs), told(pairedDifference(theirs, psnr)), told(worstOfDifference(theirs, psnr, GROUP))];
     });
     const head = [
-      ...['', 'forwards', 'PSNR dB', `worst of ${GROUP}`, 'pixels off', 'by at most'],
+      ...['', 'forwards', 'below 40 dB', 'below 30 dB', '10 % quantile', `worst of ${GROUP}`],
+      ...['PSNR dB', 'in floats', 'pixels off', 'by at most'],
       ...[`${rival.title} is ahead by`, `on the worst of ${GROUP} by`],
     ];
     console.log(`${budget} of ${first.request.steps} computed, ${theirs.length} pairs\n`);

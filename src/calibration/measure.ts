@@ -1,9 +1,11 @@
 import { none } from '../cache/none';
 import { requireObject } from '../io/arguments';
-import { frames, type Media } from '../media/pixels';
+import { asWritten, type Media } from '../media/pixels';
 import { psnr } from '../metrics/psnr';
+import { quantile } from '../metrics/quantile';
 import { ssim } from '../metrics/ssim';
 import { mean, standardDeviation } from '../metrics/statistics';
+import { perFrame } from '../metrics/video';
 import type { Fidelity, Pair, Policy } from '../policy/data';
 import { requirePolicy } from '../policy/require-policy';
 import { usePolicy } from '../policy/use';
@@ -17,9 +19,11 @@ import { batches, requirePairs } from './pairs';
 
 /** Likeness of one cached output to the uncached one of the same prompt and seed. */
 export interface Score {
-  /** Peak signal-to-noise ratio in dB, at most 100. */
+  /** Peak signal-to-noise ratio of the 8-bit pixels in dB; 100 where none differs. */
   readonly psnr: number;
-  /** Structural similarity, at most 1. */
+  /** The same of the pixels in floating point, before they are rounded. */
+  readonly floatPsnr: number;
+  /** Structural similarity of the 8-bit pixels, at most 1. */
   readonly ssim: number;
 }
 
@@ -27,24 +31,35 @@ export interface Score {
  * Scores of pictures, or of clips frame by frame and then averaged.
  * @param reference the uncached picture or clip
  * @param media the cached one, of the same shape
- * @returns PSNR and SSIM
+ * @returns PSNR and SSIM of the pixels as they are written to files, and PSNR of the pixels in floating point
  * @throws ShapeError when the shapes differ, or the pictures are smaller than 11×11 pixels
  */
 export function score(reference: Media, media: Media): Score {
-  const [a, b] = [frames(reference), frames(media)];
+  const [shown, other] = [asWritten(reference), asWritten(media)];
   return {
-    psnr: mean(a.map((frame, i) => psnr(frame, b[i]!))),
-    ssim: mean(a.map((frame, i) => ssim(frame, b[i]!))),
+    psnr: mean(perFrame(psnr, shown, other)),
+    floatPsnr: mean(perFrame(psnr, reference, media)),
+    ssim: mean(perFrame(ssim, shown, other)),
   };
 }
 
-/** Mean, worst and spread over pairs. */
+/** Mean, spread, quantiles and shares over pairs. */
 export function fidelityOf(scores: readonly Score[]): Fidelity {
   const spread = (values: readonly number[]) => {
     const std = values.length > 1 ? standardDeviation(values) : 0;
     return { mean: mean(values), min: Math.min(...values), std };
   };
-  return { pairs: scores.length, psnr: spread(scores.map(s => s.psnr)), ssim: spread(scores.map(s => s.ssim)) };
+  const own = scores.map(s => s.psnr);
+  const below = (level: number): number => own.filter(psnr => psnr < level).length / own.length;
+  return {
+    pairs: scores.length,
+    psnr: spread(own),
+    floatPsnr: spread(scores.map(s => s.floatPsnr)),
+    quantiles: { tenth: quantile(own, 0.1), median: quantile(own, 0.5) },
+    below40: below(40),
+    below30: below(30),
+    ssim: spread(scores.map(s => s.ssim)),
+  };
 }
 
 /** How a policy is measured. */
@@ -61,7 +76,7 @@ export interface MeasureOptions {
  * @param policy a calibrated policy; steps and guidance are taken from it
  * @param pairs prompts and seeds, best those that calibration did not see
  * @param options how many pairs run at a time, and a signal to stop
- * @returns mean, worst and spread of PSNR (dB) and SSIM over the pairs
+ * @returns mean, worst, spread and quantiles of PSNR (dB, of 8-bit pixels) and SSIM over the pairs
  * @throws PolicyError when the policy is for another model, sampler or schedule than the pipeline's
  * @throws InterruptedError when `signal` is aborted
  */

@@ -3,9 +3,15 @@ import { isObject, requireList, requireWhole } from '../io/arguments';
 import type { Pair } from '../policy/data';
 import { torchGenerator } from '../random/torch-generator';
 
-/** Seeds of calibration and of evaluation come from different ranges, so that no noise is seen twice. */
-const CALIBRATION_SEEDS = 9000;
-const EVALUATION_SEEDS = 100;
+/**
+ * Seeds of evaluation, of calibration and of held-out pairs come from ranges that cannot meet, so that no noise is seen
+ * twice. Generators tell seeds below 2³² apart.
+ */
+const EVALUATION_SEEDS = { from: 100, below: 2 ** 30 } as const;
+const CALIBRATION_SEEDS = { from: 2 ** 30, below: 2 ** 31 } as const;
+const HELD_OUT_SEEDS = { from: 2 ** 31, below: 2 ** 32 } as const;
+
+type Seeds = { readonly from: number; readonly below: number };
 
 /** Pairs to calibrate on and pairs to evaluate on, which share nothing. */
 export interface PairSplit {
@@ -33,17 +39,35 @@ export function splitPairs(prompts: readonly string[], calibration: number, eval
     distinct.filter((_, i) => i % 2 === 1),
     distinct.filter((_, i) => i % 2 === 0),
   ];
-  const take = (from: readonly string[], count: number, firstSeed: number, what: string): Pair[] => {
+  const take = (from: readonly string[], count: number, seeds: Seeds, what: string): Pair[] => {
     if (from.length === 0) {
       throw new UsageError(`There are no prompts left for ${what}.`, { hint: 'Give at least two different prompts.' });
     }
+    requireRoom(seeds.from, count, seeds);
     // Fewer prompts than pairs: the prompts come again with other seeds.
-    return Array.from({ length: count }, (_, i) => ({ prompt: from[i % from.length] as string, seed: firstSeed + i }));
+    return Array.from({ length: count }, (_, i) => ({ prompt: from[i % from.length] as string, seed: seeds.from + i }));
   };
   return {
     calibration: take(forCalibration, calibration, CALIBRATION_SEEDS, 'calibration'),
     evaluation: evaluation > 0 ? take(forEvaluation, evaluation, EVALUATION_SEEDS, 'evaluation') : [],
   };
+}
+
+/**
+ * Pairs that no choice has seen, to tell what a policy keeps: their noise follows from the policy, so that whoever chooses
+ * between two policies by their figures gets new pairs for the next one.
+ * @param pairs where the prompts are taken from
+ * @param hash the policy's (`policyHash`)
+ */
+export function heldOutPairs(pairs: readonly Pair[], hash: string): Pair[] {
+  const { from, below } = HELD_OUT_SEEDS;
+  const first = from + (Number.parseInt(hash.slice(0, 12), 16) % (below - from - pairs.length));
+  return pairs.map(({ prompt }, i) => ({ prompt, seed: first + i }));
+}
+
+function requireRoom(first: number, count: number, { below }: Seeds): void {
+  if (first + count <= below) return;
+  throw new UsageError(`There are not ${count} seeds of their own.`, { hint: 'Ask for fewer pairs.' });
 }
 
 /** @throws UsageError unless a value is a list of prompts with their seeds */

@@ -125,6 +125,11 @@ export function fromBytes(bytes: Uint8Array, shape: readonly number[]): Media {
   return shaped(values, shape);
 }
 
+/** The image or clip as a file shows it: every value rounded to one of 256 levels. */
+export function asWritten(media: Media): Media {
+  return fromBytes(toBytes(media), media.shape);
+}
+
 function shaped(data: Float32Array, shape: readonly number[]): Media {
   const size = shape.reduce((product, length) => product * length, 1);
   if (size !== data.length) {

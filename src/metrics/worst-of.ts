@@ -1,5 +1,5 @@
 import { UsageError } from '../errors';
-import { torchGenerator } from '../random/torch-generator';
+import { resampled } from './bootstrap';
 import type { Interval } from './statistics';
 
 /**
@@ -29,7 +29,19 @@ export function worstOf(values: readonly number[], count: number): number {
 
 /** Fewer groups than this say too little about what the worst of a group is. */
 const LEAST_GROUPS = 4;
-const RESAMPLES = 2000;
+
+/**
+ * `worstOf` with its bootstrap interval, as the field `mean`. Of fewer than four times `count` values the ends are
+ * infinite: resampling says little about a minimum.
+ */
+export function worstOfInterval(values: readonly number[], count: number, confidence = 0.95): Interval {
+  const centre = { count: values.length, mean: worstOf(values, count) };
+  if (values.length < LEAST_GROUPS * count) {
+    return { ...centre, standardError: Number.NaN, low: -Infinity, high: Infinity };
+  }
+  const ofSample = sampledWorst(values, chanceAmongSmallest(values.length, count));
+  return { ...resampled(values.length, ofSample, confidence), ...centre };
+}
 
 /**
  * `worstOf(a) - worstOf(b)` of values measured on the same pictures, with its bootstrap interval: pictures are drawn
@@ -45,27 +57,16 @@ export function worstOfDifference(
   if (a.length !== b.length) throw new UsageError(`${a.length} values cannot be paired with ${b.length}.`);
   if (a.length < LEAST_GROUPS * count) return undefined;
   const chance = chanceAmongSmallest(a.length, count);
-  const random = torchGenerator(0);
-  const [ofA, ofB] = [resampled(a, chance), resampled(b, chance)];
-  const differences = Array.from({ length: RESAMPLES }, () => {
-    const times = new Uint32Array(a.length);
-    for (let i = 0; i < a.length; i++) times[Math.floor(random.uniformDouble() * a.length)]! += 1;
-    return ofA(times) - ofB(times);
-  }).sort((x, y) => x - y);
-  const centre = differences.reduce((sum, d) => sum + d, 0) / RESAMPLES;
-  const variance = differences.reduce((sum, d) => sum + (d - centre) ** 2, 0) / (RESAMPLES - 1);
-  const quantile = (share: number): number => differences[Math.round(share * (RESAMPLES - 1))] as number;
+  const [ofA, ofB] = [sampledWorst(a, chance), sampledWorst(b, chance)];
   return {
+    ...resampled(a.length, times => ofA(times) - ofB(times), confidence),
     count: a.length,
     mean: worstOf(a, count) - worstOf(b, count),
-    standardError: Math.sqrt(variance),
-    low: quantile((1 - confidence) / 2),
-    high: quantile((1 + confidence) / 2),
   };
 }
 
 /** `worstOf` of a sample that holds the i-th value `times[i]` times; sorted once for all samples. */
-function resampled(values: readonly number[], chance: readonly number[]): (times: Uint32Array) => number {
+function sampledWorst(values: readonly number[], chance: readonly number[]): (times: Uint16Array) => number {
   const order = values.map((_, i) => i).sort((i, j) => (values[i] as number) - (values[j] as number));
   return times => {
     let [seen, sum] = [0, 0];

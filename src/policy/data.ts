@@ -3,14 +3,23 @@ import type { ErtaSettings } from '../cache/ertacache';
 import type { Rectification } from '../cache/rectify';
 import { PolicyError } from '../errors';
 
+const spread = z.object({ mean: z.number(), min: z.number(), std: z.number() });
+
 /** Fidelity of cached outputs against uncached ones of the same prompts and seeds. */
 const fidelity = z.object({
   /** How many pairs were measured. */
   pairs: z.int().nonnegative(),
-  /** In dB. */
-  psnr: z.object({ mean: z.number(), min: z.number(), std: z.number() }),
+  /** Of the 8-bit pixels of the files, in dB; of floating-point pixels where `floatPsnr` is absent. */
+  psnr: spread,
+  /** Of the pixels before they are rounded to 8 bits, in dB. */
+  floatPsnr: spread.optional(),
+  /** PSNR that a tenth and a half of the pairs do not reach. */
+  quantiles: z.object({ tenth: z.number(), median: z.number() }).optional(),
+  /** Shares of the pairs below 40 and 30 dB. */
+  below40: z.number().min(0).max(1).optional(),
+  below30: z.number().min(0).max(1).optional(),
   /** At most 1. */
-  ssim: z.object({ mean: z.number(), min: z.number(), std: z.number() }),
+  ssim: spread,
 });
 
 const pair = z.object({ prompt: z.string(), seed: z.int().nonnegative() });

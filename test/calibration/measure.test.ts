@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { calibrate } from '../../src/calibration/calibrate';
-import { measurePolicy, runBeside, scorePolicy } from '../../src/calibration/measure';
+import { fidelityOf, measurePolicy, runBeside, score, scorePolicy } from '../../src/calibration/measure';
 import { PolicyError } from '../../src/errors';
+import { image } from '../../src/media/pixels';
 import type { Policy, PolicyData } from '../../src/policy/data';
 import type { Pipeline } from '../../src/sampling/pipeline';
 import { describeOnBackends } from '../support/backends';
@@ -60,5 +61,29 @@ describeOnBackends('a policy that is measured', () => {
     const { uncached, cached } = await runBeside(pipeline, request, policy);
     expect([uncached.schedule, cached.schedule]).toEqual(['#####', '#..#.']);
     expect(tf.memory().numTensors).toBe(before);
+  });
+});
+
+test('pictures are scored as files show them, and in floats beside', () => {
+  const flat = (value: number) => image(new Float32Array(12 * 12 * 3).fill(value), 12, 12);
+  const same = score(flat(100.1 / 255), flat(99.9 / 255));
+  expect([same.psnr, same.ssim]).toEqual([100, 1]);
+  expect(same.floatPsnr).toBeCloseTo(-20 * Math.log10(0.2 / 255), 2);
+  const off = score(flat(100.4 / 255), flat(100.6 / 255));
+  expect(off.psnr).toBeCloseTo(-20 * Math.log10(1 / 255), 2);
+});
+
+test('a fidelity says who keeps what', () => {
+  const scores = Array.from({ length: 20 }, (_, i) => {
+    const psnr = i === 0 ? 25 : i < 4 ? 35 : 60;
+    return { psnr, floatPsnr: psnr + 1, ssim: 0.9 };
+  });
+  expect(fidelityOf(scores)).toMatchObject({
+    pairs: 20,
+    psnr: { min: 25 },
+    floatPsnr: { min: 26 },
+    quantiles: { tenth: 35, median: 60 },
+    below40: 0.2,
+    below30: 0.05,
   });
 });

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { batches, splitPairs } from '../../src/calibration/pairs';
+import { batches, heldOutPairs, splitPairs } from '../../src/calibration/pairs';
 import { UsageError } from '../../src/errors';
 import { packageRoot } from '../../src/io/package-root';
 
@@ -38,6 +38,14 @@ describe('the split into calibration and evaluation', () => {
     expect(new Set(calibration.map(p => p.prompt)).size).toBe(268);
   });
 
+  test('has seeds that cannot meet however many there are, and refuses more than there are', () => {
+    const { calibration, evaluation } = splitPairs(['a', 'b'], 20_000, 20_000);
+    const most = (pairs: readonly { seed: number }[]): number => pairs.reduce((a, p) => Math.max(a, p.seed), 0);
+    expect(most(evaluation)).toBeLessThan(calibration[0]!.seed);
+    expect(most(calibration)).toBeLessThan(2 ** 31);
+    expect(() => splitPairs(['a', 'b'], 1, 2 ** 30)).toThrow('There are not 1073741824 seeds of their own.');
+  });
+
   test('depends on the prompts alone, not on their order or repetitions', () => {
     const prompts = ['a', 'b', 'c', 'd', 'e'];
     expect(splitPairs([...prompts].reverse().concat('a', 'c'), 3, 3)).toEqual(splitPairs(prompts, 3, 3));
@@ -54,6 +62,27 @@ describe('the split into calibration and evaluation', () => {
     expect(() => splitPairs(['a'], 2, 2)).toThrow(UsageError);
     expect(() => splitPairs(['a', 'a'], 2, 0)).toThrow(UsageError);
     expect(() => splitPairs([], 2, 0)).toThrow('no prompts left for calibration');
+  });
+});
+
+describe('held-out pairs', () => {
+  const { calibration, evaluation } = splitPairs(['a', 'b', 'c', 'd'], 50, 50);
+
+  test('have the prompts that calibration has not, and noise that nothing else has', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: 16, maxLength: 16 }), hash => {
+        const unseen = heldOutPairs(evaluation, hash);
+        expect(unseen.map(p => p.prompt)).toEqual(evaluation.map(p => p.prompt));
+        expect(new Set([...unseen, ...calibration, ...evaluation].map(p => p.seed)).size).toBe(150);
+        expect(unseen.every(p => p.seed >= 2 ** 31 && p.seed < 2 ** 32)).toBe(true);
+      }),
+    );
+  });
+
+  test('are others for another policy, and the same for the same', () => {
+    const [one, two] = ['0123456789abcdef', '1123456789abcdef'].map(hash => heldOutPairs(evaluation, hash));
+    expect(heldOutPairs(evaluation, '0123456789abcdef')).toEqual(one);
+    expect(one!.some(p => two!.some(q => q.seed === p.seed))).toBe(false);
   });
 });
 

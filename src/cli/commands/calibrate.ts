@@ -7,15 +7,17 @@ import { type CalibrateOptions, calibrate, calibrationForwards } from '../../cal
 import { DEFAULT_SEARCH, type ScheduleRequest } from '../../calibration/decide';
 import type { Granularity } from '../../calibration/fit';
 import { fidelityOf, measurePolicy, scorePolicy } from '../../calibration/measure';
-import { splitPairs } from '../../calibration/pairs';
+import { heldOutPairs, splitPairs } from '../../calibration/pairs';
 import { DEFAULT_TRIALS, type SearchMethod } from '../../calibration/search';
 import { budgetsAtMost, calibrateToTarget, type FidelityTarget, type TargetOptions } from '../../calibration/target';
 import { UsageError } from '../../errors';
 import { MOST } from '../../io/counts';
 import { requireWritableFolder } from '../../io/writable';
+import { fidelityText } from '../../lab/report/text';
 import { DEFAULT_MODEL } from '../../pipelines/default-model';
 import { computedSteps, type Fidelity, type Policy, type PolicyData, reusedOf } from '../../policy/data';
 import { requirePolicyName, requirePolicyWritable, writePolicy } from '../../policy/file';
+import { policyHash } from '../../policy/hash';
 import type { Pipeline } from '../../sampling/pipeline';
 import { runRequest } from '../../sampling/run-job';
 import { startBackend } from '../backend';
@@ -100,7 +102,12 @@ export function calibrateCommand(): Command {
     .option('--trials <n>', 'schedules that --search anneal may try', wholeNumber(0, MOST.trials), DEFAULT_TRIALS)
     .option('--prompts <file>', 'one prompt a line (default: those that the model lists)')
     .option('--pairs <n>', 'prompt and seed pairs to calibrate on', wholeNumber(1, MOST.pictures), 16)
-    .option('--held-out <n>', 'other pairs to measure the policy on', wholeNumber(0, MOST.pictures), 8)
+    .option(
+      '--held-out <n>',
+      'pairs that no choice has seen, to measure the policy on',
+      wholeNumber(0, MOST.pictures),
+      8,
+    )
     .option('--batch <n>', 'pairs to run at a time', wholeNumber(1, MOST.rows), 8)
     .addOption(
       new Option('--site <site>', 'where the residual is taken')
@@ -180,7 +187,8 @@ async function calibrateAndWrite(pipeline: Pipeline, options: Options, signal: A
   const measured: PolicyData['measured'] = {
     calibration: await measurePolicy(pipeline, policy, calibration, { batch, signal }),
   };
-  const heldOut = await scorePolicy(pipeline, policy, evaluation, { batch, signal });
+  const unseen = heldOutPairs(evaluation, policyHash(policy));
+  const heldOut = await scorePolicy(pipeline, policy, unseen, { batch, signal });
   if (heldOut.length > 0) measured.heldOut = fidelityOf(heldOut);
   const computed = computedSteps(reusedOf(policy.data.schedule));
   const file = options.out ?? `${info.id}-${steps}steps-g${guidance}-${computed}.json`;
@@ -257,7 +265,7 @@ function scheduleRequest(options: Options, steps: number): ScheduleRequest {
   return { computed, search, trials };
 }
 
-function fidelityLine(name: string, { pairs, psnr, ssim }: Fidelity): string {
+function fidelityLine(name: string, fidelity: Fidelity): string {
   const label = name === 'heldOut' ? 'held out' : 'calibrated';
-  return `${label.padEnd(10)} PSNR ${psnr.mean.toFixed(2)} dB (worst ${psnr.min.toFixed(2)}), SSIM ${ssim.mean.toFixed(4)}, ${pairs} pairs`;
+  return `${label.padEnd(10)} ${fidelityText(fidelity)}`;
 }

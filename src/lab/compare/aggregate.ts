@@ -1,4 +1,6 @@
 import { bootstrapInterval } from '../../metrics/bootstrap';
+import { quantileInterval } from '../../metrics/quantile';
+import { shareInterval } from '../../metrics/share';
 import {
   type Interval,
   mean,
@@ -7,7 +9,7 @@ import {
   pairedDifference,
   standardDeviation,
 } from '../../metrics/statistics';
-import { worstOf, worstOfDifference } from '../../metrics/worst-of';
+import { worstOfDifference, worstOfInterval } from '../../metrics/worst-of';
 import { type Cell, type Comparison, cellOf, type PairResult, titleOf } from './comparison';
 
 /** A metric over pairs. */
@@ -31,7 +33,15 @@ export interface Summary {
   /** Computed steps and forward passes of a run, on average. */
   readonly computed: number;
   readonly forwards: number;
+  /** Of the 8-bit pixels, as are SSIM and LPIPS. */
   readonly psnr: Spread;
+  /** Shares of the pictures whose PSNR is lower: beyond 40 dB a difference is hard to see, below 30 dB it is plain. */
+  readonly below40: Interval;
+  readonly below30: Interval;
+  /** The PSNR that a tenth of the pictures does not reach. */
+  readonly tenth: Interval;
+  /** PSNR of the pixels in floating point, before they are rounded to 8 bits. */
+  readonly floatPsnr: Spread;
   readonly ssim: Spread;
   readonly lpips?: Spread;
   /** In 8-bit pixels, where that was measured: the share that differs, and each picture's largest difference. */
@@ -46,7 +56,7 @@ export interface Summary {
   /** Pairs on which that method is nearer to the uncached picture. */
   readonly losses?: number;
   /** PSNR of the worst of `GROUP` pictures, on average; of no more pictures than that, of the worst one. */
-  readonly worstOfGroup: number;
+  readonly worstOfGroup: Interval;
   /** The same of the method that others are compared with, minus this one's; absent where too few pairs tell. */
   readonly worstBehind?: Interval;
 }
@@ -88,6 +98,13 @@ function summariseCell(comparison: Comparison, cell: Cell): Summary {
     computed: mean(of(p => p.computed)),
     forwards: mean(of(p => p.forwards)),
     psnr: spread(own, Math.min),
+    below40: shareInterval(own.map(psnr => psnr < 40)),
+    below30: shareInterval(own.map(psnr => psnr < 30)),
+    tenth: quantileInterval(own, 0.1),
+    floatPsnr: spread(
+      of(p => p.floatPsnr),
+      Math.min,
+    ),
     ssim: spread(
       of(p => p.ssim),
       Math.min,
@@ -112,7 +129,7 @@ function summariseCell(comparison: Comparison, cell: Cell): Summary {
     }),
     ...(cell.flops !== undefined && { flops: cell.flops }),
     cacheBytes: cell.cacheBytes,
-    worstOfGroup: worstOf(own, GROUP),
+    worstOfGroup: worstOfInterval(own, GROUP),
     ...(theirs && {
       behind: pairedDifference(theirs, own),
       losses: theirs.filter((psnr, i) => psnr > (own[i] as number)).length,
@@ -151,7 +168,7 @@ export function fewestForwards(comparison: Comparison, demand: Demand = USUAL_DE
     const own = all.filter(s => s.method === method);
     if (own.length === 0) return [];
     const [met] = own
-      .filter(s => s.psnr.mean >= demand.mean && s.worstOfGroup >= demand.worst)
+      .filter(s => s.psnr.mean >= demand.mean && s.worstOfGroup.mean >= demand.worst)
       .sort((a, b) => a.forwards - b.forwards);
     return [{ method, title: titleOf(comparison, method), ...(met && { met }) }];
   });

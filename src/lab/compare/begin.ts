@@ -25,7 +25,7 @@ export async function beginComparison(
   const cpu = describeCpu();
   return {
     format: COMPARISON_FORMAT,
-    version: 1,
+    version: 2,
     state: 'running',
     command,
     started: new Date().toISOString(),
@@ -81,13 +81,18 @@ function requirePossible({ steps, budgets, calibration, evaluation }: Asked): vo
 
 /**
  * Refuses to compare on what something was calibrated on.
- * @throws UsageError naming a prompt that both have
+ * @throws UsageError naming a prompt, or a seed, that both have
  */
 export function requireApart(calibration: readonly Pair[], evaluation: readonly Pair[], what: string): void {
-  const seen = new Set(calibration.map(p => p.prompt));
-  const both = evaluation.find(p => seen.has(p.prompt));
-  if (!both) return;
-  throw new UsageError(`"${both.prompt}" is compared on, but ${what} has seen it.`, {
-    hint: 'Give more prompts, or a policy that was calibrated on other ones.',
-  });
+  const hint = 'Give more prompts, or a policy that was calibrated on other ones.';
+  const prompts = new Set(calibration.map(p => p.prompt));
+  const both = evaluation.find(p => prompts.has(p.prompt));
+  if (both) throw new UsageError(`"${both.prompt}" is compared on, but ${what} has seen it.`, { hint });
+  const seeds = new Set(calibration.map(p => p.seed));
+  const noise = evaluation.find(p => seeds.has(p.seed));
+  if (noise) {
+    throw new UsageError(`The noise of seed ${noise.seed} is compared on, but ${what} has seen it.`, {
+      hint: 'Compare on fewer pairs, or calibrate the policy again.',
+    });
+  }
 }

@@ -41,9 +41,12 @@ const request = z.object({
   policies: z.array(z.object({ method: z.string(), computed: z.int(), hash: z.string() })),
 });
 
-/** One cached picture against the uncached one of the same prompt and seed. */
+/** One cached picture against the uncached one of the same prompt and seed: of the 8-bit pixels of both files. */
 const pairResult = z.object({
+  /** In dB; 100 where no pixel differs. */
   psnr: z.number(),
+  /** The same of the pixels in floating point, before they are rounded to 8 bits. */
+  floatPsnr: z.number(),
   ssim: z.number(),
   lpips: z.number().optional(),
   /** In 8-bit pixels: the share that differs, and the largest difference of a colour. */
@@ -105,7 +108,7 @@ const reference = z.object({
 
 export const comparisonSchema = z.object({
   format: z.literal(COMPARISON_FORMAT),
-  version: z.literal(1),
+  version: z.literal(2),
   state: z.enum(['running', 'complete']),
   /** The command line that made it. */
   command: z.string(),

@@ -1,10 +1,13 @@
 import type { CachePolicy } from '../../cache/policy';
 import { batches } from '../../calibration/pairs';
 import { runCost } from '../../calibration/tune-threshold';
-import type { Media } from '../../media/pixels';
+import { asWritten, type Media } from '../../media/pixels';
 import { compareMedia } from '../../metrics/compare-media';
 import { levelDifference } from '../../metrics/levels';
 import type { Lpips } from '../../metrics/lpips';
+import { psnr } from '../../metrics/psnr';
+import { mean } from '../../metrics/statistics';
+import { perFrame } from '../../metrics/video';
 import { type RunResult, runJob } from '../../sampling/run-job';
 import type { PairResult } from './comparison';
 import { differenceName, pictureName } from './names';
@@ -61,11 +64,12 @@ async function judge(
   result: RunResult,
 ): Promise<PairResult> {
   const uncached = await reference(index);
-  const likeness = await compareMedia(uncached, media, lpips && { lpips });
+  const likeness = await compareMedia(asWritten(uncached), asWritten(media), lpips && { lpips });
   await writeStill(store.path(pictureName(name, index)), media);
   await writeDifference(store.path(differenceName(name, index)), uncached, media);
   return {
     psnr: likeness.psnr,
+    floatPsnr: mean(perFrame(psnr, uncached, media)),
     ssim: likeness.ssim,
     ...(likeness.lpips !== undefined && { lpips: likeness.lpips }),
     levels: levelDifference(uncached, media),

@@ -1,6 +1,6 @@
 import type { Affine, Combination } from '../../cache/rectify';
 import { computedSteps, type Fidelity, type Policy, reusedOf } from '../../policy/data';
-import { decibels, likeness, times } from './text';
+import { fidelityText, times } from './text';
 
 /** Columns that the noise axis is drawn on. */
 const WIDTH = 60;
@@ -82,12 +82,5 @@ export function correctionSize(step: Affine | Combination): number {
 }
 
 function fidelityLines(name: string, fidelity: Fidelity | undefined): [string, string][] {
-  if (!fidelity) return [];
-  const { pairs, psnr, ssim } = fidelity;
-  return [
-    [
-      `  ${name}`,
-      `PSNR ${decibels(psnr.mean)} dB (worst ${decibels(psnr.min)}), SSIM ${likeness(ssim.mean)}, ${pairs} pairs`,
-    ],
-  ];
+  return fidelity ? [[`  ${name}`, fidelityText(fidelity)]] : [];
 }

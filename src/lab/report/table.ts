@@ -11,6 +11,7 @@ import { type Comparison, titleOf } from '../compare/comparison';
 import {
   budgetsText,
   decibels,
+  decibelsWithin,
   differenceText,
   fewestText,
   levelTexts,
@@ -19,8 +20,10 @@ import {
   passes,
   reach,
   seconds,
+  shareText,
   signed,
   times,
+  worstTitle,
 } from './text';
 
 type Row = readonly string[];
@@ -64,8 +67,10 @@ export function comparisonText(comparison: Comparison, form: 'terminal' | 'markd
   const few = kind === 'methods' ? [fewestTable(comparison, draw)] : [];
   const state = comparison.state === 'complete' ? '' : ' Not complete.';
   const note =
-    `PSNR, SSIM and LPIPS of the final picture against the uncached run of the same prompt and seed, ` +
-    `${evaluation.length} pairs; ± and [ ] are 95 % intervals over pairs.${shown(summaries)}${groups(evaluation.length)}${state}`;
+    `Of the 8-bit pixels that are written, against the uncached run of the same prompt and seed, ${evaluation.length} ` +
+    'pairs: the shares of pictures below 40 and 30 dB, the PSNR that a tenth of them does not reach, mean PSNR, SSIM and ' +
+    `LPIPS. In floats is the mean PSNR before pixels are rounded. ± and [ ] are 95 % intervals over pairs.` +
+    `${shown(summaries)}${groups(evaluation.length)}${state}`;
   return [...tables, ...few, note].join('\n\n');
 }
 
@@ -82,37 +87,45 @@ function groups(pairs: number): string {
   return pairs > GROUP ? ` The worst of ${GROUP} is the lowest of ${GROUP} pictures, on average over all choices.` : '';
 }
 
+/** A column of the table: its head, and what it says of a method. */
+type Column = readonly [head: string, of: (summary: Summary) => string];
+
+/** Who keeps which pictures comes first, then how near they are on average, then what it costs. */
 function methodTable(comparison: Comparison, summaries: readonly Summary[]): Row[] {
   const rival = titleOf(comparison, comparison.request.against);
-  const compared = summaries.some(s => s.behind);
-  const many = comparison.request.evaluation.length > GROUP;
-  const told = summaries.some(s => s.worstBehind);
-  const levels = summaries.some(s => s.levels);
-  const head = [
-    ...['method', 'forwards', 'PSNR dB', '±', 'worst'],
-    ...(many ? [`worst of ${GROUP}`] : []),
-    ...['SSIM', ...(levels ? ['pixels off', 'by at most'] : []), 'LPIPS', 'seconds', 'speed-up'],
+  const has = (known: (summary: Summary) => unknown): boolean => summaries.some(s => known(s) !== undefined);
+  const columns: Column[] = [
+    ['method', s => s.title],
+    ['forwards', s => passes(s.forwards)],
+    ['below 40 dB', s => shareText(s.below40, true)],
+    ['below 30 dB', s => shareText(s.below30, true)],
+    ['10 % quantile', s => decibelsWithin(s.tenth)],
+    [worstTitle(comparison.request.evaluation.length), s => decibelsWithin(s.worstOfGroup)],
+    ['PSNR dB', s => decibels(s.psnr.mean)],
+    ['±', s => reach(s.psnr)],
+    ['in floats', s => decibels(s.floatPsnr.mean)],
+    ['SSIM', s => likeness(s.ssim.mean)],
   ];
-  const rows = summaries.map(s => [
-    s.title,
-    passes(s.forwards),
-    decibels(s.psnr.mean),
-    reach(s.psnr),
-    decibels(s.psnr.worst),
-    ...(many ? [decibels(s.worstOfGroup)] : []),
-    likeness(s.ssim.mean),
-    ...(levels ? levelTexts(s.levels) : []),
-    lpipsText(s.lpips),
-    s.seconds === undefined ? '–' : seconds(s.seconds),
-    s.speedup === undefined ? '–' : times(s.speedup),
-    ...(compared ? [s.behind ? `${differenceText(s.behind)}, ${s.losses}/${s.behind.count}` : ''] : []),
-    ...(told ? [s.worstBehind ? differenceText(s.worstBehind) : ''] : []),
-  ]);
-  const behind = [
-    ...(compared ? [`${rival} is ahead by, on`] : []),
-    ...(told ? [`and on the worst of ${GROUP} by`] : []),
-  ];
-  return [[...head, ...behind], ...rows];
+  if (has(s => s.levels)) {
+    columns.push(['pixels off', s => levelTexts(s.levels)[0]], ['by at most', s => levelTexts(s.levels)[1]]);
+  }
+  if (has(s => s.lpips)) columns.push(['LPIPS', s => lpipsText(s.lpips)]);
+  if (has(s => s.seconds)) {
+    columns.push(
+      ['seconds', s => (s.seconds === undefined ? '–' : seconds(s.seconds))],
+      ['speed-up', s => (s.speedup === undefined ? '–' : times(s.speedup))],
+    );
+  }
+  if (has(s => s.behind)) {
+    columns.push([
+      `${rival} is ahead by, on`,
+      s => (s.behind ? `${differenceText(s.behind)}, ${s.losses}/${s.behind.count}` : ''),
+    ]);
+  }
+  if (has(s => s.worstBehind)) {
+    columns.push([`and on the worst of ${GROUP} by`, s => (s.worstBehind ? differenceText(s.worstBehind) : '')]);
+  }
+  return [columns.map(([head]) => head), ...summaries.map(s => columns.map(([, of]) => of(s)))];
 }
 
 function ablationTable(summaries: readonly Summary[]): Row[] {
@@ -132,9 +145,8 @@ function fewestTable(comparison: Comparison, draw: (rows: readonly Row[]) => str
   const { mean, worst } = USUAL_DEMAND;
   const rows = fewestForwards(comparison).map((few: Fewest) => [few.title, fewestText(few)]);
   const { budgets, evaluation } = comparison.request;
-  const worstName = evaluation.length > GROUP ? `worst of ${GROUP}` : 'worst';
   return [
-    `Fewest forward passes with mean PSNR ≥ ${mean} dB and ${worstName} ≥ ${worst} dB, of ${budgetsText(budgets)} computed steps`,
+    `Fewest forward passes with mean PSNR ≥ ${mean} dB and ${worstTitle(evaluation.length)} ≥ ${worst} dB, of ${budgetsText(budgets)} computed steps`,
     ...(draw === markdown ? [''] : []),
     draw([['method', 'forwards'], ...rows]),
   ].join('\n');

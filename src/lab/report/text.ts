@@ -1,4 +1,5 @@
 import type { Interval } from '../../metrics/statistics';
+import type { Fidelity } from '../../policy/data';
 import { type Fewest, GROUP, reversed, type Spread, type Summary } from '../compare/aggregate';
 import type { Comparison } from '../compare/comparison';
 
@@ -25,10 +26,24 @@ export function differenceText({ mean, low, high }: Interval): string {
   return Number.isFinite(low) ? `${signed(mean)} [${signed(low)}, ${signed(high)}]` : signed(mean);
 }
 
-/** LPIPS, or why there is none. */
+/** LPIPS, where it was computed. */
 export function lpipsText(lpips: Spread | undefined): string {
-  return lpips ? lpips.mean.toFixed(4) : 'no weights';
+  return lpips ? lpips.mean.toFixed(4) : '–';
 }
+
+/** `3.1 %`, and the ends of its interval where asked for: `3.1 % [1.6, 6.0]` */
+export function shareText({ mean, low, high }: Interval, ends = false): string {
+  const percent = (share: number): string => (100 * share).toFixed(1);
+  return `${percent(mean)} %${ends ? ` [${percent(low)}, ${percent(high)}]` : ''}`;
+}
+
+/** Decibels with the ends of their interval, where it has any: `43.2 [41.0, 45.1]` */
+export function decibelsWithin({ mean, low, high }: Interval): string {
+  return Number.isFinite(low) ? `${decibels(mean)} [${low.toFixed(1)}, ${high.toFixed(1)}]` : decibels(mean);
+}
+
+/** The worst of all pictures, or of a group of them where there are more. */
+export const worstTitle = (pictures: number): string => (pictures > GROUP ? `worst of ${GROUP}` : 'worst');
 
 /** The share of 8-bit pixels that differ, and the largest difference, in the mean over pictures. */
 export function levelTexts(levels: Summary['levels']): [share: string, largest: string] {
@@ -39,6 +54,19 @@ export function levelTexts(levels: Summary['levels']): [share: string, largest: 
 /** What of a method's run is rebuilt and what that leaves, for a table. */
 export function fewestText({ met }: Fewest): string {
   return met ? passes(met.forwards) : 'none of those measured';
+}
+
+/** What a policy keeps over some pairs: who keeps what first, where that is told. */
+export function fidelityText({ pairs, psnr, floatPsnr, quantiles, below40, below30, ssim }: Fidelity): string {
+  const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+  const told = quantiles && below40 !== undefined && below30 !== undefined;
+  return [
+    ...(told ? [`${percent(below40)} below 40 dB, ${percent(below30)} below 30 dB`] : []),
+    ...(told ? [`10 % quantile ${decibels(quantiles.tenth)} dB`] : []),
+    `PSNR ${decibels(psnr.mean)} dB (worst ${decibels(psnr.min)}${floatPsnr ? `; in floats ${decibels(floatPsnr.mean)}` : '; in floats'})`,
+    `SSIM ${likeness(ssim.mean)}`,
+    `${pairs} pairs`,
+  ].join(', ');
 }
 
 /** `a, b and c` */
@@ -83,10 +111,10 @@ export function verdict(comparison: Comparison, summaries: readonly Summary[], b
 
 /** What a method keeps on its worst picture, or the worst of a group, and which keeps most there if it is another. */
 function worstText(shown: Summary, all: readonly Summary[]): string {
-  const own = `On ${worstName(shown)} it keeps ${shown.worstOfGroup.toFixed(1)} dB`;
-  const steadiest = all.reduce((best, s) => (s.worstOfGroup > best.worstOfGroup ? s : best));
-  if (steadiest.worstOfGroup <= shown.worstOfGroup) return `${own}.`;
-  return `${own}; ${steadiest.title} keeps ${steadiest.worstOfGroup.toFixed(1)} dB on its own.`;
+  const own = `On ${worstName(shown)} it keeps ${shown.worstOfGroup.mean.toFixed(1)} dB`;
+  const steadiest = all.reduce((best, s) => (s.worstOfGroup.mean > best.worstOfGroup.mean ? s : best));
+  if (steadiest.worstOfGroup.mean <= shown.worstOfGroup.mean) return `${own}.`;
+  return `${own}; ${steadiest.title} keeps ${steadiest.worstOfGroup.mean.toFixed(1)} dB on its own.`;
 }
 
 function worstName({ psnr }: Summary): string {

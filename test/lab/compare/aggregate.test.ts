@@ -19,6 +19,16 @@ test('a summary has mean, spread, worst and interval of every metric', () => {
   expect([first!.behind, first!.lpips]).toEqual([undefined, undefined]);
 });
 
+test('a summary says who keeps what: shares below 40 and 30 dB, and the tenth that is nearest to them', () => {
+  const kept = Array.from({ length: 40 }, (_, i) => (i < 2 ? 25 : i < 6 ? 35 : 50 + i));
+  const [first] = summarise(madeUp({ kept }));
+  expect([first!.below40.mean, first!.below30.mean]).toEqual([6 / 40, 2 / 40]);
+  expect(first!.below30.low).toBeLessThan(2 / 40);
+  expect(first!.below30.high).toBeGreaterThan(2 / 40);
+  expect(first!.tenth.mean).toBe(35);
+  expect(first!.floatPsnr.mean).toBeCloseTo(first!.psnr.mean + 0.5);
+});
+
 test('methods are compared pair by pair with the one of interest', () => {
   const [, second] = summarise(madeUp({ ours, theirs }));
   expect(second!.behind).toEqual(pairedDifference(ours, theirs));
@@ -55,17 +65,18 @@ test('the table is aligned, and the same as Markdown', () => {
   const lines = comparisonText(comparison, 'terminal').split('\n');
   expect(lines[0]).toBe('4 of 8 steps computed');
   expect(lines[1]).toMatch(
-    /^method +forwards +PSNR dB +± +worst +SSIM +LPIPS +seconds +speed-up +OURS is ahead by, on$/,
+    /^method +forwards +below 40 dB +below 30 dB +10 % quantile +worst +PSNR dB +± +in floats +SSIM +seconds +speed-up +OURS is ahead by, on$/,
   );
-  expect(lines[2]).toMatch(/^OURS +4 +51\.00 +±12\.33 +44\.00 +0\.5100 +no weights +1\.00 +2\.20×$/);
+  expect(lines[2]).toMatch(
+    /^OURS +4 +0\.0 % \[0\.0, [\d.]+\] +0\.0 % \[0\.0, [\d.]+\] +45\.20 \[44\.0, [\d.]+\] +44\.00 +51\.00 +±12\.33 +51\.50 +0\.5100 +1\.00 +2\.20×$/,
+  );
   expect(lines[3]).toMatch(/\+9\.75 \[−5\.25, \+24\.75\], 3\/4$/);
   expect(lines[4]).toBe('third: It cannot.');
-  const ends = [1, 3].map(i => lines[i]!.indexOf(i === 1 ? 'worst' : '39.00') + 5);
-  expect(ends[0]).toBe(ends[1]);
+  expect(lines[1]!.indexOf('±') + 1).toBe(lines[2]!.indexOf('±12.33') + 6);
 
   const table = comparisonText(comparison, 'markdown').split('\n');
-  expect(table[3]).toBe(`| --- |${' ---: |'.repeat(9)}`);
-  expect(table[4]).toMatch(/^\| OURS \| 4 \| 51\.00 \|/);
+  expect(table[3]).toBe(`| --- |${' ---: |'.repeat(12)}`);
+  expect(table[4]).toMatch(/^\| OURS \| 4 \| 0\.0 % \[/);
 });
 
 test('of many pictures the worst is told by groups, so that it does not hang on how many there were', () => {
@@ -74,11 +85,13 @@ test('of many pictures the worst is told by groups, so that it does not hang on 
   const comparison = madeUp({ ours: many, theirs: flipped });
   const [first, second] = summarise(comparison);
   expect(first!.psnr.worst).toBeCloseTo(44.1);
-  expect(first!.worstOfGroup).toBeCloseTo(worstOf(many, 32));
+  expect(first!.worstOfGroup.mean).toBeCloseTo(worstOf(many, 32));
+  expect(first!.worstOfGroup.low).toBeLessThan(first!.worstOfGroup.mean);
+  expect(first!.worstOfGroup.high).toBeGreaterThan(first!.worstOfGroup.mean);
   expect(second!.worstBehind).toEqual(worstOfDifference(many, flipped, 32));
   const [, head, , row] = comparisonText(comparison, 'terminal').split('\n');
-  expect(head).toMatch(/ worst +worst of 32 +SSIM .* OURS is ahead by, on +and on the worst of 32 by$/);
-  expect(row).toMatch(/ 12\.00 +3[0-9]\.\d\d .* \+\d+\.\d\d \[[+−][\d.]+, \+[\d.]+\]$/);
+  expect(head).toMatch(/ 10 % quantile +worst of 32 +PSNR dB .* OURS is ahead by, on +and on the worst of 32 by$/);
+  expect(row).toMatch(/ 0\.6 % \[0\.1, 3\.5\] +.* 3[0-9]\.\d\d \[.* \+\d+\.\d\d \[[+−][\d.]+, \+[\d.]+\]$/);
   expect(comparisonText(comparison, 'terminal')).toContain('mean PSNR ≥ 40 dB and worst of 32 ≥ 30 dB');
   // One picture in 160 is below; of 32 the lowest is far above on average.
   expect(fewestForwards(comparison)[1]!.met).toBeDefined();
@@ -98,8 +111,8 @@ test('what a screen shows of the differences is told where it was measured', () 
   const { differing, largest } = summarise(comparison)[0]!.levels!;
   expect([differing.mean, differing.worst, largest.mean, largest.worst]).toEqual([0.035, 0.05, 2.5, 4]);
   const [, head, first, second] = comparisonText(comparison, 'terminal').split('\n');
-  expect(head).toMatch(/ SSIM +pixels off +by at most +LPIPS /);
-  expect([first, second]).toEqual([expect.stringMatching(/ 3\.5 % +2\.5 +no w/), expect.stringMatching(/ – +– +no w/)]);
+  expect(head).toMatch(/ SSIM +pixels off +by at most +seconds /);
+  expect([first, second]).toEqual([expect.stringMatching(/ 3\.5 % +2\.5 +1/), expect.stringMatching(/ – +– +1/)]);
   expect(comparisonText(comparison, 'terminal')).toContain('in levels of 255; means over pairs.');
 });
 

@@ -53,7 +53,7 @@ export function madeUp(
   const evaluation = Array.from({ length: count }, (_, i) => ({ prompt: `prompt ${i} <b>&"`, seed: 100 + i }));
   return {
     format: 'ertacache-comparison',
-    version: 1,
+    version: 2,
     state: 'complete',
     command: "ertacache compare --model 'a <b>'",
     started: '2026-01-02T03:04:05.000Z',
@@ -94,6 +94,7 @@ export function madeUp(
         sigmas: Array.from({ length: 9 }, (_, i) => 1 - i / 8),
         pairs: psnr[method]!.map(value => ({
           psnr: value,
+          floatPsnr: value + 0.5,
           ssim: value / 100,
           computed: budget,
           forwards: budget,

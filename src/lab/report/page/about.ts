@@ -20,9 +20,9 @@ export function aboutSection(comparison: Comparison): Markup {
   const hardware = [machine.cpu, `${machine.threads} threads`, formatBytes(machine.memoryBytes), ...machine.gpus];
   return html`<section id="about">
 <h2>How it was measured</h2>
-<p>The reference is the uncached run of the same prompt and seed on the same machine. PSNR and SSIM (11×11 Gaussian
-windows inside the picture, each colour by itself) are computed in floating point on pixels in [0, 1]; clips are compared
-frame by frame. LPIPS uses AlexNet${lpips ? '' : ' and was not computed: no weights were given'}. Everything that is
+<p>The reference is the uncached run of the same prompt and seed on the same machine. PSNR (100 dB where no pixel
+differs) and SSIM (11×11 Gaussian windows inside the picture, each colour by itself) are those of the 8-bit pixels that are
+written; what is called “in floats” is taken before they are rounded. Clips are compared frame by frame. LPIPS uses AlexNet${lpips ? '' : ' and was not computed: no weights were given'}. Everything that is
 calibrated or tuned was so on ${calibration.length} pairs whose prompts and seeds none of the ${evaluation.length} pairs
 above shares. A forward pass is one run of all blocks of the model for one picture, guidance included; blocks that run at
 reused steps count for their share.</p>

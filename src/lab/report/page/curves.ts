@@ -21,7 +21,7 @@ interface Axis {
 const NEAREST = 1e-6;
 
 const axes: readonly Axis[] = [
-  { title: 'PSNR, dB', of: s => s.psnr, place: value => Math.min(value, 100), labels: {}, mark: 40 },
+  { title: 'PSNR of 8-bit pixels, dB', of: s => s.psnr, place: value => Math.min(value, 100), labels: {}, mark: 40 },
   {
     title: 'SSIM (1 is the same picture)',
     of: s => s.ssim,

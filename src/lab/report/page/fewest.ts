@@ -16,7 +16,7 @@ export function fewestSection(comparison: Comparison): Markup {
     const look = lookOf(method, methods.indexOf(method));
     const share = met ? (100 * met.forwards) / steps : 0;
     const count = met
-      ? html`<b>${passes(met.forwards)}</b> <small>${decibels(met.psnr.mean)} dB, worst ${decibels(met.worstOfGroup)}</small>`
+      ? html`<b>${passes(met.forwards)}</b> <small>${decibels(met.psnr.mean)} dB, worst ${decibels(met.worstOfGroup.mean)}</small>`
       : html`<em>more than measured here</em>`;
     return html`<div class="bar${raw(met && met.forwards === least ? ' strong' : '')}"><span class="name">${title}</span>
 <span class="track"><i style="width:${share.toFixed(1)}%;background:${raw(look.colour)}"></i></span>

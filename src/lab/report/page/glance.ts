@@ -1,9 +1,16 @@
 import { GROUP, type Summary } from '../../compare/aggregate';
 import { type Comparison, titleOf } from '../../compare/comparison';
-import { decibels, levelTexts, passes } from '../text';
+import { decibels, passes, shareText, worstTitle } from '../text';
 import { fewBudgets } from './few-budgets';
 import { html, type Markup, raw } from './html';
 import { lookOf } from './palette';
+
+/** What is told of a method at a budget, and how good it is: the larger the better. */
+interface Figure {
+  readonly head: string;
+  readonly text: (summary: Summary) => string;
+  readonly worth: (summary: Summary) => number;
+}
 
 /** A table to read first: each method at a few budgets, by what a person would ask. All numbers follow further down. */
 export function glanceSection(comparison: Comparison, summaries: readonly Summary[]): Markup {
@@ -11,40 +18,48 @@ export function glanceSection(comparison: Comparison, summaries: readonly Summar
   const shown = fewBudgets(budgets);
   const of = (method: string, budget: number): Summary | undefined =>
     summaries.find(s => s.method === method && s.budget === budget);
-  const best = new Map(
-    shown.map(budget => [budget, Math.max(...summaries.filter(s => s.budget === budget).map(s => s.psnr.mean))]),
-  );
-  const levels = summaries.some(s => s.levels);
-  const quality = (method: string): number => of(method, shown[0] as number)?.psnr.mean ?? Number.NEGATIVE_INFINITY;
-  const methods = [...comparison.request.methods]
-    .filter(method => summaries.some(s => s.method === method))
-    .sort((a, b) => quality(b) - quality(a));
-  const heads = [
-    'mean, dB',
-    evaluation.length > GROUP ? `worst of ${GROUP}` : 'worst',
-    ...(levels ? ['pixels off'] : []),
+  const figures: readonly Figure[] = [
+    { head: 'below 40 dB', text: s => shareText(s.below40), worth: s => -s.below40.mean },
+    { head: 'below 30 dB', text: s => shareText(s.below30), worth: s => -s.below30.mean },
+    {
+      head: worstTitle(evaluation.length),
+      text: s => decibels(s.worstOfGroup.mean),
+      worth: s => s.worstOfGroup.mean,
+    },
+    { head: 'mean, dB', text: s => decibels(s.psnr.mean), worth: s => s.psnr.mean },
   ];
+  const best = (figure: Figure, budget: number): number =>
+    Math.max(...summaries.filter(s => s.budget === budget).map(figure.worth));
+  const methods = comparison.request.methods.filter(method => summaries.some(s => s.method === method));
+  methods.sort((a, b) => order(of(b, shown[0] as number)) - order(of(a, shown[0] as number)));
   const rows = methods.map(method => {
     const strong = lookOf(method).strong ? ' class="strong"' : '';
     const cells = shown.map(budget => {
       const s = of(method, budget);
-      if (!s) return html`<td class="why" colspan="${heads.length}">not measured</td>`;
-      const mean = html`${decibels(s.psnr.mean)}${Math.round(s.forwards) === budget ? undefined : html`<small>${passes(s.forwards)} passes</small>`}`;
-      return html`<td${raw(s.psnr.mean === best.get(budget) ? ' class="best"' : '')}>${mean}</td><td>${decibels(s.worstOfGroup)}</td>${
-        levels ? html`<td>${levelTexts(s.levels)[0]}</td>` : undefined
-      }`;
+      if (!s) return html`<td class="why" colspan="${figures.length}">not measured</td>`;
+      return figures.map((figure, i) => {
+        const marked = figure.worth(s) === best(figure, budget) ? ' class="best"' : '';
+        const cost = i === 0 && Math.round(s.forwards) !== budget;
+        return html`<td${raw(marked)}>${figure.text(s)}${cost ? html`<small>${passes(s.forwards)} passes</small>` : undefined}</td>`;
+      });
     });
     return html`<tr${raw(strong)}><th scope="row">${titleOf(comparison, method)}</th>${cells}</tr>`;
   });
   return html`<section id="glance">
-<h2>At a glance</h2>
-<p>How near each method comes to the uncached pictures: on average and on the worst of ${
-    evaluation.length > GROUP ? `${GROUP} pictures` : 'them'
-  }, in decibels${levels ? ', and how many pixels of the written files differ at all' : ''}. The best average is bold; where a
-method took another number of forward passes than the steps computed, it is told.</p>
-<div class="scroll" tabindex="0" role="region" aria-label="At a glance"><table class="numbers">
-<thead><tr><th scope="col" rowspan="2">method</th>${shown.map(b => html`<th scope="colgroup" colspan="${heads.length}">${b} of ${steps} steps</th>`)}</tr>
-<tr>${shown.map(() => heads.map(h => html`<th scope="col">${h}</th>`))}</tr></thead>
+<h2>Who keeps the pictures</h2>
+<p>How near each method comes to the uncached pictures, in the 8-bit pixels that are written: the share of pictures that
+it changes so that it can be seen (below 40 dB), or plainly (below 30 dB), the ${
+    evaluation.length > GROUP ? `worst of ${GROUP} pictures` : 'worst picture'
+  }, and the average. The best of each is bold; where a method took another number of forward passes than the steps computed,
+it is told.</p>
+<div class="scroll" tabindex="0" role="region" aria-label="Who keeps the pictures"><table class="numbers">
+<thead><tr><th scope="col" rowspan="2">method</th>${shown.map(b => html`<th scope="colgroup" colspan="${figures.length}">${b} of ${steps} steps</th>`)}</tr>
+<tr>${shown.map(() => figures.map(({ head }) => html`<th scope="col">${head}</th>`))}</tr></thead>
 <tbody>${rows}</tbody></table></div>
 </section>`;
+}
+
+/** Fewer pictures below 40 dB come first, and of as many the better average. */
+function order(summary: Summary | undefined): number {
+  return summary ? summary.psnr.mean - 1000 * summary.below40.mean : Number.NEGATIVE_INFINITY;
 }

@@ -77,7 +77,7 @@ function headerOf(comparison: Comparison, summaries: readonly Summary[], title: 
     kind === 'ablation'
       ? [['gains', 'Gains']]
       : [
-          ['glance', 'At a glance'],
+          ['glance', 'Who keeps what'],
           ['curves', 'Curves'],
         ];
   const links: typeof LINKS = [...first, ...LINKS];
