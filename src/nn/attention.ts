@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { bfloat16Attention, type ComputeType, toBfloat16 } from './bfloat16';
 import { softmax } from './fused';
 import { lane } from './lane';
 
@@ -18,6 +19,8 @@ export interface AttentionOptions {
   readonly maxScores?: number | undefined;
   /** Whether to take heads one by one; chosen by backend and size by default. */
   readonly byHead?: boolean | undefined;
+  /** What scores and products are computed in; float32 by default, and always where there is a bias. */
+  readonly dtype?: ComputeType | undefined;
 }
 
 /**
@@ -35,6 +38,7 @@ export function attention(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, options: Att
   const scaled = scale === 1 ? q : tf.mul(q, scale);
   const operations = 2 * (q.shape[1] as number) * (k.shape[1] as number) * (width + (v.shape[3] as number));
   const { bias, maxScores = MAX_SCORES, byHead = lane() === 'wasm' && operations >= SMALL_HEAD } = options;
+  if (options.dtype === 'bfloat16' && !bias) return narrow(scaled, k, v, maxScores);
   return (byHead ? perHead : batched)(scaled, k, v, maxScores, bias);
 }
 
@@ -60,21 +64,42 @@ function biasRows(bias: tf.Tensor, start: number, count: number): tf.Tensor {
   return (bias.shape[2] as number) === 1 ? bias : tf.slice(bias, [0, 0, start, 0], [-1, -1, count, -1]);
 }
 
+/** `[B, N, H, d]` as `[B, H, N, d]`, and the way back. */
+const byHead = (t: tf.Tensor): tf.Tensor => tf.transpose(t, [0, 2, 1, 3]);
+
+/** `work` on tiles of the queries `[B, H, Nq, d]`, each giving `[B, H, rows, e]`; the whole as `[B, Nq, H·e]`. */
+function byTile(
+  q: tf.Tensor,
+  tile: number,
+  work: (rows: tf.Tensor, start: number, count: number) => tf.Tensor,
+): tf.Tensor {
+  const [batch, , queries] = q.shape as [number, number, number, number];
+  const out = tiled(queries, tile, 2, (start, count) =>
+    work(count === queries ? q : tf.slice(q, [0, 0, start, 0], [-1, -1, count, -1]), start, count),
+  );
+  return tf.reshape(byHead(out), [batch, queries, -1]);
+}
+
+/** The same in bfloat16. */
+function narrow(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, maxScores: number): tf.Tensor {
+  const [batch, queries, heads] = q.shape as [number, number, number, number];
+  const [kh, vh] = [toBfloat16(byHead(k)), toBfloat16(byHead(v))];
+  const tile = tileRows(queries, batch * heads * (k.shape[1] as number), maxScores);
+  return byTile(byHead(q), tile, rows => bfloat16Attention(rows, kh, vh));
+}
+
 function batched(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, maxScores: number, bias?: tf.Tensor): tf.Tensor {
   const [batch, queries, heads] = q.shape as [number, number, number, number];
   const keys = k.shape[1] as number;
-  const byHead = (t: tf.Tensor): tf.Tensor => tf.transpose(t, [0, 2, 1, 3]);
   // TensorFlow reads the keys of a product across as fast as along, so that turning them around would be for nothing.
   const isAcross = lane() === 'native';
-  const [qh, vh] = [byHead(q), byHead(v)];
+  const vh = byHead(v);
   const kt = isAcross ? byHead(k) : tf.transpose(k, [0, 2, 3, 1]);
-  const out = tiled(queries, tileRows(queries, batch * heads * keys, maxScores), 2, (start, count) => {
-    const rows = count === queries ? qh : tf.slice(qh, [0, 0, start, 0], [-1, -1, count, -1]);
+  return byTile(byHead(q), tileRows(queries, batch * heads * keys, maxScores), (rows, start, count) => {
     const scores = tf.matMul(rows, kt, false, isAcross);
     const biased = bias ? tf.add(scores, biasRows(bias, start, count)) : scores;
     return tf.matMul(softmax(biased), vh);
   });
-  return tf.reshape(byHead(out), [batch, queries, heads * (v.shape[3] as number)]);
 }
 
 /** The same with two-dimensional, untransposed products only: the one form that wasm multiplies fast. */

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { EngineError, UnsupportedError } from '../errors';
 import { lane } from './lane';
+import type { Params } from './params';
 import { type RawOp, rawOp, runRaw, runRawBfloat16, TYPE } from './raw-op';
 
 /** What the products of a transformer's blocks are computed in. All else is float32 always. */
@@ -11,11 +12,12 @@ const cast = (from: number, to: number): RawOp =>
   rawOp('Cast', { SrcT: ['type', from], DstT: ['type', to], Truncate: ['bool', false] });
 const narrow = cast(TYPE.float32, TYPE.bfloat16);
 const widen = cast(TYPE.bfloat16, TYPE.float32);
-const product = rawOp('MatMul', {
-  T: ['type', TYPE.bfloat16],
-  transpose_a: ['bool', false],
-  transpose_b: ['bool', false],
-});
+const narrowType = ['type', TYPE.bfloat16] as const;
+const product = rawOp('MatMul', { T: narrowType, transpose_a: ['bool', false], transpose_b: ['bool', false] });
+const batched = (isTurned: boolean): RawOp =>
+  rawOp('BatchMatMulV2', { T: narrowType, adj_x: ['bool', false], adj_y: ['bool', isTurned] });
+const [times, timesTurned] = [batched(false), batched(true)];
+const softmax = rawOp('Softmax', { T: narrowType });
 
 /** Values that TensorFlow holds as bfloat16; tfjs, which has no such type, takes their tensors for float32. */
 const narrowed = new WeakSet<object>();
@@ -42,6 +44,25 @@ export function bfloat16Product(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
   return tf.tidy(() => {
     const rounded = runRawBfloat16(product, toBfloat16(a), b);
     return runRaw(widen, rounded);
+  });
+}
+
+/** What a layer's product is computed in. @param layer holds `weight` */
+export function computeTypeOf(layer: Params): ComputeType {
+  return isBfloat16(layer.tensor('weight')) ? 'bfloat16' : 'float32';
+}
+
+/**
+ * `softmax(q · kᵀ) · v` in bfloat16; sums within a product are kept in float32 by TensorFlow and rounded once.
+ * @param q float32 `[B, H, Nq, d]`
+ * @param k bfloat16 `[B, H, Nk, d]`
+ * @param v bfloat16 `[B, H, Nk, e]`
+ * @returns float32 `[B, H, Nq, e]`
+ */
+export function bfloat16Attention(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor): tf.Tensor {
+  return tf.tidy(() => {
+    const weights = runRawBfloat16(softmax, runRawBfloat16(timesTurned, toBfloat16(q), k));
+    return runRaw(widen, runRawBfloat16(times, weights, v));
   });
 }
 

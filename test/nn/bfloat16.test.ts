@@ -3,6 +3,7 @@ import { syntheticDenoiser } from '../../src/lab/timing/bench-model';
 import { syntheticCondition, syntheticLatents } from '../../src/lab/timing/synthetic-job';
 import { relativeRms } from '../../src/lab/verify/verify';
 import { workload } from '../../src/models/workload-of';
+import { attention } from '../../src/nn/attention';
 import { type ComputeType, isBfloat16, requireComputeType, toBfloat16 } from '../../src/nn/bfloat16';
 import { linear } from '../../src/nn/linear';
 import { release } from '../../src/nn/scope';
@@ -72,6 +73,27 @@ describeOnBackends('bfloat16', () => {
       // Three roundings, of each factor and of the result; none at all would be an error of 1e-7.
       expect(error).toBeLessThan(3 * ROUNDING);
       expect(error).toBeGreaterThan(ROUNDING / 10);
+    });
+    expect(tf.memory().numTensors).toBe(before.numTensors);
+    expect(tf.memory().numDataBuffers).toBe(before.numDataBuffers);
+  });
+
+  test('attention rounds scores, probabilities and products, in one tile and in several', () => {
+    const before = tf.memory();
+    tf.tidy(() => {
+      const [q, k, v] = [5, 6, 7].map(seed => tf.randomNormal([2, 300, 3, 16], 0, 1, 'float32', seed)) as [
+        tf.Tensor,
+        tf.Tensor,
+        tf.Tensor,
+      ];
+      const exact = attention(q, k, v).dataSync();
+      for (const maxScores of [undefined, 64 * 2 * 3 * 300]) {
+        const rounded = attention(q, k, v, { dtype: 'bfloat16', maxScores });
+        expect(rounded.shape).toEqual([2, 300, 48]);
+        const error = relativeRms(rounded.dataSync(), exact);
+        expect(error).toBeLessThan(4 * ROUNDING);
+        expect(error).toBeGreaterThan(ROUNDING / 10);
+      }
     });
     expect(tf.memory().numTensors).toBe(before.numTensors);
     expect(tf.memory().numDataBuffers).toBe(before.numDataBuffers);

@@ -12,6 +12,7 @@ import { count, MOST } from '../../io/counts';
 import { knowing } from '../../io/known-fields';
 import { silu } from '../../nn/activation';
 import { attention } from '../../nn/attention';
+import { computeTypeOf } from '../../nn/bfloat16';
 import { siluMlp, sinusoidal } from '../../nn/embeddings';
 import { feedForward } from '../../nn/feed-forward';
 import { linear } from '../../nn/linear';
@@ -186,7 +187,7 @@ function attend(p: Params, joint: tf.Tensor, c: CogVideoXConfig, { cos, sin }: C
   const v = split('to_v');
   return linear(
     p.at('to_out.0'),
-    tidy(() => attention(q, k, v)),
+    tidy(() => attention(q, k, v, { dtype: computeTypeOf(p.at('to_v')) })),
   );
 }
 

@@ -11,6 +11,7 @@ import { count, MOST } from '../../io/counts';
 import { knowing } from '../../io/known-fields';
 import { geluTanh, silu } from '../../nn/activation';
 import { attention } from '../../nn/attention';
+import { computeTypeOf } from '../../nn/bfloat16';
 import { siluMlp, sinusoidal } from '../../nn/embeddings';
 import { linear } from '../../nn/linear';
 import { chunks, modulatedLayerNorm, rmsNorm } from '../../nn/norm';
@@ -163,7 +164,7 @@ function doubleBlock(index: number, headCount: number): Block<FluxShared> {
         const t = heads(p.at('attn'), modulatedLayerNorm(text, cShift, cScale, EPS), headCount, TEXT_HEADS);
         const q = applyRope(tf.concat([t.q, i.q], 1), { cos, sin });
         const k = applyRope(tf.concat([t.k, i.k], 1), { cos, sin });
-        const joint = attention(q, k, tf.concat([t.v, i.v], 1));
+        const joint = attention(q, k, tf.concat([t.v, i.v], 1), { dtype: computeTypeOf(p.at('attn.to_v')) });
         const [ofText, ofImage] = tf.split(joint, [textTokens, (joint.shape[1] as number) - textTokens], 1);
         return [
           linear(p.at('attn.to_out.0'), ofImage as tf.Tensor),
@@ -205,7 +206,8 @@ function singleBlock(index: number, headCount: number): Block<FluxShared> {
       const mlp = tap(`${name}.mlp`, () => geluTanh(linear(p.at('proj_mlp'), normed)));
       const attended = tap(`${name}.attention`, () => {
         const { q, k, v } = heads(p.at('attn'), normed, headCount, IMAGE_HEADS);
-        return attention(applyRope(q, { cos, sin }), applyRope(k, { cos, sin }), v);
+        const dtype = computeTypeOf(p.at('attn.to_v'));
+        return attention(applyRope(q, { cos, sin }), applyRope(k, { cos, sin }), v, { dtype });
       });
       tap(`${name}.attn`, () => attended);
 

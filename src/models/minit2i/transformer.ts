@@ -9,6 +9,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { ShapeError } from '../../errors';
 import { silu } from '../../nn/activation';
 import { attention } from '../../nn/attention';
+import { type ComputeType, computeTypeOf } from '../../nn/bfloat16';
 import { conv2d } from '../../nn/conv2d';
 import { sinusoidal } from '../../nn/embeddings';
 import { linear } from '../../nn/linear';
@@ -61,7 +62,7 @@ function heads(p: Params, x: tf.Tensor, c: MiniT2IConfig): Heads {
 }
 
 /** Attention of heads whose queries and keys are normalised and turned. */
-function attend(p: Params, [q, k, v]: Heads, rope: Rope, name: string, tap: Tap): tf.Tensor {
+function attend(p: Params, [q, k, v]: Heads, rope: Rope, dtype: ComputeType, name: string, tap: Tap): tf.Tensor {
   const turned = (norm: string, t: tf.Tensor, factor = 1): tf.Tensor =>
     tidy(() => normedRope(p.at(norm), t, rope, EPS, 'halves', factor));
   tap.aside?.(`${name}.q_rope`, () => turned('q_norm', q));
@@ -70,7 +71,7 @@ function attend(p: Params, [q, k, v]: Heads, rope: Rope, name: string, tap: Tap)
     turned('q_norm', q, scale),
     tap(`${name}.k_rope`, () => turned('k_norm', k)),
     v,
-    { scale: 1 },
+    { scale: 1, dtype },
   );
 }
 
@@ -78,7 +79,7 @@ function attend(p: Params, [q, k, v]: Heads, rope: Rope, name: string, tap: Tap)
 function textBlock(p: Params, text: tf.Tensor, rope: Rope, c: MiniT2IConfig, name: string, tap: Tap): tf.Tensor {
   const attended = tidy(() => {
     const normed = tap(`${name}.norm1`, () => rmsNorm(p.at('norm1'), text, EPS));
-    const seen = attend(p, heads(p.at('qkv'), normed, c), rope, name, tap);
+    const seen = attend(p, heads(p.at('qkv'), normed, c), rope, computeTypeOf(p.at('qkv')), name, tap);
     return tap(`${name}.attn`, () => linear(p.at('attn_proj'), seen));
   });
   const text1 = tf.add(text, attended);
@@ -109,7 +110,7 @@ function doubleBlock(index: number, c: MiniT2IConfig): Block<MiniT2IShared> {
           tap.aside?.(`${name}.img_q_norm`, () => rmsNorm(p.at('q_norm'), ofImage[0], EPS));
           tap.aside?.(`${name}.txt_q_norm`, () => rmsNorm(p.at('q_norm'), ofText[0], EPS));
           const both = ofText.map((t, which) => tf.concat([t, ofImage[which] as tf.Tensor], 1)) as Heads;
-          return attend(p, both, rope, name, tap);
+          return attend(p, both, rope, computeTypeOf(p.at('img_qkv')), name, tap);
         });
         const [ofText, ofImage] = tf.split(joint, [textTokens, imageTokens], 1) as [tf.Tensor, tf.Tensor];
         const out = linear(p.at('img_attn_proj'), ofImage);

@@ -12,6 +12,7 @@ import { count, MOST } from '../../io/counts';
 import { knowing } from '../../io/known-fields';
 import { geluTanh, silu } from '../../nn/activation';
 import { attention } from '../../nn/attention';
+import { computeTypeOf } from '../../nn/bfloat16';
 import { sinusoidal } from '../../nn/embeddings';
 import { feedForward } from '../../nn/feed-forward';
 import { linear } from '../../nn/linear';
@@ -216,7 +217,7 @@ function selfAttention(p: Params, x: tf.Tensor, c: OpenSoraConfig, rope?: Rope):
     });
   return linear(
     p.at('proj'),
-    tidy(() => attention(ready('q_norm', q), ready('k_norm', k), v)),
+    tidy(() => attention(ready('q_norm', q), ready('k_norm', k), v, { dtype: computeTypeOf(p.at('qkv')) })),
   );
 }
 
@@ -226,10 +227,11 @@ function crossAttention(p: Params, x: tf.Tensor, text: Text, heads: number): tf.
   const q = split(linear(p.at('q_linear'), x));
   const [k, v] = tf.split(linear(p.at('kv_linear'), text.states), 2, -1).map(split) as [tf.Tensor, tf.Tensor];
   if ('bias' in text) return linear(p.at('proj'), attention(q, k, v, { bias: text.bias }));
+  const dtype = computeTypeOf(p.at('kv_linear'));
   let start = 0;
   const rows = text.lengths.map((length, row) => {
     const own = (t: tf.Tensor): tf.Tensor => tf.slice(t, [0, start, 0, 0], [1, length, -1, -1]);
-    const attended = tidy(() => attention(tf.slice(q, row, 1), own(k), own(v)));
+    const attended = tidy(() => attention(tf.slice(q, row, 1), own(k), own(v), { dtype }));
     start += length;
     return attended;
   });

@@ -11,6 +11,7 @@ import { count, MOST } from '../../io/counts';
 import { knowing } from '../../io/known-fields';
 import { geluTanh, silu } from '../../nn/activation';
 import { attention } from '../../nn/attention';
+import { computeTypeOf } from '../../nn/bfloat16';
 import { siluMlp, sinusoidal } from '../../nn/embeddings';
 import { feedForward } from '../../nn/feed-forward';
 import { linear } from '../../nn/linear';
@@ -130,7 +131,7 @@ function attend(p: Params, x: tf.Tensor, source: tf.Tensor, c: WanConfig, rope?:
   const v = split(linear(p.at('to_v'), source));
   return linear(
     p.at('to_out.0'),
-    tidy(() => attention(q, k, v)),
+    tidy(() => attention(q, k, v, { dtype: computeTypeOf(p.at('to_v')) })),
   );
 }
 
