@@ -29,6 +29,7 @@ const ROOMS = [
   ['timing', '^src/lab/timing/'],
   ['compare', '^src/lab/compare/'],
   ['report', '^src/lab/report/'],
+  ['browser', '^src/browser/'],
   ['server', '^src/server/'],
   ['entries', '^src/entries/'],
   ['cli', '^src/cli([.]ts$|/)'],
@@ -41,7 +42,7 @@ const FAMILIES = readdirSync(join(process.cwd(), 'src/models'), { withFileTypes:
   .join('|');
 /** What runs in browsers is reached from these alone. */
 const BROWSER_SAFE =
-  '^src/(entries/(core|cache|models)[.]ts$|sampling/|models/|cache/|transformer/|schedulers/|nn/|random/)';
+  '^src/(entries/(core|cache|models|browser)[.]ts$|browser/|sampling/|models/|cache/|transformer/|schedulers/|nn/|random/)';
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 module.exports = {

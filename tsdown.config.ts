@@ -1,10 +1,35 @@
 import { defineConfig } from 'tsdown';
 
+/** Modules of Node that TensorFlow.js asks for where there is Node. */
+const nodeOnly = {
+  name: 'node-only',
+  resolveId: {
+    filter: { id: /^(node-fetch|util|string_decoder|crypto|fs|path|os|worker_threads|perf_hooks|url)$/ },
+    handler: (id: string) => `\0node-only-${id}`,
+  },
+  load: { filter: { id: /^\0node-only-/ }, handler: () => 'export default undefined' },
+};
+
+/**
+ * TensorFlow.js hands the text of its threaded module to the threads it starts, where nothing around it exists. What the
+ * text asks of its surroundings, it asks by `typeof`, which minifiers take for granted of a variable that they see.
+ */
+const threadText = {
+  name: 'thread-text',
+  transform: {
+    filter: { id: /wasm-out[\\/]tfjs-backend-wasm-threaded-simd\.js$/ },
+    handler: (code: string) =>
+      code
+        .replace('if(typeof _scriptDir !== "undefined" && _scriptDir){scriptDirectory=_scriptDir}', '')
+        .replace('||_scriptDir', ''),
+  },
+};
+
 export default defineConfig([
   {
     entry: {
       ...Object.fromEntries(
-        ['index', 'core', 'cache', 'models', 'server'].map(name => [name, `src/entries/${name}.ts`]),
+        ['index', 'core', 'cache', 'models', 'server', 'browser'].map(name => [name, `src/entries/${name}.ts`]),
       ),
       // A process of its own, which lies beside what starts it.
       'draw-worker': 'src/server/workers/draw-worker.ts',
@@ -15,6 +40,35 @@ export default defineConfig([
     platform: 'node',
     target: 'node20',
   },
+  // What a page takes as it is, without a bundler: each script whole, TensorFlow.js included, its files beside it.
+  ...Object.entries({
+    worker: 'src/browser/worker/main.ts',
+    client: 'src/browser/client/page.ts',
+    webgl: 'src/browser/worker/webgl.ts',
+    webgpu: 'src/browser/worker/webgpu.ts',
+  }).map(([name, file], i) => ({
+    entry: { [name]: file },
+    outDir: 'dist/browser',
+    format: ['esm' as const],
+    dts: false,
+    platform: 'browser' as const,
+    target: 'es2022',
+    minify: true,
+    clean: false,
+    fixedExtension: true,
+    deps: { alwaysBundle: [/./], onlyBundle: false as const },
+    plugins: [nodeOnly, threadText],
+    outputOptions: { codeSplitting: false },
+    copy:
+      i > 0
+        ? []
+        : [
+            ...['', '-simd', '-threaded-simd'].map(
+              form => `node_modules/@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm${form}.wasm`,
+            ),
+            'node_modules/@jsquash/webp/codec/enc/webp_enc_simd.wasm',
+          ],
+  })),
   {
     entry: ['src/cli.ts'],
     format: ['esm'],

@@ -1,4 +1,5 @@
 import type { Sharp } from 'sharp';
+import { frameDelays } from './frame-delays';
 import { type Clip, frameSize, toBytes } from './pixels';
 import { MAX_PIXELS } from './png';
 import { loadSharp } from './sharp';
@@ -27,15 +28,6 @@ export async function encodeAnimatedWebp(clip: Clip, options: AnimationOptions):
 export async function encodeGif(clip: Clip, options: AnimationOptions): Promise<Buffer> {
   const delay = frameDelays(clip.shape[0]!, options.fps, 10);
   return (await raw(clip)).gif({ delay, loop: 0, effort: 4, keepDuplicateFrames: true }).toBuffer();
-}
-
-/**
- * How long each frame shows, in milliseconds that are multiples of `unit`. Rounding is of the running time, so that
- * a clip of any length plays at `fps` although no single frame may.
- */
-export function frameDelays(frames: number, fps: number, unit: number): number[] {
-  const end = (frame: number) => Math.round((1000 * frame) / fps / unit) * unit;
-  return Array.from({ length: frames }, (_, frame) => end(frame + 1) - end(frame));
 }
 
 async function raw(clip: Clip): Promise<Sharp> {

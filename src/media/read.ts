@@ -3,7 +3,7 @@ import { extname, join } from 'node:path';
 import { ErtaError, IoError, UnsupportedError, UsageError } from '../errors';
 import { requireText } from '../io/arguments';
 import { readError } from '../io/system-error';
-import { frameDelays } from './animation';
+import { frameDelays } from './frame-delays';
 import { requireReadable } from './limits';
 import { type PictureFile, pictureFileOf, readPictureFile } from './picture-file';
 import { frames, fromBytes, type Image, joinFrames, type Media } from './pixels';

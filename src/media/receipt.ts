@@ -6,6 +6,7 @@ import { isFile, readText } from '../io/node-file';
 import { hasJsonMark } from '../io/own-file';
 import { readError } from '../io/system-error';
 import { readPictureFile } from './picture-file';
+import { isMarked, shallow, TOOL, unwrapped } from './receipt-value';
 import { receiptFromXmp } from './xmp';
 
 /** The name of the receipt inside a folder of frames. */
@@ -21,9 +22,6 @@ export function receiptText(receipt: unknown): string {
   return `${JSON.stringify(receipt, null, 2)}\n`;
 }
 
-/** The value of the field `tool` in what ertacache writes: the mark that a file beside a clip is a receipt of its. */
-const TOOL = 'ertacache';
-
 /** The text of a receipt beside its file. A receipt without the mark, which programs may give, is wrapped in one. */
 export function sidecarText(receipt: unknown): string {
   return receiptText(isMarked(receipt) ? receipt : { tool: TOOL, receipt });
@@ -31,16 +29,6 @@ export function sidecarText(receipt: unknown): string {
 
 /** Whether these are the bytes of a receipt beside its file, and not of something else. */
 export const isSidecar = (bytes: Uint8Array): boolean => hasJsonMark(bytes, 'tool', TOOL);
-
-function isMarked(value: unknown): value is { readonly tool: typeof TOOL } {
-  return typeof value === 'object' && value !== null && 'tool' in value && value.tool === TOOL;
-}
-
-/** What `sidecarText` was given. */
-function unwrapped(value: unknown): unknown {
-  if (!isMarked(value) || !('receipt' in value) || Object.keys(value).length !== 2) return value;
-  return value.receipt;
-}
 
 /**
  * The receipt of a picture, a clip or a folder of frames: the JSON value it was written with, not checked further.
@@ -64,19 +52,6 @@ export async function readReceipt(path: string): Promise<unknown> {
 
 /** A receipt has a few kilobytes. */
 const MOST_TEXT = 10_000_000;
-/** A receipt is nested three deep. What goes much deeper would overflow the stack of whoever walks through it. */
-const DEEPEST = 64;
-
-/** @throws RangeError for a value that is nested too deep */
-function shallow(value: unknown): unknown {
-  let level = [value];
-  for (let depth = 0; level.length > 0; depth++) {
-    if (depth > DEEPEST) throw new RangeError('nested too deep');
-    level = level.flatMap(item => (typeof item === 'object' && item !== null ? Object.values(item) : []));
-  }
-  return value;
-}
-
 async function embeddedReceipt(path: string): Promise<unknown> {
   if (!/\.(png|jpe?g|webp)$/i.test(path)) return undefined;
   const { xmp } = (await readPictureFile(path)).header;

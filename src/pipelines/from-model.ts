@@ -112,6 +112,7 @@ async function loadPixelPipeline(files: OpenModel, { dtype, loras, resize = same
       parameters,
       kind: format.kind,
       ...(format.fps !== undefined && { fps: format.fps }),
+      size: format.size,
       defaults: { steps: defaults.default_steps, guidance: defaults.default_guidance },
       prompts,
     },

@@ -117,6 +117,8 @@ export interface PipelineInfo {
   readonly kind: 'image' | 'clip';
   /** Frames a second of a clip. */
   readonly fps?: number;
+  /** Size of what it draws, where it is always the same. */
+  readonly size?: PictureSize;
   /** Steps and guidance where a request gives none. */
   readonly defaults: { readonly steps: number; readonly guidance: number };
   /** Prompts that the model is known to draw well, where its folder lists them. */

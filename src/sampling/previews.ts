@@ -5,8 +5,8 @@ import type { Estimate } from './sample-loop';
 
 /** Pictures on the way to a picture: what single steps predict, decoded. */
 export interface Previews {
-  /** How many, evenly spread over the run; fewer where it has fewer steps. */
-  readonly count: number;
+  /** How many, evenly spread over the run; fewer where it has fewer steps. Or one after every so many steps. */
+  readonly count: number | { readonly every: number };
   /**
    * Called before the step is taken; a promise is awaited.
    * @param media the latent of a row, decoded
@@ -20,7 +20,11 @@ export interface Previews {
  * The steps whose predictions are shown: they part the run into `count + 1` parts, and the last step, which ends in the
  * picture itself, is none of them.
  */
-export function previewSteps(steps: number, count: number): number[] {
+export function previewSteps(steps: number, count: Previews['count']): number[] {
+  if (typeof count === 'object') {
+    const shown = Math.floor((steps - 1) / count.every);
+    return Array.from({ length: Math.max(0, shown) }, (_, i) => (i + 1) * count.every - 1);
+  }
   const at = Array.from({ length: count }, (_, i) => Math.floor(((i + 1) * steps) / (count + 1)) - 1);
   return [...new Set(at.filter(step => step >= 0 && step < steps - 1))];
 }

@@ -50,10 +50,11 @@ async function bodyOf({ headers, body }: Request, most: number): Promise<Buffer>
   if (Number(headers.get('content-length') ?? 0) > most) throw tooLarge;
   const parts: Uint8Array[] = [];
   let length = 0;
-  for await (const part of body ?? []) {
-    length += (part as Uint8Array).length;
+  // Node's streams are iterable; the DOM's types do not say so of its own.
+  for await (const part of (body ?? []) as unknown as AsyncIterable<Uint8Array>) {
+    length += part.length;
     if (length > most) throw tooLarge;
-    parts.push(part as Uint8Array);
+    parts.push(part);
   }
   return Buffer.concat(parts);
 }

@@ -123,7 +123,7 @@ async function fetchOnce(
   try {
     const reader = response.body?.getReader();
     while (reader) {
-      let next: { done: boolean; value?: Uint8Array };
+      let next: ReadableStreamReadResult<Uint8Array>;
       try {
         next = await reader.read();
       } catch (error) {

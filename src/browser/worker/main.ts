@@ -1,0 +1,3 @@
+import { type Scope, serve } from './serve';
+
+serve(globalThis as unknown as Scope);

@@ -1,0 +1,2 @@
+// As webgl.ts.
+import '@tensorflow/tfjs-backend-webgpu';

@@ -1,0 +1,24 @@
+/**
+ * Pictures in a browser's tab: models and policies from a server, drawn in a worker, with nothing installed.
+ * @packageDocumentation
+ */
+export {
+  type CallOptions,
+  type Client,
+  type ClientOptions,
+  createClient,
+  type DrawCall,
+  type LoadCall,
+} from '../browser/client/client';
+export type { Busy } from '../browser/client/turns';
+export { type Detected, detect, type GpuInfo } from '../browser/detect';
+export { type DrawToOptions, drawTo, type PlayOptions, playOn } from '../browser/draw-to';
+export { readReceipt } from '../browser/files/read-receipt';
+export { type LoadModelOptions, loadModel } from '../browser/load/load-model';
+export type * from '../browser/types';
+export type { Receipt } from '../draw/receipt';
+export * from '../errors';
+export type { Media } from '../media/pixels';
+export { psnr } from '../metrics/psnr';
+export { ssim } from '../metrics/ssim';
+export type { Fidelity, Pair } from '../policy/data';

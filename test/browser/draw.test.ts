@@ -1,0 +1,109 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { draw } from '../../src/draw/on-disk';
+import { run } from '../../src/engine/run';
+import { selectBackend } from '../../src/engine/select';
+import { packageRoot } from '../../src/io/package-root';
+import { dense, toBytes } from '../../src/media/pixels';
+import { readMedia } from '../../src/media/read';
+import { readReceipt } from '../../src/media/receipt';
+import { requireBuilt } from '../library/built-package';
+import { scratchFolder } from '../media/pictures';
+import { describeInBrowser } from '../support/chromium';
+import { openTab, type Tab } from './tab';
+
+const scratch = scratchFolder();
+
+beforeAll(requireBuilt);
+
+/** Runs the command line on files of the scratch folder. */
+async function ertacache(...args: string[]): Promise<string> {
+  const cli = join(packageRoot(), 'dist/cli.mjs');
+  const { code, stdout, stderr } = await run(process.execPath, [cli, ...args], { cwd: scratch.path() });
+  if (code !== 0) throw new Error(stderr);
+  return stdout;
+}
+
+describeInBrowser('a page that draws', () => {
+  let tab: Tab;
+  beforeAll(async () => {
+    tab = await openTab();
+    await selectBackend('wasm');
+  });
+  afterAll(async () => {
+    await tab.close();
+    expect(tab.errors).toEqual([]);
+  });
+
+  test.each([
+    ['fluent-emoji', 'fluent-emoji-30steps-g3-15', 'red heart', '.png'],
+    ['fluent-emoji-video', 'fluent-emoji-video-30steps-g2-15', 'red heart', '.webp'],
+  ])(
+    'gives the values of Node, bit for bit, and its file repeats there: %s',
+    async (model, policy, prompt, extension) => {
+      const drawn = await tab.page.evaluate(
+        async ({ model, policy, prompt }) => {
+          const client = erta.createClient({
+            worker: () => new Worker('/lib/worker.mjs', { type: 'module' }),
+            backend: 'wasm',
+          });
+          const bytes: number[] = [];
+          const loaded = await client.load(`/models/${model}`, {
+            policies: [`/calibration/${policy}.json`],
+            onProgress: (done, total) => bytes.push(done / total),
+          });
+          const steps: boolean[] = [];
+          const previews: number[] = [];
+          const { media, receipt, ...result } = await client.draw(
+            { prompt, seed: 1 },
+            { onStep: step => steps.push(step.computed), onPreview: ({ step }) => previews.push(step), previews: 10 },
+          );
+          const { bytes: file, extension } = await client.encode(media, { receipt, fps: loaded.fps! });
+          client.terminate();
+          const values = media.data as Float32Array;
+          return {
+            loaded,
+            bytes,
+            values: [...values],
+            steps,
+            previews,
+            result,
+            file: [...file],
+            extension,
+            read: erta.readReceipt(file),
+            receipt,
+          };
+        },
+        { model, policy, prompt },
+      );
+      const here = await draw({ prompt, seed: 1, model });
+      expect(Float32Array.from(drawn.values)).toEqual(dense(here.media));
+      expect(drawn.result).toMatchObject({
+        schedule: here.schedule,
+        forwards: here.forwards,
+        policy: { name: policy },
+      });
+      expect(drawn.steps.map(computed => (computed ? '#' : '.')).join('')).toBe(here.schedule);
+      expect(drawn.previews).toEqual([10, 20]);
+      expect(drawn.bytes.at(-1)).toBe(1);
+      expect(drawn.bytes).toEqual([...drawn.bytes].sort((a, b) => a - b));
+      expect(drawn.loaded).toMatchObject({ name: model, steps: 30, policies: [{ name: policy }] });
+      expect(drawn.loaded.vocabulary).toContain('heart');
+
+      // The receipt is Node's own, but for the path of the model that Node noted.
+      expect(drawn.receipt).toEqual({ ...here.receipt, model: { ...here.receipt.model, path: model } });
+      expect(drawn.read).toEqual(drawn.receipt);
+      expect(drawn.extension).toBe(extension);
+      const name = `page${extension}`;
+      writeFileSync(scratch.path(name), Uint8Array.from(drawn.file));
+      expect(await readReceipt(scratch.path(name))).toEqual(drawn.receipt);
+      const read = await readMedia(scratch.path(name));
+      expect(toBytes(read.pixels)).toEqual(toBytes(here.media));
+      expect(await ertacache('inspect', name)).toContain(prompt);
+      const again = extension === '.png' ? 'again.png' : 'again/';
+      await ertacache('sample', '--from', name, '--backend', 'wasm', '--out', again);
+      expect(toBytes((await readMedia(scratch.path(again))).pixels)).toEqual(toBytes(here.media));
+    },
+    120_000,
+  );
+});
