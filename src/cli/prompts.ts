@@ -1,5 +1,6 @@
 import { UsageError } from '../errors';
 import { readText } from '../io/node-file';
+import type { PipelineInfo } from '../sampling/pipeline';
 import { MAX_PROMPT } from '../text/prompt-length';
 import { stripEnd, stripStart } from '../text/unicode';
 import { tell } from './say';
@@ -14,6 +15,21 @@ export const MAX_PROMPTS = 10_000;
  */
 export async function promptLines(path: string): Promise<string[]> {
   return promptsIn(await readText(path), path, tell);
+}
+
+/**
+ * The prompts of a file, or those that the model lists where none is given.
+ * @throws UsageError for a model that lists none
+ */
+export async function promptsFor(
+  model: Pick<PipelineInfo, 'id' | 'prompts'>,
+  path?: string,
+): Promise<readonly string[]> {
+  const prompts = path === undefined ? model.prompts : await promptLines(path);
+  if (prompts.length > 0) return prompts;
+  throw new UsageError(`${model.id} lists no prompts of its own.`, {
+    hint: 'Give a file with at least two of them as --prompts.',
+  });
 }
 
 /**

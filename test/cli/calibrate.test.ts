@@ -1,4 +1,5 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import type { Receipt } from '../../src/draw/receipt';
 import { readReceipt } from '../../src/media/receipt';
 import { parsePolicy } from '../../src/policy/data';
@@ -86,6 +87,14 @@ describe('writes nothing', () => {
     expect(none.stderr).toContain('none.txt holds no prompts.');
     expect(one.stderr).toContain('no prompts left for calibration');
     expect(files()).toEqual(['none.txt', 'one.txt']);
+  });
+
+  test('for a model that lists no prompts, where none are given', async () => {
+    const model = resolve(__dirname, '../fixtures/pipelines/flux-tiny/pipeline');
+    const { code, stderr } = await calibrate(...QUICK, '--model', model, ...out());
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/lists no prompts of its own\.\n.*--prompts/);
+    expect(files()).toEqual([]);
   });
 
   test('under a name that is no .json, and says so before it computes', async () => {

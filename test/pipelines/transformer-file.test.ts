@@ -1,7 +1,6 @@
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import { ggufHeader } from '../../bench/gguf-header';
 import { draw, repeat } from '../../src/draw/on-disk';
 import { selectBackend } from '../../src/engine/select';
 import { memoryFile } from '../../src/io/byte-file';
@@ -15,6 +14,7 @@ import { safetensorsSource } from '../../src/weights/safetensors-source';
 import { scratchFolder } from '../media/pictures';
 import { command } from '../weights/command';
 import { altered } from './altered';
+import { ggufOf } from './gguf-of';
 
 const scratch = scratchFolder();
 const fixtures = resolve(__dirname, '../fixtures');
@@ -146,31 +146,10 @@ describe('float8', () => {
   });
 });
 
-/** The transformer of a folder as a GGUF file of float32. */
-async function asGguf(folder: string, prefix = ''): Promise<string> {
-  const source = await openSafetensorsAt(join(folder, 'transformer', WEIGHTS));
-  const tensors = source.names.map(name => ({
-    name: prefix + name,
-    shape: source.entry(name).shape,
-    dtype: 'F32' as const,
-  }));
-  const { header, offsets, bytes } = ggufHeader(tensors);
-  const file = Buffer.alloc(header.length + bytes);
-  header.copy(file);
-  for (const [i, name] of source.names.entries()) {
-    const { buffer, byteOffset, byteLength } = await source.read(name);
-    file.set(new Uint8Array(buffer, byteOffset, byteLength), header.length + offsets[i]!);
-  }
-  await source.close();
-  const path = scratch.path('transformer.gguf');
-  writeFileSync(path, file);
-  return path;
-}
-
 describe('a GGUF file', () => {
   test('beside a folder that has no transformer weights', async () => {
     const folder = altered('flux-tiny');
-    const file = await asGguf(folder, 'model.diffusion_model.');
+    const file = await ggufOf(folder, scratch.path('transformer.gguf'), 'model.diffusion_model.');
     expect(await pixels(without(folder, ['transformer']), file)).toEqual(plain);
     // Without its configuration the sizes would have to be those of a published model.
     await expect(pixels(without(folder, ['transformer'], true), file)).rejects.toMatchObject({
@@ -181,7 +160,7 @@ describe('a GGUF file', () => {
 
   test('the picture names it by its hash and is repeated with it alone', async () => {
     const folder = altered('flux-tiny');
-    const path = await asGguf(folder);
+    const path = await ggufOf(folder, scratch.path('transformer.gguf'));
     const { media, receipt } = await draw({ ...request, model: folder, transformer: { path } });
     expect(receipt.transformer).toEqual({ path, sha256: expect.stringMatching(/^[0-9a-f]{64}$/) });
     expect(toBytes((await repeat(receipt)).media)).toEqual(toBytes(media));
@@ -196,7 +175,7 @@ describe('a GGUF file', () => {
 
   test('on the command line: sample, inspect, --from, and a copy of the file', async () => {
     const folder = altered('flux-tiny');
-    const path = await asGguf(folder);
+    const path = await ggufOf(folder, scratch.path('transformer.gguf'));
     const first = scratch.path('a.png');
     const run = ['--steps', '1', '--width', '32', '--height', '32', '--backend', 'wasm'];
     const drawn = await command('sample', 'a fox', '--model', folder, '--transformer', path, ...run, '--out', first);

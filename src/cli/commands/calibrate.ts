@@ -27,7 +27,7 @@ import { interruptible } from '../interrupt';
 import { numberBetween, scheduleStrip, wholeNumber } from '../parse';
 import { addPictureOptions, loadForPictures, type PictureOptions } from '../picture-options';
 import { progressLine } from '../progress';
-import { promptLines } from '../prompts';
+import { promptsFor } from '../prompts';
 
 interface Options extends PictureOptions {
   readonly model: string;
@@ -159,7 +159,7 @@ async function calibrateAndWrite(pipeline: Pipeline, options: Options, signal: A
   const { info } = pipeline;
   const steps = options.schedule?.length ?? options.steps ?? info.defaults.steps;
   const guidance = options.guidance ?? info.defaults.guidance;
-  const prompts = options.prompts ? await promptLines(options.prompts) : info.prompts;
+  const prompts = await promptsFor(info, options.prompts);
   const { calibration, evaluation } = splitPairs(prompts, options.pairs, options.heldOut);
   await encodeAhead(pipeline, promptRequests([...calibration, ...evaluation], { steps, guidance }), signal);
   if (options.method !== 'ertacache') {

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { splitPairs } from '../../calibration/pairs';
 import { DEFAULT_TRIALS } from '../../calibration/search';
 import type { EngineChoice } from '../../engine/types';
-import { ErtaError, InterruptedError, UsageError } from '../../errors';
+import { ErtaError, InterruptedError } from '../../errors';
 import { MOST } from '../../io/counts';
 import { fileHash } from '../../io/file-hash';
 import { requireWritableFolder } from '../../io/writable';
@@ -30,7 +30,7 @@ import { interruptible } from '../interrupt';
 import { numberBetween, wholeNumber, wholeNumbers } from '../parse';
 import { addPictureOptions, loadForPictures, type PictureOptions, pictureFacts } from '../picture-options';
 import { progressLine } from '../progress';
-import { promptLines } from '../prompts';
+import { promptsFor } from '../prompts';
 
 /** The weights of LPIPS have 10 MB. */
 const MOST_LPIPS = 2 ** 30;
@@ -132,12 +132,7 @@ async function compare(
   const { batch, trials, ablation } = options;
   const steps = options.steps ?? info.defaults.steps;
   const guidance = options.guidance ?? info.defaults.guidance;
-  const prompts = options.prompts ? await promptLines(options.prompts) : info.prompts;
-  if (prompts.length === 0) {
-    throw new UsageError(`${info.id} lists no prompts of its own.`, {
-      hint: 'Give a file with at least two of them as --prompts.',
-    });
-  }
+  const prompts = await promptsFor(info, options.prompts);
   const { calibration, evaluation } = splitPairs(prompts, options.calibrationPairs, options.pairs);
   await encodeAhead(pipeline, promptRequests([...calibration, ...evaluation], { steps, guidance }), signal);
   const use = {
