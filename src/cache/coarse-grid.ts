@@ -1,4 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { z } from 'zod';
+import { parseState, tensorState } from '../nn/state';
 import { none } from './none';
 import type { CachePolicy, CacheRun } from './policy';
 
@@ -15,6 +17,8 @@ export function computedLevels(sigmas: readonly number[], reused: readonly boole
 export function coarseGrid(reused: readonly boolean[]): CachePolicy {
   return { ...none(), name: 'fewer-steps-searched', adjust: sigmas => computedLevels(sigmas, reused) };
 }
+
+const stateForm = z.object({ output: tensorState, length: z.number() }).nullable();
 
 /**
  * The same grid with steps of second order (Adams–Bashforth): each takes the velocity extrapolated to its own middle
@@ -39,6 +43,12 @@ export function coarseMultistep(reused: readonly boolean[]): CachePolicy {
           return corrected;
         },
         bytes: () => (before ? before.output.size * 4 : 0),
+        state: () => before ?? null,
+        restore(state) {
+          const kept = parseState(stateForm, state);
+          before?.output.dispose();
+          before = kept ? { ...kept, output: kept.output.clone() } : undefined;
+        },
         dispose: () => before?.output.dispose(),
       };
     },

@@ -1,5 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
+import { z } from 'zod';
 import { release, share } from '../nn/scope';
+import { parseState, type State, tensorState } from '../nn/state';
 import { type CacheRun, type Decision, type GuidedOutput, type StepInfo, tensorBytes } from './policy';
 import type { History } from './predictor';
 import { applyAffine, combine, lsqTerms, type Parts, type Rectification } from './rectify';
@@ -39,6 +41,8 @@ export function corrector(rectify: Rectification, depth = lookBackOf(rectify)): 
       return result;
     },
     bytes: outputs.bytes,
+    state: outputs.state,
+    restore: outputs.restore,
     dispose: outputs.dispose,
   };
 }
@@ -52,6 +56,8 @@ export function lookBackOf(rectify: Rectification): number {
 
 /** The age that a term such as `conditional.2` names; 0 for the latent and the constant. */
 const ageOf = (term: string): number => Number(/\.(\d+)$/.exec(term)?.[1] ?? 0);
+
+const historyForm = z.array(z.object({ sigma: z.number(), value: z.record(z.string(), tensorState) }));
 
 /** The parts of the last `depth` computed outputs. */
 function outputHistory(depth: number) {
@@ -69,6 +75,12 @@ function outputHistory(depth: number) {
       forget(depth);
     },
     bytes: () => tensorBytes(history.flatMap(h => Object.values(h.value))),
+    state: (): State => history.map(({ sigma, value }) => ({ sigma, value: { ...value } })),
+    restore(state: State): void {
+      const kept = parseState(historyForm, state);
+      forget(0);
+      history = kept.map(({ sigma, value }) => ({ sigma, value: share(value) }));
+    },
     dispose: () => forget(0),
   };
 }

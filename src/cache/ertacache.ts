@@ -49,7 +49,7 @@ export function ertacache(settings: ErtaSettings): CachePolicy {
     begin(run): CacheRun {
       requireSteps(settings, run.steps);
       requireCorrects(rectify, run);
-      const { correct, bytes, dispose } = corrector(rectify);
+      const { terms: _, ...corrected } = corrector(rectify);
       return {
         branch: () =>
           residualBranch({
@@ -57,9 +57,7 @@ export function ertacache(settings: ErtaSettings): CachePolicy {
             predictor: predictorOf(settings.taylor),
             decide: step => (reused[step.index] ? 'reuse' : 'compute'),
           }),
-        correct,
-        bytes,
-        dispose,
+        ...corrected,
       };
     },
   };

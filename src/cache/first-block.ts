@@ -1,5 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { release, tidy } from '../nn/scope';
+import { z } from 'zod';
+import { release, share, tidy } from '../nn/scope';
+import { parseState, tensorState } from '../nn/state';
 import type { Tokens } from '../transformer/denoiser';
 import { relativeChange } from './change';
 import { partsOf } from './evaluation';
@@ -33,6 +35,15 @@ export function firstBlock({ threshold, onSignal }: FirstBlockOptions): CachePol
   };
 }
 
+const stateForm = z
+  .object({
+    first: tensorState,
+    rest: z
+      .object({ hidden: tensorState, context: tensorState.optional() })
+      .transform(({ hidden, context }): Tokens => ({ hidden, ...(context && { context }) })),
+  })
+  .nullable();
+
 function firstBlockBranch(threshold: number, onSignal: FirstBlockOptions['onSignal']): BranchCache {
   /** Of the last computed step: what the first block added to the image, and the other blocks to both streams. */
   let kept: { readonly first: tf.Tensor; readonly rest: Tokens } | undefined;
@@ -63,6 +74,12 @@ function firstBlockBranch(threshold: number, onSignal: FirstBlockOptions['onSign
       }
     },
     bytes: () => tensorBytes([kept?.first, kept?.rest.hidden, kept?.rest.context]),
+    state: () => (kept ? { first: kept.first, rest: { ...kept.rest } } : null),
+    restore(state) {
+      const given = parseState(stateForm, state);
+      release(kept);
+      kept = given ? { first: given.first.clone(), rest: share(given.rest) } : undefined;
+    },
     dispose: () => release(kept),
   };
 }

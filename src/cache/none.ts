@@ -1,3 +1,4 @@
+import { stateless } from '../nn/state';
 import type { CachePolicy } from './policy';
 
 /**
@@ -10,6 +11,7 @@ export function none(): CachePolicy {
     begin: () => ({
       branch: () => ({
         evaluate: async (_step, evaluation) => ({ output: await evaluation.compute(), decision: 'compute' }),
+        ...stateless,
         bytes: () => 0,
         dispose() {},
       }),

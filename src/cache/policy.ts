@@ -1,4 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
+import type { Keeper } from '../nn/state';
 import type { Evaluation } from './evaluation';
 
 /** Whether a step ran the transformer or rebuilt its output. */
@@ -38,8 +39,11 @@ export interface Evaluated {
   readonly decision: Decision;
 }
 
-/** The state of one guidance branch in one run. */
-export interface BranchCache {
+/**
+ * The state of one guidance branch in one run. A run whose branches have no `state` and `restore` cannot be taken up in
+ * the middle.
+ */
+export interface BranchCache extends Keeper {
   /**
    * The output at one step: computed by the evaluation, or rebuilt. The evaluation stays its owner's.
    * @param step where the run stands
@@ -64,8 +68,11 @@ export interface GuidedOutput {
   readonly parts: Readonly<Record<string, Tensor>>;
 }
 
-/** The state of one run; nothing survives it. */
-export interface CacheRun {
+/**
+ * The state of one run; nothing survives it. Its `state` and `restore` are of what it keeps beside its branches, where it
+ * keeps something: a run that corrects and has neither cannot be taken up in the middle.
+ */
+export interface CacheRun extends Keeper {
   /**
    * A fresh cache for one guidance branch.
    * @returns the cache; its caller disposes it

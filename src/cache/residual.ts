@@ -1,4 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
+import { z } from 'zod';
+import { anyState, type Keeper, parseState, type Resumable, stateless, tensorState } from '../nn/state';
 import type { Evaluation } from './evaluation';
 import { type BranchCache, type Decision, type StepInfo, tensorBytes } from './policy';
 import { type History, type Predictor, reuseLast } from './predictor';
@@ -14,7 +16,7 @@ export interface WithResidual {
  * What one guidance branch keeps of its computed steps. Looking and keeping are apart, so that calibration can see the
  * computed and the rebuilt output of one step and decide afterwards which of them the step goes on with.
  */
-export interface ResidualHistory {
+export interface ResidualHistory extends Resumable {
   /** The output rebuilt from what is kept, both tensors the caller's; nothing where nothing is kept yet. */
   rebuild(step: StepInfo, evaluation: Evaluation): WithResidual | undefined;
   /** Runs the model and keeps nothing; both tensors are the caller's. */
@@ -26,6 +28,8 @@ export interface ResidualHistory {
   /** Releases what is kept. */
   dispose(): void;
 }
+
+const historyForm = z.array(z.object({ sigma: z.number(), value: tensorState }));
 
 /**
  * An empty history of the residuals of one branch.
@@ -57,12 +61,21 @@ export function residualHistory(site: Site, predictor: Predictor): ResidualHisto
       forget(predictor.depth);
     },
     bytes: () => tensorBytes(history.map(h => h.value)),
+    state: () => history.map(({ sigma, value }) => ({ sigma, value })),
+    restore(state) {
+      const kept = parseState(historyForm, state);
+      forget(0);
+      history = kept.map(({ sigma, value }) => ({ sigma, value: value.clone() }));
+    },
     dispose: () => forget(0),
   };
 }
 
-/** What distinguishes one method that keeps residuals from another. */
-export interface ResidualOptions {
+/**
+ * What distinguishes one method that keeps residuals from another. Its `state` and `restore` are of what `decide` keeps
+ * between two steps, where it keeps something.
+ */
+export interface ResidualOptions extends Keeper {
   /** Where the residual is taken. */
   readonly site: Site;
   /**
@@ -83,6 +96,8 @@ export interface ResidualOptions {
   bytes?(): number;
 }
 
+const branchForm = z.object({ history: anyState, decide: anyState });
+
 /**
  * The branch cache of every method that keeps residuals and rebuilds from them.
  * @param options the site, the decision, and how residuals are carried forward
@@ -99,6 +114,7 @@ export interface ResidualOptions {
  */
 export function residualBranch(options: ResidualOptions): BranchCache {
   const history = residualHistory(options.site, options.predictor ?? reuseLast);
+  const { state, restore } = { ...stateless, ...options };
   return {
     async evaluate(step, evaluation) {
       const decision = await options.decide(step, evaluation);
@@ -109,6 +125,12 @@ export function residualBranch(options: ResidualOptions): BranchCache {
       return { output, decision: rebuilt ? 'reuse' : 'compute' };
     },
     bytes: () => history.bytes() + (options.bytes?.() ?? 0),
+    state: () => ({ history: history.state(), decide: state() }),
+    restore(given) {
+      const kept = parseState(branchForm, given);
+      history.restore(kept.history);
+      restore(kept.decide);
+    },
     dispose() {
       history.dispose();
       options.dispose?.();

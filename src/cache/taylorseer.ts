@@ -1,6 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { z } from 'zod';
 import { PolicyError, UnsupportedError } from '../errors';
 import { release } from '../nn/scope';
+import { anyState, parseState, type Resumable, tensorState } from '../nn/state';
 import type { Tap } from '../transformer/denoiser';
 import { partsOf } from './evaluation';
 import { type BranchCache, type CachePolicy, type Decision, tensorBytes } from './policy';
@@ -56,13 +58,15 @@ export function taylorseerPlan(steps: number, options: TaylorSeerOptions = {}): 
 }
 
 /** Results of one module at the last computed step, and their finite differences. */
-interface Differences {
+interface Differences extends Resumable {
   /** Results of a computed step; copies are kept. */
   update(step: number, results: readonly tf.Tensor[]): void;
   /** New tensors, which the enclosing `tidy` may clear away. */
   predict(step: number): tf.Tensor[];
   tensors(): readonly tf.Tensor[];
 }
+
+const differencesForm = z.object({ factors: z.array(z.array(tensorState)), updated: z.int() });
 
 function differences(order: number): Differences {
   /** `[result][order]`. */
@@ -97,6 +101,13 @@ function differences(order: number): Differences {
       );
     },
     tensors: () => factors.flat(),
+    state: () => ({ factors, updated }),
+    restore(state) {
+      const kept = parseState(differencesForm, state);
+      release(factors);
+      factors = kept.factors.map(orders => orders.map(factor => tf.keep(factor.clone())));
+      updated = kept.updated;
+    },
   };
 }
 
@@ -141,6 +152,17 @@ function attentionBranch(plan: readonly Decision[], order: number): BranchCache 
       return { output, decision };
     },
     bytes: () => tensorBytes(tensors()),
+    state: () => Object.fromEntries([...modules].map(([name, module]) => [name, module.state()])),
+    restore(state) {
+      const kept = Object.entries(parseState(z.record(z.string(), anyState), state));
+      release(tensors());
+      modules.clear();
+      for (const [name, own] of kept) {
+        const module = differences(order);
+        module.restore(own);
+        modules.set(name, module);
+      }
+    },
     dispose: () => release(tensors()),
   };
 }
@@ -156,6 +178,8 @@ function outputBranch(plan: readonly Decision[], order: number): BranchCache {
       return { output, decision };
     },
     bytes: () => tensorBytes(module.tensors()),
+    state: module.state,
+    restore: module.restore,
     dispose: () => release(module.tensors()),
   };
 }

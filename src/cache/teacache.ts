@@ -1,5 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
+import { z } from 'zod';
 import { PolicyError } from '../errors';
+import { parseState, tensorState } from '../nn/state';
 import { relativeChange } from './change';
 import { type Evaluation, partsOf } from './evaluation';
 import { type CachePolicy, type Decision, type StepInfo, tensorBytes } from './policy';
@@ -20,6 +22,8 @@ export interface TeaCacheSignal {
   /** The same after the decision: 0 where the step was computed. */
   readonly accumulatedAfter: number;
 }
+
+const stateForm = z.object({ before: tensorState.nullable(), accumulated: z.number() });
 
 /** Settings of TeaCache. */
 export interface TeaCacheOptions {
@@ -77,6 +81,13 @@ export function teacache({ threshold, coefficients, onSignal }: TeaCacheOptions)
           site: site('hidden'),
           decide,
           bytes: () => tensorBytes([before]),
+          state: () => ({ before: before ?? null, accumulated }),
+          restore(state) {
+            const kept = parseState(stateForm, state);
+            before?.dispose();
+            before = kept.before?.clone();
+            accumulated = kept.accumulated;
+          },
           dispose: () => before?.dispose(),
         });
       },

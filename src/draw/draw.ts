@@ -9,6 +9,7 @@ import { noteOtherLoras } from '../policy/loras';
 import { requireCaching } from '../policy/require-policy';
 import { type Chosen, type PolicySource, policiesInMemory } from '../policy/source';
 import { seedJson } from '../random/seed';
+import type { CheckpointStore } from '../sampling/checkpoint';
 import { DEFAULT_STRENGTH } from '../sampling/initial-picture';
 import { requirePipeline } from '../sampling/lifetime';
 import type { BatchRequest, DecodeOptions, Pipeline, PipelineInfo, TextLoss } from '../sampling/pipeline';
@@ -21,9 +22,10 @@ import { requireAlike } from './alike';
 import { cacheOf, choosePolicy, policyOfReceipt, policyReceipt } from './choose-policy';
 import { parseReceipt, type Receipt, requestOf } from './receipt';
 import { type FullRequest, parseRequest, type Request } from './request';
+import { type RunFacts, runId } from './run-id';
 
 /** With what, and how, a request is drawn. */
-export interface DrawOptions extends LoopOptions {
+export interface DrawOptions extends Omit<LoopOptions, 'checkpoints'> {
   /** The loaded model. It stays the caller's, and serves any number of requests. */
   readonly model: Pipeline;
   /** Where policies are looked for; those that ship with the package by default, in browsers none. */
@@ -34,6 +36,12 @@ export interface DrawOptions extends LoopOptions {
   readonly init?: Image | undefined;
   /** Pictures that are shown on the way, each as large as the picture itself. */
   readonly previews?: Previews | undefined;
+  /**
+   * Where checkpoints are kept: a run that was killed goes on at its last one and ends with the bytes of an uninterrupted
+   * one. They are told apart by `runOf`; of a method of your own, which is told by its name alone, keep them apart yourself.
+   * The last one stays until `forget` of what was drawn is called, when the picture is safe.
+   */
+  readonly checkpoint?: CheckpointStore | undefined;
   /** Called after every part of the decoder's work. */
   readonly onDecode?: DecodeOptions['onProgress'] | undefined;
 }
@@ -44,6 +52,13 @@ export interface Drawn extends Omit<RunResult, 'media'> {
   readonly media: Media;
   /** How it was made; `repeat` makes it again. */
   readonly receipt: Receipt;
+  /** What identifies the run: equal ones give the same bytes. */
+  readonly run: string;
+  /**
+   * Removes the run's checkpoint, where there is one: call it when the picture is safe.
+   * @returns when it is gone
+   */
+  forget(): Promise<void>;
   /** The calibrated policy that was used, where one was. */
   readonly policy: Policy | undefined;
   /** What the text encoders did not read of the prompt: words that they do not know, and an end that did not fit. */
@@ -81,6 +96,21 @@ export async function draw(request: Request, options: DrawOptions): Promise<Draw
 export async function drawBatch(requests: readonly Request[], options: DrawOptions): Promise<Drawn[]> {
   const all = requests.map(parseRequest);
   return drawWith(all, options, (use, policies) => choosePolicy((all[0] as FullRequest).policy, use, policies));
+}
+
+/**
+ * What identifies the run of a request: its checkpoints are kept under it, and equal ones give the same bytes. Models of
+ * a folder are not loaded for it.
+ * @param request the prompt, and what is not to be as usual for the model
+ * @param options those that `draw` will get
+ * @returns 64 hexadecimal digits
+ * @throws UsageError and PolicyError as `draw` does
+ */
+export async function runOf(request: Request, options: DrawOptions): Promise<string> {
+  const full = parseRequest(request);
+  requireOptions(options);
+  const plan = await planOf([full], options, (use, policies) => choosePolicy(full.policy, use, policies));
+  return runId(plan.facts[0] as RunFacts);
 }
 
 /** Characters of a model's hash that tell two versions apart. */
@@ -167,24 +197,23 @@ async function drawWith(requests: readonly FullRequest[], options: DrawOptions, 
   requireOptions(options);
   requireAlike(requests);
   const request = requests[0] as FullRequest;
-  const { model, policies = policiesInMemory(), init, signal, onStep, onDecode, estimate, previews } = options;
+  const { model, signal, onStep, onResume, onDecode, estimate, previews, checkpoint } = options;
   for (const each of requests) requireEnlargeable(each, each.size);
   if (request.loras) requireMerged(request.loras, model.info);
-  const rows = requests.map(each => batchOf(each, model, init));
-  const batch = { ...(rows[0] as BatchRequest), ...joined(rows) };
-  const levels = model.schedule(batch);
-  const use = policyUse(model.info, batch.guidance, levels);
-  // Before anything is encoded: a policy that does not fit should not cost minutes.
-  const { cache, policy, said } = await cacheFor(options.policy, use, () => choose(use, policies));
+  const { rows, batch, cache, policy, facts } = await planOf(requests, options, choose);
   requireEachAlone(cache, requests.length);
+  const runs = facts.map(runId);
+  const together = runs.length === 1 ? (runs[0] as string) : sha256(runs.join());
   const textLosses = await Promise.all(rows.map(row => model.textLoss(row)));
   const job = await model.prepare(batch, { signal });
   try {
     for (const each of requests) requireEnlargeable(each, job.size);
     const scaleOf = (row: number): number => requests[row]?.scale ?? 1;
-    const { media, ...run } = await runJob(model, job, cache, {
+    const { media, ...made } = await runJob(model, job, cache, {
       signal,
       onStep,
+      onResume,
+      checkpoints: checkpoint && { store: checkpoint, run: together },
       onDecode,
       estimate,
       previews: previews && {
@@ -192,12 +221,13 @@ async function drawWith(requests: readonly FullRequest[], options: DrawOptions, 
         show: (media, index, row) => previews.show(enlarged(media, scaleOf(row)), index, row),
       },
     });
-    const made = { ...run, policy: said };
-    const receipts = await Promise.all(requests.map(each => receiptOf(each, batch, model.info, made)));
-    return receipts.map((receipt, row) => ({
-      ...run,
+    const { schedule, forwards } = made;
+    return facts.map((own, row) => ({
+      ...made,
+      run: runs[row] as string,
+      forget: async () => checkpoint?.remove(together),
       media: enlarged(media[row] as Media, scaleOf(row)),
-      receipt,
+      receipt: { ...own, schedule, forwards },
       policy,
       textLoss: textLosses[row] as readonly TextLoss[],
     }));
@@ -217,6 +247,24 @@ function requireEachAlone({ name, isDynamic = false }: CachePolicy, rows: number
   throw new UsageError(`${name} decides for each picture while it is drawn, and so draws no batch.`, {
     hint: 'Draw the pictures one by one, or take a method with a schedule.',
   });
+}
+
+/** What is known of a run before anything is encoded: a policy that does not fit should not cost minutes. */
+interface Plan extends Pick<CacheFor, 'cache' | 'policy'> {
+  readonly rows: readonly BatchRequest[];
+  readonly batch: BatchRequest;
+  /** One for each request. */
+  readonly facts: readonly RunFacts[];
+}
+
+/** @param requests at least one; all of them alike */
+async function planOf(requests: readonly FullRequest[], options: DrawOptions, choose: Choose): Promise<Plan> {
+  const { model, policies = policiesInMemory(), init } = options;
+  const rows = requests.map(each => batchOf(each, model, init));
+  const batch = { ...(rows[0] as BatchRequest), ...joined(rows) };
+  const use = policyUse(model.info, batch.guidance, model.schedule(batch));
+  const { cache, policy, said } = await cacheFor(options.policy, use, () => choose(use, policies));
+  return { rows, batch, cache, policy, facts: requests.map(each => factsOf(each, batch, model.info, said)) };
 }
 
 /** The LoRAs that are asked for are those that were merged when the model was loaded. */
@@ -266,12 +314,12 @@ async function cacheFor(
   return { cache: cacheOf(chosen, use), policy: chosen?.policy, said: policyReceipt(chosen) };
 }
 
-async function receiptOf(
+function factsOf(
   request: FullRequest,
   { steps, guidance, size, maxSequenceLength, init: begun }: BatchRequest,
   info: PipelineInfo,
-  { policy, schedule, forwards }: Pick<Receipt, 'policy' | 'schedule' | 'forwards'>,
-): Promise<Receipt> {
+  policy: Receipt['policy'],
+): RunFacts {
   const { model, transformer, prompt, negativePrompt, seed, init, embeddings, vaeTiling, dtype, variant, scale } =
     request;
   return {
@@ -289,7 +337,7 @@ async function receiptOf(
     ...(begun && {
       init: {
         path: init?.path ?? 'picture',
-        sha256: init?.sha256 ?? (await sha256(toBytes(begun.image))),
+        sha256: init?.sha256 ?? sha256(toBytes(begun.image)),
         strength: begun.strength,
       },
     }),
@@ -301,7 +349,5 @@ async function receiptOf(
     scale,
     backend: activeKind(),
     policy,
-    schedule,
-    forwards,
   };
 }

@@ -2,9 +2,11 @@ import { requireObject } from '../io/arguments';
 import { loadModel } from '../pipelines/load';
 import { policiesOnDisk } from '../policy/on-disk';
 import { requireCaching } from '../policy/require-policy';
+import type { CheckpointStore } from '../sampling/checkpoint';
 import { requirePipeline } from '../sampling/lifetime';
 import type { Pipeline } from '../sampling/pipeline';
 import { requireAlike } from './alike';
+import { type CheckpointFolder, checkpointsIn } from './checkpoint-folder';
 import {
   type Drawn,
   type DrawOptions,
@@ -17,9 +19,11 @@ import { parseReceipt, type Receipt, requestOf } from './receipt';
 import { type FullRequest, parseRequest, type Request } from './request';
 
 /** How a request is drawn where there are files: models, policies and pictures are found by their names. */
-export interface DrawFilesOptions extends Omit<DrawOptions, 'model'> {
+export interface DrawFilesOptions extends Omit<DrawOptions, 'model' | 'checkpoint'> {
   /** A loaded model, which stays the caller's; the one that the request names is loaded for this run by default. */
   readonly model?: Pipeline | undefined;
+  /** The folder of checkpoints, one file for each run that is not finished; or a store of your own. */
+  readonly checkpoint?: CheckpointFolder | CheckpointStore | undefined;
 }
 
 /**
@@ -31,6 +35,11 @@ export interface DrawFilesOptions extends Omit<DrawOptions, 'model'> {
  * @example
  * const { media, receipt } = await draw({ prompt: 'red heart', seed: 1 });
  * await writeMedia('red-heart.png', media, { receipt });
+ * @example
+ * // Goes on where a former process ended.
+ * const lion = await draw({ prompt: 'lion', seed: 1 }, { checkpoint: { folder: 'unfinished', every: 5 } });
+ * await writeMedia('lion.png', lion.media, { receipt: lion.receipt });
+ * await lion.forget();
  */
 export async function draw(request: Request, options: DrawFilesOptions = {}): Promise<Drawn> {
   requireOptions(options);
@@ -91,7 +100,9 @@ async function withModel<T>(
   const loading = { dtype, variant, transformer, loras, tiling, ...(embeddings && { embeddings }) };
   const model = options.model ?? (await loadModel(request.model, loading));
   try {
-    return await work({ policies: policiesOnDisk, ...(init && { init }), ...options, model });
+    const { checkpoint: given } = options;
+    const checkpoint = given && 'folder' in given ? checkpointsIn(given) : given;
+    return await work({ policies: policiesOnDisk, ...(init && { init }), ...options, checkpoint, model });
   } finally {
     if (model !== options.model) model.dispose();
   }

@@ -14,7 +14,8 @@ export {
 } from '../calibration/calibrate';
 export { type MeasureOptions, measurePolicy, type Score, score } from '../calibration/measure';
 export { type PairSplit, splitPairs } from '../calibration/pairs';
-export { type Drawn, type DrawOptions, draw, drawBatch, repeat } from '../draw/draw';
+export type { CheckpointFolder } from '../draw/checkpoint-folder';
+export { type Drawn, type DrawOptions, draw, drawBatch, repeat, runOf } from '../draw/draw';
 export type { DrawFilesOptions } from '../draw/on-disk';
 export { parseReceipt, type Receipt } from '../draw/receipt';
 export type { FullRequest, Request } from '../draw/request';
@@ -45,6 +46,7 @@ export {
 } from '../policy/data';
 export { type Chosen, type PolicySource, policiesInMemory } from '../policy/source';
 export type { Seed } from '../random/seed';
+export type { CheckpointStore, RunCheckpoints } from '../sampling/checkpoint';
 export type { Embeddings } from '../sampling/embeddings';
 export type {
   BatchRequest,

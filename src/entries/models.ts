@@ -14,7 +14,7 @@ export type { Preset } from '../models/preset';
 export type { AttentionWork, Workload } from '../models/workload';
 export type { ComputeType } from '../nn/bfloat16';
 export type { Params } from '../nn/params';
-export { type DrawType, type TorchGenerator, torchGenerator } from '../random/torch-generator';
+export { type DrawType, type GeneratorState, type TorchGenerator, torchGenerator } from '../random/torch-generator';
 export { type Block, type Denoiser, type Stream, type Tap, type Tokens, untapped } from '../transformer/denoiser';
 export { type BlockRange, forward } from '../transformer/run';
 export type { PerRow } from '../transformer/timesteps';

@@ -1,6 +1,7 @@
+import { z } from 'zod';
 import { UsageError } from '../errors';
 import { roundToBfloat16 } from './bfloat16';
-import { mt19937 } from './mt19937';
+import { mt19937, SIZE } from './mt19937';
 import { SEED_HINT } from './seed';
 
 /** Number types that a normal draw can have; bfloat16 values come widened to float32. */
@@ -36,7 +37,34 @@ export interface TorchGenerator {
    * @throws UsageError for sizes that are not whole numbers from 0 up
    */
   normal(shape: number | readonly number[], type?: DrawType): Float32Array;
+  /**
+   * All that decides what comes next, as plain values.
+   * @returns the state, for `restore`
+   */
+  state(): GeneratorState;
+  /**
+   * Goes on where another generator was.
+   * @param state what its `state` returned
+   * @throws UsageError for what it cannot have returned
+   */
+  restore(state: unknown): void;
 }
+
+/** Where a generator is in its stream, as plain values. */
+export type GeneratorState = {
+  /** Words of the Mersenne Twister. */
+  readonly words: readonly number[];
+  /** Which of them comes next. */
+  readonly next: number;
+  /** The second value of a pair, where it waits to be taken. */
+  readonly spare: number | null;
+};
+
+const stateSchema: z.ZodType<GeneratorState> = z.object({
+  words: z.array(z.int().min(0).max(0xffffffff)).length(SIZE),
+  next: z.int().min(0).max(SIZE),
+  spare: z.number().nullable(),
+});
 
 /** From this many values on, PyTorch fills blocks of 16; below, it draws one by one in double precision. */
 const BLOCK = 16;
@@ -52,7 +80,8 @@ const BLOCK = 16;
  * @throws UsageError for a seed that is not whole, or does not fit in 64 bits
  */
 export function torchGenerator(seed: number | bigint): TorchGenerator {
-  const random32 = mt19937(seedBits(seed));
+  const twister = mt19937(seedBits(seed));
+  const random32 = twister.next;
   let spare: number | undefined;
 
   const uniformFloat = () => (random32() & 0xffffff) * 2 ** -24;
@@ -94,6 +123,16 @@ export function torchGenerator(seed: number | bigint): TorchGenerator {
       else for (let i = 0; i < values.length; i++) values[i] = normalScalar();
       // The reference computes half-precision noise in float32 and rounds at the end.
       return type === 'bfloat16' ? values.map(roundToBfloat16) : values;
+    },
+    state() {
+      const { words, next } = twister.state();
+      return { words: [...words], next, spare: spare ?? null };
+    },
+    restore(given) {
+      const parsed = stateSchema.safeParse(given);
+      if (!parsed.success) throw new UsageError('What was given is not the state of a random generator.');
+      twister.restore(parsed.data);
+      spare = parsed.data.spare ?? undefined;
     },
   };
 }

@@ -1,9 +1,12 @@
 import { backend, type Tensor } from '@tensorflow/tfjs-core';
+import { z } from 'zod';
 import type { Evaluation } from '../cache/evaluation';
 import type { BranchCache, CachePolicy, Decision, GuidedOutput, RunInfo, StepInfo } from '../cache/policy';
 import { heedFaults } from '../engine/gpu-faults';
+import { UnsupportedError } from '../errors';
 import { breathe } from '../io/turn';
 import { release } from '../nn/scope';
+import { anyState, isResumable, type Keeper, parseState, type Resumable, type State, stateless } from '../nn/state';
 import type { Branch, Guide } from './guidance';
 
 /** What one step came to. */
@@ -17,11 +20,13 @@ export interface StepOutput {
 }
 
 /** One run of a model behind a cache, asked step by step by whatever loop there is. */
-export interface CachedRun {
+export interface CachedRun extends Resumable {
   /** The prediction at a latent, which stays the caller's. Steps must come in order. */
   evaluate(step: StepInfo, sample: Tensor, timestep: number): Promise<StepOutput>;
   /** Bytes that the caches hold now. */
   bytes(): number;
+  /** @throws UnsupportedError for a method whose runs cannot be taken up in the middle */
+  state(): State;
   dispose(): void;
 }
 
@@ -36,6 +41,7 @@ export function beginRun(
   heedFaults(backend());
   const run = policy.begin({ ...info, parts: guide.parts });
   const caches = branches.map(() => run.branch());
+  const keepers = [run.correct || run.state ? run : { ...run, ...stateless }, ...caches];
   return {
     async evaluate(step, sample, timestep) {
       const outputs: Tensor[] = [];
@@ -69,11 +75,23 @@ export function beginRun(
       }
     },
     bytes: () => caches.reduce((sum, c) => sum + c.bytes(), run.bytes?.() ?? 0),
+    state: () => keepers.map(keeper => resumable(keeper, policy).state()),
+    restore(state) {
+      const states = parseState(z.array(anyState).length(keepers.length), state);
+      for (const [i, keeper] of keepers.entries()) resumable(keeper, policy).restore(states[i] as State);
+    },
     dispose() {
       for (const c of caches) c.dispose();
       run.dispose();
     },
   };
+}
+
+function resumable(keeper: Keeper, { name }: Pick<CachePolicy, 'name'>): Resumable {
+  if (isResumable(keeper)) return keeper;
+  throw new UnsupportedError(`Runs with the method "${name}" cannot be taken up in the middle.`, {
+    hint: 'Draw without checkpoints, or give the method `state` and `restore`.',
+  });
 }
 
 /** The prediction of a step with its parts; release it with `release`. */

@@ -36,13 +36,15 @@ export function estimateFor(
   { count, show }: Previews,
   signal: AbortSignal | undefined,
 ): Estimate {
-  let next = 0;
+  let all: readonly number[] = [];
   return {
-    wanted: (index, steps) => previewSteps(steps, count).includes(index),
-    async show(latents: Tensor) {
+    wanted(index, steps) {
+      all = previewSteps(steps, count);
+      return all.includes(index);
+    },
+    async show(latents: Tensor, index) {
       const rows = await pipeline.decode(latents, size, { ...(signal && { signal }) });
-      const index = next++;
-      for (const [row, media] of rows.entries()) await show(media, index, row);
+      for (const [row, media] of rows.entries()) await show(media, all.indexOf(index), row);
     },
   };
 }

@@ -1,6 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { z } from 'zod';
 import { ShapeError } from '../errors';
 import { release } from '../nn/scope';
+import { anyState, parseState, type Resumable, type State } from '../nn/state';
 import type { Seed } from '../random/seed';
 import { torchGenerator } from '../random/torch-generator';
 import { type FrameRule, requireFrames } from './frame-rule';
@@ -46,13 +48,23 @@ export function checkRows({ prompts, seeds }: BatchRequest): void {
   });
 }
 
+/** A stream of normal noise that can be taken up where it was left. */
+export type NoiseSource = (() => tf.Tensor) & Resumable;
+
 /**
  * A stream of normal noise, a generator for every row: the first draw is the start of the run, as in PyTorch.
  * @param shape of one row
  */
-export function noiseSource(seeds: readonly Seed[], shape: readonly number[]): () => tf.Tensor {
+export function noiseSource(seeds: readonly Seed[], shape: readonly number[]): NoiseSource {
   const generators = seeds.map(seed => torchGenerator(seed));
-  return () => tf.tidy(() => tf.stack(generators.map(g => tf.tensor(g.normal(shape), [...shape]))));
+  const draw = (): tf.Tensor => tf.tidy(() => tf.stack(generators.map(g => tf.tensor(g.normal(shape), [...shape]))));
+  return Object.assign(draw, {
+    state: () => generators.map(g => g.state()),
+    restore(state: State): void {
+      const states = parseState(z.array(anyState).length(generators.length), state);
+      for (const [i, own] of states.entries()) generators[i]?.restore(own);
+    },
+  });
 }
 
 /** Runs `work`; whatever it hands to `own` is released afterwards, also when it fails. */

@@ -43,14 +43,15 @@ export async function runJob(
   const base = options.sigmas ?? job.sigmas;
   const solver = job.solver(policy.adjust?.(base) ?? base);
   const started = performance.now();
-  const { latents, steps } = await sampleLoop({ ...job, solver }, policy, {
+  const { latents, steps, resumed } = await sampleLoop({ ...job, solver }, policy, {
     ...options,
     ...(options.previews && { estimate: estimateFor(pipeline, job, options.previews, options.signal) }),
   });
   try {
     // Reading back waits for the backend, so the clock is stopped after it.
     await requireFinite(latents, 'The final latent', policy);
-    const seconds = (performance.now() - started) / 1000;
+    const before = steps.slice(0, resumed).reduce((sum, s) => sum + s.seconds, 0);
+    const seconds = before + (performance.now() - started) / 1000;
     const forwards = steps.reduce((sum, s) => sum + s.forwards, 0);
     const media = await pipeline.decode(latents, job.size, {
       ...(options.onDecode && { onProgress: options.onDecode }),

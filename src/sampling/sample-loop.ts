@@ -1,25 +1,18 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { none } from '../cache/none';
-import type { CachePolicy, Decision, StepInfo } from '../cache/policy';
+import type { CachePolicy } from '../cache/policy';
 import { NumericError } from '../errors';
 import { nextTurn } from '../io/turn';
 import { settleQueued } from '../nn/settle';
 import type { Solver } from '../schedulers/solver';
 import { beginRun } from './cached-run';
+import { type RunCheckpoints, USUAL_EVERY } from './checkpoint';
 import type { Branch, Guide } from './guidance';
-import { beginTrajectory } from './trajectory';
+import { type Progress, resumeRun, saveRun } from './resume';
+import type { StepRecord } from './step-record';
+import { beginTrajectory, type Noise } from './trajectory';
 
-/** What happened at one step. */
-export interface StepRecord extends StepInfo {
-  /** Decision of every branch. */
-  readonly decisions: readonly Decision[];
-  /** Wall-clock time of the step. */
-  readonly seconds: number;
-  /** Forward passes this step cost, counted in blocks: 1 when every branch ran every block. */
-  readonly forwards: number;
-  /** Bytes that the caches hold after the step. */
-  readonly cacheBytes: number;
-}
+export type { StepRecord } from './step-record';
 
 /** One sampling run, ready to go. */
 export interface Run {
@@ -32,7 +25,7 @@ export interface Run {
   /** Starting noise `[B, …]`; stays the caller's. */
   readonly latents: Tensor;
   /** Fresh normal noise of the latent's shape, for solvers that ask for it. */
-  readonly noise?: (() => Tensor) | undefined;
+  readonly noise?: Noise | undefined;
   /** Axis of the latent that holds its channels, where that is known; policies are checked against it. */
   readonly channelAxis?: number | undefined;
 }
@@ -43,6 +36,10 @@ export interface LoopOptions {
   readonly onStep?: ((record: StepRecord, sample: Tensor) => void | Promise<void>) | undefined;
   /** Who is shown the finished latent as single steps predict it. */
   readonly estimate?: Estimate | undefined;
+  /** Where checkpoints of the run are kept. It goes on at the one that is there, to the same bytes. */
+  readonly checkpoints?: RunCheckpoints | undefined;
+  /** Told of the steps that were taken before, where the run goes on at a checkpoint. */
+  readonly onResume?: ((records: readonly StepRecord[]) => void) | undefined;
   /** When aborted, the run ends at the next step or between two blocks, with an InterruptedError. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -70,23 +67,27 @@ export interface Estimate {
  * @param run branches, guide, solver and starting noise, which stays the caller's; the solver is disposed
  * @param policy a caching method; its time adjustment must be in the solver already
  * @param options who is told of the steps, and who may stop the run
- * @returns the final latent, owned by the caller, and a record of every step
+ * @returns the final latent, owned by the caller, a record of every step, and how many of them were taken before
+ * @throws UnsupportedError for checkpoints of a method or a sampler whose runs cannot be taken up in the middle
  * @throws InterruptedError when `signal` is aborted; nothing leaks
  */
 export async function sampleLoop(
   run: Run,
   policy: CachePolicy,
   options: LoopOptions = {},
-): Promise<{ latents: Tensor; steps: StepRecord[] }> {
+): Promise<{ latents: Tensor; steps: StepRecord[]; resumed: number }> {
   const { timesteps, sigmas } = run.solver;
   const steps = timesteps.length;
-  const { signal } = options;
+  const { signal, checkpoints } = options;
   const { shape } = run.latents;
   const cached = beginRun(run, policy, { steps, sigmas, shape, channelAxis: run.channelAxis }, signal);
   const trajectory = beginTrajectory(run);
   const records: StepRecord[] = [];
+  const progress: Progress = { cached, trajectory, records, sigmas };
   try {
-    for (let index = 0; index < steps; index++) {
+    if (checkpoints && (await resumeRun(checkpoints, progress))) options.onResume?.(records);
+    const resumed = records.length;
+    for (let index = resumed; index < steps; index++) {
       await nextTurn(signal);
       const started = performance.now();
       const info = trajectory.step(index);
@@ -108,9 +109,12 @@ export async function sampleLoop(
         cacheBytes: cached.bytes(),
       };
       records.push(record);
+      if (checkpoints && (index + 1) % (checkpoints.store.every ?? USUAL_EVERY) === 0) {
+        await saveRun(checkpoints, progress);
+      }
       await options.onStep?.(record, trajectory.sample());
     }
-    return { latents: trajectory.sample().clone(), steps: records };
+    return { latents: trajectory.sample().clone(), steps: records, resumed };
   } finally {
     cached.dispose();
     trajectory.dispose();

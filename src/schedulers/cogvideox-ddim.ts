@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { knowing } from '../io/known-fields';
+import { stateless } from '../nn/state';
 import { cogVideoXOtherFields, cogVideoXSchedule, createLevels, predictX0 } from './cogvideox-schedule';
 import type { Inspect } from './inspect';
 import type { Solver, TimeGrid } from './solver';
@@ -21,6 +22,7 @@ export function createCogVideoXDDIM(c: CogVideoXDDIMConfig, grid: TimeGrid, insp
   const levels = createLevels(c, grid.timesteps.length);
   return {
     ...grid,
+    ...stateless,
     clean: (index, output, sample) => predictX0(output, sample, levels.at(grid.timesteps[index] as number)),
     step(index, output, sample) {
       const t = grid.timesteps[index] as number;

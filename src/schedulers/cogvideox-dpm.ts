@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { UsageError } from '../errors';
 import { knowing } from '../io/known-fields';
+import { parseState, tensorState } from '../nn/state';
 import { cogVideoXOtherFields, cogVideoXSchedule, createLevels, predictX0 } from './cogvideox-schedule';
 import type { Inspect } from './inspect';
 import type { Solver, TimeGrid } from './solver';
@@ -54,6 +55,11 @@ export function createCogVideoXDPM(c: CogVideoXDPMConfig, grid: TimeGrid, inspec
       older?.dispose();
       older = x0;
       return advanced;
+    },
+    state: () => older ?? null,
+    restore(state) {
+      older?.dispose();
+      older = parseState(tensorState.nullable(), state)?.clone();
     },
     dispose() {
       older?.dispose();

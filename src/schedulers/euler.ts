@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { stateless } from '../nn/state';
 import type { Solver, TimeGrid } from './solver';
 
 /**
@@ -10,6 +11,7 @@ export function eulerSteps(grid: TimeGrid, floor = 0): Solver & Required<Pick<So
     Math.fround((grid.sigmas[index + 1] as number) - (grid.sigmas[index] as number));
   return {
     ...grid,
+    ...stateless,
     step: (index, output, sample) => tf.tidy(() => tf.add(sample, tf.mul(output, length(index)))),
     aim: (index, sample, next) => tf.tidy(() => tf.div(tf.sub(next, sample), length(index))),
     clean: (index, output, sample) =>

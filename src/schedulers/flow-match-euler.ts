@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { UsageError } from '../errors';
 import { count, MOST } from '../io/counts';
 import { knowing } from '../io/known-fields';
+import { stateless } from '../nn/state';
 import { eulerSteps } from './euler';
 import { requireSteps } from './grid';
 import type { Solver, TimeGrid } from './solver';
@@ -98,6 +99,7 @@ export function createFlowMatchEuler(c: FlowMatchEulerConfig, grid: TimeGrid): S
   if (!c.stochastic_sampling) return euler;
   return {
     ...grid,
+    ...stateless,
     clean: euler.clean,
     step(index, output, sample, noise) {
       const next = grid.sigmas[index + 1] as number;

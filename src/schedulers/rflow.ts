@@ -11,6 +11,7 @@ import { UsageError } from '../errors';
 import { count, MOST } from '../io/counts';
 import { knowing } from '../io/known-fields';
 import { roundHalfToEven } from '../nn/rounding';
+import { stateless } from '../nn/state';
 import { type GridOptions, requireSteps } from './grid';
 import type { Inspect } from './inspect';
 import type { Solver, TimeGrid } from './solver';
@@ -75,6 +76,7 @@ export function rflowGridAt(c: RFlowConfig, sigmas: readonly number[]): TimeGrid
 export function createRFlow(_: RFlowConfig, grid: TimeGrid, inspect?: Inspect): Solver {
   return {
     ...grid,
+    ...stateless,
     step(index, output, sample) {
       const [sigma, next] = [grid.sigmas[index] as number, grid.sigmas[index + 1] as number];
       inspect?.({ index });

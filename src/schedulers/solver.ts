@@ -1,4 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
+import type { Keeper } from '../nn/state';
 
 /** The times of one run. */
 export interface TimeGrid {
@@ -8,8 +9,11 @@ export interface TimeGrid {
   readonly sigmas: readonly number[];
 }
 
-/** One sampling run: advances a latent step by step. Multistep solvers keep past outputs until `dispose`. */
-export interface Solver extends TimeGrid {
+/**
+ * One sampling run: advances a latent step by step. Multistep solvers keep past outputs until `dispose`. Those that keep
+ * nothing say so (`stateless`): a run cannot be taken up in the middle with a solver that has no `state`.
+ */
+export interface Solver extends TimeGrid, Keeper {
   /**
    * Takes one step.
    * @param index which step, 0 … N-1, in order

@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { UsageError } from '../errors';
 import { count, MOST } from '../io/counts';
 import { knowing } from '../io/known-fields';
+import { parseState, tensorState } from '../nn/state';
 import { evenlySpaced, type GridOptions, requireSteps } from './grid';
 import type { Inspect } from './inspect';
 import { solveLinear } from './linear-system';
@@ -134,6 +135,11 @@ function weights({ ratios, conditions }: Update, count: number): number[] {
   return solveLinear(rows, conditions.slice(0, count));
 }
 
+const stateForm = z.object({
+  predictions: z.array(tensorState),
+  previous: z.object({ sample: tensorState, order: z.int() }).nullable(),
+});
+
 /**
  * The solver over any falling grid. It keeps the predictions of the last `solver_order` steps and one sample.
  */
@@ -161,6 +167,12 @@ export function createUniPC(c: UniPCConfig, grid: TimeGrid, inspect?: Inspect): 
 
   const clean = (index: number, output: tf.Tensor, sample: tf.Tensor): tf.Tensor =>
     tf.tidy(() => tf.sub(sample, tf.mul(output, grid.sigmas[index] as number)));
+  function dispose(): void {
+    tf.dispose(predictions);
+    previous?.sample.dispose();
+    predictions = [];
+    previous = undefined;
+  }
   return {
     ...grid,
     clean,
@@ -180,11 +192,13 @@ export function createUniPC(c: UniPCConfig, grid: TimeGrid, inspect?: Inspect): 
       inspect?.({ index, x0, order });
       return tf.tidy(() => moved(corrected, index, index + 1, order));
     },
-    dispose() {
-      tf.dispose(predictions);
-      previous?.sample.dispose();
-      predictions = [];
-      previous = undefined;
+    state: () => ({ predictions, previous: previous ?? null }),
+    restore(state) {
+      const kept = parseState(stateForm, state);
+      dispose();
+      predictions = kept.predictions.map(x0 => x0.clone());
+      previous = kept.previous ? { ...kept.previous, sample: kept.previous.sample.clone() } : undefined;
     },
+    dispose,
   };
 }

@@ -16,6 +16,7 @@ import { loadModel } from '../../pipelines/load';
 import { usualThreads } from '../../pipelines/usual-threads';
 import { policiesOnDisk } from '../../policy/on-disk';
 import { randomSeed, type Seed } from '../../random/seed';
+import { USUAL_EVERY } from '../../sampling/checkpoint';
 import { DEFAULT_STRENGTH } from '../../sampling/initial-picture';
 import type { Pipeline } from '../../sampling/pipeline';
 import { startBackend } from '../backend';
@@ -40,6 +41,8 @@ interface SampleOptions extends RequestOptions, Omit<TaskOptions, 'seed'> {
   readonly promptsFile?: string | undefined;
   readonly preview?: string | undefined;
   readonly saveEmbeddings?: string | undefined;
+  readonly resume?: true;
+  readonly checkpointEvery: number;
 }
 
 /** `ertacache sample`: a prompt to a picture. */
@@ -85,7 +88,17 @@ export function sampleCommand(): Command {
     .option('--scale <n>', 'enlarge the file this many times, pixel by pixel', wholeNumber(1, MOST.scale), 1)
     .option('--save-embeddings <file>', 'keep what the text encoders make of the prompts')
     .option('--embeddings <file>', 'use kept embeddings: no text encoder is loaded; their prompts, if none is given')
-    .option('--from <file>', 'repeat the run that made this picture');
+    .option('--from <file>', 'repeat the run that made this picture')
+    .option(
+      '--resume',
+      'go on with what was interrupted: pictures that are there are kept, one that was begun goes on at its last checkpoint',
+    )
+    .option(
+      '--checkpoint-every <n>',
+      'steps between two checkpoints, which lie beside the picture until it is written (with --resume)',
+      wholeNumber(1, MOST.steps),
+      USUAL_EVERY,
+    );
   command.addHelpText(
     'after',
     '\nPictures, clips and sheets of the same name are replaced. Other files are not: a folder of frames or a receipt\n' +
@@ -164,7 +177,12 @@ async function drawAll(
       signal,
     );
     if (options.saveEmbeddings) await saveEmbeddings(model, tasks, base, options.saveEmbeddings);
-    const drawing = { model, init, signal, paired: options.sheet !== undefined, preview: options.preview, repeats };
+    const { sheet, preview, resume, checkpointEvery } = options;
+    const drawing = {
+      ...{ model, init, signal, preview, repeats },
+      paired: sheet !== undefined,
+      ...(resume && { checkpointEvery }),
+    };
     for (const [task, request] of requests) {
       const pair = await drawTask(drawing, task, request);
       if (pair) pairs.push(pair);

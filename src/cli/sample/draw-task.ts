@@ -1,12 +1,16 @@
-import { type Drawn, type DrawOptions, draw, repeat } from '../../draw/draw';
-import type { Receipt } from '../../draw/receipt';
+import { dirname } from 'node:path';
+import { checkpointsIn } from '../../draw/checkpoint-folder';
+import { type Drawn, type DrawOptions, draw, repeat, runOf } from '../../draw/draw';
+import { type Receipt, receiptSchema } from '../../draw/receipt';
 import type { FullRequest } from '../../draw/request';
+import { runId } from '../../draw/run-id';
 import type { Image } from '../../media/pixels';
+import { readReceipt } from '../../media/receipt';
 import { writeMedia } from '../../media/write';
 import { policiesOnDisk } from '../../policy/on-disk';
 import type { Pipeline } from '../../sampling/pipeline';
 import { progressLine, stepLine } from '../progress';
-import { print } from '../say';
+import { print, tell } from '../say';
 import { stretchNote } from './notes';
 import type { DrawnPair } from './pair-sheet';
 import { previewOf } from './preview';
@@ -23,6 +27,8 @@ export interface Drawing {
   readonly preview?: string | undefined;
   /** The receipt of the picture that is repeated. */
   readonly repeats?: Receipt | undefined;
+  /** Steps between two checkpoints, where unfinished pictures are to be gone on with. */
+  readonly checkpointEvery?: number | undefined;
 }
 
 /**
@@ -33,18 +39,33 @@ export async function drawTask(drawing: Drawing, task: Task, request: FullReques
   const { model, init, repeats, paired } = drawing;
   const { info } = model;
   const out = task.out ?? `${task.name}.${info.kind === 'clip' ? 'webp' : 'png'}`;
+  const every = drawing.checkpointEvery;
+  if (every !== undefined && !paired && !repeats && (await isDrawn(out, drawing, request))) {
+    print(`${out}  was drawn before`);
+    return undefined;
+  }
+  const checkpoint = every === undefined ? undefined : checkpointsIn({ folder: dirname(out), every });
+  const resumable: Drawing & Pick<DrawOptions, 'checkpoint'> = { ...drawing, checkpoint };
   const plain = paired
-    ? await withProgress(drawing, request, options => draw({ ...request, policy: 'none' }, options))
+    ? await withProgress(resumable, request, options => draw({ ...request, policy: 'none' }, options))
     : undefined;
-  const drawn = await withProgress(drawing, request, options =>
+  const drawn = await withProgress(resumable, request, options =>
     repeats ? repeat(repeats, options) : draw(request, options),
   );
   const { media, receipt, schedule, forwards, seconds } = drawn;
   const stretched = init && stretchNote(init, media);
   if (stretched) process.stderr.write(stretched);
   await writeMedia(out, media, { receipt, ...(info.fps !== undefined && { fps: info.fps }) });
+  for (const each of [drawn, plain]) await each?.forget();
   print(`${out}  ${schedule}  ${forwards} of ${schedule.length} forwards, ${seconds.toFixed(2)} s`);
   return plain && pairOf(request, drawn, plain);
+}
+
+/** Whether a file holds the very picture of a request. */
+async function isDrawn(out: string, { model, init }: Drawing, request: FullRequest): Promise<boolean> {
+  const receipt = receiptSchema.safeParse(await readReceipt(out).catch(() => undefined));
+  if (!receipt.success) return false;
+  return runId(receipt.data) === (await runOf(request, { model, init, policies: policiesOnDisk }));
 }
 
 function pairOf({ prompt, seed }: FullRequest, cached: Drawn, plain: Drawn): DrawnPair {
@@ -60,7 +81,7 @@ function pairOf({ prompt, seed }: FullRequest, cached: Drawn, plain: Drawn): Dra
 
 /** One run with its progress: the steps, then the decoder where that takes long. */
 async function withProgress(
-  { model, init, signal, preview: previewPath }: Drawing,
+  { model, init, signal, preview: previewPath, checkpoint }: Drawing & Pick<DrawOptions, 'checkpoint'>,
   { prompt, steps = model.info.defaults.steps }: FullRequest,
   work: (options: DrawOptions) => Promise<Drawn>,
 ): Promise<Drawn> {
@@ -73,6 +94,11 @@ async function withProgress(
       policies: policiesOnDisk,
       ...(init && { init }),
       signal,
+      checkpoint,
+      onResume: steps => {
+        for (const step of steps) line.step(step.decisions.includes('compute'), step.seconds);
+        tell(`goes on at step ${steps.length + 1}\n`);
+      },
       onStep: step => line.step(step.decisions.includes('compute'), step.seconds),
       onDecode(done, total) {
         if (!decoding) line.stop();

@@ -7,6 +7,7 @@ import type { LoraPath } from '../../weights/lora/on-disk';
 /** Options that say where things are, how they are run and what is written; the receipt has all others. */
 const BESIDE_FROM: ReadonlySet<string> = new Set([
   ...['from', 'out', 'outDir', 'sheet', 'preview', 'saveEmbeddings', 'offload'],
+  ...['resume', 'checkpointEvery'],
   ...['model', 'transformer', 'lora', 'init', 'embeddings'],
 ]);
 

@@ -3,13 +3,15 @@
  * one call on [negative, positive], samplers of discrete times.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { z } from 'zod';
 import { parseConfig } from '../../io/parse-config';
 import { release, tidy } from '../../nn/scope';
+import { anyState, isResumable, parseState, type State } from '../../nn/state';
 import type { TextRequest } from '../../sampling/embeddings';
 import { denoiserBranch, doubled, type Guide, guided, single, unguided } from '../../sampling/guidance';
 import { refusePicture } from '../../sampling/initial-picture';
 import type { BatchRequest, Job, PictureSize, Pipeline, ScheduleRequest, TextsRequest } from '../../sampling/pipeline';
-import { checkRows, noiseSource, releasing, requestedSize } from '../../sampling/rows';
+import { checkRows, type NoiseSource, noiseSource, releasing, requestedSize } from '../../sampling/rows';
 import { levelsOf, requireFixedShift } from '../../sampling/schedule';
 import type { Solver } from '../../schedulers/solver';
 import { decodeLatents } from '../decode-latents';
@@ -40,8 +42,19 @@ export function dynamicScales(guidance: number, timesteps: readonly number[]): n
 }
 
 /** A solver that draws its own noise unless it is given some. */
-function withNoise(solver: Solver, draw: () => tf.Tensor): Solver {
-  return { ...solver, step: (index, output, sample, noise = draw) => solver.step(index, output, sample, noise) };
+function withNoise(solver: Solver, draw: NoiseSource): Solver {
+  return {
+    ...solver,
+    step: (index, output, sample, noise = draw) => solver.step(index, output, sample, noise),
+    ...(isResumable(solver) && {
+      state: () => ({ solver: solver.state(), noise: draw.state() }),
+      restore(given: State) {
+        const kept = parseState(z.object({ solver: anyState, noise: anyState }), given);
+        solver.restore(kept.solver);
+        draw.restore(kept.noise);
+      },
+    }),
+  };
 }
 
 /** CogVideoX from its parts, which the pipeline disposes. */

@@ -6,6 +6,7 @@ import type { Policy } from '../../policy/data';
 import { usePolicy } from '../../policy/use';
 import { type LoopOptions, requireFinite, type StepRecord, sampleLoop } from '../sample-loop';
 import { scheduleText } from '../schedule-text';
+import type { Noise } from '../trajectory';
 import { type ModelIdentity, UNNAMED } from './identity';
 import { velocityJob } from './job';
 import { requireTensor } from './require-tensor';
@@ -22,7 +23,7 @@ export type SampleLatentsOptions<Ctx = unknown> = LoopOptions &
     /** Whose function it is; as it was calibrated. */
     readonly model?: ModelIdentity;
     /** Normal noise of the latent's shape, for solvers that ask for it. */
-    readonly noise?: () => Tensor;
+    readonly noise?: Noise;
   };
 
 /** What came of a run. */
@@ -56,7 +57,7 @@ export async function sampleLatents<Ctx>(
 ): Promise<SampledLatents> {
   requireTensor('latents', latents);
   requireObject('options', options, 'an object with noise levels (sigmas) or a scheduler');
-  const { policy: choice = none(), ctx, model = UNNAMED, noise, onStep, signal } = options;
+  const { policy: choice = none(), ctx, model = UNNAMED, noise, onStep, signal, checkpoints, onResume } = options;
   const scheduler = schedulerOf(options);
   const { sigmas, name } = scheduler;
   const policy = usePolicy(choice, { model, scheduler: name, guidance: guidanceOf(velocity), sigmas });
@@ -64,7 +65,7 @@ export async function sampleLatents<Ctx>(
   const solver = job.solver(policy.adjust?.(sigmas));
   // A function's policy may have been calibrated with an axis that nobody repeats here.
   const run = { ...job, channelAxis: undefined, solver, ...(noise && { noise }) };
-  const { latents: final, steps } = await sampleLoop(run, policy, { onStep, signal });
+  const { latents: final, steps } = await sampleLoop(run, policy, { onStep, signal, checkpoints, onResume });
   await requireFinite(final, 'The final latent', policy).catch(error => {
     final.dispose();
     throw error;

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { UsageError } from '../../errors';
 import { isObject, requireList, requireObject, wrongArgument } from '../../io/arguments';
+import { stateless } from '../../nn/state';
 import type { Solver } from '../../schedulers/solver';
 
 /** Noise levels of a run and how a latent is led over them. */
@@ -97,6 +98,7 @@ export function defineScheduler(definition: SchedulerDefinition): Scheduler {
           aim: (index: number, sample: tf.Tensor, next: tf.Tensor) =>
             tf.tidy(() => aim(sample, next, at(index)).clone()),
         }),
+        ...stateless,
         dispose() {},
       };
     },

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { canonicalJson } from '../../io/canonical-json';
 import type { Order } from './order';
 
 const hash = (text: string): string => createHash('sha256').update(text).digest('hex');
@@ -15,14 +16,7 @@ export const storeKey = (owner: string, id: string): string => hash(JSON.stringi
  */
 export function contentKey(order: Order, hasSeed: boolean, more: readonly unknown[]): string {
   const { seed, ...request } = order.request;
-  const sorted = (value: unknown): unknown =>
-    typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? Object.entries(value)
-          .filter(([, item]) => item !== undefined)
-          .sort(([a], [b]) => (a < b ? -1 : 1))
-          .map(([name, item]) => [name, sorted(item)])
-      : value;
-  return hash(JSON.stringify([sorted({ ...order, request }), hasSeed ? seed : null, more]));
+  return hash(canonicalJson([{ ...order, request }, hasSeed ? seed : null, more]));
 }
 
 /** A short name of a secret, which does not tell it. */

@@ -1,0 +1,13 @@
+import type { Decision, StepInfo } from '../cache/policy';
+
+/** What happened at one step. */
+export interface StepRecord extends StepInfo {
+  /** Decision of every branch. */
+  readonly decisions: readonly Decision[];
+  /** Wall-clock time of the step. */
+  readonly seconds: number;
+  /** Forward passes this step cost, counted in blocks: 1 when every branch ran every block. */
+  readonly forwards: number;
+  /** Bytes that the caches hold after the step. */
+  readonly cacheBytes: number;
+}
