@@ -1,5 +1,10 @@
 import type { Receipt } from '../draw/receipt';
 import type {
+  Calibrated,
+  CalibrateRequest,
+  Compared,
+  ComparedWhole,
+  CompareRequest,
   ComputeOptions,
   DrawRequest,
   EncodedFile,
@@ -9,6 +14,7 @@ import type {
   LoadOptions,
   PolicyFiles,
   PolicyInfo,
+  Progress,
   Result,
   StepReport,
 } from './types';
@@ -50,6 +56,16 @@ export interface Calls {
     asked: { readonly receipt: Receipt; readonly model?: string | undefined; readonly wanted: Wanted };
     told: Drawing;
     answer: PlainResult;
+  };
+  calibrate: {
+    asked: CalibrateRequest;
+    told: { readonly progress: Progress };
+    answer: Calibrated;
+  };
+  compare: {
+    asked: CompareRequest;
+    told: { readonly progress: Progress; readonly row: Compared };
+    answer: ComparedWhole;
   };
   addPolicy: {
     asked: { readonly files: PolicyFiles; readonly model?: string | undefined };

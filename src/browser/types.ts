@@ -1,6 +1,12 @@
+import type { RectifyForm } from '../cache/rectify';
+import type { SiteName } from '../cache/sites';
+import type { TimestepForm } from '../cache/time-grid';
+import type { SearchMethod } from '../calibration/search';
 import type { Receipt } from '../draw/receipt';
+import type { Summary } from '../lab/compare/aggregate';
+import type { Comparison } from '../lab/compare/comparison';
 import type { Media } from '../media/pixels';
-import type { Fidelity } from '../policy/data';
+import type { Fidelity, Pair } from '../policy/data';
 import type { TextLoss } from '../sampling/pipeline';
 
 /** Where tensors are to run. `auto` takes what draws the model fastest, and never what draws it wrong. */
@@ -103,6 +109,8 @@ export interface LoadedModel {
   readonly prompts: readonly string[];
   /** Those that were loaded with it. */
   readonly policies: readonly PolicyInfo[];
+  /** Methods that `compare` knows. */
+  readonly methods: readonly MethodInfo[];
   /** What it runs on. */
   readonly backend: BackendInfo;
 }
@@ -203,4 +211,113 @@ export interface Result<F extends Form = 'pixels'> {
   readonly textLoss: readonly TextLoss[];
   /** Frames a second of a clip. */
   readonly fps?: number | undefined;
+}
+
+/** A caching method, or a baseline. */
+export interface MethodInfo {
+  readonly name: string;
+  /** For people. */
+  readonly title: string;
+  /** One sentence: what it decides on, and what it reuses. */
+  readonly summary: string;
+  /** Where it was published. */
+  readonly source?: string | undefined;
+}
+
+/** How a policy is calibrated. What is left out is as `ertacache calibrate` has it. */
+export interface CalibrateRequest {
+  /** Name of a loaded model; the one that was loaded last unless given. */
+  readonly model?: string | undefined;
+  /** The schedule: a number of computed steps, the paper's threshold, or made by hand; half of the steps unless given. */
+  readonly schedule?: { readonly computed: number } | { readonly lambda: number } | HandMade | undefined;
+  /** Denoising steps; the model's usual number unless given. */
+  readonly steps?: number | undefined;
+  /** Strength of guidance; the model's usual one unless given. */
+  readonly guidance?: number | undefined;
+  /** At least two prompts, to calibrate and to measure on; those that the model lists unless given. */
+  readonly prompts?: readonly string[] | undefined;
+  /** Pairs of prompt and seed to calibrate on; 16 unless given. */
+  readonly pairs?: number | undefined;
+  /** Other pairs, to measure on; 8 unless given. */
+  readonly heldOut?: number | undefined;
+  /** Pairs that run at a time; 8 unless given. */
+  readonly batch?: number | undefined;
+  /** How the schedule is searched; `dp` unless given. */
+  readonly search?: SearchMethod | undefined;
+  /** Schedules that `anneal` may try. */
+  readonly trials?: number | undefined;
+  /** Where the residual is taken; `velocity` unless given. */
+  readonly site?: SiteName | undefined;
+  /** Strength of extrapolation, 0 to 1; 0 unless given. */
+  readonly taylor?: number | undefined;
+  /** How step lengths answer to reuse; `off` unless given. */
+  readonly timestep?: TimestepForm | undefined;
+  /** How rebuilt outputs are corrected; `lsq` unless given. */
+  readonly rectify?: RectifyForm | undefined;
+  /** Name of the method in reports; `ertacache` unless given. */
+  readonly name?: string | undefined;
+}
+
+/** How far some work has come. */
+export interface Progress {
+  /** Forward passes of one picture that are done, and at most in all. */
+  readonly done: number;
+  readonly total: number;
+  /** Time so far, and at most from here on; absent where that cannot be told yet. */
+  readonly seconds: number;
+  readonly secondsLeft?: number | undefined;
+  /** What is being done. */
+  readonly note: string;
+}
+
+/** A policy that was calibrated. It is added to those of the model. */
+export interface Calibrated {
+  readonly policy: PolicyInfo;
+  /** For the command line. */
+  readonly files: PolicyFiles;
+  readonly seconds: number;
+}
+
+/** What is compared. What is left out is as `ertacache compare` has it, with fewer pairs. */
+export interface CompareRequest {
+  /** Name of a loaded model; the one that was loaded last unless given. */
+  readonly model?: string | undefined;
+  /** Names of methods; all unless given. */
+  readonly methods?: readonly string[] | undefined;
+  /** Numbers of computed steps; a half, a third and a fifth of the steps unless given. */
+  readonly budgets?: readonly number[] | undefined;
+  /** Pairs to compare on: those given, or so many that are taken from the prompts; 8 unless given. */
+  readonly pairs?: number | readonly Pair[] | undefined;
+  /** Other pairs, to calibrate on; 8 unless given. */
+  readonly calibrationPairs?: number | undefined;
+  /** Prompts that pairs are taken from; those that the model lists unless given. */
+  readonly prompts?: readonly string[] | undefined;
+  /** Denoising steps; the model's usual number unless given. */
+  readonly steps?: number | undefined;
+  /** Strength of guidance; the model's usual one unless given. */
+  readonly guidance?: number | undefined;
+  /** What the others are compared with, pair by pair; `ertacache` where it takes part, else the last. */
+  readonly against?: string | undefined;
+  /** Names or hashes of loaded policies that are compared as they are, in place of being calibrated. */
+  readonly policies?: readonly string[] | undefined;
+  /** Pairs that run at a time; 8 unless given. */
+  readonly batch?: number | undefined;
+  /** Schedules that a search may try. */
+  readonly trials?: number | undefined;
+  /** Pairs on which time is measured, one by one; 1 unless given. */
+  readonly timedPairs?: number | undefined;
+}
+
+/** A comparison, as far as it is done. */
+export interface Compared {
+  /** Everything that was measured. */
+  readonly comparison: Comparison;
+  /** The same in numbers, a row for each method and budget that is done. */
+  readonly rows: readonly Summary[];
+}
+
+/** A whole comparison. */
+export interface ComparedWhole extends Compared {
+  /** The `comparison.json` that `ertacache compare` writes. */
+  readonly json: string;
 }

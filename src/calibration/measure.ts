@@ -68,6 +68,8 @@ export interface MeasureOptions {
   readonly batch: number;
   /** When aborted, measuring ends with an InterruptedError. */
   readonly signal?: AbortSignal | undefined;
+  /** Forward passes of one row that have just been done. */
+  readonly onPasses?: ((count: number) => void) | undefined;
 }
 
 /**
@@ -105,9 +107,10 @@ export async function scorePolicy(
 ): Promise<Score[]> {
   const { sigmas, guidance } = policy.data;
   const run = { steps: sigmas.length - 1, guidance };
-  const loop = options.signal ? { signal: options.signal } : {};
+  const { signal, onPasses } = options;
   const scores: Score[] = [];
   for (const group of batches(pairs, options.batch)) {
+    const loop: LoopOptions = { signal, onStep: ({ forwards }) => onPasses?.(forwards * group.length) };
     const { uncached, cached } = await runBeside(pipeline, pairsRequest(group, run), policy, loop);
     scores.push(...uncached.media.map((media, i) => score(media, cached.media[i]!)));
   }

@@ -3,9 +3,11 @@
  * @packageDocumentation
  */
 export {
+  type CalibrateCall,
   type CallOptions,
   type Client,
   type ClientOptions,
+  type CompareCall,
   createClient,
   type DrawCall,
   type LoadCall,
@@ -18,6 +20,8 @@ export { type LoadModelOptions, loadModel } from '../browser/load/load-model';
 export type * from '../browser/types';
 export type { Receipt } from '../draw/receipt';
 export * from '../errors';
+export type { Summary } from '../lab/compare/aggregate';
+export type { Cell, Comparison, PairResult } from '../lab/compare/comparison';
 export type { Media } from '../media/pixels';
 export { psnr } from '../metrics/psnr';
 export { ssim } from '../metrics/ssim';

@@ -6,6 +6,11 @@ import { fromPlainMedia, toPlainMedia } from '../plain-media';
 import type { Calls, PlainMedia, PlainResult, Wanted } from '../protocol';
 import type {
   BackendInfo,
+  Calibrated,
+  CalibrateRequest,
+  Compared,
+  ComparedWhole,
+  CompareRequest,
   ComputeOptions,
   DrawRequest,
   EncodedFile,
@@ -16,6 +21,7 @@ import type {
   PolicyFiles,
   PolicyInfo,
   Preview,
+  Progress,
   Result,
   StepReport,
 } from '../types';
@@ -61,6 +67,18 @@ export interface DrawCall<F extends Form = Form> extends CallOptions {
   readonly previews?: number | undefined;
 }
 
+/** How a policy is calibrated, and who is told of it. */
+export interface CalibrateCall extends CallOptions {
+  /** Told how far it has come. */
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+/** How methods are compared, and who is told of it. */
+export interface CompareCall extends CalibrateCall {
+  /** Told of the comparison so far, after every method and budget. */
+  readonly onRow?: ((compared: Compared) => void) | undefined;
+}
+
 /** A model in a worker of its own. */
 export interface Client {
   /** What it computes on, once a model is loaded. */
@@ -86,6 +104,20 @@ export interface Client {
    * @param options as of `draw`
    */
   repeat<F extends Form = 'pixels'>(receipt: Receipt, options?: DrawCall<F>): Promise<Result<F>>;
+  /**
+   * Calibrates a policy for a loaded model.
+   * @param request schedule, pairs, and how outputs are corrected
+   * @param options who is told of the progress
+   * @returns the policy, and its files for the command line
+   */
+  calibrate(request?: CalibrateRequest, options?: CalibrateCall): Promise<Calibrated>;
+  /**
+   * Compares caching methods on a loaded model.
+   * @param request methods, numbers of computed steps, and pairs
+   * @param options who is told of every row as it is done
+   * @returns the comparison, and its file for the command line
+   */
+  compare(request?: CompareRequest, options?: CompareCall): Promise<ComparedWhole>;
   /**
    * Adds a policy to a loaded model, for example one from the command line.
    * @param files its JSON, and its coefficients where it has any
@@ -166,6 +198,10 @@ export function createClient(options: ClientOptions): Client {
     },
     draw: (request, given = {}) => drawn('draw', wanted => ({ request, wanted }), given),
     repeat: (receipt, given = {}) => drawn('repeat', wanted => ({ receipt, wanted }), given),
+    calibrate: (request = {}, { onProgress, ...rest } = {}) =>
+      call('calibrate', request, rest, { progress: onProgress }),
+    compare: (request = {}, { onProgress, onRow, ...rest } = {}) =>
+      call('compare', request, rest, { progress: onProgress, row: onRow }),
     addPolicy: (files, model) => call('addPolicy', { files, model }),
     policyFiles: (policy, model) => call('policyFiles', { policy, model }),
     encode: (media, { format = media.shape.length === 4 ? 'webp' : 'png', receipt, fps } = {}) =>

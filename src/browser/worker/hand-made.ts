@@ -3,6 +3,12 @@ import { type Policy, parsePolicy } from '../../policy/data';
 import type { Pipeline } from '../../sampling/pipeline';
 import type { DrawRequest, HandMade } from '../types';
 
+/** @throws UsageError for what is no schedule */
+export function requireSchedule(schedule: unknown): string {
+  if (typeof schedule === 'string' && /^#[#.]*$/.test(schedule)) return schedule;
+  throw new UsageError('A schedule is made of # for computed and . for reused steps, and begins with #.');
+}
+
 /** The name of policies whose schedule somebody made by hand. */
 export const HAND_MADE = 'by-hand';
 
@@ -16,9 +22,7 @@ export function handMade(
   { schedule }: HandMade,
   run: Pick<DrawRequest, 'steps' | 'guidance'>,
 ): Policy | undefined {
-  if (typeof schedule !== 'string' || !/^#[#.]*$/.test(schedule)) {
-    throw new UsageError('A schedule is made of # for computed and . for reused steps, and begins with #.');
-  }
+  requireSchedule(schedule);
   const { steps = schedule.length, guidance = info.defaults.guidance } = run;
   if (steps !== schedule.length) {
     throw new UsageError(`The schedule has ${schedule.length} steps, and the run has ${steps}.`);

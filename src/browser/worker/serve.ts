@@ -3,6 +3,8 @@ import { serializePolicy } from '../../policy/bytes';
 import { policyInfo, readPolicyFiles } from '../load/policies';
 import { toPlain } from '../plain-error';
 import type { CallName, Calls, ToPage, ToWorker } from '../protocol';
+import { calibrateFor } from './calibrate';
+import { compareFor } from './compare';
 import { drawFor, encodeFor, repeatFor } from './draw';
 import { requireFitsModel } from './policy-model';
 import { type Job, openSession, type Session } from './session';
@@ -27,6 +29,8 @@ const answers: Answers = {
   repeat: async (session, asked, job) => {
     return repeatFor(session.model(asked.model ?? asked.receipt.model.id), asked, session.running(), job);
   },
+  calibrate: (session, asked, job) => calibrateFor(session.model(asked.model), asked, job),
+  compare: (session, asked, job) => compareFor(session.model(asked.model), asked, session.running(), job),
   async addPolicy(session, { files, model }) {
     const { pipeline, policies } = session.model(model);
     const named = await readPolicyFiles(files);

@@ -1,5 +1,6 @@
 import { UsageError } from '../../errors';
 import { lastPart } from '../../io/folder';
+import { contenders } from '../../lab/compare/contenders';
 import type { Pipeline } from '../../sampling/pipeline';
 import { loadParts } from '../load/load-model';
 import { fetchPolicies, policyInfo, type Shelf, shelf } from '../load/policies';
@@ -78,6 +79,7 @@ export function openSession(compute: ComputeOptions, notice: (text: string) => v
         vocabulary,
         prompts: info.prompts,
         policies: own.all.map(policyInfo),
+        methods: contenders.map(({ name, title, summary, source }) => ({ name, title, summary, source })),
         backend: running,
       };
     },

@@ -12,16 +12,18 @@ import { runArena } from '../../lab/compare/arena';
 import { beginComparison } from '../../lab/compare/begin';
 import type { Contender } from '../../lab/compare/contender';
 import { contenderCalled, contenders } from '../../lab/compare/contenders';
+import { COMPARISON_FILE, type DiskStore, requireUsable, withStore } from '../../lab/compare/disk-store';
 import { durationText, estimateSeconds } from '../../lab/compare/estimate';
-import { readGiven } from '../../lab/compare/given';
+import { givenPolicies } from '../../lab/compare/given';
 import { type Plan, passesOf } from '../../lab/compare/plan';
-import { COMPARISON_FILE, requireUsable, type Store, withStore } from '../../lab/compare/store';
+import { thisMachine } from '../../lab/compare/this-machine';
 import { comparisonText } from '../../lab/report/table';
 import { decibels, listText, passes } from '../../lab/report/text';
 import { createLpips, type Lpips } from '../../metrics/lpips';
 import { readLpipsWeights } from '../../metrics/lpips-weights';
 import { mean } from '../../metrics/statistics';
 import { DEFAULT_MODEL } from '../../pipelines/default-model';
+import { readNamedPolicy } from '../../policy/on-disk';
 import { DEFAULT_METHOD } from '../../policy/source';
 import type { Pipeline } from '../../sampling/pipeline';
 import { startBackend } from '../backend';
@@ -141,10 +143,12 @@ async function compare(
     guidance,
     sigmas: pipeline.schedule({ steps, guidance }).sigmas,
   };
-  const given = await readGiven(options.policy, use, chosen, evaluation);
-  const fresh = await beginComparison(
+  const named = await Promise.all(
+    options.policy.map(async called => ({ called, policy: await readNamedPolicy(called) })),
+  );
+  const given = givenPolicies(named, use, chosen, evaluation);
+  const fresh = beginComparison(
     info,
-    engine,
     chosen,
     {
       steps,
@@ -161,7 +165,7 @@ async function compare(
       lpips: options.lpips ? await fileHash(options.lpips, MOST_LPIPS) : null,
       policies: given.listed,
     },
-    commandLine(),
+    { engine, command: commandLine(), ...(await thisMachine()) },
   );
   await withStore(folderOf(options), fresh, { force: options.force }, async store => {
     const lpips = options.lpips ? createLpips(await readLpipsWeights(options.lpips)) : undefined;
@@ -184,7 +188,7 @@ function folderOf({ out, ablation }: Options): string {
 /** Runs the arena with a progress line, and leaves a page of what is done also when it is interrupted. */
 async function fight(
   pipeline: Pipeline,
-  store: Store,
+  store: DiskStore,
   chosen: readonly Contender[],
   arena: { given: Parameters<typeof runArena>[2]['given']; lpips?: Lpips | undefined; signal: AbortSignal },
 ): Promise<void> {
@@ -225,7 +229,7 @@ async function fight(
 }
 
 /** Writes the page. It draws charts with a large library, which no other command needs to wait for. */
-async function page(store: Store): Promise<string> {
+async function page(store: DiskStore): Promise<string> {
   const { writePage } = await import('../../lab/report/page/write-page');
   return writePage(store);
 }

@@ -1,7 +1,4 @@
 import { version_core } from '@tensorflow/tfjs-core';
-import { describeCpu, findGpus } from '../../engine/machine';
-import { totalMemory } from '../../engine/memory';
-import type { EngineChoice } from '../../engine/types';
 import { UsageError } from '../../errors';
 import type { Pair } from '../../policy/data';
 import type { PipelineInfo } from '../../sampling/pipeline';
@@ -12,27 +9,35 @@ import type { Contender } from './contender';
 /** What a comparison is asked for; the rest of its request follows from the model and the engine. */
 export type Asked = Omit<ComparisonRequest, 'model' | 'backend' | 'version' | 'methods'>;
 
+/** Where a comparison runs, and who began it. */
+export interface Circumstances {
+  /** The backend: its name, and one line about it. */
+  readonly engine: { readonly kind: string; readonly label: string };
+  /** The command line, or what stands for it. */
+  readonly command: string;
+  readonly machine: Comparison['machine'];
+  /** Version of Node, or what runs in its place. */
+  readonly node: string;
+}
+
 /** A comparison with everything said and nothing measured. */
-export async function beginComparison(
+export function beginComparison(
   info: PipelineInfo,
-  engine: EngineChoice,
   contenders: readonly Contender[],
   asked: Asked,
-  command: string,
-): Promise<Comparison> {
+  { engine, command, machine, node }: Circumstances,
+): Comparison {
   requirePossible(asked);
-  const gpus = await findGpus();
-  const cpu = describeCpu();
   return {
     format: COMPARISON_FORMAT,
     version: 2,
     state: 'running',
     command,
     started: new Date().toISOString(),
-    machine: { cpu: cpu.model, threads: cpu.threads, gpus: gpus.map(g => g.name), memoryBytes: totalMemory() },
+    machine,
     versions: {
       ertacache: VERSION,
-      node: process.versions.node,
+      node,
       tfjs: version_core,
       engine: engine.label,
     },

@@ -115,6 +115,7 @@ export const comparisonSchema = z.object({
   /** When it was begun, ISO 8601. */
   started: z.string(),
   machine: z.object({ cpu: z.string(), threads: z.int(), gpus: z.array(z.string()), memoryBytes: z.number() }),
+  /** `node`: the version of Node, or what ran in its place, such as `Chromium 156`. */
   versions: z.object({ ertacache: z.string(), node: z.string(), tfjs: z.string(), engine: z.string() }),
   parameters: z.number(),
   request,

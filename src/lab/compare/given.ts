@@ -1,7 +1,6 @@
 import { UsageError } from '../../errors';
 import { computedSteps, type Pair, type Policy, type PolicyUse, requireFits, reusedOf } from '../../policy/data';
 import { policyHash } from '../../policy/hash';
-import { readNamedPolicy } from '../../policy/on-disk';
 import { requireApart } from './begin';
 import type { ComparisonRequest } from './comparison';
 import type { Contender } from './contender';
@@ -14,25 +13,30 @@ export interface Given {
   readonly listed: ComparisonRequest['policies'];
 }
 
+/** A policy, and how errors call it. */
+export interface CalledPolicy {
+  readonly called: string;
+  readonly policy: Policy;
+}
+
 /**
- * Reads policies that are to be compared as they are.
+ * Policies that are to be compared as they are.
  * @throws PolicyError or UsageError where one does not fit the run, no method has its name, or it has seen a pair
  */
-export async function readGiven(
-  paths: readonly string[],
+export function givenPolicies(
+  policies: readonly CalledPolicy[],
   use: PolicyUse,
   contenders: readonly Contender[],
   evaluation: readonly Pair[],
-): Promise<Given> {
+): Given {
   const byCell = new Map<string, Policy>();
   const listed: ComparisonRequest['policies'] = [];
-  for (const path of paths) {
-    const policy = await readNamedPolicy(path);
+  for (const { called, policy } of policies) {
     const { name, schedule, calibration } = policy.data;
     requireFits(policy.data, use);
-    requireApart(calibration.pairs, evaluation, path);
+    requireApart(calibration.pairs, evaluation, called);
     if (!contenders.some(c => c.name === name)) {
-      throw new UsageError(`${path} is for the method "${name}", which is not compared.`, {
+      throw new UsageError(`${called} is for the method "${name}", which is not compared.`, {
         hint: 'Name it in --methods, or calibrate with --name ertacache.',
       });
     }

@@ -11,7 +11,6 @@ import { perFrame } from '../../metrics/video';
 import { type RunResult, runJob } from '../../sampling/run-job';
 import type { PairResult } from './comparison';
 import { differenceName, pictureName } from './names';
-import { writeDifference, writeStill } from './pictures';
 import { type PairRuns, prepare } from './reference-runs';
 import type { Store } from './store';
 
@@ -65,8 +64,8 @@ async function judge(
 ): Promise<PairResult> {
   const uncached = await reference(index);
   const likeness = await compareMedia(asWritten(uncached), asWritten(media), lpips && { lpips });
-  await writeStill(store.path(pictureName(name, index)), media);
-  await writeDifference(store.path(differenceName(name, index)), uncached, media);
+  await store.keepPicture(pictureName(name, index), media);
+  await store.keepDifference(differenceName(name, index), uncached, media);
   return {
     psnr: likeness.psnr,
     floatPsnr: mean(perFrame(psnr, uncached, media)),

@@ -1,8 +1,6 @@
 import { measureBaselines } from '../../calibration/baselines';
 import { prepareJobs } from '../../calibration/jobs';
-import { isFile } from '../../io/node-file';
 import type { Policy } from '../../policy/data';
-import { readPolicy, writePolicy } from '../../policy/file';
 import type { Job, Pipeline } from '../../sampling/pipeline';
 import type { Bench } from './bench';
 import { cellName, policyName } from './names';
@@ -53,16 +51,14 @@ export function openBench(
         const own = given?.get(cellName(name, computed));
         if (own) return own;
         const path = policyName(name, computed);
-        const file = store.path(path);
         const calibrated = comparison.calibrated ?? [];
-        if (calibrated.includes(path) && (await isFile(file))) return readPolicy(file);
+        const kept = calibrated.includes(path) ? await store.policy(path) : undefined;
+        if (kept) return kept;
         const policy = await make();
         // Noted first, so that the file is known as the comparison's however the run ends.
         if (!calibrated.includes(path)) comparison.calibrated = [...calibrated, path];
         await store.save();
-        await writePolicy(file, policy);
-        // As a run that was cut here would have it: the file holds fewer digits.
-        return readPolicy(file);
+        return store.keepPolicy(path, policy);
       },
     },
     release() {

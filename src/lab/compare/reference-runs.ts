@@ -1,16 +1,10 @@
-import ndarray from 'ndarray';
 import { pairsRequest } from '../../calibration/jobs';
 import { batches } from '../../calibration/pairs';
-import { writeFileAtomic } from '../../io/atomic';
-import { isFile, openFile } from '../../io/node-file';
-import { dense, type Media } from '../../media/pixels';
+import type { Media } from '../../media/pixels';
 import type { Pair } from '../../policy/data';
 import type { Pipeline } from '../../sampling/pipeline';
 import { runJob } from '../../sampling/run-job';
-import { encodeSafetensors, type TensorToWrite } from '../../weights/encode-safetensors';
-import { safetensorsSource } from '../../weights/safetensors-source';
-import { floatsName, pictureName, REFERENCE } from './names';
-import { writeStill } from './pictures';
+import { pictureName, REFERENCE } from './names';
 import type { Store } from './store';
 import { watchChanges } from './watch-changes';
 
@@ -36,7 +30,7 @@ export async function missingReferences(store: Store, { evaluation, batch }: Pai
   for (const [b, group] of batches(evaluation, batch).entries()) {
     const rows = group.map((_, i) => b * batch + i);
     const isNoted = rows.every(row => changes[row] && seconds[row] !== undefined);
-    if (!isNoted || !(await isFile(store.path(floatsName(b))))) missing.push(b);
+    if (!isNoted || !(await store.hasPixels(b))) missing.push(b);
   }
   return missing;
 }
@@ -60,9 +54,9 @@ export async function runReferences(store: Store, runs: PairRuns, missing: reado
       for (const [row, media] of result.media.entries()) {
         reference.changes[from + row] = changes[row] as (number | null)[];
         reference.seconds[from + row] = result.seconds / group.length;
-        await writeStill(store.path(pictureName(REFERENCE, from + row)), media);
+        await store.keepPicture(pictureName(REFERENCE, from + row), media);
       }
-      await writeFileAtomic(store.path(floatsName(b)), encodeMedia(result.media));
+      await store.keepPixels(b, result.media);
       await store.save();
     } finally {
       job.release();
@@ -80,28 +74,7 @@ export function referenceReader(store: Store, batch: number): (index: number) =>
   let read: { readonly batch: number; readonly media: readonly Media[] } | undefined;
   return async index => {
     const wanted = Math.floor(index / batch);
-    if (read?.batch !== wanted) read = { batch: wanted, media: await readMedia(store.path(floatsName(wanted))) };
+    if (read?.batch !== wanted) read = { batch: wanted, media: await store.pixels(wanted) };
     return read.media[index % batch] as Media;
   };
-}
-
-function encodeMedia(media: readonly Media[]): Uint8Array {
-  const entries = media.map((m, i): [string, TensorToWrite] => {
-    return [String(i), { dtype: 'F32', shape: m.shape, data: dense(m) }];
-  });
-  return encodeSafetensors(new Map(entries));
-}
-
-async function readMedia(path: string): Promise<Media[]> {
-  const source = await safetensorsSource(await openFile(path));
-  try {
-    const media: Media[] = [];
-    for (const index of source.names.keys()) {
-      const name = String(index);
-      media.push(ndarray(await source.read(name), [...source.entry(name).shape]));
-    }
-    return media;
-  } finally {
-    await source.close();
-  }
 }

@@ -1,152 +1,27 @@
-import { join } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
-import { UsageError } from '../../errors';
-import { writeFileAtomic } from '../../io/atomic';
-import { disk } from '../../io/fs';
-import { LOCK_FILE, withLock } from '../../io/lock';
-import { isFile, readText } from '../../io/node-file';
-import { writeError } from '../../io/system-error';
-import { summarise } from './aggregate';
-import { COMPARISON_FORMAT, type Comparison, type ComparisonRequest, parseComparison } from './comparison';
-import { clearBeside, comparisonFiles, referenceFiles, removeFiles, requireEmpty, requireOwnPage } from './own-files';
+import type { Media } from '../../media/pixels';
+import type { Policy } from '../../policy/data';
+import type { Comparison } from './comparison';
 
-/** The folder of a comparison: everything that is done so far. */
+/** Everything of a comparison that is done so far, wherever it is kept: in a folder, or in memory. */
 export interface Store {
-  /** Written to disk by `save`; change it in place. */
+  /** Kept by `save`; change it in place. */
   readonly comparison: Comparison;
   /** True where an earlier run had begun. */
   readonly continued: boolean;
-  path(...names: string[]): string;
   save(): Promise<void>;
   /** Marks the comparison as complete and removes what only a continued run would need. */
   finish(): Promise<void>;
-}
-
-export const COMPARISON_FILE = 'comparison.json';
-
-/**
- * Works with the folder of a comparison, to begin or to continue; no other run can use it meanwhile.
- * @param fresh what a new comparison begins with
- * @throws UsageError when the folder holds a comparison of something else and `force` is not given, or files that are
- *   no comparison's; IoError when another run uses it
- */
-export async function withStore<T>(
-  folder: string,
-  fresh: Comparison,
-  options: { force: boolean },
-  work: (store: Store) => Promise<T>,
-): Promise<T> {
-  await disk.mkdir(folder).catch(error => Promise.reject(writeError(folder, error)));
-  return withLock(join(folder, LOCK_FILE), folder, async () => work(await openStore(folder, fresh, options)));
-}
-
-/** @throws UsageError when a folder holds what is not ertacache's */
-export async function requireUsable(folder: string): Promise<void> {
-  if (await readMarked(join(folder, COMPARISON_FILE))) await requireOwnPage(folder);
-  else await requireEmpty(folder);
-}
-
-/** For one run at a time: see `withStore`. */
-export async function openStore(folder: string, fresh: Comparison, { force }: { force: boolean }): Promise<Store> {
-  await requireUsable(folder);
-  const file = join(folder, COMPARISON_FILE);
-  const earlier = await readComparison(file, force);
-  if (earlier && !force) requireSame(earlier.request, fresh.request, folder);
-  const comparison = earlier && !force ? earlier : fresh;
-  const save = (): Promise<void> => {
-    // Parsed, so that the order of the fields is the same however often the run was cut. The summary can be made again
-    // from the rest; it is there for readers of the file.
-    const text = JSON.stringify({ ...parseComparison(comparison, file), summary: summarise(comparison) }, null, 1);
-    return writeFileAtomic(file, `${text}\n`);
-  };
-  const clear = async (): Promise<void> => {
-    await removeFiles(folder, referenceFiles(comparison.request));
-    await clearBeside(folder, comparisonFiles(comparison));
-  };
-  if (comparison === fresh) {
-    // The mark before all else: whatever comes to lie in the folder, it is known whose it is.
-    if (earlier?.replaces) await removeFiles(folder, comparisonFiles(earlier.replaces));
-    if (earlier) comparison.replaces = { request: earlier.request, calibrated: earlier.calibrated };
-    await save();
-  }
-  if (comparison.replaces) {
-    await removeFiles(folder, comparisonFiles(comparison.replaces));
-    delete comparison.replaces;
-    await save();
-  }
-  // A run may have been cut before it had cleared up.
-  if (comparison.state === 'complete') await clear();
-  return {
-    comparison,
-    continued: comparison === earlier,
-    path: (...names) => join(folder, ...names),
-    save,
-    async finish() {
-      comparison.state = 'complete';
-      await save();
-      await clear();
-    },
-  };
-}
-
-/**
- * @param force begin anew where a comparison cannot be read
- * @returns nothing where there is none
- */
-async function readComparison(file: string, force: boolean): Promise<Comparison | undefined> {
-  const json = await readMarked(file);
-  if (json === undefined) return undefined;
-  try {
-    return parseComparison(json, file);
-  } catch (error) {
-    if (force) return undefined;
-    throw error;
-  }
-}
-
-/** The JSON of a comparison of any version. @throws UsageError when the file is another one's */
-async function readMarked(file: string): Promise<object | undefined> {
-  if (!(await isFile(file))) return undefined;
-  const json = parsed(await readText(file));
-  if (json && 'format' in json && json.format === COMPARISON_FORMAT) return json;
-  throw new UsageError(`${file} is not a comparison of ertacache.`, { hint: 'Choose another --out.' });
-}
-
-function parsed(text: string): object | undefined {
-  try {
-    const json: unknown = JSON.parse(text);
-    return typeof json === 'object' && json !== null ? json : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** What the fields of a request are called in a sentence. */
-const WORDS: Readonly<Record<keyof ComparisonRequest, string>> = {
-  model: 'another model',
-  backend: 'another backend',
-  version: 'another version of ertacache',
-  steps: 'another number of steps',
-  guidance: 'another guidance',
-  picture: 'pictures of another size or type',
-  kind: 'another kind of rows',
-  methods: 'other methods',
-  budgets: 'other budgets',
-  against: 'another method to compare with',
-  calibration: 'other calibration pairs',
-  evaluation: 'other pairs',
-  batch: 'another batch size',
-  trials: 'another number of trials',
-  timed: 'another number of timed pairs',
-  lpips: 'other LPIPS weights',
-  policies: 'other policies',
-};
-
-function requireSame(earlier: ComparisonRequest, now: ComparisonRequest, folder: string): void {
-  const fields = Object.keys(WORDS) as (keyof ComparisonRequest)[];
-  const changed = fields.find(field => !isDeepStrictEqual(earlier[field], now[field]));
-  if (!changed) return;
-  throw new UsageError(`${folder} holds a comparison with ${WORDS[changed]}.`, {
-    hint: 'Repeat its command to continue it, choose another --out, or begin anew with --force.',
-  });
+  /** Whether the exact uncached pixels of a batch are kept. */
+  hasPixels(batch: number): Promise<boolean>;
+  keepPixels(batch: number, media: readonly Media[]): Promise<void>;
+  /** The exact uncached pixels of a batch, one picture a pair. */
+  pixels(batch: number): Promise<readonly Media[]>;
+  /** Keeps what stands for a picture or a clip, under a name of `names.ts`. */
+  keepPicture(name: string, media: Media): Promise<void>;
+  /** Keeps where a picture differs from the uncached one. */
+  keepDifference(name: string, reference: Media, media: Media): Promise<void>;
+  /** The policy that is kept under a name of `names.ts`; nothing where there is none. */
+  policy(name: string): Promise<Policy | undefined>;
+  /** @returns the policy as `policy` will give it: what is kept has fewer digits */
+  keepPolicy(name: string, policy: Policy): Promise<Policy>;
 }

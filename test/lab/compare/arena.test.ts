@@ -5,8 +5,9 @@ import { runArena } from '../../../src/lab/compare/arena';
 import { type Asked, beginComparison } from '../../../src/lab/compare/begin';
 import { type Comparison, cellOf } from '../../../src/lab/compare/comparison';
 import { contenderCalled } from '../../../src/lab/compare/contenders';
+import { type DiskStore, openStore } from '../../../src/lab/compare/disk-store';
 import { openBench } from '../../../src/lab/compare/open-bench';
-import { openStore, type Store } from '../../../src/lab/compare/store';
+import { thisMachine } from '../../../src/lab/compare/this-machine';
 import type { Pair } from '../../../src/policy/data';
 import { readPolicy } from '../../../src/policy/file';
 import type { Pipeline } from '../../../src/sampling/pipeline';
@@ -44,9 +45,13 @@ async function open(
   force = false,
 ) {
   const chosen = methods.map(name => contenderCalled(name));
-  const engine = { kind: 'cpu', backend: 'cpu', label: 'test', rejected: [] } as const;
+  const engine = { kind: 'cpu', label: 'test' };
   const asked = { ...ASKED, ...changed };
-  const fresh = await beginComparison(pipeline.info, { ...engine, rejected: [] }, chosen, asked, 'ertacache compare');
+  const fresh = beginComparison(pipeline.info, chosen, asked, {
+    engine,
+    command: 'ertacache compare',
+    ...(await thisMachine()),
+  });
   const store = await openStore(folder, fresh, { force });
   return { store, chosen };
 }
@@ -60,7 +65,7 @@ function timeless(comparison: Comparison): unknown {
   );
 }
 
-const fileOf = (store: Store): Comparison => JSON.parse(readFileSync(store.path('comparison.json'), 'utf8'));
+const fileOf = (store: DiskStore): Comparison => JSON.parse(readFileSync(store.path('comparison.json'), 'utf8'));
 
 describeOnBackends('the arena', () => {
   let pipeline: Pipeline;
@@ -219,9 +224,8 @@ describeOnBackends('the arena', () => {
 
 test('budgets and pairs that make no sense are refused in a sentence', async () => {
   const info = { id: 'toy', hash: '', modelClass: '', schedulerClass: '', parameters: 1 } as Pipeline['info'];
-  const engine = { kind: 'cpu', backend: 'cpu', label: '', rejected: [] } as const;
-  const begin = (changed: Partial<Asked>) =>
-    beginComparison(info, { ...engine, rejected: [] }, [], { ...ASKED, ...changed }, '');
+  const how = { engine: { kind: 'cpu', label: '' }, command: '', ...(await thisMachine()) };
+  const begin = async (changed: Partial<Asked>) => beginComparison(info, [], { ...ASKED, ...changed }, how);
   await expect(begin({ budgets: [8] })).rejects.toThrow('8 of 8 steps cannot be the computed ones.');
   await expect(begin({ budgets: [1] })).rejects.toThrow('1 of 8 steps cannot be the computed ones.');
   await expect(begin({ steps: 3, budgets: [2] })).rejects.toThrow(

@@ -4,7 +4,8 @@ import { PolicyError } from '../../../src/errors';
 import { runArena } from '../../../src/lab/compare/arena';
 import { type Asked, beginComparison } from '../../../src/lab/compare/begin';
 import { contenderCalled } from '../../../src/lab/compare/contenders';
-import { openStore } from '../../../src/lab/compare/store';
+import { openStore } from '../../../src/lab/compare/disk-store';
+import { thisMachine } from '../../../src/lab/compare/this-machine';
 import type { Policy, PolicyData } from '../../../src/policy/data';
 import type { Pipeline } from '../../../src/sampling/pipeline';
 import { scratchFolder } from '../../media/pictures';
@@ -40,8 +41,8 @@ describeOnBackends('a policy that is given to a comparison', () => {
 
   async function compare(given: Policy): Promise<{ cells: number; planned: boolean }> {
     const contenders = [contenderCalled('ertacache')];
-    const engine = { kind: 'cpu', backend: 'cpu', label: 'test', rejected: [] } as const;
-    const fresh = await beginComparison(pipeline.info, { ...engine, rejected: [] }, contenders, ASKED, '');
+    const engine = { kind: 'cpu', label: 'test' };
+    const fresh = beginComparison(pipeline.info, contenders, ASKED, { engine, command: '', ...(await thisMachine()) });
     const store = await openStore(scratch.path('out'), fresh, { force: true });
     let planned = false;
     const byCell = new Map([['ertacache-4', given]]);

@@ -31,7 +31,7 @@ reused steps count for their share.</p>
 <dt>run</dt><dd>${steps} steps, ${model.scheduler}, guidance ${guidance}${asked.join('')}</dd>
 ${facts && html`<dt>TeaCache’s fit</dt><dd>polynomial of degree ${facts.polynomial.length - 1}, R² ${facts.r2.toFixed(3)}</dd>`}
 <dt>machine</dt><dd>${hardware.join(', ')}</dd>
-<dt>software</dt><dd>ertacache ${versions.ertacache}, ${versions.engine}, TensorFlow.js ${versions.tfjs}, Node ${versions.node}</dd>
+<dt>software</dt><dd>ertacache ${versions.ertacache}, ${versions.engine}, TensorFlow.js ${versions.tfjs}, ${/^\d/.test(versions.node) ? 'Node ' : ''}${versions.node}</dd>
 <dt>begun</dt><dd><time datetime="${started}">${started.slice(0, 16).replace('T', ' ')} UTC</time></dd>
 </dl>
 <pre aria-label="The command that made this page"><code>${command}</code></pre>
