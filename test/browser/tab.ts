@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
+import type { Client } from '../../src/browser/client/client';
 import type * as Library from '../../src/browser/client/page';
 import { packageRoot } from '../../src/io/package-root';
 import { startChromium } from '../support/chromium';
@@ -8,6 +9,8 @@ import { type Site, type SiteOptions, serveSite } from '../support/site';
 /** In pages: what `client.mjs` exports. */
 declare global {
   var erta: typeof Library;
+  /** The client of a test, where its steps share one. */
+  var client: Client;
 }
 
 /** A page without a bundler that has the library, and the site that it came from. */

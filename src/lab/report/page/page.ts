@@ -17,9 +17,9 @@ import { STYLE } from './style';
 
 /**
  * A comparison as one HTML page that needs nothing else: pictures, charts and style are in it.
- * @param pathOf where a file of the comparison lies
+ * @param pathOf where a file of the comparison lies; without it the page has no pictures
  */
-export async function renderPage(comparison: Comparison, pathOf: (name: string) => string): Promise<string> {
+export async function renderPage(comparison: Comparison, pathOf?: (name: string) => string): Promise<string> {
   const summaries = summarise(comparison);
   const ablation = comparison.request.kind === 'ablation';
   const title = titleText(comparison);
@@ -28,7 +28,7 @@ export async function renderPage(comparison: Comparison, pathOf: (name: string) 
     ablation ? await gainsSection(comparison, summaries) : await curvesSection(comparison, summaries),
     ...(ablation ? [] : [fewestSection(comparison)]),
     stripsSection(comparison, summaries),
-    await picturesSection(comparison, summaries, pathOf),
+    ...(pathOf ? [await picturesSection(comparison, summaries, pathOf)] : []),
     await profileSection(comparison),
     tableSection(comparison, summaries),
     methodsSection(comparison),
