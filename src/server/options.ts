@@ -15,6 +15,8 @@ export interface ServerOptions {
   readonly workers?: number | undefined;
   /** Models that every worker keeps in memory; 2 by default. */
   readonly modelsInMemory?: number | undefined;
+  /** Pictures of equal settings that are drawn as one batch; 4 of a small model on a processor, else 1 by default. */
+  readonly maxBatch?: number | undefined;
   /** Folder for jobs and their files, which then outlive the process; without it they are held in memory. */
   readonly data?: string | undefined;
   /** How long finished jobs are kept, in milliseconds; 7 days by default. */
@@ -48,6 +50,9 @@ export interface ServerOptions {
   /** How long an equal request still gets what is finished, in milliseconds; 60 seconds by default. */
   readonly joinMs?: number | undefined;
 }
+
+/** Pictures of one batch. */
+export const MOST_TOGETHER = 64;
 
 /** What is not asked for otherwise. */
 export const USUAL = {

@@ -23,6 +23,7 @@ import type { Log } from './log';
 import { createMetrics } from './metrics';
 import { type ServerOptions, USUAL } from './options';
 import { processPool } from './workers/pool';
+import { usualTogether } from './workers/together';
 
 /** A server that draws. */
 export interface PictureServer {
@@ -107,9 +108,11 @@ async function assemble(options: ServerOptions, found: Found): Promise<PictureSe
   const { log, catalog, policies, script, store } = found;
   const { workers = USUAL.workers, keepMs = USUAL.keepMs, maxDisk: mostBytes = USUAL.maxDisk } = options;
   const settings = httpSettings(options, keepMs);
+  const { maxBatch } = options;
   const runner = processPool({
     count: workers,
     log,
+    together: maxBatch === undefined ? await usualTogether(catalog) : () => maxBatch,
     script,
     begin: {
       type: 'begin',

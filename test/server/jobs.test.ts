@@ -142,6 +142,47 @@ test('where too many wait, more are refused, and told when to come again', async
   expect((await Promise.all(waiting)).map(({ status }) => status)).toEqual([200, 200, 200]);
 });
 
+describe('requests that wait together', () => {
+  test('are drawn as one batch where they are alike, and shared among free places', async () => {
+    const { runner, post } = await deskServer({}, fakeRunner({ together: 3 }));
+    const waiting = [post(GENERATE, { prompt: 'first', seed: 0 })];
+    await runner.begunCount(1);
+    const others = ['a', 'b', 'c', 'd'].map((prompt, seed) => ({ prompt, seed }));
+    waiting.push(...others.map(body => post(GENERATE, body)), post(GENERATE, { ...heart, steps: 5 }));
+    await soon();
+    for (let done = 0; done < 6; done++) {
+      await runner.begunCount(done + 1);
+      runner.drawings[done]!.finish();
+    }
+    expect((await Promise.all(waiting)).map(({ status }) => status)).toEqual(Array(6).fill(200));
+    expect(runner.batches).toEqual([1, 3, 1, 1]);
+    // Two free workers draw two each, not one of them all.
+    const two = await deskServer({}, fakeRunner({ together: 4, places: 2, atOnce: true }));
+    expect((await two.post(GENERATE, { ...heart, n: 4 })).status).toBe(200);
+    expect(two.runner.batches).toEqual([2, 2]);
+  });
+
+  test('stop alone, and fail alone', async () => {
+    const { runner, post } = await deskServer({}, fakeRunner({ together: 3 }));
+    const first = post(GENERATE, heart);
+    await runner.begunCount(1);
+    const leaving = new AbortController();
+    const left = post(GENERATE, { prompt: 'a' }, { signal: leaving.signal });
+    const [failing, kept] = ['b', 'c'].map(prompt => post(GENERATE, { prompt }));
+    await soon();
+    runner.drawings[0]!.finish();
+    await runner.begunCount(4);
+    leaving.abort();
+    runner.drawings[2]!.fail(new Error('broken'));
+    expect((await failing)!.status).toBe(500);
+    expect(runner.drawings.map(({ signal }) => signal.aborted)).toEqual([false, true, true, false]);
+    runner.drawings[3]!.finish();
+    expect([(await first).status, (await kept)!.status]).toEqual([200, 200]);
+    await left.catch(() => {});
+    expect(runner.batches).toEqual([1, 3]);
+  });
+});
+
 test('several pictures have seeds counted up, come in order, and one that fails ends all', async () => {
   const { runner, post } = await deskServer({}, fakeRunner({ places: 2 }));
   const answer = post(GENERATE, { prompt: 'a', seed: 5, n: 3, response_format: 'url' });

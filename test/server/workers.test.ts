@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import OpenAI from 'openai';
 import pino from 'pino';
 import { readCatalog } from '../../src/server/catalog';
-import { orderSchema, type Piece, piecesOf } from '../../src/server/jobs/order';
-import type { Assignment, Runner } from '../../src/server/jobs/runner';
-import { processPool } from '../../src/server/workers/pool';
+import { batchKey, orderSchema, type Piece, piecesOf } from '../../src/server/jobs/order';
+import type { Assignment, Finished, Runner } from '../../src/server/jobs/runner';
+import { type PoolOptions, processPool } from '../../src/server/workers/pool';
 import { usableBackends } from '../support/backends';
 import { figure, type Running, start, WORKER } from './running';
 
@@ -19,12 +19,13 @@ afterEach(async () => {
   await Promise.all(pools.splice(0).map(each => each.close()));
 });
 
-async function pool(count: number, script = WORKER): Promise<Runner> {
+async function pool(count: number, { script = WORKER, ...more }: Partial<PoolOptions> = {}): Promise<Runner> {
   const { models } = await readCatalog([]);
   const made = processPool({
     count,
     log,
     script,
+    ...more,
     begin: {
       type: 'begin',
       backend: usableBackends()[0]!,
@@ -91,6 +92,60 @@ test('what one piece makes is the same on every worker, and leaves nothing behin
   expect([clip.frames, clip.fps]).toEqual([8, 5]);
 });
 
+test('pieces of one batch have the files and receipts of each alone, and one that is stopped stops no other', async () => {
+  const runner = await pool(1, { together: () => 3 });
+  const pieces = [
+    piece(4, { seed: 1 }),
+    piece(4, { seed: 2, prompt: 'lion' }),
+    piece(4, { seed: 3, scale: 2 }, 'webp'),
+  ];
+  expect(new Set(pieces.map(batchKey)).size).toBe(1);
+  const alone: Finished[] = [];
+  for (const each of pieces) alone.push(await draw(runner, each));
+  const controller = new AbortController();
+  const told = pieces.map(() => [] as string[]);
+  const drawn = runner.draw(
+    pieces.map((each, row) => ({
+      piece: each,
+      signal: row === 1 ? controller.signal : never,
+      onEvent(event) {
+        if (event.type === 'step') told[row]!.push(`${event.done} of ${event.total}`);
+        if (row === 0 && told[0]!.length === 2) controller.abort();
+      },
+    })),
+  );
+  await expect(drawn[1]).rejects.toMatchObject({ code: 'interrupted' });
+  expect(told[0]!.length).toBeLessThan(4);
+  for (const row of [0, 2]) {
+    expect(await drawn[row]).toEqual({ ...alone[row], seconds: expect.any(Number) });
+    expect(told[row]).toEqual(['1 of 4', '2 of 4', '3 of 4', '4 of 4']);
+  }
+  // When nobody waits for a part of it any more, all of it ends.
+  const [one, two] = [new AbortController(), new AbortController()];
+  let steps = 0;
+  const stopped = runner.draw(
+    [one, two].map(({ signal }, row) => ({
+      piece: piece(60, { seed: row }),
+      signal,
+      onEvent: event => {
+        if (event.type !== 'step' || row !== 0) return;
+        steps++;
+        if (event.done === 1) one.abort();
+      },
+    })),
+  );
+  await expect(stopped[0]).rejects.toMatchObject({ code: 'interrupted' });
+  two.abort();
+  await expect(stopped[1]).rejects.toMatchObject({ code: 'interrupted' });
+  expect(steps).toBeLessThan(60);
+  // What cannot be drawn as one is drawn piece by piece, so that none fails for another's sake.
+  const [bad, good] = runner.draw(
+    [piece(4, { size: { width: 8 } }), pieces[0]!].map(each => ({ piece: each, signal: never, onEvent() {} })),
+  );
+  await expect(bad).rejects.toThrow('draws pictures of one size');
+  expect((await good)!.bytes).toEqual(alone[0]!.bytes);
+});
+
 test('a worker that is killed fails its own piece with a reason, and is started again', async () => {
   const runner = await pool(2);
   const doomed = draw(runner, piece(30), never, event => {
@@ -107,7 +162,7 @@ test('a worker that is killed fails its own piece with a reason, and is started 
 
 test('one that ends again and again is given up, and says so', async () => {
   jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick'] });
-  const runner = await pool(1, join(__dirname, '../support/ends-at-once.cjs'));
+  const runner = await pool(1, { script: join(__dirname, '../support/ends-at-once.cjs') });
   const waiting = draw(runner, piece(2));
   const refused = expect(waiting).rejects.toThrow('is not started again');
   while (runner.health().workers[0]!.state !== 'stopped') {

@@ -7,7 +7,7 @@ import { MOST } from '../../io/counts';
 import { readKeys } from '../../server/key-file';
 import { USUAL_LIMITS } from '../../server/limits';
 import { isLoopback, listen, requireGuarded } from '../../server/listen';
-import { USUAL } from '../../server/options';
+import { MOST_TOGETHER, USUAL } from '../../server/options';
 import { createServer } from '../../server/server';
 import { byteSize, duration } from '../../server/units';
 import type { GlobalOptions } from '../global-options';
@@ -26,6 +26,7 @@ interface ServeOptions {
   readonly keep: number;
   readonly maxDisk: number;
   readonly maxQueue: number;
+  readonly maxBatch?: number;
   readonly grace: number;
   readonly apiKeyFile: readonly string[];
   readonly auth: boolean;
@@ -61,6 +62,11 @@ export function serveCommand(): Command {
       USUAL.modelsInMemory,
     )
     .option('--max-queue <n>', 'pictures that may wait', wholeNumber(0, MOST.pictures), USUAL.maxQueue)
+    .option(
+      '--max-batch <n>',
+      'pictures of equal settings that are drawn as one (default: 4 of a small model, else 1)',
+      wholeNumber(1, MOST_TOGETHER),
+    )
     .option('--data <folder>', `where jobs and their files are kept (default: ${usualData({})})`)
     .addOption(unit('--keep <time>', 'how long finished jobs are kept', duration, '7d'))
     .addOption(unit('--max-disk <size>', 'how much of them is kept', byteSize, '10GB'))
@@ -99,6 +105,7 @@ export function serveCommand(): Command {
         keepMs: given.keep,
         maxDisk: given.maxDisk,
         maxQueue: given.maxQueue,
+        maxBatch: given.maxBatch,
         apiKeys,
         perMinute: given.rateLimit,
         origins: given.cors,

@@ -45,7 +45,7 @@ async function begin({ backend, threads, verbose, models, policies, held, first 
   try {
     const choice = await selectBackend(backend, { verbose, threads });
     drawing = { models: heldModels(models, held), policies: servedPolicies(policies) };
-    say({ type: 'ready', backend: describeChoice(choice) });
+    say({ type: 'ready', kind: choice.kind, backend: describeChoice(choice) });
     if (first !== undefined) await drawing.models.take(first);
   } catch (error) {
     say({ type: 'cannot', fault: faultOf(error) });
@@ -67,24 +67,38 @@ async function drawBatch(id: number, pieces: readonly Piece[]): Promise<void> {
       else if (open.has(row)) controller.abort();
     },
   };
-  try {
-    if (!drawing) throw new Error('A piece came before the backend.');
-    const files = await drawPieces(drawing, pieces, {
-      signal: controller.signal,
-      onStep: event => say({ ...event, id }),
-      onPreview: (row, event) => open.has(row) && say({ ...event, id, row }),
-    });
-    for (const row of open) {
-      try {
-        const finished = await (files[row] as () => Promise<Finished>)();
-        if (open.delete(row)) say({ type: 'done', id, row, ...finished });
-      } catch (error) {
-        fail(row, error);
-      }
+  /** Draws these rows together; those that cannot be are drawn one by one, so that none fails for another's sake. */
+  async function drawRows(rows: readonly number[]): Promise<void> {
+    try {
+      if (!drawing) throw new Error('A piece came before the backend.');
+      const files = await drawPieces(
+        drawing,
+        rows.map(row => pieces[row] as Piece),
+        {
+          signal: controller.signal,
+          onStep: event => say({ ...event, id }),
+          onPreview(place, event) {
+            const row = rows[place] as number;
+            if (open.has(row)) say({ ...event, id, row });
+          },
+        },
+      );
+      for (const [place, file] of files.entries()) await finish(rows[place] as number, file);
+    } catch (error) {
+      if (rows.length === 1 || controller.signal.aborted) for (const row of rows) fail(row, error);
+      else for (const row of [...open]) await drawRows([row]);
     }
-  } catch (error) {
-    for (const row of open) fail(row, error);
   }
+  async function finish(row: number, file: () => Promise<Finished>): Promise<void> {
+    if (!open.has(row)) return;
+    try {
+      const finished = await file();
+      if (open.delete(row)) say({ type: 'done', id, row, ...finished });
+    } catch (error) {
+      fail(row, error);
+    }
+  }
+  await drawRows([...pieces.keys()]);
   running = undefined;
   free();
 }

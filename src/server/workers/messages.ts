@@ -8,10 +8,12 @@ import { orderSchema } from '../jobs/order';
 
 const bytes = z.custom<Uint8Array>(value => value instanceof Uint8Array, 'must be bytes');
 
+const engineKind = z.enum(['gpu', 'webgpu', 'native', 'wasm', 'cpu']);
+
 /** What a worker is told first. */
 const beginSchema = z.object({
   type: z.literal('begin'),
-  backend: z.enum(['auto', 'gpu', 'webgpu', 'native', 'wasm', 'cpu']),
+  backend: z.enum(['auto', ...engineKind.options]),
   threads: count(MOST.threads).optional(),
   verbose: z.boolean(),
   /** The models that may be drawn with: their folders by their names. */
@@ -58,7 +60,7 @@ const { name: _name, bytes: _bytes, ...finishedFields } = resultFields;
 const row = { id: z.int(), row: z.int().nonnegative() } as const;
 
 export const fromWorkerSchema = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('ready'), backend: z.string() }),
+  z.object({ type: z.literal('ready'), kind: engineKind, backend: z.string() }),
   z.object({ type: z.literal('cannot'), fault: faultSchema }),
   /** Of all rows. */
   z.object({

@@ -2,6 +2,7 @@ import { EngineError, InterruptedError } from '../../errors';
 import type { Assignment, Finished, Runner } from '../jobs/runner';
 import type { Log } from '../log';
 import type { Begin } from './messages';
+import type { Together } from './together';
 import { startWorker, type Worker } from './worker-process';
 
 /** Processes of this machine that draw. */
@@ -9,6 +10,8 @@ export interface PoolOptions {
   readonly count: number;
   readonly begin: Begin;
   readonly log: Log;
+  /** How many pieces are drawn as one batch; each alone by default. */
+  readonly together?: Together | undefined;
   /** The worker's script; the built one by default. */
   readonly script?: string | undefined;
 }
@@ -17,7 +20,7 @@ export interface PoolOptions {
  * A fixed number of processes, each of which draws one batch at a time.
  * @returns the runner; close it
  */
-export function processPool({ count, begin, log, script }: PoolOptions): Runner {
+export function processPool({ count, begin, log, script, together = () => 1 }: PoolOptions): Runner {
   const workers = Array.from({ length: count }, (_, number) => startWorker({ number, begin, log, script }));
   /** Batches that no worker was free for: theirs has just gone, or has not begun yet. */
   const waiting: ((worker: Worker) => void)[] = [];
@@ -74,7 +77,11 @@ export function processPool({ count, begin, log, script }: PoolOptions): Runner 
   return {
     places: count,
     begun: () => begun,
-    mostTogether: () => 1,
+    mostTogether: piece =>
+      together(
+        piece,
+        workers.map(each => each.kind()).find(kind => kind !== undefined),
+      ),
     draw(batch) {
       const model = batch[0]?.piece.request.model ?? '';
       const worker = freeFor(model) ?? (isStopped() ? workers[0] : undefined);

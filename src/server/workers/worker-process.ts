@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { extname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import type { EngineKind } from '../../engine/types';
 import { EngineError, type ErrorCode, ErtaError, InterruptedError } from '../../errors';
 import type { Assignment, Finished, PieceEvent, WorkerHealth } from '../jobs/runner';
 import type { Log } from '../log';
@@ -10,6 +11,8 @@ import { type Begin, type Fault, type FromWorker, fromWorkerSchema, type ToWorke
 /** One process that draws. It is started again when it ends, unless it does so again and again. */
 export interface Worker {
   isFree(): boolean;
+  /** On what it draws, once that is known. */
+  kind(): EngineKind | undefined;
   /** Names of the models that it has in memory. */
   models(): readonly string[];
   draw(batch: readonly Assignment[]): readonly Promise<Finished>[];
@@ -58,6 +61,7 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
   let child: ChildProcess | undefined;
   let state: WorkerHealth['state'] = 'starting';
   let running: Running | undefined;
+  let kind: EngineKind | undefined;
   let models: readonly string[] = [];
   let told = { memory: 0, tensors: 0 };
   let fault: string | undefined;
@@ -70,6 +74,7 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
 
   const worker: Worker = {
     isFree: () => state === 'idle',
+    kind: () => kind,
     models: () => models,
     draw,
     health: () => ({ state, ...(child?.pid !== undefined && { pid: child.pid }), ...told, restarts }),
@@ -118,6 +123,7 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
     if (message.type === 'ready') {
       log.info({ worker: number, pid: child?.pid, backend: message.backend }, 'worker ready');
       isReady = true;
+      kind = message.kind;
       fault = undefined;
     } else if (message.type === 'cannot') {
       fault = textOf(message.fault);
