@@ -4,9 +4,11 @@
  * asks, and whether memory stays flat. Needs a build (`npx tsdown`) and Linux.
  *
  *   node bench/run.cjs bench/server-load.ts [--requests 500] [--clients 100] [--steps 4] [--rounds 5] [--backend wasm]
+ *     [--max-batch N]
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { Agent, request } from 'node:http';
 import { loadavg } from 'node:os';
 import { resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -15,9 +17,10 @@ import autocannon from 'autocannon';
 import pino from 'pino';
 import type { EngineKind } from '../src/engine/types';
 import { readCatalog } from '../src/server/catalog';
-import { orderSchema, piecesOf } from '../src/server/jobs/order';
+import { orderSchema, type Piece, piecesOf } from '../src/server/jobs/order';
 import type { Runner } from '../src/server/jobs/runner';
 import { processPool } from '../src/server/workers/pool';
+import { usualTogether } from '../src/server/workers/together';
 
 const { values: given } = parseArgs({
   options: {
@@ -26,6 +29,7 @@ const { values: given } = parseArgs({
     steps: { type: 'string', default: '4' },
     rounds: { type: 'string', default: '5' },
     backend: { type: 'string', default: 'wasm' },
+    'max-batch': { type: 'string' },
   },
 });
 const WORKERS = 2;
@@ -53,15 +57,26 @@ async function serve(...more: string[]): Promise<Served> {
   }
 }
 
-async function picture(url: string, seed: number): Promise<number> {
-  const answer = await fetch(`${url}/v1/images/generations`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ prompt: 'red heart', seed, steps, policy: 'none' }),
+/** Clients compute on the same processors as the server, so theirs are as lean as they can be. */
+const agent = new Agent({ keepAlive: true, maxSockets: 1000 });
+
+function picture(url: string, seed: number): Promise<number> {
+  const body = JSON.stringify({ prompt: 'red heart', seed, steps, policy: 'none' });
+  const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
+  return new Promise((done, fail) => {
+    const asked = request(`${url}/v1/images/generations`, { method: 'POST', agent, headers }, answer => {
+      const parts: Buffer[] = [];
+      answer.on('data', part => parts.push(part));
+      answer.once('error', fail);
+      answer.once('end', () => {
+        const hasPicture = Buffer.concat(parts).includes('"b64_json":"iVBOR');
+        if (answer.statusCode === 200 && !hasPicture) fail(new Error('An answer has no picture.'));
+        else done(answer.statusCode ?? 0);
+      });
+    });
+    asked.once('error', fail);
+    asked.end(body);
   });
-  const body = (await answer.json()) as { data?: [{ b64_json: string }] };
-  if (answer.status === 200 && !body.data?.[0].b64_json) throw new Error('An answer has no picture.');
-  return answer.status;
 }
 
 /** Does work for all numbers from `first` on, so many at a time. @returns seconds */
@@ -76,11 +91,15 @@ async function inParallel(count: number, width: number, work: (index: number) =>
 }
 
 async function bareWorkers(): Promise<Runner> {
-  const { models } = await readCatalog([]);
+  const catalog = await readCatalog([]);
+  const { models } = catalog;
+  const usual = await usualTogether(catalog);
+  const most = given['max-batch'];
   const runner = processPool({
     count: WORKERS,
     log: pino({ level: 'silent' }),
     script: dist('draw-worker.mjs'),
+    together: most === undefined ? usual : () => Number(most),
     begin: {
       type: 'begin',
       backend: given.backend as EngineKind,
@@ -127,33 +146,46 @@ async function main(): Promise<void> {
   first.child.kill('SIGTERM');
 
   const [requests, clients, rounds] = [Number(given.requests), Number(given.clients), Number(given.rounds)];
-  const { child, url } = await serve('--workers', String(WORKERS), '--max-queue', String(requests));
+  const most = given['max-batch'] === undefined ? [] : ['--max-batch', given['max-batch']];
+  const { child, url } = await serve('--workers', String(WORKERS), '--max-queue', String(requests), ...most);
   const runner = await bareWorkers();
   const each = Math.ceil(requests / rounds);
-  const bare = (seed: number) => {
-    const order = orderSchema.parse({
-      request: { prompt: 'red heart', seed, steps, policy: 'none' },
-      count: 1,
-      output: { format: 'png' },
-      previews: 0,
-    });
-    const piece = piecesOf(order)[0]!;
-    return runner.draw([{ piece, signal: new AbortController().signal, onEvent: () => {} }])[0]!;
+  const pieceOf = (seed: number): Piece =>
+    piecesOf(
+      orderSchema.parse({
+        request: { prompt: 'red heart', seed, steps, policy: 'none' },
+        count: 1,
+        output: { format: 'png' },
+        previews: 0,
+      }),
+    )[0]!;
+  const together = runner.mostTogether(pieceOf(0));
+  /** What the workers do with nothing before them: batches as large as the server makes them. */
+  const bare = async (batch: number): Promise<void> => {
+    const count = Math.min(together, each - (batch % batches) * together);
+    const { signal } = new AbortController();
+    const pieces = Array.from({ length: count }, (_, row) => pieceOf(batch * together + row));
+    await Promise.all(runner.draw(pieces.map(piece => ({ piece, signal, onEvent() {} }))));
   };
+  const batches = Math.ceil(each / together);
   await inParallel(4, WORKERS, seed => picture(url, 1e6 + seed));
   await inParallel(4, WORKERS, bare);
   const spent = await figure(url, 'forwards_computed_total');
   const [own, all] = [processorTimeOf(child.pid), processorTime(child)];
   const statuses = new Map<number, number>();
   const ratios: number[] = [];
+  let clientTime = 0;
   let early: readonly number[] = [];
   const held = async () => [await figure(url, 'worker_tensors'), await figure(url, 'worker_memory_bytes')];
   for (let round = 0; round < rounds; round++) {
+    const started = process.cpuUsage();
     const over = await inParallel(each, clients, async index => {
       const status = await picture(url, round * each + index);
       statuses.set(status, (statuses.get(status) ?? 0) + 1);
     });
-    const without = await inParallel(each, WORKERS, index => bare(round * each + index));
+    const { user, system } = process.cpuUsage(started);
+    clientTime += (user + system) / 1e6;
+    const without = await inParallel(batches, WORKERS, index => bare(round * batches + index));
     ratios.push(without / over);
     say(
       `${each} pictures: ${over.toFixed(1)} s over HTTP, ${without.toFixed(1)} s without, ratio ${(without / over).toFixed(3)}`,
@@ -167,6 +199,10 @@ async function main(): Promise<void> {
   say(
     `of the processor time of server and workers the server takes ${(((ownNow - own) / (allNow - all)) * 100).toFixed(1)} %`,
   );
+  const ms = (seconds: number): string => `${((1000 * seconds) / (rounds * each)).toFixed(1)} ms`;
+  say(
+    `processor time for each picture: workers ${ms(allNow - all - (ownNow - own))}, server ${ms(ownNow - own)}, clients ${ms(clientTime)}`,
+  );
   const computed = (await figure(url, 'forwards_computed_total')) - spent;
   say(`forward passes for each picture: ${computed / (statuses.get(200) ?? 0)} of ${steps}`);
   const [[tensors, memory], [laterTensors, laterMemory]] = [early, await held()] as [number[], number[]];
@@ -177,7 +213,7 @@ async function main(): Promise<void> {
   await runner.close();
 
   const health = async (when: string): Promise<void> => {
-    const options = { url: `${url}/healthz`, connections: 4, duration: 10, overallRate: 200 };
+    const options = { url: `${url}/healthz`, connections: 4, duration: 10, overallRate: 200, workers: 1 };
     const { latency, non2xx } = await autocannon(options);
     say(`/healthz while ${when}: p50 ${latency.p50} ms, p99 ${latency.p99} ms, ${non2xx} refused`);
   };

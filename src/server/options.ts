@@ -15,7 +15,7 @@ export interface ServerOptions {
   readonly workers?: number | undefined;
   /** Models that every worker keeps in memory; 2 by default. */
   readonly modelsInMemory?: number | undefined;
-  /** Pictures of equal settings that are drawn as one batch; 4 of a small model on a processor, else 1 by default. */
+  /** Pictures of equal settings that are drawn as one batch; 4 of a small model (2 in WebAssembly), else 1 by default. */
   readonly maxBatch?: number | undefined;
   /** Folder for jobs and their files, which then outlive the process; without it they are held in memory. */
   readonly data?: string | undefined;

@@ -64,7 +64,7 @@ export function serveCommand(): Command {
     .option('--max-queue <n>', 'pictures that may wait', wholeNumber(0, MOST.pictures), USUAL.maxQueue)
     .option(
       '--max-batch <n>',
-      'pictures of equal settings that are drawn as one (default: 4 of a small model, else 1)',
+      'pictures of equal settings that are drawn as one (default: 4 of a small model, 2 in WebAssembly, else 1)',
       wholeNumber(1, MOST_TOGETHER),
     )
     .option('--data <folder>', `where jobs and their files are kept (default: ${usualData({})})`)

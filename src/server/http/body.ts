@@ -46,14 +46,15 @@ function refuseUnserved(body: unknown): void {
 
 /** The bytes of a body, whatever length it says that it has. */
 async function bodyOf({ headers, body }: Request, most: number): Promise<Buffer> {
-  const tooLarge = new Refusal(413, 'body_too_large', `The body has more than the ${most} bytes that are taken here.`);
-  if (Number(headers.get('content-length') ?? 0) > most) throw tooLarge;
+  const tooLarge = (): Refusal =>
+    new Refusal(413, 'body_too_large', `The body has more than the ${most} bytes that are taken here.`);
+  if (Number(headers.get('content-length') ?? 0) > most) throw tooLarge();
   const parts: Uint8Array[] = [];
   let length = 0;
   // Node's streams are iterable; the DOM's types do not say so of its own.
   for await (const part of (body ?? []) as unknown as AsyncIterable<Uint8Array>) {
     length += part.length;
-    if (length > most) throw tooLarge;
+    if (length > most) throw tooLarge();
     parts.push(part);
   }
   return Buffer.concat(parts);

@@ -7,7 +7,7 @@ import type { Piece } from '../jobs/order';
 export type Together = (piece: Piece, kind: EngineKind | undefined) => number;
 
 /** Pictures of a small model, where `bench/batching.ts` shows that a batch pays. */
-const SMALL: Partial<Record<EngineKind, number>> = { native: 4, wasm: 4 };
+const SMALL: Partial<Record<EngineKind, number>> = { native: 4, wasm: 2 };
 
 /**
  * What pays where nobody says otherwise: small models leave much of a processor's time to what is between their

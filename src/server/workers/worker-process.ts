@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process';
+import { constants, getPriority, setPriority } from 'node:os';
 import { extname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
@@ -38,6 +39,8 @@ const MOST_ENDS = 8;
 /** Before it is started again, in milliseconds; twice as long after every further end. */
 const FIRST_WAIT = 250;
 const LONGEST_WAIT = 30_000;
+/** By how much the nice value of a worker is above the server's. */
+const LESS_URGENT = 5;
 /** A process that was asked to end has so long to do it, in milliseconds. */
 const LAST_WORDS = 2000;
 
@@ -91,6 +94,7 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
     // Binary messages as they are, not as JSON.
     child = fork(script, { serialization: 'advanced', stdio: ['ignore', 'pipe', 'pipe', 'ipc'], env: process.env });
     const { pid } = child;
+    yieldToServer(pid);
     for (const stream of [child.stdout, child.stderr]) {
       createInterface({ input: stream as Readable }).on('line', line =>
         log.warn({ worker: number, pid, line }, 'worker'),
@@ -235,6 +239,16 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
 
   start();
   return worker;
+}
+
+/** Lets the server answer first: drawing takes whole processors, and its answers take little. */
+function yieldToServer(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    setPriority(pid, Math.min(constants.priority.PRIORITY_LOW, getPriority() + LESS_URGENT));
+  } catch {
+    // Where the system does not let it, or the process has just ended, it is drawn at the same priority.
+  }
 }
 
 function rowOf(
