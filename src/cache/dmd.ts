@@ -1,7 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { EigenvalueDecomposition, Matrix, SingularValueDecomposition, solve } from 'ml-matrix';
+import { z } from 'zod';
 import { PolicyError } from '../errors';
 import { release } from '../nn/scope';
+import { parseState, tensorState } from '../nn/state';
 import { requireSteps } from './ertacache';
 import { taylorForecast } from './forecast';
 import { type BranchCache, type CachePolicy, tensorBytes } from './policy';
@@ -45,6 +47,8 @@ export function dmd({ reused, history = 6 }: DmdOptions): CachePolicy {
   };
 }
 
+const stateForm = z.array(z.object({ step: z.int(), value: tensorState }));
+
 interface Snapshot {
   readonly step: number;
   readonly value: tf.Tensor;
@@ -52,7 +56,7 @@ interface Snapshot {
 
 function dmdBranch(reused: readonly boolean[], most: number, sigmas: readonly number[]): BranchCache {
   /** The last first. */
-  const kept: Snapshot[] = [];
+  let kept: Snapshot[] = [];
   const line = taylorForecast(1);
   return {
     async evaluate({ index }, evaluation) {
@@ -73,6 +77,12 @@ function dmdBranch(reused: readonly boolean[], most: number, sigmas: readonly nu
       return { output: combined(kept, weights), decision: 'reuse' };
     },
     bytes: () => tensorBytes(kept.map(s => s.value)),
+    state: () => kept.map(({ step, value }) => ({ step, value })),
+    restore(state) {
+      const given = parseState(stateForm, state);
+      release(kept.map(s => s.value));
+      kept = given.map(({ step, value }) => ({ step, value: value.clone() }));
+    },
     dispose: () => release(kept.map(s => s.value)),
   };
 }

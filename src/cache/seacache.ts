@@ -1,10 +1,14 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { z } from 'zod';
+import { parseState, tensorState } from '../nn/state';
 import { relativeChange } from './change';
 import { type Evaluation, partsOf } from './evaluation';
 import { type CachePolicy, type Decision, type StepInfo, tensorBytes } from './policy';
 import { residualBranch } from './residual';
 import { site } from './sites';
 import { requireThreshold } from './threshold';
+
+const stateForm = z.object({ before: tensorState.nullable(), accumulated: z.number() });
 
 /** Settings of SeaCache. */
 export interface SeaCacheOptions {
@@ -53,6 +57,13 @@ export function seacache({ threshold }: SeaCacheOptions): CachePolicy {
           site: site('hidden'),
           decide,
           bytes: () => tensorBytes([before]),
+          state: () => ({ before: before ?? null, accumulated }),
+          restore(state) {
+            const kept = parseState(stateForm, state);
+            before?.dispose();
+            before = kept.before?.clone();
+            accumulated = kept.accumulated;
+          },
           dispose: () => before?.dispose(),
         });
       },

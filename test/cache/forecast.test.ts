@@ -6,7 +6,7 @@ import { type Forecast, forecasting, taylorForecast } from '../../src/cache/fore
 import { hermite, hermiteForecast, hicache } from '../../src/cache/hicache';
 import { historyForecast, l2p } from '../../src/cache/l2p';
 import { averageForecast, type MeanCacheForm, meancache } from '../../src/cache/meancache';
-import type { CachePolicy } from '../../src/cache/policy';
+import type { BranchCache, CachePolicy } from '../../src/cache/policy';
 import { chebyshevForecast, spectrum } from '../../src/cache/spectrum';
 import { spreads, uniformReuse } from '../../src/cache/uniform';
 import {
@@ -225,6 +225,32 @@ describeOnBackends('methods that forecast', () => {
       branch.dispose();
       run.dispose();
       expect(tf.memory().numTensors).toBe(before.numTensors);
+    },
+  );
+
+  test.each(policies.map(policy => [policy.name, policy] as const))(
+    '%s goes on in the middle',
+    async (_name, policy) => {
+      const sigmas = levels(steps);
+      const next = async (branch: BranchCache, index: number): Promise<number[]> => {
+        const made = [1, 2, 3].map(v => v * 0.9 ** index + 0.1 * v * v);
+        const evaluation = evaluateFunction(tf.zeros([1, 3]), () => tf.tensor(made, [1, 3]));
+        const step = { index, steps, sigma: sigmas[index]!, sigmaNext: sigmas[index + 1]! };
+        const { output } = await branch.evaluate(step, evaluation);
+        const values = [...(await output.data<'float32'>())];
+        tf.dispose([output, evaluation.sample]);
+        return values;
+      };
+      const before = tf.memory().numTensors;
+      const [whole, begun] = [1, 2].map(() => policy.begin({ steps, sigmas }).branch());
+      for (let i = 0; i < 7; i++) await Promise.all([next(whole!, i), next(begun!, i)]);
+      const taken = policy.begin({ steps, sigmas }).branch();
+      taken.restore!(begun!.state!());
+      begun!.dispose();
+      for (let i = 7; i < steps; i++) expect(await next(taken, i)).toEqual(await next(whole!, i));
+      whole!.dispose();
+      taken.dispose();
+      expect(tf.memory().numTensors).toBe(before);
     },
   );
 
