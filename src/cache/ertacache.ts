@@ -63,8 +63,7 @@ export function ertacache(settings: ErtaSettings): CachePolicy {
   };
 }
 
-/** @throws PolicyError unless a run has as many steps as the schedule */
-export function requireSteps(settings: Pick<ErtaSettings, 'reused'>, steps: number): void {
+function requireSteps(settings: ErtaSettings, steps: number): void {
   if (steps !== settings.reused.length) {
     throw new PolicyError(`The policy is for ${settings.reused.length} steps, and this run has ${steps}.`, {
       hint: `Run ${settings.reused.length} steps (--steps ${settings.reused.length}), or resample the policy to ${steps} steps.`,

@@ -75,8 +75,7 @@ export function fitDecibels(runs: readonly Moments[], ridge: number): number[] {
   return weights;
 }
 
-/** Sum of products, in double precision. */
-export function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
+function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += (a[i] as number) * (b[i] as number);
   return sum;

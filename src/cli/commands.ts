@@ -76,6 +76,11 @@ export const commandEntries: readonly CommandEntry[] = [
     load: async () => (await import('./commands/metrics')).metricsCommand(),
   },
   {
+    name: 'playground',
+    description: 'open the page that draws, compares and calibrates in a browser',
+    load: async () => (await import('./commands/playground')).playgroundCommand(),
+  },
+  {
     name: 'policy',
     description: 'look at calibrated policies, export and resample them',
     load: async () => (await import('./commands/policy')).policyCommand(),

@@ -13,6 +13,7 @@ import { homeRoutes } from './home';
 import { imageRoutes } from './images';
 import { jobRoutes } from './jobs';
 import { modelRoutes } from './models';
+import { hasPlayground, playgroundRoutes } from './playground';
 import { videoRoutes } from './videos';
 
 /** Paths that tell nothing of anybody, or whose address is the key to them. */
@@ -25,6 +26,12 @@ export function createApp(services: Services): App {
   const inner = settings.basePath === '' ? app : (new OpenAPIHono<Env>() as App);
 
   inner.use(watched(services));
+  // Before the others' headers: a page needs what an interface must not have.
+  if (hasPlayground()) {
+    if (settings.onlyLoopback) inner.use('/playground/*', loopbackOnly);
+    inner.get('/playground', c => c.redirect('playground/'));
+    inner.route('/playground', playgroundRoutes(`${settings.basePath}/playground`));
+  }
   inner.use(
     secureHeaders({
       contentSecurityPolicy: { defaultSrc: ["'none'"], styleSrc: ["'unsafe-inline'"], imgSrc: ["'self'"] },

@@ -1,6 +1,7 @@
 import { VERSION } from '../../version';
 import type { App, Services } from './context';
 import { escaped, pageOf } from './document';
+import { hasPlayground } from './playground';
 
 /** `GET /`: what is here. */
 export function homeRoutes(app: App, { catalog, settings }: Services): void {
@@ -18,7 +19,9 @@ export function homeRoutes(app: App, { catalog, settings }: Services): void {
     ].join('\n');
     return c.html(
       pageOf('ertacache', [
-        `<p>Pictures and clips over HTTP, version ${VERSION}. <a href="docs">The interface</a>.</p>`,
+        `<p>Pictures and clips over HTTP, version ${VERSION}. <a href="docs">The interface</a>.${
+          hasPlayground() ? ' <a href="playground/">The playground</a> draws in the browser itself.' : ''
+        }</p>`,
         `<ul>${models.join('')}</ul>`,
         `<pre>${escaped(curl)}</pre>`,
       ]),

@@ -5,8 +5,10 @@ const shades = (which: 0 | 1): string =>
     .map(([name, pair]) => `--${name}:${pair[which]}`)
     .join(';');
 
-const LIGHT = `${shades(0)};--paper:#fcfcfa;--sheet:#ffffff;--text:#1b212b;--quiet:#596273;--line:#e2e4e8;--ground:#eceef1;--tint:#fdf1ea`;
-const DARK = `${shades(1)};--paper:#12151a;--sheet:#191d24;--text:#e8ebf0;--quiet:#9ba5b4;--line:#2b313b;--ground:#262b34;--tint:#2b211b`;
+/** The colours of the light page, as CSS variables. */
+export const LIGHT = `${shades(0)};--paper:#fcfcfa;--sheet:#ffffff;--text:#1b212b;--quiet:#596273;--line:#e2e4e8;--ground:#eceef1;--tint:#fdf1ea`;
+/** Those of the dark one. */
+export const DARK = `${shades(1)};--paper:#12151a;--sheet:#191d24;--text:#e8ebf0;--quiet:#9ba5b4;--line:#2b313b;--ground:#262b34;--tint:#2b211b`;
 
 /** The page's style sheet. */
 export const STYLE = `
