@@ -63,7 +63,8 @@ export function ertacache(settings: ErtaSettings): CachePolicy {
   };
 }
 
-function requireSteps(settings: ErtaSettings, steps: number): void {
+/** @throws PolicyError unless a run has as many steps as the schedule */
+export function requireSteps(settings: Pick<ErtaSettings, 'reused'>, steps: number): void {
   if (steps !== settings.reused.length) {
     throw new PolicyError(`The policy is for ${settings.reused.length} steps, and this run has ${steps}.`, {
       hint: `Run ${settings.reused.length} steps (--steps ${settings.reused.length}), or resample the policy to ${steps} steps.`,

@@ -5,17 +5,26 @@ import { firstBlock } from './first-block';
 import { magcache, magcachePlan } from './magcache';
 import { none } from './none';
 import type { CachePolicy } from './policy';
-import { type TaylorSeerOptions, taylorseer, taylorseerPlan } from './taylorseer';
+import { seacache } from './seacache';
+import { type TaylorSeerOptions, taylorseer } from './taylorseer';
 import { teacache } from './teacache';
-import { uniform } from './uniform';
+import { type NamedSchedule, uniform } from './uniform';
+import {
+  type Budget,
+  dmdVariants,
+  hicacheVariants,
+  l2pVariants,
+  magcacheVariants,
+  meancacheVariants,
+  spectrumVariants,
+  taylorseerPlans,
+  taylorseerVariants,
+  uniformVariants,
+  type Variant,
+  zeusVariants,
+} from './variants';
 
-/** How many steps a run has, and how many of them may be computed. */
-export interface Budget {
-  /** Denoising steps of the run. */
-  readonly steps: number;
-  /** How many of them may be computed. */
-  readonly computed: number;
-}
+export type { Budget, Variant } from './variants';
 
 /** What some methods need to know of a model, measured once (`src/calibration/baselines.ts`). */
 export interface ModelFacts {
@@ -23,6 +32,8 @@ export interface ModelFacts {
   readonly polynomial: readonly number[];
   /** MagCache's magnitude ratios. */
   readonly ratios: readonly number[];
+  /** L2P's weights of former outputs, `[step][step before]`. */
+  readonly history: readonly (readonly number[])[];
 }
 
 /** What every method says of itself. */
@@ -49,6 +60,31 @@ export interface ScheduledMethod extends Described {
    * @returns the caching method
    */
   create(budget: Budget): CachePolicy;
+  /**
+   * The settings that its authors leave open, each at the budget: `compare` takes the one that does best on the
+   * calibration pairs.
+   * @param budget steps of the run, and how many may be computed
+   * @returns at least one setting
+   */
+  variants?(budget: Budget): readonly Variant[];
+}
+
+/** A method whose settings are chosen among several, by what is measured on the model. */
+export interface ChosenMethod extends Described {
+  /** Needs a budget, facts and calibration pairs. */
+  readonly kind: 'chosen';
+  /** The fact about a model that it needs. */
+  readonly needs?: keyof ModelFacts;
+  /** Is also given the schedule that ERTACache's search finds. */
+  readonly usesSearched?: boolean;
+  /**
+   * The settings to choose from.
+   * @param budget steps of the run, and how many may be computed
+   * @param facts what was measured on the model
+   * @param searched schedules that were searched on the calibration pairs; none unless `usesSearched`
+   * @returns the settings; none where the budget cannot be met
+   */
+  variants(budget: Budget, facts: ModelFacts, searched: readonly NamedSchedule[]): readonly Variant[];
 }
 
 /** A method with a threshold, for which a budget has to be searched. */
@@ -74,6 +110,14 @@ export interface ThresholdMethod extends Described {
    * @returns the number of computed steps
    */
   computedSteps?(threshold: number, steps: number, facts: ModelFacts): number;
+  /**
+   * The settings that meet a budget exactly, where they can be listed without running the model: `compare` takes the one
+   * that does best on the calibration pairs.
+   * @param budget steps of the run, and how many may be computed
+   * @param facts what was measured on the model
+   * @returns the settings; none where no threshold meets the budget
+   */
+  variants?(budget: Budget, facts: ModelFacts): readonly Variant[];
 }
 
 /** A method that is calibrated whole (`src/calibration`). */
@@ -89,7 +133,7 @@ export interface CalibratedMethod extends Described {
 }
 
 /** A caching method, by what it needs to be made. */
-export type Method = ScheduledMethod | ThresholdMethod | CalibratedMethod;
+export type Method = ScheduledMethod | ThresholdMethod | ChosenMethod | CalibratedMethod;
 
 /** A range that holds every threshold of a relative change that is of use. */
 const RELATIVE_CHANGES = [1e-3, 5] as const;
@@ -119,6 +163,7 @@ export const methods: readonly Method[] = [
     kind: 'scheduled',
     dynamic: false,
     create: ({ steps, computed }) => uniform(steps, computed),
+    variants: uniformVariants,
   },
   {
     name: 'teacache',
@@ -130,6 +175,16 @@ export const methods: readonly Method[] = [
     needs: 'polynomial',
     range: RELATIVE_CHANGES,
     create: (threshold, { polynomial }) => teacache({ threshold, coefficients: polynomial }),
+  },
+  {
+    name: 'seacache',
+    title: 'SeaCache',
+    summary: 'TeaCache on an input that is filtered for what is picture at its noise level, without a polynomial.',
+    source: 'arXiv 2602.18993',
+    kind: 'threshold',
+    dynamic: true,
+    range: RELATIVE_CHANGES,
+    create: threshold => seacache({ threshold }),
   },
   {
     name: 'fbcache',
@@ -153,6 +208,7 @@ export const methods: readonly Method[] = [
     create: (threshold, { ratios }) => magcache(magcacheOptions(threshold, ratios)),
     computedSteps: (threshold, steps, { ratios }) =>
       magcachePlan(steps, magcacheOptions(threshold, ratios)).filter(p => p.decision === 'compute').length,
+    variants: (budget, { ratios }) => magcacheVariants(budget, ratios),
   },
   {
     name: 'taylorseer',
@@ -162,6 +218,7 @@ export const methods: readonly Method[] = [
     kind: 'scheduled',
     dynamic: false,
     create: budget => taylorseer(taylorseerFor(budget)),
+    variants: budget => taylorseerVariants(budget, false),
   },
   {
     name: 'taylorseer-lite',
@@ -171,6 +228,64 @@ export const methods: readonly Method[] = [
     kind: 'scheduled',
     dynamic: false,
     create: budget => taylorseer({ ...taylorseerFor(budget), lite: true }),
+    variants: budget => taylorseerVariants(budget, true),
+  },
+  {
+    name: 'hicache',
+    title: 'HiCache',
+    summary: 'Predicts the output by contracted Hermite polynomials in place of powers; its sign is corrected.',
+    source: 'arXiv 2508.16984',
+    kind: 'chosen',
+    dynamic: false,
+    variants: hicacheVariants,
+  },
+  {
+    name: 'spectrum',
+    title: 'Spectrum',
+    summary: 'Fits all outputs so far by Chebyshev polynomials with a ridge, and reads the fit at the step.',
+    source: 'arXiv 2603.01623',
+    kind: 'chosen',
+    dynamic: false,
+    variants: spectrumVariants,
+  },
+  {
+    name: 'zeus',
+    title: 'ZEUS',
+    summary: 'Extrapolates every second reused step from the last two outputs and repeats the last one at the others.',
+    source: 'arXiv 2604.01552',
+    kind: 'chosen',
+    dynamic: false,
+    variants: zeusVariants,
+  },
+  {
+    name: 'dmd',
+    title: 'DMD',
+    summary: 'Predicts the output by dynamic mode decomposition of the last ones, each picture by itself.',
+    source: 'cache-dit',
+    kind: 'chosen',
+    dynamic: false,
+    variants: dmdVariants,
+  },
+  {
+    name: 'meancache',
+    title: 'MeanCache',
+    summary: 'Reuses average velocities, whose derivative earlier steps tell, on an even or our searched schedule.',
+    source: 'arXiv 2601.19961',
+    kind: 'chosen',
+    dynamic: false,
+    usesSearched: true,
+    variants: (budget, _facts, searched) => meancacheVariants(budget, searched),
+  },
+  {
+    name: 'l2p',
+    title: 'L2P',
+    summary: 'Predicts the output from all before it, by weights fitted on uncached runs; the closest prior art.',
+    source: 'arXiv 2604.26365',
+    kind: 'chosen',
+    dynamic: false,
+    needs: 'history',
+    usesSearched: true,
+    variants: (budget, { history }, searched) => l2pVariants(budget, history, searched),
   },
   {
     name: 'ertacache',
@@ -183,8 +298,17 @@ export const methods: readonly Method[] = [
   },
   {
     name: 'ertacache-paper',
-    title: 'ERTACache as published',
-    summary: 'The recipe of the paper: threshold walk, timestep adjustment, scalar rectification.',
+    title: 'ERTACache as published, global timestep',
+    summary: 'One reading of the paper: threshold walk, scalar rectification, time moved to all later steps.',
+    source: 'arXiv 2508.21091',
+    kind: 'calibrated',
+    dynamic: false,
+    create: ertacache,
+  },
+  {
+    name: 'ertacache-paper-untimed',
+    title: 'ERTACache as published, no timestep',
+    summary: 'The other reading: threshold walk and scalar rectification, without the timestep adjustment.',
     source: 'arXiv 2508.21091',
     kind: 'calibrated',
     dynamic: false,
@@ -211,24 +335,14 @@ function magcacheOptions(threshold: number, ratios: readonly number[]) {
   return { threshold, ratios, maxSkipSteps: Number.POSITIVE_INFINITY, retentionRatio: 0.1 };
 }
 
-/** The warm-up of the reference, which a budget's warm-up stays close to. */
-const USUAL_WARM_UP = 3;
-
 /**
  * Warm-up and interval with which TaylorSeer computes exactly `computed` of `steps` steps: the warm-up nearest to the
  * usual one, then the shortest interval.
  */
-export function taylorseerFor({ steps, computed }: Budget): TaylorSeerOptions {
-  if (computed >= steps) return { interval: 1 };
-  const candidates = Array.from({ length: computed + 1 }, (_, warmUp) =>
-    Array.from({ length: steps }, (_, i) => ({ warmUp, interval: i + 1 })),
-  )
-    .flat()
-    .filter(options => taylorseerPlan(steps, options).filter(d => d === 'compute').length === computed)
-    .sort((a, b) => Math.abs(a.warmUp - USUAL_WARM_UP) - Math.abs(b.warmUp - USUAL_WARM_UP) || a.interval - b.interval);
-  const [best] = candidates;
+export function taylorseerFor(budget: Budget): TaylorSeerOptions {
+  const [best] = taylorseerPlans(budget);
   if (best) return best;
-  throw new UsageError(`TaylorSeer cannot compute ${computed} of ${steps} steps.`, {
+  throw new UsageError(`TaylorSeer cannot compute ${budget.computed} of ${budget.steps} steps.`, {
     hint: 'It needs at least two computed steps.',
   });
 }

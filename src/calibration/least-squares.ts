@@ -75,7 +75,8 @@ export function fitDecibels(runs: readonly Moments[], ridge: number): number[] {
   return weights;
 }
 
-function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
+/** Sum of products, in double precision. */
+export function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += (a[i] as number) * (b[i] as number);
   return sum;

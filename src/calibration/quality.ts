@@ -3,18 +3,19 @@ import { mean } from '../metrics/statistics';
 /** Beyond this, no difference can be seen, and it should not buy off a pair that is visibly off. */
 const ENOUGH_DB = 80;
 /** Weight of the worst eighth of the rows: a mean is soon bought with pairs that were good enough already. */
-const WORST_WEIGHT = 3;
+export const DEFAULT_WORST_WEIGHT = 3;
 /** It counts from more rows than the first on, and in full from the second on: the worst eighth of a few is luck. */
 const ROWS_FOR_WORST = [32, 96] as const;
 
 /**
  * How good a set of runs ended, in dB: between the mean and that of the worst eighth.
  * @param errors mean squared error of every run's final latent
+ * @param worstWeight what the worst eighth counts beside the mean, which counts 1
  */
-export function qualityOf(errors: readonly number[]): number {
+export function qualityOf(errors: readonly number[], worstWeight = DEFAULT_WORST_WEIGHT): number {
   const decibels = errors.map(e => Math.min(ENOUGH_DB, 10 * Math.log10(4 / Math.max(e, 1e-12)))).sort((a, b) => a - b);
   const worst = mean(decibels.slice(0, Math.ceil(decibels.length / 8)));
   const [few, enough] = ROWS_FOR_WORST;
-  const weight = WORST_WEIGHT * Math.min(1, Math.max(0, (decibels.length - few) / (enough - few)));
+  const weight = worstWeight * Math.min(1, Math.max(0, (decibels.length - few) / (enough - few)));
   return (mean(decibels) + weight * worst) / (1 + weight);
 }

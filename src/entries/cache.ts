@@ -24,6 +24,7 @@ export type { Affine, Combination, Parts, Rectification, RectifyForm } from '../
 export {
   type Budget,
   type CalibratedMethod,
+  type ChosenMethod,
   type Described,
   type Method,
   type ModelFacts,
@@ -31,12 +32,14 @@ export {
   methods,
   type ScheduledMethod,
   type ThresholdMethod,
+  type Variant,
 } from '../cache/registry';
 export { type ResidualOptions, residualBranch } from '../cache/residual';
 export { type Site, type SiteName, site } from '../cache/sites';
 export { type TaylorSeerOptions, taylorseer } from '../cache/taylorseer';
 export { type TeaCacheOptions, type TeaCacheSignal, teacache } from '../cache/teacache';
 export { adjustGrid, type TimestepForm } from '../cache/time-grid';
+export type { NamedSchedule } from '../cache/uniform';
 export { uniform } from '../cache/uniform';
 export type { MethodOptions, ScheduleRequest } from '../calibration/decide';
 export type { Granularity } from '../calibration/fit';

@@ -133,7 +133,7 @@ describeOnBackends('calibrating the baselines', () => {
   });
 
   test('a method whose decisions are known beforehand is tuned without running', async () => {
-    const facts = { polynomial: [1, 0], ratios: Array.from({ length: 30 }, (_, i) => 1 - 0.001 * i) };
+    const facts = { polynomial: [1, 0], ratios: Array.from({ length: 30 }, (_, i) => 1 - 0.001 * i), history: [] };
     const { policy, tuned } = await methodAtBudget(
       methodCalled('magcache') as ThresholdMethod,
       { steps: 30, computed: 10 },

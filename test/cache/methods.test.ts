@@ -218,7 +218,7 @@ describe('the registry', () => {
     for (const method of methods) {
       if (method.kind === 'scheduled') expect(method.create({ steps: 30, computed: 10 }).name).toBe(method.name);
       if (method.kind === 'threshold') {
-        expect(method.create(0.1, { polynomial: [1, 0], ratios: [1] }).name).toBe(method.name);
+        expect(method.create(0.1, { polynomial: [1, 0], ratios: [1], history: [] }).name).toBe(method.name);
       }
     }
   });

@@ -1,14 +1,21 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { dmd } from '../../src/cache/dmd';
 import { ertacache } from '../../src/cache/ertacache';
 import { attentionShare } from '../../src/cache/evaluation';
 import { fewerSteps } from '../../src/cache/fewer-steps';
 import { firstBlock } from '../../src/cache/first-block';
+import { hicache } from '../../src/cache/hicache';
+import { l2p } from '../../src/cache/l2p';
 import { magcache } from '../../src/cache/magcache';
+import { meancache } from '../../src/cache/meancache';
 import { none } from '../../src/cache/none';
 import type { CachePolicy } from '../../src/cache/policy';
+import { seacache } from '../../src/cache/seacache';
+import { spectrum } from '../../src/cache/spectrum';
 import { taylorseer } from '../../src/cache/taylorseer';
 import { teacache } from '../../src/cache/teacache';
 import { uniform, uniformReuse } from '../../src/cache/uniform';
+import { zeus } from '../../src/cache/zeus';
 import { InterruptedError } from '../../src/errors';
 import type { Job } from '../../src/sampling/pipeline';
 import { type LoopOptions, type StepRecord, sampleLoop } from '../../src/sampling/sample-loop';
@@ -27,6 +34,18 @@ const policies: readonly CachePolicy[] = [
   magcache({ threshold: 0.1, ratios: [1, 1.05, 0.98, 1.02, 0.97] }),
   taylorseer({ interval: 3, order: 2, warmUp: 2 }),
   taylorseer({ interval: 3, lite: true }),
+  hicache({ reused: uniformReuse(STEPS, 4), order: 2 }),
+  spectrum({ reused: uniformReuse(STEPS, 4) }),
+  zeus({ reused: uniformReuse(STEPS, 4) }),
+  dmd({ reused: uniformReuse(STEPS, 5) }),
+  meancache({ reused: uniformReuse(STEPS, 4, { first: 3 }) }),
+  l2p({
+    reused: uniformReuse(STEPS, 4),
+    weights: Array.from({ length: STEPS }, (_, t) =>
+      Array.from({ length: t }, (__, j) => (j === t - 1 ? 1.1 : -0.1 / t)),
+    ),
+  }),
+  seacache({ threshold: 0.2 }),
   ertacache({
     name: 'ertacache with everything',
     reused: uniformReuse(STEPS, 4),

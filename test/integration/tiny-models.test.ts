@@ -156,11 +156,20 @@ describeOnBackends('the four systems, small', () => {
     test('every method runs, and computes what it says', async () => {
       const before = tf.memory().numTensors;
       const job = await pipeline.prepare({ ...request(5), steps: 8 });
-      const facts = { polynomial: [1, 0], ratios: Array.from({ length: 8 }, (_, i) => 1 - 0.01 * i) };
+      const facts = {
+        polynomial: [1, 0],
+        ratios: Array.from({ length: 8 }, (_, i) => 1 - 0.01 * i),
+        history: Array.from({ length: 8 }, (_, t) => Array.from({ length: t }, (__, j) => Number(j === t - 1))),
+      };
+      const budget = { steps: 8, computed: 4 };
       for (const method of methods) {
         if (method.kind === 'calibrated') continue;
         const policy =
-          method.kind === 'scheduled' ? method.create({ steps: 8, computed: 4 }) : method.create(0.1, facts);
+          method.kind === 'scheduled'
+            ? method.create(budget)
+            : method.kind === 'chosen'
+              ? method.variants(budget, facts, [])[0]!.policy
+              : method.create(0.1, facts);
         if (method.name === 'fewer-steps' && sample.isDiscrete) {
           await expect(run(job, policy)).rejects.toThrow(UnsupportedError);
           continue;

@@ -1,5 +1,6 @@
 import type { ModelFacts } from '../../cache/registry';
 import type { CalibrateOptions } from '../../calibration/calibrate';
+import type { Target } from '../../calibration/choose-variant';
 import type { Pair, Policy } from '../../policy/data';
 import type { Job, Pipeline } from '../../sampling/pipeline';
 
@@ -20,6 +21,8 @@ export interface Bench {
   facts(): Promise<ModelFacts>;
   /** The calibration pairs as jobs of one row each, made when they are first asked for; they stay the bench's. */
   singles(): Promise<readonly Job[]>;
+  /** The calibration pairs in batches, and where their uncached runs end; made when they are first asked for. */
+  targets(): Promise<readonly Target[]>;
   /** The policy of that name and budget: given, kept from before, or else made and kept. */
   policy(name: string, computed: number, make: () => Promise<Policy>): Promise<Policy>;
 }

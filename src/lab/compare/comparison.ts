@@ -122,7 +122,13 @@ export const comparisonSchema = z.object({
   methods: z.array(method),
   /** Measured facts that some methods need; kept so that a continued run uses the same. */
   facts: z
-    .object({ polynomial: z.array(z.number()), ratios: z.array(z.number()), r2: z.number(), forwards: z.number() })
+    .object({
+      polynomial: z.array(z.number()),
+      ratios: z.array(z.number()),
+      history: z.array(z.array(z.number())),
+      r2: z.number(),
+      forwards: z.number(),
+    })
     .optional(),
   reference,
   /** Names of the policies that were calibrated for it, each noted before its file is written. */

@@ -1,22 +1,32 @@
 import { coarseGrid, coarseMultistep } from '../../cache/coarse-grid';
+import { forecasting, taylorForecast } from '../../cache/forecast';
 import type { CachePolicy } from '../../cache/policy';
 import {
+  type Budget,
   type CalibratedMethod,
+  type ChosenMethod,
   type Method,
+  type ModelFacts,
   methods,
   type ScheduledMethod,
   type ThresholdMethod,
+  type Variant,
 } from '../../cache/registry';
+import type { NamedSchedule } from '../../cache/uniform';
+import { chooseVariant, runsAtMost } from '../../calibration/choose-variant';
 import { methodAtBudget } from '../../calibration/tune-threshold';
 import { UsageError } from '../../errors';
 import { type Policy, policySettings, reusedOf } from '../../policy/data';
-import type { Contender } from './contender';
+import { DEFAULT_METHOD } from '../../policy/source';
+import type { Bench } from './bench';
+import type { Contender, Passes, Prepared } from './contender';
 import { preparedWith, type Recipe, recipeCost, recipePolicy } from './recipe';
 
 /** How the calibrated methods of the registry are calibrated. */
 const recipes: Readonly<Record<string, Recipe>> = {
   ertacache: { rectify: 'lsq' },
   'ertacache-paper': { site: 'output', search: 'walk', timestep: 'global', rectify: 'linear' },
+  'ertacache-paper-untimed': { site: 'output', search: 'walk', rectify: 'linear' },
 };
 
 /** The grid of the honest baselines gets the same search as ERTACache, judged by plain velocities. */
@@ -44,13 +54,72 @@ const searched: readonly Contender[] = [
   },
 ];
 
+/** ERTACache's schedule with a forecast that is not fitted: what is left is what the least squares add. */
+const TAYLOR = 'taylor-searched';
+
+const onSearched: Contender = {
+  name: TAYLOR,
+  title: 'Taylor on our schedule',
+  summary: "TaylorSeer's forecast of the output, on the schedule that ERTACache's search finds.",
+  source: 'arXiv 2503.06923',
+  dynamic: false,
+  cost: (budget, bench) => addPasses(searchCost(budget, bench), choiceCost(2, budget, bench)),
+  async prepare(budget, bench) {
+    const { schedules, passes } = await searchedSchedules(budget, bench);
+    const variants = schedules.flatMap(({ reused }) =>
+      [1, 2].map(order => ({
+        setting: `order ${order}`,
+        policy: forecasting({ name: TAYLOR, reused, forecast: taylorForecast(order) }),
+      })),
+    );
+    return chosen(variants, passes, bench);
+  },
+};
+
+/** The schedule of the policy that ERTACache has at a budget. */
+async function searchedSchedules(
+  budget: Budget,
+  bench: Bench,
+): Promise<{ readonly schedules: readonly NamedSchedule[]; readonly passes: number }> {
+  const { data } = await recipePolicy(DEFAULT_METHOD, recipes[DEFAULT_METHOD] as Recipe, budget, bench);
+  return {
+    schedules: [{ setting: "ERTACache's schedule", reused: reusedOf(data.schedule) }],
+    passes: data.calibration.forwards,
+  };
+}
+
+const searchCost = (budget: Budget, bench: Bench): Passes =>
+  recipeCost(recipes[DEFAULT_METHOD] as Recipe, budget, bench);
+
+/** What choosing among some settings costs at most, the uncached runs included. */
+function choiceCost(variants: number, { steps, computed }: Budget, { pairs, batch }: Bench): Passes {
+  const runs = runsAtMost(variants, pairs.length, batch);
+  return { batched: runs === 0 ? 0 : runs * computed + pairs.length * steps, single: 0 };
+}
+
+const addPasses = (a: Passes, b: Passes): Passes => ({ batched: a.batched + b.batched, single: a.single + b.single });
+
+/** Ready at the setting that does best on the calibration pairs. */
+async function chosen(variants: readonly Variant[], passes: number, bench: Bench): Promise<Prepared> {
+  if (variants.length === 0) throw new UsageError('No setting of it computes so many steps.');
+  const { variant, spent } = await chooseVariant(variants, await bench.targets(), {
+    ...(bench.signal && { signal: bench.signal }),
+    onStep: (step, sample) => bench.onPasses(step.forwards * (sample.shape[0] as number)),
+  });
+  return { policy: variant.policy, setting: variant.setting, passes: passes + spent };
+}
+
 const isBaseline = ({ name }: Method): boolean => name === 'fewer-steps';
 
 /** Everything that can be compared, what uses no cache first. */
 export const contenders: readonly Contender[] = [
   ...methods.filter(isBaseline).map(fromRegistry),
   ...searched,
-  ...methods.filter(m => m.name !== 'none' && !isBaseline(m)).map(fromRegistry),
+  ...methods
+    .filter(m => m.name !== 'none' && !isBaseline(m))
+    .flatMap(m => {
+      return m.name === DEFAULT_METHOD ? [onSearched, fromRegistry(m)] : [fromRegistry(m)];
+    }),
 ];
 
 /** @throws UsageError naming the methods there are */
@@ -70,9 +139,37 @@ function fromRegistry(method: Method): Contender {
     summary,
     dynamic,
     ...(source && { source }),
-    ...(method.kind === 'calibrated' ? calibratedMethod(method) : budgetedMethod(method)),
+    ...ready(method),
   };
 }
+
+function ready(method: Method): Pick<Contender, 'cost' | 'prepare'> {
+  if (method.kind === 'calibrated') return calibratedMethod(method);
+  if (method.kind === 'chosen') return chosenMethod(method);
+  return budgetedMethod(method);
+}
+
+/** About as many settings as methods have; what is not needed of an estimate is not done. */
+const USUAL_VARIANTS = 40;
+
+function chosenMethod(method: ChosenMethod): Pick<Contender, 'cost' | 'prepare'> {
+  return {
+    cost(budget, bench) {
+      const facts = { batched: 0, single: method.needs ? bench.pairs.length * budget.steps : 0 };
+      const search = method.usesSearched ? searchCost(budget, bench) : { batched: 0, single: 0 };
+      return addPasses(addPasses(facts, search), choiceCost(USUAL_VARIANTS, budget, bench));
+    },
+    async prepare(budget, bench) {
+      const facts = method.needs ? await bench.facts() : NO_FACTS;
+      const { schedules, passes } = method.usesSearched
+        ? await searchedSchedules(budget, bench)
+        : { schedules: [], passes: 0 };
+      return chosen(method.variants(budget, facts, schedules), passes, bench);
+    },
+  };
+}
+
+const NO_FACTS: ModelFacts = { polynomial: [], ratios: [], history: [] };
 
 function calibratedMethod(method: CalibratedMethod): Pick<Contender, 'cost' | 'prepare'> {
   return calibrated(method.name, recipes[method.name] ?? {}, policy => method.create(policySettings(policy)));
@@ -101,12 +198,17 @@ function budgetedMethod(method: ScheduledMethod | ThresholdMethod): Pick<Contend
   const tunes = method.kind === 'threshold' && !method.computedSteps;
   const needsFacts = method.kind === 'threshold' && method.needs !== undefined;
   return {
-    cost({ computed, steps }, { pairs }) {
+    cost(budget, bench) {
+      const { computed, steps } = budget;
+      const { pairs } = bench;
       const perPair = (tunes ? USUAL_TRIES * computed : 0) + (needsFacts ? steps : 0);
-      return { batched: 0, single: pairs.length * perPair };
+      const choice = method.variants ? choiceCost(USUAL_VARIANTS, budget, bench).batched : 0;
+      return { batched: choice, single: pairs.length * perPair };
     },
     async prepare(budget, bench) {
-      const facts = needsFacts ? await bench.facts() : { polynomial: [], ratios: [] };
+      const facts = needsFacts ? await bench.facts() : NO_FACTS;
+      const variants = method.variants?.(budget, facts) ?? [];
+      if (variants.length > 0) return chosen(variants, 0, bench);
       const { policy, tuned } = await methodAtBudget(method, budget, tunes ? await bench.singles() : [], facts, {
         ...(bench.signal && { signal: bench.signal }),
         onTry: (_threshold, cost, pairs) => bench.onPasses(cost.forwards * pairs),

@@ -1,4 +1,6 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
 import { measureBaselines } from '../../calibration/baselines';
+import { type Target, uncachedTargets } from '../../calibration/choose-variant';
 import { prepareJobs } from '../../calibration/jobs';
 import type { Policy } from '../../policy/data';
 import type { Job, Pipeline } from '../../sampling/pipeline';
@@ -22,6 +24,7 @@ export function openBench(
   const { comparison } = store;
   const { steps, guidance, batch, trials, calibration: pairs } = comparison.request;
   let jobs: Job[] | undefined;
+  let ends: readonly Target[] | undefined;
   const singles = async (): Promise<Job[]> => {
     jobs ??= await prepareJobs(pipeline, pairs, { steps, guidance, batch: 1 });
     return jobs;
@@ -40,12 +43,30 @@ export function openBench(
       async facts() {
         if (!comparison.facts) {
           const loop = { ...(signal && { signal }), onStep: () => onPasses(1) };
-          const { fit, polynomial, ratios } = await measureBaselines(await singles(), loop);
-          const forwards = pairs.length * steps;
-          comparison.facts = { polynomial: [...polynomial], ratios: [...ratios], r2: fit.r2, forwards };
+          const { fit, polynomial, ratios, history } = await measureBaselines(await singles(), loop);
+          comparison.facts = {
+            polynomial: [...polynomial],
+            ratios: [...ratios],
+            history: history.map(row => [...row]),
+            r2: fit.r2,
+            forwards: pairs.length * steps,
+          };
           await store.save();
         }
         return comparison.facts;
+      },
+      async targets() {
+        if (!ends) {
+          const batches = await prepareJobs(pipeline, pairs, { steps, guidance, batch });
+          const onStep = (_step: unknown, sample: Tensor): void => onPasses(sample.shape[0] as number);
+          try {
+            ends = await uncachedTargets(batches, { ...(signal && { signal }), onStep });
+          } catch (error) {
+            for (const job of batches) job.release();
+            throw error;
+          }
+        }
+        return ends;
       },
       async policy(name, computed, make) {
         const own = given?.get(cellName(name, computed));
@@ -63,6 +84,10 @@ export function openBench(
     },
     release() {
       for (const job of jobs ?? []) job.release();
+      for (const { job, final } of ends ?? []) {
+        job.release();
+        final.dispose();
+      }
     },
   };
 }

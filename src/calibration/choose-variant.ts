@@ -1,0 +1,99 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { none } from '../cache/none';
+import type { Variant } from '../cache/variants';
+import { UsageError } from '../errors';
+import type { Job } from '../sampling/pipeline';
+import { type LoopOptions, type StepRecord, sampleLoop } from '../sampling/sample-loop';
+import { rowErrors } from './fit';
+import { qualityOf } from './quality';
+
+/** A calibration run, and where it ends with every step computed. */
+export interface Target {
+  /** The run. */
+  readonly job: Job;
+  /** Its final latent, uncached; the target's owner disposes it. */
+  readonly final: tf.Tensor;
+}
+
+/** Runs every job uncached. The caller disposes the latents. */
+export async function uncachedTargets(jobs: readonly Job[], options: LoopOptions = {}): Promise<Target[]> {
+  const targets: Target[] = [];
+  try {
+    for (const job of jobs) {
+      const { latents } = await sampleLoop({ ...job, solver: job.solver() }, none(), options);
+      targets.push({ job, final: latents });
+    }
+    return targets;
+  } catch (error) {
+    tf.dispose(targets.map(t => t.final));
+    throw error;
+  }
+}
+
+/** Of many settings, so large a part is tried on all runs; all are on the first. */
+const PART = 4;
+const LEAST = 4;
+
+/** How many runs of one row a choice costs at most, for estimates. */
+export function runsAtMost(variants: number, rows: number, firstRows: number): number {
+  if (variants < 2) return 0;
+  const kept = Math.min(variants, Math.max(LEAST, Math.ceil(variants / PART)));
+  return variants * Math.min(rows, firstRows) + kept * Math.max(0, rows - firstRows);
+}
+
+export interface ChooseOptions extends LoopOptions {
+  /** Weight of the worst eighth of the pairs; see `qualityOf`. */
+  readonly worstWeight?: number | undefined;
+}
+
+/** The setting that was chosen, and the forward passes that it cost, over all rows. */
+export interface Choice {
+  readonly variant: Variant;
+  readonly spent: number;
+}
+
+/**
+ * The setting whose runs end nearest to the uncached ones, by the measure that ERTACache's own schedules are chosen by.
+ * All are tried on the first job, and the best quarter of them on the others.
+ */
+export async function chooseVariant(
+  variants: readonly Variant[],
+  targets: readonly Target[],
+  options: ChooseOptions = {},
+): Promise<Choice> {
+  const [only] = variants;
+  if (!only || targets.length === 0) throw new UsageError('There is nothing to choose from.');
+  if (variants.length === 1) return { variant: only, spent: 0 };
+  let spent = 0;
+  const onStep = (step: StepRecord, sample: tf.Tensor): void | Promise<void> => {
+    spent += step.forwards * (sample.shape[0] as number);
+    return options.onStep?.(step, sample);
+  };
+  const loop: LoopOptions = { ...(options.signal && { signal: options.signal }), onStep };
+  const errorsOf = async ({ policy }: Variant, some: readonly Target[]): Promise<number[]> => {
+    const errors: number[] = [];
+    for (const target of some) errors.push(...(await finalErrors(target, policy, loop)));
+    return errors;
+  };
+  const quality = (errors: readonly number[]): number => qualityOf(errors, options.worstWeight);
+  const tried: { readonly variant: Variant; readonly errors: readonly number[] }[] = [];
+  for (const variant of variants) tried.push({ variant, errors: await errorsOf(variant, targets.slice(0, 1)) });
+  tried.sort((a, b) => quality(b.errors) - quality(a.errors));
+  const kept = tried.slice(0, Math.max(LEAST, Math.ceil(variants.length / PART)));
+  let best: { readonly variant: Variant; readonly quality: number } | undefined;
+  for (const { variant, errors } of kept) {
+    const all = quality([...errors, ...(await errorsOf(variant, targets.slice(1)))]);
+    if (!best || all > best.quality) best = { variant, quality: all };
+  }
+  return { variant: best?.variant ?? only, spent };
+}
+
+async function finalErrors({ job, final }: Target, policy: Variant['policy'], loop: LoopOptions): Promise<number[]> {
+  const sigmas = policy.adjust?.(job.sigmas) ?? job.sigmas;
+  const { latents } = await sampleLoop({ ...job, solver: job.solver(sigmas) }, policy, loop);
+  try {
+    return await rowErrors(latents, final);
+  } finally {
+    latents.dispose();
+  }
+}
