@@ -1,5 +1,5 @@
 import type { CachePolicy } from '../cache/policy';
-import { activeKind } from '../engine/active-kind';
+import { activeName } from '../engine/active-kind';
 import { UsageError } from '../errors';
 import { requireObject } from '../io/arguments';
 import { sha256 } from '../io/sha256';
@@ -347,7 +347,7 @@ function factsOf(
     ...(dtype === 'bfloat16' && { dtype }),
     ...(variant !== undefined && { variant }),
     scale,
-    backend: activeKind(),
+    backend: activeName(),
     policy,
   };
 }

@@ -9,3 +9,6 @@ export function activeKind(): EngineKind {
   const backend: object = tf.backend();
   return 'isUsingGpuDevice' in backend && backend.isUsingGpuDevice ? 'gpu' : 'native';
 }
+
+/** The same for receipts, which also know WebGL: it gives values of its own. */
+export const activeName = (): string => (tf.getBackend() === 'webgl' ? 'webgl' : activeKind());

@@ -208,7 +208,10 @@ export function createClient(options: ClientOptions): Client {
       call('encode', { media: toPlainMedia(media), format, receipt, fps }),
     unload: async model => void (await call('unload', { model })),
     purge,
-    terminate: () => connection.close(),
+    terminate() {
+      line.stop('The client was terminated.');
+      connection.close();
+    },
   };
 }
 

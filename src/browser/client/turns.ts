@@ -16,13 +16,22 @@ interface Turn {
   readonly over: Promise<void>;
 }
 
-/** Lets one call at a time through. */
-export function turns(): {
+/** A line in which calls wait for their turn. */
+export interface Turns {
   /** @param work gets a signal that is aborted with the caller's, and when another call takes its place */
   take<T>(busy: Busy, signal: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T>;
-} {
+  /** Ends all that is under way or waits, with an InterruptedError. */
+  stop(why: string): void;
+}
+
+/** Lets one call at a time through. */
+export function turns(): Turns {
   const taken = new Set<Turn>();
+  const stopAll = (why: string, some: Iterable<Turn>): void => {
+    for (const { controller } of some) controller.abort(new InterruptedError(why));
+  };
   return {
+    stop: why => stopAll(why, taken),
     async take(busy, signal, work) {
       requireGoing(signal);
       if (busy === 'reject' && taken.size > 0) {
@@ -37,9 +46,7 @@ export function turns(): {
       let finish = (): void => {};
       const turn: Turn = { controller, over: new Promise(resolve => (finish = resolve)) };
       taken.add(turn);
-      if (busy === 'replace') {
-        for (const other of before) other.controller.abort(new InterruptedError('Another call took its place.'));
-      }
+      if (busy === 'replace') stopAll('Another call took its place.', before);
       try {
         await aborted(Promise.all(before.map(other => other.over)), controller.signal);
         return await work(controller.signal);

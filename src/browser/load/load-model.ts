@@ -1,5 +1,6 @@
 import { CheckpointError } from '../../errors';
 import { requireText } from '../../io/arguments';
+import type { Folder } from '../../io/folder';
 import { httpFolder } from '../../io/http-folder';
 import { loadPipeline } from '../../pipelines/from-model';
 import type { HubOptions } from '../../pipelines/hub-parts';
@@ -18,10 +19,19 @@ export interface LoadModelOptions extends HubOptions {
   readonly storage?: boolean | undefined;
 }
 
-/** A loaded model, and the words that it knows where its words are a table. */
+/** A loaded model. */
 export interface LoadedParts {
   readonly pipeline: Pipeline;
+  /** The words that it knows, where its words are a table. */
   readonly vocabulary: readonly string[];
+  /** Loads it once more, into the backend that is active then. */
+  readonly reload: () => Promise<Pipeline>;
+}
+
+/** For those who choose a backend by the model. */
+export interface PartsOptions extends LoadModelOptions {
+  /** Awaited before the first weights are read. @param bytes size of the model; infinite where that is not known */
+  readonly before?: ((bytes: number) => Promise<void>) | undefined;
 }
 
 /**
@@ -40,16 +50,20 @@ export async function loadModel(address: string, options: LoadModelOptions = {})
   return (await loadParts(address, options)).pipeline;
 }
 
-/** The same, and the words that the model knows. */
-export async function loadParts(address: string, options: LoadModelOptions = {}): Promise<LoadedParts> {
+/** The same, and what else there is to know of the model. */
+export async function loadParts(address: string, options: PartsOptions = {}): Promise<LoadedParts> {
   requireText('address', address, "the address of a model's folder");
-  const { onProgress, signal, storage: isKept = true, ...hub } = options;
+  const { onProgress, signal, storage: isKept = true, before = async () => {}, ...hub } = options;
   const whole = new URL(address, globalThis.location?.href).href;
-  // Blocks that are read when they are needed stay on the server.
-  if (hub.offload) return partsOf(await openModel(httpFolder(whole, { signal })), hub);
+  if (hub.offload) {
+    // Blocks that are read when they are needed stay on the server.
+    await before(Number.POSITIVE_INFINITY);
+    return partsOf(httpFolder(whole, { signal }), hub);
+  }
   const storage = isKept ? await openStorage() : noStorage;
   const open = (): Promise<ModelFolder> => modelFolder(whole, { storage, signal, onProgress });
   const folder = await open();
+  await before(folder.bytes);
   try {
     return await kept(folder, hub);
   } catch (error) {
@@ -61,15 +75,23 @@ export async function loadParts(address: string, options: LoadModelOptions = {})
 }
 
 async function kept(folder: ModelFolder, hub: HubOptions): Promise<LoadedParts> {
-  const parts = await partsOf(await openModel(folder), hub);
+  const parts = await partsOf(folder, hub);
   await folder.keep();
   return parts;
 }
 
-async function partsOf(model: OpenModel, hub: HubOptions): Promise<LoadedParts> {
+async function partsOf(folder: Folder, hub: HubOptions): Promise<LoadedParts> {
+  return opened(folder, async model => ({
+    vocabulary: await vocabularyOf(model),
+    pipeline: await loadPipeline(model, hub),
+    reload: () => opened(folder, again => loadPipeline(again, hub)),
+  }));
+}
+
+async function opened<T>(folder: Folder, work: (model: OpenModel) => Promise<T>): Promise<T> {
+  const model = await openModel(folder);
   try {
-    const vocabulary = await vocabularyOf(model);
-    return { pipeline: await loadPipeline(model, hub), vocabulary };
+    return await work(model);
   } finally {
     await model.close();
   }

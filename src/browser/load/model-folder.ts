@@ -17,6 +17,8 @@ export interface FolderOptions {
 
 /** A model's folder on a server, and what the browser keeps of it. */
 export interface ModelFolder extends Folder {
+  /** Size of all files; infinite where that is not known. */
+  readonly bytes: number;
   /** Whether some files came from the browser's storage. */
   readonly isFromStorage: boolean;
   /** Keeps what was fetched. For when it is known to be intact: the files are checked as they are read. */
@@ -54,6 +56,7 @@ export async function modelFolder(address: string, options: FolderOptions): Prom
       const blob = here.blobs.get(path);
       return blob ? blobFile(pathTo(path), blob) : httpFolder(address, options).open(path);
     },
+    bytes: here.total,
     isFromStorage: found.isKept || here.kept.size > 0,
     async keep() {
       const { storage } = options;
@@ -77,6 +80,8 @@ interface Fetched {
   /** Hashes of those that came from the storage. */
   readonly kept: ReadonlySet<string>;
   readonly fetched: readonly Digest[];
+  /** Bytes of all files. */
+  readonly total: number;
 }
 
 async function fetchAll(
@@ -109,7 +114,7 @@ async function fetchAll(
     fetched.push(file);
   };
   await Promise.all(files.map(file => limited(() => get(file))));
-  return { blobs, kept, fetched };
+  return { blobs, kept, fetched, total };
 }
 
 /** Tells of bytes as they come, where nobody knows how many there will be. */
@@ -135,5 +140,11 @@ function counting({ signal, onProgress }: FolderOptions): { signal?: AbortSignal
 }
 
 function unkept(folder: Folder): ModelFolder {
-  return { ...folder, isFromStorage: false, keep: async () => {}, forget: async () => {} };
+  return {
+    ...folder,
+    bytes: Number.POSITIVE_INFINITY,
+    isFromStorage: false,
+    keep: async () => {},
+    forget: async () => {},
+  };
 }

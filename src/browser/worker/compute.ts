@@ -1,11 +1,17 @@
 import { setThreadsCount, setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 import * as tf from '@tensorflow/tfjs-core';
-import { heedFaults } from '../../engine/gpu-faults';
 import { EngineError } from '../../errors';
+import { detect } from '../detect';
 import type { BackendInfo, ComputeOptions } from '../types';
+import { heedGpu } from './faults';
+
+/** The backends of a GPU. */
+export type GpuKind = 'webgl' | 'webgpu';
 
 /** Threads that tfjs's module can start. */
 const MOST_THREADS = 8;
+/** The steps of smaller models are too short for threads to pay. */
+const LARGE = 50e6;
 
 /** As bundlers understand it: each file is found, and told where it lies. */
 const WASM = {
@@ -20,33 +26,55 @@ const GPU = {
   webgpu: new URL('./webgpu.mjs', import.meta.url).href,
 };
 
-/** Starts TensorFlow.js on WebAssembly. */
-export async function startWasm({ threads, wasmPaths }: ComputeOptions): Promise<BackendInfo> {
-  setWasmPaths(wasmPaths === undefined ? WASM : wasmPaths.replace(/\/?$/, '/'));
-  const count = globalThis.crossOriginIsolated ? Math.max(1, Math.min(MOST_THREADS, threads ?? 1)) : 1;
-  tf.env().set('WASM_HAS_MULTITHREAD_SUPPORT', count > 1);
-  if (count > 1) setThreadsCount(count);
+let wasm: BackendInfo | undefined;
+
+/**
+ * Makes WebAssembly the active backend; started once.
+ * @param modelBytes size of the model that it is started for
+ */
+export async function startWasm({ threads, wasmPaths }: ComputeOptions, modelBytes: number): Promise<BackendInfo> {
+  const usual = modelBytes < LARGE ? 1 : navigator.hardwareConcurrency;
+  const count = globalThis.crossOriginIsolated ? Math.max(1, Math.min(MOST_THREADS, threads ?? usual)) : 1;
+  if (!wasm) {
+    setWasmPaths(wasmPaths === undefined ? WASM : wasmPaths.replace(/\/?$/, '/'));
+    tf.env().set('WASM_HAS_MULTITHREAD_SUPPORT', count > 1);
+    if (count > 1) setThreadsCount(count);
+  }
   if (!(await tf.setBackend('wasm').catch(() => false))) {
     throw new EngineError('WebAssembly could not be started.', {
       hint: "Serve the .wasm files beside the worker's script, or say where they lie (wasmPaths).",
     });
   }
-  const simd = (await tf.env().getAsync('WASM_HAS_SIMD_SUPPORT')) ? 'SIMD' : 'no SIMD';
-  const label = `wasm (${simd}, ${count === 1 ? '1 thread' : `${count} threads`})`;
-  return { kind: 'wasm', label, threads: count };
+  if (!wasm) {
+    const simd = (await tf.env().getAsync('WASM_HAS_SIMD_SUPPORT')) ? 'SIMD' : 'no SIMD';
+    const label = `wasm (${simd}, ${count === 1 ? '1 thread' : `${count} threads`})`;
+    wasm = { kind: 'wasm', label, threads: count };
+  }
+  return wasm;
 }
 
+const heeded = new Set<GpuKind>();
+
 /**
- * Starts TensorFlow.js on a GPU.
+ * Makes a GPU the active backend.
  * @throws EngineError when it cannot
  */
-export async function startGpu(kind: 'webgl' | 'webgpu'): Promise<BackendInfo> {
+export async function startGpu(kind: GpuKind): Promise<BackendInfo> {
+  const found = (await detect())[kind];
+  const missing = new EngineError(`There is no ${kind === 'webgl' ? 'WebGL' : 'WebGPU'} that can be computed with.`);
+  if (!found) throw missing;
   // It brings its own copy of what registers it, which would warn of the other.
   tf.env().set('PROD', true);
   await import(/* @vite-ignore */ /* webpackIgnore: true */ GPU[kind]);
-  if (!(await tf.setBackend(kind).catch(() => false))) {
-    throw new EngineError(`This browser has no ${kind === 'webgl' ? 'WebGL' : 'WebGPU'} that TensorFlow.js can use.`);
-  }
-  heedFaults(tf.backend());
-  return { kind, label: kind, threads: 1 };
+  if (!(await tf.setBackend(kind).catch(() => false))) throw missing;
+  if (!heeded.has(kind)) heedGpu();
+  heeded.add(kind);
+  const name = found.name === '' ? '' : ` (${found.name})`;
+  return { kind, label: `${kind}${name}`, threads: 1 };
+}
+
+/** The GPU that may pay: one that is no processor in disguise, by WebGPU where there is that. */
+export async function promisingGpu(): Promise<GpuKind | undefined> {
+  const found = await detect();
+  return (['webgpu', 'webgl'] as const).find(kind => found[kind]?.software === false);
 }

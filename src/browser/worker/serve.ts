@@ -25,12 +25,13 @@ type Answers = {
 
 const answers: Answers = {
   load: (session, asked, job) => session.load(asked, job),
-  draw: async (session, asked, job) => drawFor(session.model(asked.request.model), asked, session.running(), job),
-  repeat: async (session, asked, job) => {
-    return repeatFor(session.model(asked.model ?? asked.receipt.model.id), asked, session.running(), job);
-  },
-  calibrate: (session, asked, job) => calibrateFor(session.model(asked.model), asked, job),
-  compare: (session, asked, job) => compareFor(session.model(asked.model), asked, session.running(), job),
+  draw: (session, asked, job) =>
+    session.run(asked.request.model, (entry, backend) => drawFor(entry, asked, backend, job)),
+  repeat: (session, asked, job) =>
+    session.run(asked.model ?? asked.receipt.model.id, (entry, backend) => repeatFor(entry, asked, backend, job)),
+  calibrate: (session, asked, job) => session.run(asked.model, entry => calibrateFor(entry, asked, job)),
+  compare: (session, asked, job) =>
+    session.run(asked.model, (entry, backend) => compareFor(entry, asked, backend, job)),
   async addPolicy(session, { files, model }) {
     const { pipeline, policies } = session.model(model);
     const named = await readPolicyFiles(files);

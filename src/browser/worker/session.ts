@@ -2,12 +2,14 @@ import { UsageError } from '../../errors';
 import { lastPart } from '../../io/folder';
 import { contenders } from '../../lab/compare/contenders';
 import type { Pipeline } from '../../sampling/pipeline';
-import { loadParts } from '../load/load-model';
+import { type LoadedParts, loadParts } from '../load/load-model';
 import { fetchPolicies, policyInfo, type Shelf, shelf } from '../load/policies';
 import { noStorage, openStorage } from '../load/storage';
 import type { Calls } from '../protocol';
 import type { BackendInfo, ComputeOptions, LoadedModel } from '../types';
-import { startGpu, startWasm } from './compute';
+import { promisingGpu, startGpu, startWasm } from './compute';
+import { isGpuFault, reasonOf } from './faults';
+import { objectionTo, tryOut } from './trial';
 
 /** A model in this worker, and its policies. */
 export interface Entry {
@@ -23,50 +25,118 @@ export interface Job<Told> {
 
 /** What a worker holds. */
 export interface Session {
-  /** What its models run on. @throws UsageError before the first is loaded */
-  running(): BackendInfo;
   load(asked: Calls['load']['asked'], job: Job<Calls['load']['told']>): Promise<LoadedModel>;
   /** A loaded model; the last one unless named. @throws UsageError where there is none */
   model(name?: string): Entry;
+  /**
+   * Works with a model. Where the GPU fails meanwhile, all models are moved to WebAssembly, the page is told, and the
+   * work is done again.
+   */
+  run<T>(name: string | undefined, work: (entry: Entry, backend: BackendInfo) => Promise<T>): Promise<T>;
   unload(name?: string): void;
+}
+
+interface Held extends Entry {
+  /** Loads the pipeline once more, into the backend that is active then. */
+  readonly reload: () => Promise<Pipeline>;
 }
 
 /** @param notice told what the page should know, beside the calls */
 export function openSession(compute: ComputeOptions, notice: (text: string) => void): Session {
-  const entries = new Map<string, Entry>();
+  const { backend: asked = 'auto' } = compute;
+  const entries = new Map<string, Held>();
   let backend: BackendInfo | undefined;
+  let isSettled = false;
 
-  async function started(): Promise<BackendInfo> {
-    backend ??= await start(compute, notice);
-    return backend;
+  /** Before the first weights are read. */
+  async function start(modelBytes: number): Promise<void> {
+    if (backend) return;
+    if (asked === 'webgl' || asked === 'webgpu') {
+      try {
+        backend = await startGpu(asked);
+        return;
+      } catch (error) {
+        notice(`${reasonOf(error)} WebAssembly is used in its place.`);
+      }
+    }
+    backend = await startWasm(compute, modelBytes);
+  }
+
+  /** Moves to a GPU where that draws the first model faster, and the same. */
+  async function settle(parts: LoadedParts, signal: AbortSignal): Promise<Pipeline> {
+    if (isSettled || asked !== 'auto') return parts.pipeline;
+    isSettled = true;
+    const kind = await promisingGpu();
+    if (!kind) return parts.pipeline;
+    const usual = await tryOut(parts.pipeline, signal);
+    let onGpu: Pipeline | undefined;
+    let objection: string | undefined;
+    try {
+      const started = await startGpu(kind);
+      onGpu = await parts.reload();
+      objection = objectionTo(await tryOut(onGpu, signal), usual);
+      if (objection === undefined) {
+        backend = started;
+        parts.pipeline.dispose();
+        return onGpu;
+      }
+    } catch (error) {
+      if (!isGpuFault(error)) throw error;
+      objection = reasonOf(error);
+    }
+    letGo(onGpu);
+    backend = await startWasm(compute, 0);
+    notice(`${kind} is not used: ${objection}.`);
+    return parts.pipeline;
+  }
+
+  async function fallBack(error: unknown): Promise<void> {
+    const { kind } = running();
+    notice(`${kind} failed: ${reasonOf(error)} WebAssembly is used from here on.`);
+    backend = await startWasm(compute, 0);
+    for (const [name, { pipeline, policies, reload }] of entries) {
+      letGo(pipeline);
+      entries.set(name, { pipeline: await reload(), policies, reload });
+    }
+  }
+
+  function running(): BackendInfo {
+    if (backend) return backend;
+    throw noModel();
+  }
+
+  function model(name?: string): Entry {
+    const found = name === undefined ? [...entries.values()].at(-1) : entries.get(lastPart(name));
+    if (found) return found;
+    throw noModel(name);
   }
 
   return {
-    running() {
-      if (backend) return backend;
-      throw noModel();
-    },
+    model,
     async load({ address, options }, { signal, tell }) {
-      const running = await started();
       const storage = options.storage === false ? noStorage : await openStorage();
       const listed = options.policies ? fetchPolicies(options.policies, storage, signal) : Promise.resolve([]);
-      const [parts, policies] = await Promise.all([
-        loadParts(address, {
-          signal,
-          storage: options.storage,
-          ...(options.offload && { offload: true }),
-          onProgress: (done, total) => tell('progress', { done, total }),
-        }),
-        // What fails first is told; the other must not be an error that nobody handles.
-        listed,
-      ]);
-      const { pipeline, vocabulary } = parts;
+      // Told below; the model may take longer to come.
+      listed.catch(() => {});
+      const parts = await loadParts(address, {
+        signal,
+        storage: options.storage,
+        ...(options.offload && { offload: true }),
+        onProgress: (done, total) => tell('progress', { done, total }),
+        before: start,
+      });
+      const policies = await listed.catch(error => {
+        parts.pipeline.dispose();
+        throw error;
+      });
+      const pipeline = await settle(parts, signal);
       const { info } = pipeline;
       const own = shelf();
       for (const named of policies) if (named.policy.data.model.hash === info.hash) own.add(named);
       entries.get(info.id)?.pipeline.dispose();
+      // Last in order: it is the one that is meant where none is named.
       entries.delete(info.id);
-      entries.set(info.id, { pipeline, policies: own });
+      entries.set(info.id, { pipeline, policies: own, reload: parts.reload });
       return {
         name: info.id,
         hash: info.hash,
@@ -76,21 +146,26 @@ export function openSession(compute: ComputeOptions, notice: (text: string) => v
         fps: info.fps,
         ...info.defaults,
         parameters: info.parameters,
-        vocabulary,
+        vocabulary: parts.vocabulary,
         prompts: info.prompts,
         policies: own.all.map(policyInfo),
         methods: contenders.map(({ name, title, summary, source }) => ({ name, title, summary, source })),
-        backend: running,
+        backend: running(),
       };
     },
-    model(name) {
-      const found = name === undefined ? [...entries.values()].at(-1) : entries.get(lastPart(name));
-      if (found) return found;
-      throw noModel(name);
+    async run(name, work) {
+      const entry = model(name);
+      try {
+        return await work(entry, running());
+      } catch (error) {
+        if (running().kind === 'wasm' || !isGpuFault(error)) throw error;
+        await fallBack(error);
+        return work(model(name), running());
+      }
     },
     unload(name) {
       for (const [key, { pipeline }] of entries) {
-        if (name !== undefined && key !== name) continue;
+        if (name !== undefined && key !== lastPart(name)) continue;
         pipeline.dispose();
         entries.delete(key);
       }
@@ -98,20 +173,17 @@ export function openSession(compute: ComputeOptions, notice: (text: string) => v
   };
 }
 
+/** A lost GPU may refuse even to forget. */
+function letGo(pipeline: Pipeline | undefined): void {
+  try {
+    pipeline?.dispose();
+  } catch {
+    // Its memory is gone already.
+  }
+}
+
 function noModel(name?: string): UsageError {
   return new UsageError(name === undefined ? 'No model is loaded.' : `The model "${name}" is not loaded.`, {
     hint: "Load it first: await client.load('/models/fluent-emoji').",
   });
-}
-
-async function start(compute: ComputeOptions, notice: (text: string) => void): Promise<BackendInfo> {
-  const { backend = 'auto' } = compute;
-  if (backend === 'webgl' || backend === 'webgpu') {
-    try {
-      return await startGpu(backend);
-    } catch (error) {
-      notice(`${error instanceof Error ? error.message : error} WebAssembly is used in its place.`);
-    }
-  }
-  return startWasm(compute);
 }
