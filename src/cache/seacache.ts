@@ -32,6 +32,7 @@ export function seacache({ threshold }: SeaCacheOptions): CachePolicy {
   requireThreshold('SeaCache', threshold);
   return {
     name: 'seacache',
+    isDynamic: true,
     begin: () => ({
       branch() {
         let before: tf.Tensor | undefined;

@@ -7,6 +7,7 @@ import { requireObject, wrongArgument } from '../io/arguments';
 import { computedSteps, type PolicyData, scheduleOf } from '../policy/data';
 import type { Job } from '../sampling/pipeline';
 import { type FitOptions, fitRectification, fitTrust, type Granularity } from './fit';
+import { DEFAULT_WORST_WEIGHT } from './quality';
 import { type Reference, referenceRun } from './reference';
 import { requireReferenceMemory } from './reference-memory';
 import { type SearchMethod, schedulesAtMost, searchSchedule } from './search';
@@ -37,6 +38,11 @@ export interface MethodOptions {
   readonly rectify?: RectifyForm | undefined;
   /** Coefficients of `linear` and `sigmoid`: one for all, or one a channel; `scalar` unless given. */
   readonly granularity?: Granularity | undefined;
+  /**
+   * What the worst eighth of the calibration pairs counts when a schedule is chosen, beside their mean, which counts 1;
+   * `DEFAULT_WORST_WEIGHT` unless given. It counts from more than 32 rows on, and in full from 96.
+   */
+  readonly worstWeight?: number | undefined;
   /** Forward passes done so far and at most, counted in steps of one row. */
   readonly onProgress?: ((done: number, total: number) => void | Promise<void>) | undefined;
   /** Stops the work between two steps, with an InterruptedError. */
@@ -122,7 +128,7 @@ export async function decide(jobs: readonly Job[], options: MethodOptions): Prom
         taylor: options.taylor ?? 0,
         timestep: { form, phi },
         rectify: { form: rectify.form },
-        search: provenance(options.schedule, schedule),
+        search: provenance(options, schedule),
       },
     };
   } finally {
@@ -182,19 +188,20 @@ async function rectification(
 
 async function findSchedule(
   references: readonly Reference[],
-  { schedule, rectify = DEFAULT_RECTIFY }: MethodOptions,
+  { schedule, rectify = DEFAULT_RECTIFY, worstWeight }: MethodOptions,
   walking: Parameters<typeof walk>[2],
 ): Promise<Schedule> {
   if ('reused' in schedule) return { reused: schedule.reused, errors: [], lambda: Number.NaN };
   if ('lambda' in schedule) return walk(references, schedule.lambda, walking);
   const { computed, search = DEFAULT_SEARCH, trials } = schedule;
-  return searchSchedule(references, search, { ...walking, computed, rectify, ...(trials !== undefined && { trials }) });
+  return searchSchedule(references, search, { ...walking, computed, rectify, trials, worstWeight });
 }
 
 /** How a schedule was found, for the policy file. */
-function provenance(request: ScheduleRequest, { lambda }: Schedule): { method: string; lambda?: number } {
-  const method = 'reused' in request ? 'given' : 'lambda' in request ? 'walk' : (request.search ?? DEFAULT_SEARCH);
-  return { method, ...(lambda > 0 && { lambda }) };
+function provenance({ schedule, worstWeight = DEFAULT_WORST_WEIGHT }: MethodOptions, { lambda }: Schedule) {
+  if ('reused' in schedule) return { method: 'given' };
+  const method = 'lambda' in schedule ? 'walk' : (schedule.search ?? DEFAULT_SEARCH);
+  return { method, ...(lambda > 0 && { lambda }), ...(method !== 'walk' && { worstWeight }) };
 }
 
 function requireUseful({ reused }: Schedule, request: ScheduleRequest): void {

@@ -17,6 +17,8 @@ export interface SearchOptions extends Omit<FitOptions, 'reused' | 'sigmas'> {
   readonly rectify: RectifyForm;
   /** How many schedules annealing may try. */
   readonly trials?: number | undefined;
+  /** What the worst eighth of the pairs counts beside their mean; see `qualityOf`. */
+  readonly worstWeight?: number | undefined;
 }
 
 export const DEFAULT_TRIALS = 12;
@@ -52,20 +54,44 @@ export async function searchSchedule(
   options: SearchOptions,
 ): Promise<Schedule> {
   if (method === 'walk') return walkToBudget(references, options.computed, options);
-  const judge = async (reused: readonly boolean[]): Promise<Judged> => {
-    const { errors } = await fitRectification(references, options.rectify, 'scalar', { ...options, reused });
-    const half = (odd: number): number => qualityOf(errors.filter((_, i) => i % 2 === odd));
-    return { reused, quality: qualityOf(errors), halves: errors.length > 1 ? [half(0), half(1)] : [0, 0] };
+  const quality = (errors: readonly number[]): number => qualityOf(errors, options.worstWeight);
+  const judged = ({ reused, errors }: Tried): Judged => {
+    const half = (odd: number): number => quality(errors.filter((_, i) => i % 2 === odd));
+    return { reused, quality: quality(errors), halves: errors.length > 1 ? [half(0), half(1)] : [0, 0] };
   };
-  const candidates = await shortestPaths(references, options.computed);
+  const judge = async (reused: readonly boolean[]): Promise<Judged> => judged(await tried(references, reused, options));
   let best: Judged | undefined;
-  for (const reused of distinct(candidates)) {
-    const judged = await judge(reused);
-    if (!best || judged.quality > best.quality) best = judged;
+  for (const candidate of await triedPaths(references, options)) {
+    const own = judged(candidate);
+    if (!best || own.quality > best.quality) best = own;
   }
   if (!best) throw new PolicyError(`No schedule of ${options.computed} computed steps was found.`);
   if (method === 'anneal') best = await anneal(best, judge, options.trials ?? DEFAULT_TRIALS);
   return { reused: best.reused, errors: [], lambda: Number.NaN };
+}
+
+/** A schedule, and the mean squared error of every calibration run's final latent under it. */
+export interface Tried {
+  readonly reused: readonly boolean[];
+  readonly errors: readonly number[];
+}
+
+/** Every shortest path, tried on the calibration pairs: what a choice is made from. */
+export async function triedPaths(references: readonly Reference[], options: SearchOptions): Promise<Tried[]> {
+  const found: Tried[] = [];
+  for (const reused of distinct(await shortestPaths(references, options.computed))) {
+    found.push(await tried(references, reused, options));
+  }
+  return found;
+}
+
+async function tried(
+  references: readonly Reference[],
+  reused: readonly boolean[],
+  options: SearchOptions,
+): Promise<Tried> {
+  const { errors } = await fitRectification(references, options.rectify, 'scalar', { ...options, reused });
+  return { reused, errors };
 }
 
 async function shortestPaths(references: readonly Reference[], computed: number): Promise<(readonly boolean[])[]> {

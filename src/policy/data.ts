@@ -60,7 +60,13 @@ export const policySchema = z.object({
       .optional(),
     sha256: z.string().optional(),
   }),
-  search: z.object({ method: z.string(), lambda: z.number().positive().optional(), note: z.string().optional() }),
+  search: z.object({
+    method: z.string(),
+    lambda: z.number().positive().optional(),
+    /** What the worst eighth of the pairs counted beside their mean. */
+    worstWeight: z.number().min(0).optional(),
+    note: z.string().optional(),
+  }),
   calibration: z.object({
     pairs: z.array(pair),
     /** Rows of starting noise, where a function was calibrated, which knows no prompts. */

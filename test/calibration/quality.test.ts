@@ -18,6 +18,12 @@ describe('the quality of calibration runs', () => {
     expect(qualityOf(runs(64))).toBeCloseTo((mean + 1.5 * 30) / 2.5, 10);
   });
 
+  test('counts the worst eighth as often as it is told to, none at all included', () => {
+    expect(qualityOf(runs(96), 0)).toBeCloseTo(mean, 10);
+    expect(qualityOf(runs(96), 1)).toBeCloseTo((mean + 30) / 2, 10);
+    expect(qualityOf(runs(16), 5)).toBeCloseTo(mean, 10);
+  });
+
   test('is not raised by differences that nobody can see', () => {
     expect(qualityOf([errorAt(95), errorAt(40)])).toBeCloseTo(60, 10);
     expect(qualityOf([0, errorAt(40)])).toBeCloseTo(60, 10);

@@ -8,6 +8,7 @@ import { DEFAULT_SEARCH, type ScheduleRequest } from '../../calibration/decide';
 import type { Granularity } from '../../calibration/fit';
 import { fidelityOf, measurePolicy, scorePolicy } from '../../calibration/measure';
 import { heldOutPairs, splitPairs } from '../../calibration/pairs';
+import { DEFAULT_WORST_WEIGHT } from '../../calibration/quality';
 import { DEFAULT_TRIALS, type SearchMethod } from '../../calibration/search';
 import { budgetsAtMost, calibrateToTarget, type FidelityTarget, type TargetOptions } from '../../calibration/target';
 import { UsageError } from '../../errors';
@@ -50,9 +51,13 @@ interface Options extends PictureOptions {
   readonly timestep: TimestepForm;
   readonly rectify: RectifyForm;
   readonly granularity: Granularity;
+  readonly worstWeight: number;
   readonly name: string;
   readonly out?: string | undefined;
 }
+
+/** Beyond, a mean of the pairs counts nothing. */
+const MOST_WORST_WEIGHT = 1000;
 
 /** `ertacache calibrate`: a policy for one model, step count and guidance. */
 export function calibrateCommand(): Command {
@@ -100,6 +105,12 @@ export function calibrateCommand(): Command {
         .default(DEFAULT_SEARCH),
     )
     .option('--trials <n>', 'schedules that --search anneal may try', wholeNumber(0, MOST.trials), DEFAULT_TRIALS)
+    .option(
+      '--worst-weight <w>',
+      'what the worst eighth of the pairs counts beside their mean when a schedule is chosen; from more than 32 pairs on',
+      numberBetween(0, MOST_WORST_WEIGHT),
+      DEFAULT_WORST_WEIGHT,
+    )
     .option('--prompts <file>', 'one prompt a line (default: those that the model lists)')
     .option('--pairs <n>', 'prompt and seed pairs to calibrate on', wholeNumber(1, MOST.pictures), 16)
     .option(
@@ -166,7 +177,7 @@ async function calibrateAndWrite(pipeline: Pipeline, options: Options, signal: A
     const run = { pairs: calibration, steps, guidance, batch: options.batch, signal };
     return calibrateBaseline(pipeline, options.method, run, options.out);
   }
-  const { name, site, taylor, timestep, rectify, granularity, batch, search, trials } = options;
+  const { name, site, taylor, timestep, rectify, granularity, batch, search, trials, worstWeight } = options;
   const request = {
     name,
     pairs: calibration,
@@ -177,6 +188,7 @@ async function calibrateAndWrite(pipeline: Pipeline, options: Options, signal: A
     timestep,
     rectify,
     granularity,
+    worstWeight,
     batch,
     signal,
   };

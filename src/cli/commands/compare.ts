@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { splitPairs } from '../../calibration/pairs';
+import { DEFAULT_WORST_WEIGHT } from '../../calibration/quality';
 import { DEFAULT_TRIALS } from '../../calibration/search';
 import type { EngineChoice } from '../../engine/types';
 import { ErtaError, InterruptedError } from '../../errors';
@@ -50,6 +51,7 @@ interface Options extends PictureOptions {
   readonly prompts?: string | undefined;
   readonly batch: number;
   readonly trials: number;
+  readonly worstWeight?: number | undefined;
   readonly timedPairs: number;
   readonly lpips?: string | undefined;
   readonly ablation: boolean;
@@ -82,6 +84,11 @@ export function compareCommand(): Command {
     .option('--prompts <file>', 'one prompt a line (default: those that the model lists)')
     .option('--batch <n>', 'pairs to run at a time', wholeNumber(1, MOST.rows), 8)
     .option('--trials <n>', 'schedules that a search may try', wholeNumber(0, MOST.trials), DEFAULT_TRIALS)
+    .option(
+      '--worst-weight <w>',
+      `what the worst eighth of the pairs counts beside their mean in every choice (default: ${DEFAULT_WORST_WEIGHT})`,
+      numberBetween(0, 1000),
+    )
     .option('--timed-pairs <n>', 'pairs to measure time on, one by one', wholeNumber(0, MOST.pictures), 3)
     .option('--lpips <weights>', 'compute LPIPS (AlexNet) with the weights in this .safetensors file')
     .option('--ablation', 'compare the parts of the method instead: policy, timestep, rectification, sites', false)
@@ -131,7 +138,7 @@ async function compare(
   signal: AbortSignal,
 ): Promise<void> {
   const { info } = pipeline;
-  const { batch, trials, ablation } = options;
+  const { batch, trials, worstWeight, ablation } = options;
   const steps = options.steps ?? info.defaults.steps;
   const guidance = options.guidance ?? info.defaults.guidance;
   const prompts = await promptsFor(info, options.prompts);
@@ -161,6 +168,7 @@ async function compare(
       evaluation: [...evaluation],
       batch,
       trials,
+      ...(worstWeight !== undefined && { worstWeight }),
       timed: Math.min(options.timedPairs, evaluation.length),
       lpips: options.lpips ? await fileHash(options.lpips, MOST_LPIPS) : null,
       policies: given.listed,

@@ -14,6 +14,8 @@ export interface Bench {
   readonly batch: number;
   /** Schedules that a search may try. */
   readonly trials: number;
+  /** What the worst eighth of the pairs counts in a choice; the usual weight unless given. */
+  readonly worstWeight?: number | undefined;
   readonly signal?: AbortSignal;
   /** Told of forward passes as they are done. */
   readonly onPasses: (count: number) => void;
@@ -29,6 +31,6 @@ export interface Bench {
 
 /** What every calibration on a bench has in common. */
 export function benchRequest(bench: Bench): Omit<CalibrateOptions, 'schedule' | 'onProgress'> {
-  const { pairs, steps, guidance, batch, signal } = bench;
-  return { pairs, steps, guidance, batch, ...(signal && { signal }) };
+  const { pairs, steps, guidance, batch, worstWeight, signal } = bench;
+  return { pairs, steps, guidance, batch, worstWeight, ...(signal && { signal }) };
 }

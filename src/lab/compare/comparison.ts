@@ -33,6 +33,8 @@ const request = z.object({
   batch: count(MOST.rows),
   /** Schedules that a search may try. */
   trials: count(MOST.trials, 0),
+  /** What the worst eighth of the pairs counts in a choice, where it is not the usual weight. */
+  worstWeight: z.number().min(0).optional(),
   /** Pairs on which time is measured. */
   timed: count(MOST.pictures, 0),
   /** Hash of the LPIPS weights, null where LPIPS is not computed. */

@@ -104,6 +104,7 @@ async function chosen(variants: readonly Variant[], passes: number, bench: Bench
   if (variants.length === 0) throw new UsageError('No setting of it computes so many steps.');
   const { variant, spent } = await chooseVariant(variants, await bench.targets(), {
     ...(bench.signal && { signal: bench.signal }),
+    worstWeight: bench.worstWeight,
     onStep: (step, sample) => bench.onPasses(step.forwards * (sample.shape[0] as number)),
   });
   return { policy: variant.policy, setting: variant.setting, passes: passes + spent };

@@ -129,6 +129,7 @@ const WORDS: Readonly<Record<keyof ComparisonRequest, string>> = {
   evaluation: 'other pairs',
   batch: 'another batch size',
   trials: 'another number of trials',
+  worstWeight: 'another weight of the worst pictures',
   timed: 'another number of timed pairs',
   lpips: 'other LPIPS weights',
   policies: 'other policies',

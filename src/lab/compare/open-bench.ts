@@ -22,7 +22,7 @@ export function openBench(
   { given, signal, onPasses }: BenchOptions,
 ): { readonly bench: Bench; release(): void } {
   const { comparison } = store;
-  const { steps, guidance, batch, trials, calibration: pairs } = comparison.request;
+  const { steps, guidance, batch, trials, worstWeight, calibration: pairs } = comparison.request;
   let jobs: Job[] | undefined;
   let ends: readonly Target[] | undefined;
   const singles = async (): Promise<Job[]> => {
@@ -37,6 +37,7 @@ export function openBench(
       pairs,
       batch,
       trials,
+      worstWeight,
       ...(signal && { signal }),
       onPasses,
       singles,

@@ -29,7 +29,14 @@ export function policyText({ data, rectify }: Policy): string {
     ...(sizes.length === 0 ? [] : ([['size', bars(sizes, corrected)]] as [string, string][])),
     [
       'found by',
-      [search.method, search.lambda && `λ ${search.lambda.toPrecision(3)}`, search.note].filter(Boolean).join(', '),
+      [
+        search.method,
+        search.lambda && `λ ${search.lambda.toPrecision(3)}`,
+        search.worstWeight !== undefined && `worst eighth weighed ${search.worstWeight}`,
+        search.note,
+      ]
+        .filter(Boolean)
+        .join(', '),
     ],
     [
       'from',
