@@ -1,8 +1,8 @@
 /**
- * Kills a server and its workers in turns, at random moments under load, and checks that every job that was accepted is
+ * Kills a server and its workers in turns, at random moments under load (pictures, or with --clips large clips), and checks that every job that was accepted is
  * completed or says why not, and that no file is half. Needs a build (`npx tsdown`) and Linux.
  *
- *   node bench/run.cjs bench/server-kills.ts [--kills 20] [--seed 1] [--backend wasm]
+ *   node bench/run.cjs bench/server-kills.ts [--kills 20] [--seed 1] [--backend wasm] [--clips]
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,8 +16,18 @@ const { values: given } = parseArgs({
     kills: { type: 'string', default: '20' },
     seed: { type: 'string', default: '1' },
     backend: { type: 'string', default: 'wasm' },
+    clips: { type: 'boolean', default: false },
   },
 });
+
+const PICTURE = { steps: 4, policy: 'none' };
+/** Of 8 frames of 1024 × 1024: making a file of them takes longer than drawing. */
+const CLIPS = ['webp', 'mp4'].map(format => ({
+  ...PICTURE,
+  model: 'fluent-emoji-video',
+  scale: 16,
+  output_format: format,
+}));
 
 async function main(): Promise<void> {
   const data = mkdtempSync(join(tmpdir(), 'ertacache-server-'));
@@ -28,7 +38,7 @@ async function main(): Promise<void> {
     data,
     kills: Number(given.kills),
     chance: numbers(Number(given.seed)),
-    steps: 4,
+    asked: given.clips ? CLIPS : [PICTURE],
     most: 5000,
   });
   rmSync(data, { recursive: true });

@@ -83,7 +83,7 @@ export async function draw(request: Request, options: DrawOptions): Promise<Draw
 
 /**
  * Draws several pictures or clips in one sampling loop, which takes less time for each where the model is small. Each
- * is the one that `draw` makes of its request, with a receipt of its own; see `docs/library.md` for how near.
+ * is the one that `draw` makes of its request, with a receipt of its own; see `docs/serve.md` for how near.
  * @param requests they may differ in prompt, seed and scale
  * @param options the model, and where policies are looked for; `init` is for all of them
  * @returns one picture or clip for each request, in their order; what the run cost is that of all together

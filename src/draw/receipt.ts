@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { UsageError } from '../errors';
 import { count, MOST } from '../io/counts';
+import { lastPart } from '../io/folder';
 import { seedJson, seedOf } from '../random/seed';
 import { drawnFields, embeddingsFields, type FullRequest, initFields, loraFields, transformerFields } from './request';
 
@@ -71,6 +72,13 @@ export function parseReceipt(value: unknown, path: string): Receipt {
   throw new UsageError(`The receipt in ${path} does not describe a run of ertacache${fault}.`, {
     hint: 'Use a picture that `ertacache sample` wrote.',
   });
+}
+
+/** A receipt for a file that goes to others: of LoRAs it has the files' names, and not where they lie on this machine. */
+export function publicReceipt(receipt: Receipt): Receipt {
+  const { loras } = receipt;
+  if (!loras) return receipt;
+  return { ...receipt, loras: loras.map(lora => ({ ...lora, path: lastPart(lora.path) })) };
 }
 
 /** The request that leads to the picture of a receipt; its policy is identified by hash, see `repeat`. */

@@ -12,6 +12,7 @@ import { type LoraPath, loraAt } from '../weights/lora/on-disk';
 import { DEFAULT_MODEL } from './default-model';
 import { loadPipeline } from './from-model';
 import type { HubOptions } from './hub-parts';
+import { modelName } from './model-name';
 import { openNamed } from './open';
 import type { TransformerFile } from './transformer-file';
 
@@ -34,6 +35,18 @@ export function shippedModelNames(): string[] {
 export function foundModel(nameOrPath: string): string | undefined {
   if (existsSync(nameOrPath)) return snapshotIn(resolve(nameOrPath)) ?? resolve(nameOrPath);
   return shippedModel(nameOrPath) ?? cachedRepository(nameOrPath);
+}
+
+/**
+ * What a model is called in a file that goes to strangers: by what it is found on any machine that has it, a model that
+ * ships with the package or a repository, else the name of its folder.
+ * @param nameOrPath as it was given
+ */
+export function publicModelName(nameOrPath: string): string {
+  const path = locateModel(nameOrPath);
+  const [, owner, name] = /models--([^\\/]+?)--([^\\/]+)[\\/]snapshots[\\/][^\\/]+$/.exec(path) ?? [];
+  if (owner !== undefined) return `${owner}/${name}`;
+  return shippedModel(nameOrPath) === path ? nameOrPath : modelName(path);
 }
 
 /** The same. @throws IoError where there is none */

@@ -1,11 +1,12 @@
 import { stat } from 'node:fs/promises';
-import { basename, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { UsageError } from '../errors';
 import { parseConfig } from '../io/parse-config';
 import { familyOf } from '../models/families';
 import { DEFAULT_MODEL } from '../pipelines/default-model';
 import { isHubPipeline } from '../pipelines/hub';
-import { locateModel, shippedModelNames } from '../pipelines/load';
+import { locateModel, publicModelName, shippedModelNames } from '../pipelines/load';
+import { modelName } from '../pipelines/model-name';
 import { pixelFormat } from '../pipelines/pixel-formats';
 import type { PictureSize } from '../sampling/pipeline';
 import { openModelAt } from '../weights/disk';
@@ -18,6 +19,8 @@ export interface ServedModel {
   readonly id: string;
   /** Its folder. */
   readonly path: string;
+  /** What receipts call it, so that the command line finds it: no path of this machine. */
+  readonly publicName: string;
   readonly kind: 'image' | 'clip';
   /** What it draws where nothing else is asked for. */
   readonly size: PictureSize;
@@ -47,11 +50,11 @@ const ID = /^[\w.-]{1,128}$/;
  * @throws ErtaError for one that is not there or is no pipeline, UsageError for two of one name
  */
 export async function readCatalog(given: readonly string[]): Promise<Catalog> {
-  const named = new Map<string, string>();
+  const named = new Map<string, Pick<ServedModel, 'path' | 'publicName'>>();
   for (const each of given) {
     const [, name, folder] = /^([\w.-]+)=(.+)$/s.exec(each) ?? [];
     const path = locateModel(folder ?? each);
-    const id = name ?? basename(resolve(path));
+    const id = name ?? modelName(resolve(path));
     if (!ID.test(id)) {
       throw new UsageError(`The model ${each} cannot be called "${id}" in a request.`, {
         hint: 'Give it a name of letters, digits, dots and dashes: --model NAME=FOLDER.',
@@ -60,10 +63,10 @@ export async function readCatalog(given: readonly string[]): Promise<Catalog> {
     if (named.has(id)) {
       throw new UsageError(`Two models are called "${id}".`, { hint: 'Name them apart: --model NAME=FOLDER.' });
     }
-    named.set(id, path);
+    named.set(id, { path, publicName: publicModelName(folder ?? each) });
   }
-  for (const id of shippedModelNames()) if (!named.has(id)) named.set(id, locateModel(id));
-  const models = await Promise.all([...named].map(([id, path]) => describe(id, path)));
+  for (const id of shippedModelNames()) if (!named.has(id)) named.set(id, { path: locateModel(id), publicName: id });
+  const models = await Promise.all([...named].map(([id, where]) => describe(id, where)));
   return {
     models,
     first: kind => models.find(model => model.kind === kind),
@@ -78,11 +81,12 @@ export async function readCatalog(given: readonly string[]): Promise<Catalog> {
   };
 }
 
-async function describe(id: string, path: string): Promise<ServedModel> {
+async function describe(id: string, where: Pick<ServedModel, 'path' | 'publicName'>): Promise<ServedModel> {
+  const { path } = where;
   const opened = await openModelAt(path);
   try {
     const facts = isHubPipeline(opened) ? hubFacts(opened) : await pixelFacts(opened, path);
-    return { id, path, created: Math.floor((await stat(path)).mtimeMs / 1000), ...facts };
+    return { id, ...where, created: Math.floor((await stat(path)).mtimeMs / 1000), ...facts };
   } finally {
     await opened.close();
   }

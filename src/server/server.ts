@@ -120,6 +120,7 @@ async function assemble(options: ServerOptions, found: Found): Promise<PictureSe
       threads: options.threads ?? (await threadsFor(catalog, workers)),
       verbose: false,
       models: Object.fromEntries(catalog.models.map(({ id, path }) => [id, path])),
+      publicNames: Object.fromEntries(catalog.models.map(({ id, publicName }) => [id, publicName])),
       policies,
       held: options.modelsInMemory ?? USUAL.modelsInMemory,
       first: catalog.models[0]?.id,

@@ -1,5 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { loraText } from '../../src/cli/parse';
 import type { Receipt } from '../../src/draw/receipt';
 import { dense } from '../../src/media/pixels';
@@ -63,13 +63,19 @@ test('sample --lora draws another picture, --from repeats it, and a changed file
   const receipt = (await readReceipt(styled)) as Receipt;
   const sha256 = expect.stringMatching(/^[0-9a-f]{64}$/);
   expect(receipt.loras).toEqual([
-    { path: file, sha256, scale: 3 },
-    { path: file, sha256, scale: -0.25 },
+    { path: 'style.safetensors', sha256, scale: 3 },
+    { path: 'style.safetensors', sha256, scale: -0.25 },
   ]);
   expect(receipt.model.hash).toBe(((await readReceipt(plain)) as Receipt).model.hash);
   expect(await sample('--from', styled, '--out', again)).toMatchObject({ code: 0 });
   expect(await pixelsOf('again.png')).toEqual(await pixelsOf('styled.png'));
   expect(((await readReceipt(again)) as Receipt).loras).toEqual(receipt.loras);
+  const elsewhere = scratch.path('elsewhere');
+  mkdirSync(elsewhere);
+  copyFileSync(styled, join(elsewhere, 'sent.png'));
+  const sent = ['--from', join(elsewhere, 'sent.png'), '--out', join(elsewhere, 'again.png')];
+  expect(await sample(...sent)).toMatchObject({ code: 1, stderr: expect.stringContaining('--lora') });
+  expect(await sample(...sent, '--lora', file, '--lora', file)).toMatchObject({ code: 0 });
   writeLora(file, 0.4);
   const refused = await sample('--from', styled, '--out', scratch.path('refused.png'));
   expect(refused).toMatchObject({ code: 2, stderr: expect.stringMatching(SENTENCES) });

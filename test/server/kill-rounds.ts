@@ -3,11 +3,12 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import sharp from 'sharp';
 import { isStagedName } from '../../src/io/staged';
+import { sidecarPath } from '../../src/media/receipt';
 import { receiptFromXmp } from '../../src/media/xmp';
 import { jobSchema } from '../../src/server/jobs/job';
 
@@ -20,8 +21,8 @@ export interface KillOptions {
   readonly kills: number;
   /** Numbers from 0 to 1. */
   readonly chance: () => number;
-  /** Steps of each picture. */
-  readonly steps: number;
+  /** What jobs ask for, in turns. */
+  readonly asked: readonly object[];
   /** The longest time from one kill to the next, in milliseconds. */
   readonly most: number;
 }
@@ -64,7 +65,7 @@ function workersOf({ pid }: ChildProcess): number[] {
 
 /** Kills in turns the server and one of its workers, at random moments, while jobs are sent; then waits for all jobs. */
 export async function killRounds(options: KillOptions): Promise<KillOutcome> {
-  const { command, data, kills, chance, steps, most } = options;
+  const { command, data, kills, chance, asked, most } = options;
   const accepted: string[] = [];
   let now = await served(command);
   let isSending = true;
@@ -72,7 +73,7 @@ export async function killRounds(options: KillOptions): Promise<KillOutcome> {
   const sending = (async () => {
     while (isSending) {
       const id = `job-of-kills-${number++}`;
-      const body = JSON.stringify({ id, prompt: 'red heart', seed: number, steps, policy: 'none' });
+      const body = JSON.stringify({ id, prompt: 'red heart', seed: number, ...asked[number % asked.length] });
       const headers = { 'content-type': 'application/json' };
       // Without an answer nothing was accepted, whatever has become of it.
       const answer = await fetch(`${now.url}/v1/jobs`, { method: 'POST', headers, body }).catch(() => undefined);
@@ -135,14 +136,36 @@ async function faultsIn(data: string): Promise<string[]> {
     const job = jobSchema.safeParse(JSON.parse(readFileSync(join(home, key, 'job.json'), 'utf8')));
     if (!job.success) faults.push(`${key}: job.json is not whole`);
     for (const name of names.filter(each => each !== 'job.json')) {
-      const { xmp } = await sharp(join(home, key, name)).metadata();
-      await sharp(join(home, key, name))
-        .raw()
-        .toBuffer();
-      const receipt = receiptFromXmp(xmp?.toString() ?? '') as { seed?: unknown } | undefined;
+      const receipt = (await receiptOfWhole(join(home, key, name))) as { seed?: unknown } | undefined;
       if (receipt?.seed !== job.data?.order.request.seed) faults.push(`${key}: ${name} has another receipt`);
     }
-    if (job.data?.status === 'completed' && !names.includes('0.png')) faults.push(`${key} is completed without a file`);
+    const file = `0.${job.data?.order.output.format}`;
+    if (job.data?.status === 'completed' && !names.includes(file)) faults.push(`${key} is completed without a file`);
   }
   return faults;
+}
+
+/** Reads all of a file, and its receipt. */
+async function receiptOfWhole(path: string): Promise<unknown> {
+  if (path.endsWith('.json')) return JSON.parse(readFileSync(path, 'utf8'));
+  if (path.endsWith('.mp4')) {
+    const boxes = boxesOf(readFileSync(path));
+    if (!boxes.includes('moov') || !boxes.includes('mdat')) throw new Error(`${path} has only ${boxes}`);
+    return existsSync(sidecarPath(path)) ? receiptOfWhole(sidecarPath(path)) : undefined;
+  }
+  const { xmp } = await sharp(path).metadata();
+  await sharp(path, { pages: -1, limitInputPixels: false }).raw().toBuffer();
+  return receiptFromXmp(xmp?.toString() ?? '');
+}
+
+/** Names of the boxes of an MP4 file, which end where it ends. */
+function boxesOf(bytes: Buffer): string[] {
+  const names: string[] = [];
+  let at = 0;
+  while (at < bytes.length) {
+    names.push(bytes.toString('latin1', at + 4, at + 8));
+    at += bytes.readUInt32BE(at);
+  }
+  if (at !== bytes.length) throw new Error(`a box ends at ${at} of ${bytes.length} bytes`);
+  return names;
 }

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import { checkpointsIn } from '../../draw/checkpoint-folder';
 import { type Drawn, type DrawOptions, draw, repeat, runOf } from '../../draw/draw';
-import { type Receipt, receiptSchema } from '../../draw/receipt';
+import { publicReceipt, type Receipt, receiptSchema } from '../../draw/receipt';
 import type { FullRequest } from '../../draw/request';
 import { runId } from '../../draw/run-id';
 import type { Image } from '../../media/pixels';
@@ -55,7 +55,7 @@ export async function drawTask(drawing: Drawing, task: Task, request: FullReques
   const { media, receipt, schedule, forwards, seconds } = drawn;
   const stretched = init && stretchNote(init, media);
   if (stretched) process.stderr.write(stretched);
-  await writeMedia(out, media, { receipt, ...(info.fps !== undefined && { fps: info.fps }) });
+  await writeMedia(out, media, { receipt: publicReceipt(receipt), ...(info.fps !== undefined && { fps: info.fps }) });
   for (const each of [drawn, plain]) await each?.forget();
   print(`${out}  ${schedule}  ${forwards} of ${schedule.length} forwards, ${seconds.toFixed(2)} s`);
   return plain && pairOf(request, drawn, plain);

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { type Receipt, requestOf } from '../../draw/receipt';
 import type { FullRequest } from '../../draw/request';
@@ -65,6 +67,14 @@ export function repeated(receipt: Receipt, from: string, moved: Moved): FullRequ
     ...request,
     ...placed,
     ...(model !== undefined && { model }),
-    ...(lora && { loras: loras.map((own, i) => ({ ...own, path: lora[i]?.path ?? own.path })) }),
+    ...(request.loras && {
+      loras: loras.map((own, i) => ({ ...own, path: lora?.[i]?.path ?? besides(from, own.path) })),
+    }),
   };
+}
+
+/** A file of which a picture tells the name alone: beside the picture, where it is there. */
+function besides(picture: string, name: string): string {
+  const beside = join(dirname(picture), name);
+  return !existsSync(name) && existsSync(beside) ? beside : name;
 }

@@ -1,4 +1,5 @@
-import { drawBatch, useOf } from '../../draw/draw';
+import { type Drawn, drawBatch, useOf } from '../../draw/draw';
+import { publicReceipt, type Receipt } from '../../draw/receipt';
 import type { FullRequest } from '../../draw/request';
 import { ErtaError } from '../../errors';
 import { encodeMedia } from '../../media/encode';
@@ -16,6 +17,8 @@ import type { ServedPolicies } from './policies';
 export interface Drawing {
   readonly models: HeldModels;
   readonly policies: ServedPolicies;
+  /** What receipts call models, where that is another name than requests do. */
+  readonly publicNames?: Readonly<Record<string, string>> | undefined;
 }
 
 /** What a picture to begin with is called in receipts and errors. */
@@ -35,7 +38,7 @@ interface Watch {
  * @throws ErtaError for pieces that cannot be drawn, Refusal for an uploaded file that is no picture, InterruptedError when they were stopped
  */
 export async function drawPieces(
-  { models, policies }: Drawing,
+  { models, policies, publicNames = {} }: Drawing,
   pieces: readonly Piece[],
   { signal, onStep, onPreview }: Watch,
 ): Promise<(() => Promise<Finished>)[]> {
@@ -72,14 +75,23 @@ export async function drawPieces(
       }),
     },
   );
-  return drawn.map(({ media, receipt, seconds, textLoss }, row) => async () => ({
-    bytes: await encoded(media, pieces[row] as Piece, receipt),
-    receipt,
-    seconds,
-    ...frameSize(media),
-    ...(isClip(media) ? { frames: media.shape[0] as number, fps } : { frames: 1 }),
-    unread: textLoss.map(({ encoder, unknown, dropped }) => ({ encoder, unknown: [...unknown], dropped })),
-  }));
+  /** Found again on the command line of whoever has the model. */
+  const findable = (receipt: Receipt): Receipt => ({
+    ...receipt,
+    model: { ...receipt.model, path: publicNames[asked.model] ?? receipt.model.path },
+  });
+  const finished = async ({ media, seconds, textLoss, ...made }: Drawn, row: number): Promise<Finished> => {
+    const receipt = publicReceipt(findable(made.receipt));
+    return {
+      bytes: await encoded(media, pieces[row] as Piece, receipt),
+      receipt,
+      seconds,
+      ...frameSize(media),
+      ...(isClip(media) ? { frames: media.shape[0] as number, fps } : { frames: 1 }),
+      unread: textLoss.map(({ encoder, unknown, dropped }) => ({ encoder, unknown: [...unknown], dropped })),
+    };
+  };
+  return drawn.map((each, row) => () => finished(each, row));
 }
 
 /** The picture that was sent. Whatever is wrong with it is the fault of the request. */

@@ -40,11 +40,11 @@ function faultOf(error: unknown): Fault {
   return { code, message: named(message), ...(hint !== undefined && { hint: named(hint) }) };
 }
 
-async function begin({ backend, threads, verbose, models, policies, held, first }: Begin): Promise<void> {
+async function begin({ backend, threads, verbose, models, publicNames, policies, held, first }: Begin): Promise<void> {
   folders = models;
   try {
     const choice = await selectBackend(backend, { verbose, threads });
-    drawing = { models: heldModels(models, held), policies: servedPolicies(policies) };
+    drawing = { models: heldModels(models, held), policies: servedPolicies(policies), publicNames };
     say({ type: 'ready', kind: choice.kind, backend: describeChoice(choice) });
     if (first !== undefined) await drawing.models.take(first);
   } catch (error) {

@@ -18,6 +18,8 @@ const beginSchema = z.object({
   verbose: z.boolean(),
   /** The models that may be drawn with: their folders by their names. */
   models: z.record(z.string(), z.string()),
+  /** What receipts call them, where that is another name. */
+  publicNames: z.record(z.string(), z.string()).optional(),
   /** Policies that may be named beside those that ship with ertacache: their files by their names. */
   policies: z.record(z.string(), z.string()),
   /** Models that stay in memory. */

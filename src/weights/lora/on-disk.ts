@@ -18,7 +18,7 @@ export async function loraAt({ path, ...how }: LoraPath): Promise<LoraFile> {
   if (await isFile(path)) return { ...how, folder: diskFolder(dirname(path)), file: basename(path) };
   if (!(await isFolder(path))) {
     throw new IoError(`There is no LoRA ${path}.`, {
-      hint: 'Give a .safetensors file or a folder of peft; on the command line its scale may follow, as in style.safetensors:0.8.',
+      hint: 'Give a .safetensors file or a folder of peft; on the command line by --lora, where its scale may follow, as in style.safetensors:0.8.',
     });
   }
   const folder = diskFolder(path);
