@@ -17,7 +17,7 @@ export type { Request } from '../draw/request';
 export { selectBackend } from '../engine/select';
 export { ErtaError } from '../errors';
 export { encodeMedia } from '../media/encode';
-export type { Image, Media } from '../media/pixels';
+export type { Media } from '../media/pixels';
 export { readMedia } from '../media/read';
 export { readReceipt } from '../media/receipt';
 export { writeMedia } from '../media/write';
