@@ -26,6 +26,8 @@ export function cutSettings(settings: ErtaSettings, from: number): ErtaSettings 
   return {
     ...settings,
     reused,
+    // It was seen at another step, and after noise alone.
+    familiar: undefined,
     timestep: { ...timestep, phi: timestep.phi.slice(from) },
     rectify: rectify.form === 'off' ? rectify : cutRectification(rectify, from, whole),
   };

@@ -1,6 +1,7 @@
 import { PolicyError } from '../errors';
 import { checkRectification, requireCorrects } from './check-rectify';
 import { corrector } from './corrector';
+import type { Familiar } from './familiar';
 import type { CachePolicy, CacheRun } from './policy';
 import { type Predictor, reuseLast, taylor } from './predictor';
 import type { Rectification } from './rectify';
@@ -22,6 +23,8 @@ export interface ErtaSettings {
   readonly timestep: { readonly form: TimestepForm; readonly phi: readonly number[] };
   /** How outputs are corrected, with the coefficients. */
   readonly rectify: Rectification;
+  /** What the runs of the calibration looked like, where guidance tells. */
+  readonly familiar?: Familiar | undefined;
 }
 
 /** How kept residuals are carried forward. */
@@ -42,6 +45,7 @@ export function ertacache(settings: ErtaSettings): CachePolicy {
   checkRectification(rectify, reused);
   return {
     name: settings.name ?? 'ertacache',
+    ...(settings.familiar && { familiar: settings.familiar }),
     adjust: sigmas => {
       requireSteps(settings, sigmas.length - 1);
       return adjustGrid(sigmas, reused, timestep.phi, timestep.form);

@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Keeper } from '../nn/state';
 import type { Evaluation } from './evaluation';
+import type { Familiar } from './familiar';
 
 /** Whether a step ran the transformer or rebuilt its output. */
 export type Decision = 'compute' | 'reuse';
@@ -108,6 +109,8 @@ export interface CachePolicy {
    * @returns the levels to run over, with the same two ends
    */
   adjust?(sigmas: readonly number[]): readonly number[];
+  /** What runs look like that it was calibrated on, where that is known. */
+  readonly familiar?: Familiar | undefined;
   /**
    * The fresh state of one run.
    * @param run number of steps and their noise levels

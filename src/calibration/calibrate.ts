@@ -98,7 +98,7 @@ async function calibratePipeline(pipeline: Pipeline, options: CalibrateOptions):
   requirePossible(options.schedule, steps);
   const jobs = await prepareJobs(pipeline, pairs, { steps, guidance, batch: options.batch ?? 8 });
   try {
-    const { rectify, data, forwards } = await decide(jobs, options);
+    const { rectify, data, forwards, gap } = await decide(jobs, options);
     const { id, hash, loras, modelClass, schedulerClass } = pipeline.info;
     return {
       rectify,
@@ -113,7 +113,7 @@ async function calibratePipeline(pipeline: Pipeline, options: CalibrateOptions):
         },
         scheduler: schedulerClass,
         guidance,
-        calibration: { pairs: [...pairs], forwards },
+        calibration: { pairs: [...pairs], forwards, ...(gap && { gap }) },
         measured: {},
       },
     };
@@ -136,7 +136,7 @@ async function calibrateVelocity<Ctx>(
   if (runs.length === 0) throw new UsageError('Calibration needs at least one run: give it starting noise.');
   requirePossible(options.schedule, scheduler.sigmas.length - 1);
   const jobs = runs.map(run => velocityJob(velocity, scheduler, { ...run, channelAxis }));
-  const { rectify, data, forwards } = await decide(jobs, options);
+  const { rectify, data, forwards, gap } = await decide(jobs, options);
   return {
     rectify,
     data: {
@@ -145,7 +145,12 @@ async function calibrateVelocity<Ctx>(
       model: { class: 'function', ...model },
       scheduler: scheduler.name,
       guidance: guidanceOf(velocity),
-      calibration: { pairs: [], rows: jobs.reduce((sum, job) => sum + (job.latents.shape[0] as number), 0), forwards },
+      calibration: {
+        pairs: [],
+        rows: jobs.reduce((sum, job) => sum + (job.latents.shape[0] as number), 0),
+        forwards,
+        ...(gap && { gap }),
+      },
       measured: {},
     },
   };

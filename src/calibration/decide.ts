@@ -1,4 +1,5 @@
 import { predictorOf } from '../cache/ertacache';
+import type { Familiar } from '../cache/familiar';
 import type { Rectification, RectifyForm } from '../cache/rectify';
 import { type SiteName, site } from '../cache/sites';
 import { adjustGrid, type TimestepForm } from '../cache/time-grid';
@@ -83,6 +84,8 @@ export interface Decided {
   >;
   /** Forward passes that it cost, counted in steps of one row. */
   readonly forwards: number;
+  /** What its runs looked like, where guidance tells and they were enough to say. */
+  readonly gap?: Familiar | undefined;
 }
 
 /**
@@ -117,9 +120,11 @@ export async function decide(jobs: readonly Job[], options: MethodOptions): Prom
     const phi = form === 'off' ? [] : stable(await fitTrust(references, following), jobs[0] as Job);
     const adjusted = adjustGrid(sigmas, schedule.reused, phi, form);
     const rectify = await rectification(references, options, { ...following, sigmas: adjusted });
+    const gap = seenGap(references, schedule);
     return {
       rectify,
       forwards: done,
+      ...(gap && { gap }),
       data: {
         name: options.name ?? 'ertacache',
         sigmas: [...sigmas],
@@ -195,6 +200,16 @@ async function findSchedule(
   if ('lambda' in schedule) return walk(references, schedule.lambda, walking);
   const { computed, search = DEFAULT_SEARCH, trials } = schedule;
   return searchSchedule(references, search, { ...walking, computed, rectify, trials, worstWeight });
+}
+
+/** Of fewer runs the least and the most say little about others. */
+const LEAST_SEEN = 16;
+
+/** How far guidance's outputs lay apart at the last step before one is reused. */
+function seenGap(references: readonly Reference[], { reused }: Schedule): Familiar | undefined {
+  const step = reused.indexOf(true) - 1;
+  const gaps = references.flatMap(r => r.gaps[step] ?? []);
+  return gaps.length < LEAST_SEEN ? undefined : { step, from: Math.min(...gaps), to: Math.max(...gaps) };
 }
 
 /** How a schedule was found, for the policy file. */

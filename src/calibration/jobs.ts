@@ -1,3 +1,4 @@
+import { UsageError } from '../errors';
 import type { Pair } from '../policy/data';
 import type { BatchRequest, Job, Pipeline } from '../sampling/pipeline';
 import { batches } from './pairs';
@@ -10,7 +11,12 @@ export interface PairsRun {
 
 /** What a pipeline is asked for to run some pairs at once. */
 export function pairsRequest(pairs: readonly Pair[], { steps, guidance }: PairsRun): BatchRequest {
-  return { prompts: pairs.map(p => p.prompt), seeds: pairs.map(p => p.seed), steps, guidance };
+  const negative = pairs[0]?.negative;
+  if (pairs.some(p => p.negative !== negative)) {
+    throw new UsageError('Pairs of several negative prompts cannot run at once.', { hint: 'Cut them by `batches`.' });
+  }
+  const request = { prompts: pairs.map(p => p.prompt), seeds: pairs.map(p => p.seed), steps, guidance };
+  return negative === undefined ? request : { ...request, negativePrompt: negative };
 }
 
 /** Jobs of all pairs, `batch` of them in each; the caller releases them. Where one fails, the others are released. */

@@ -62,7 +62,7 @@ export function splitPairs(prompts: readonly string[], calibration: number, eval
 export function heldOutPairs(pairs: readonly Pair[], hash: string): Pair[] {
   const { from, below } = HELD_OUT_SEEDS;
   const first = from + (Number.parseInt(hash.slice(0, 12), 16) % (below - from - pairs.length));
-  return pairs.map(({ prompt }, i) => ({ prompt, seed: first + i }));
+  return pairs.map((pair, i) => ({ ...pair, seed: first + i }));
 }
 
 function requireRoom(first: number, count: number, { below }: Seeds): void {
@@ -76,12 +76,21 @@ export function requirePairs(name: string, pairs: unknown): void {
   requireList(name, pairs, isPair, 'a list of { prompt, seed }', '`splitPairs` makes such lists of prompts.');
 }
 
-/** The pairs in groups of `size`, the last one smaller where they do not come out even. */
+/**
+ * The pairs in groups of at most `size`, in their order. Groups are smaller at the end, and where the negative prompt
+ * changes: a batch has but one.
+ */
 export function batches(pairs: readonly Pair[], size: number): Pair[][] {
   if (!Number.isInteger(size) || size < 1) {
     throw new UsageError(`Pairs cannot run ${size} at a time: it must be a whole number, at least 1.`);
   }
-  return Array.from({ length: Math.ceil(pairs.length / size) }, (_, i) => pairs.slice(i * size, (i + 1) * size));
+  const groups: Pair[][] = [];
+  for (const pair of pairs) {
+    const last = groups.at(-1);
+    if (last && last.length < size && last[0]?.negative === pair.negative) last.push(pair);
+    else groups.push([pair]);
+  }
+  return groups;
 }
 
 /** A fixed Fisher–Yates shuffle. */

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { guidanceGap } from '../cache/familiar';
 import { reuseLast } from '../cache/predictor';
 import type { Site } from '../cache/sites';
 import { NumericError } from '../errors';
@@ -15,6 +16,8 @@ export interface Reference {
   readonly outputs: readonly tf.Tensor[];
   /** L1 norm of the true residual, `[step][row of every branch]`. */
   readonly residualNorms: readonly (readonly number[])[];
+  /** How far guidance's outputs lie apart, `[step][row]`; empty where guidance has none. */
+  readonly gaps: readonly (readonly number[])[];
   dispose(): void;
 }
 
@@ -32,6 +35,7 @@ export async function referenceRun(
   const samples = [run.sample().clone()];
   const outputs: tf.Tensor[] = [];
   const residualNorms: number[][] = [];
+  const gaps: number[][] = [];
   const dispose = (): void => tf.dispose([...samples, ...outputs]);
   try {
     for (let i = 0; i < job.sigmas.length - 1; i++) {
@@ -40,6 +44,7 @@ export async function referenceRun(
       try {
         residualNorms.push((await inTurn(truth.residuals, rowNorms)).flat());
         requireFinite([...residualNorms[i]!, ...(await rowNorms(truth.output.value))], i);
+        gaps.push((await guidanceGap(truth.output.parts)) ?? []);
         outputs.push(truth.output.value.clone());
         run.advance(i, truth, 'compute');
         samples.push(run.sample().clone());
@@ -48,7 +53,7 @@ export async function referenceRun(
       }
       await options.onStep?.();
     }
-    return { job, samples, outputs, residualNorms, dispose };
+    return { job, samples, outputs, residualNorms, gaps, dispose };
   } catch (error) {
     dispose();
     throw error;

@@ -34,10 +34,11 @@ export async function encodeAhead(
   }
 }
 
-/** One request for every prompt that `pairs` have. */
+/** One request for every prompt, and every negative prompt, that `pairs` have. */
 export function promptRequests(
-  pairs: readonly { readonly prompt: string }[],
+  pairs: readonly { readonly prompt: string; readonly negative?: string | undefined }[],
   run: { readonly steps: number; readonly guidance: number },
 ): BatchRequest[] {
-  return [...new Set(pairs.map(p => p.prompt))].map(prompt => ({ prompts: [prompt], seeds: [0], ...run }));
+  const alone = [...new Set(pairs.flatMap(p => [p.prompt, ...(p.negative === undefined ? [] : [p.negative])]))];
+  return alone.map(prompt => ({ prompts: [prompt], seeds: [0], ...run }));
 }

@@ -47,7 +47,7 @@ export interface DrawOptions extends Omit<LoopOptions, 'checkpoints'> {
 }
 
 /** A picture or a clip, and how it was made. */
-export interface Drawn extends Omit<RunResult, 'media'> {
+export interface Drawn extends Omit<RunResult, 'media' | 'outside'> {
   /** The picture or the clip, enlarged as the request asks. */
   readonly media: Media;
   /** How it was made; `repeat` makes it again. */
@@ -61,6 +61,11 @@ export interface Drawn extends Omit<RunResult, 'media'> {
   forget(): Promise<void>;
   /** The calibrated policy that was used, where one was. */
   readonly policy: Policy | undefined;
+  /**
+   * Whether the run is unlike all that the policy was calibrated on, as its receipt says too: what the policy was measured
+   * at says nothing of it then. Absent where nobody can tell.
+   */
+  readonly outside?: boolean | undefined;
   /** What the text encoders did not read of the prompt: words that they do not know, and an end that did not fit. */
   readonly textLoss: readonly TextLoss[];
 }
@@ -209,7 +214,7 @@ async function drawWith(requests: readonly FullRequest[], options: DrawOptions, 
   try {
     for (const each of requests) requireEnlargeable(each, job.size);
     const scaleOf = (row: number): number => requests[row]?.scale ?? 1;
-    const { media, ...made } = await runJob(model, job, cache, {
+    const { media, outside, ...made } = await runJob(model, job, cache, {
       signal,
       onStep,
       onResume,
@@ -227,7 +232,8 @@ async function drawWith(requests: readonly FullRequest[], options: DrawOptions, 
       run: runs[row] as string,
       forget: async () => checkpoint?.remove(together),
       media: enlarged(media[row] as Media, scaleOf(row)),
-      receipt: { ...own, schedule, forwards },
+      receipt: { ...own, schedule, forwards, ...(outside?.[row] && { outside: true as const }) },
+      outside: outside?.[row],
       policy,
       textLoss: textLosses[row] as readonly TextLoss[],
     }));

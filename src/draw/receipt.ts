@@ -52,6 +52,8 @@ export const receiptSchema = z.object({
   schedule: z.string(),
   /** Full forward passes that were computed. */
   forwards: z.number(),
+  /** True where the run is unlike all that the policy was calibrated on; absent where it is not, or nobody can tell. */
+  outside: z.literal(true).optional(),
 });
 
 /** What a picture carries so that it can be made again, bit for bit on the same backend: see `repeat`. */
@@ -83,7 +85,17 @@ export function publicReceipt(receipt: Receipt): Receipt {
 
 /** The request that leads to the picture of a receipt; its policy is identified by hash, see `repeat`. */
 export function requestOf(receipt: Receipt): FullRequest {
-  const { tool: _, version: __, model, backend: ___, policy, schedule: ____, forwards: _____, ...drawn } = receipt;
+  const {
+    tool: _,
+    version: __,
+    model,
+    backend: ___,
+    policy,
+    schedule: ____,
+    forwards: _____,
+    outside: ______,
+    ...drawn
+  } = receipt;
   const seed = seedOf(drawn.seed) ?? 0;
   return { ...drawn, seed, model: model.path, policy: policy ? (policy.path ?? 'auto') : 'none' };
 }

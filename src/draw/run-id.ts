@@ -10,7 +10,7 @@ export type RunFacts = Omit<Receipt, 'schedule' | 'forwards'>;
  * without paths and without what came of the run.
  */
 export function runId(receipt: RunFacts): string {
-  const { schedule: _, forwards: __, ...facts } = receipt as RunFacts & Partial<Receipt>;
+  const { schedule: _, forwards: __, outside: ___, ...facts } = receipt as RunFacts & Partial<Receipt>;
   return sha256(canonicalJson(withoutPaths(facts)));
 }
 

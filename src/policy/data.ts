@@ -22,7 +22,17 @@ const fidelity = z.object({
   ssim: spread,
 });
 
-const pair = z.object({ prompt: z.string(), seed: z.int().nonnegative() });
+/** What kind of prompt a pair has. */
+const promptGroup = z.enum(['ordinary', 'empty', 'unknown', 'background', 'long', 'negative']);
+
+const pair = z.object({
+  prompt: z.string(),
+  seed: z.int().nonnegative(),
+  /** What the run steers away from; the model's null prompt unless given. */
+  negative: z.string().optional(),
+  /** `ordinary` unless given. */
+  group: promptGroup.optional(),
+});
 
 /** `calibration/*.json`: everything about a policy but the rectification's coefficients. */
 export const policySchema = z.object({
@@ -72,8 +82,16 @@ export const policySchema = z.object({
     /** Rows of starting noise, where a function was calibrated, which knows no prompts. */
     rows: z.int().positive().optional(),
     forwards: z.int().nonnegative(),
+    /** How far guidance's two outputs lay apart at a step before any is reused: the least and the most. */
+    gap: z.object({ step: z.int().nonnegative(), from: z.number().min(0), to: z.number().min(0) }).optional(),
   }),
-  measured: z.object({ calibration: fidelity.optional(), heldOut: fidelity.optional() }),
+  measured: z.object({
+    calibration: fidelity.optional(),
+    /** Of ordinary prompts. */
+    heldOut: fidelity.optional(),
+    /** Of unusual prompts, kind by kind. */
+    groups: z.partialRecord(promptGroup, fidelity).optional(),
+  }),
   /** Hash of all that decides, by which a file that has changed since it was written is told; not of what was measured. */
   hash: z.string().optional(),
 });
@@ -84,6 +102,9 @@ export type PolicyData = z.infer<typeof policySchema>;
 export type Fidelity = z.infer<typeof fidelity>;
 /** A prompt and a seed: what one picture is made of. */
 export type Pair = z.infer<typeof pair>;
+
+/** What kind of prompt a pair has: of the model's own list, or one that people write and lists do not hold. */
+export type PromptGroup = z.infer<typeof promptGroup>;
 
 /** A policy whole: its file and its coefficients. */
 export interface Policy {
@@ -146,6 +167,7 @@ export function policySettings({ data, rectify }: Policy): ErtaSettings {
     taylor: data.taylor,
     timestep: data.timestep,
     rectify,
+    familiar: data.calibration.gap,
   };
 }
 

@@ -25,7 +25,8 @@ export function resampleSigmas(sigmas: readonly number[], steps: number): number
 /**
  * A policy for another number of steps. Its schedule is taken as a density over the noise level: computed steps are
  * placed so that their number so far, as a share of all, is the same at every level. φ is interpolated over the noise
- * level. The rectification belongs to the very steps it was fitted on and is left out, as are the measurements.
+ * level. The rectification belongs to the very steps it was fitted on and is left out, as are the measurements and what runs
+ * looked like at one of them.
  * @param sigmas noise levels of the new run
  */
 export function resamplePolicy({ data }: Policy, sigmas: readonly number[]): Policy {
@@ -37,10 +38,12 @@ export function resamplePolicy({ data }: Policy, sigmas: readonly number[]): Pol
   const phi = data.timestep.form === 'off' ? [] : resamplePhi(data, reused, sigmas);
   const dropped = data.rectify.form === 'off' ? '' : '; its rectification is left out';
   const note = `resampled from ${data.sigmas.length - 1} steps${dropped}`;
+  const { gap: _gap, ...calibration } = data.calibration;
   return {
     rectify: { form: 'off' },
     data: {
       ...data,
+      calibration,
       sigmas: [...sigmas],
       schedule: scheduleOf(reused),
       timestep: { form: data.timestep.form, phi },

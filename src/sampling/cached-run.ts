@@ -1,6 +1,7 @@
 import { backend, type Tensor } from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import type { Evaluation } from '../cache/evaluation';
+import { guidanceGap } from '../cache/familiar';
 import type { BranchCache, CachePolicy, Decision, GuidedOutput, RunInfo, StepInfo } from '../cache/policy';
 import { heedFaults } from '../engine/gpu-faults';
 import { UnsupportedError } from '../errors';
@@ -17,6 +18,8 @@ export interface StepOutput {
   readonly decisions: readonly Decision[];
   /** Forward passes that it cost: 1 when every branch ran every block. */
   readonly forwards: number;
+  /** How far guidance's outputs lie apart, one value a row, at the step at which the method asks for that. */
+  readonly gap?: readonly number[] | undefined;
 }
 
 /** One run of a model behind a cache, asked step by step by whatever loop there is. */
@@ -62,11 +65,9 @@ export function beginRun(
         const guided = guideOutputs(guide, outputs, step.index);
         const all = decisions.every(d => d === 'compute') ? 'compute' : 'reuse';
         try {
-          return {
-            output: run.correct?.(step, sample, guided, all) ?? guided.value.clone(),
-            decisions,
-            forwards,
-          };
+          const gap = policy.familiar?.step === step.index ? await guidanceGap(guided.parts) : undefined;
+          const output = run.correct?.(step, sample, guided, all) ?? guided.value.clone();
+          return { output, decisions, forwards, ...(gap && { gap }) };
         } finally {
           release(guided);
         }

@@ -1,3 +1,4 @@
+import { type Familiar, isFamiliar } from '../cache/familiar';
 import type { CachePolicy } from '../cache/policy';
 import type { Media } from '../media/pixels';
 import type { BatchRequest, DecodeOptions, Job, Pipeline } from './pipeline';
@@ -17,6 +18,11 @@ export interface RunResult {
   readonly forwards: number;
   /** `#` computed, `.` reused, one character a step. */
   readonly schedule: string;
+  /**
+   * For every row, whether it is unlike all runs that the policy was calibrated on, so that what the policy was measured at
+   * says nothing of it: judged by guidance, before any step is reused. Absent where that cannot be told.
+   */
+  readonly outside?: readonly boolean[] | undefined;
 }
 
 /**
@@ -57,10 +63,16 @@ export async function runJob(
       ...(options.onDecode && { onProgress: options.onDecode }),
       ...(options.signal && { signal: options.signal }),
     });
-    return { media, steps, seconds, forwards, schedule: scheduleText(steps) };
+    const outside = outsideOf(policy, steps);
+    return { media, steps, seconds, forwards, schedule: scheduleText(steps), ...(outside && { outside }) };
   } finally {
     latents.dispose();
   }
+}
+
+function outsideOf({ familiar }: CachePolicy, steps: readonly StepRecord[]): boolean[] | undefined {
+  const gap = familiar && steps.find(step => step.gap)?.gap;
+  return gap?.map(value => !isFamiliar(familiar as Familiar, value));
 }
 
 /**

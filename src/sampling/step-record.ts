@@ -10,4 +10,6 @@ export interface StepRecord extends StepInfo {
   readonly forwards: number;
   /** Bytes that the caches hold after the step. */
   readonly cacheBytes: number;
+  /** How far guidance's outputs lay apart, one value a row, at the step at which the method asked for that. */
+  readonly gap?: readonly number[];
 }

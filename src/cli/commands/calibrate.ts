@@ -7,6 +7,7 @@ import { type CalibrateOptions, calibrate, calibrationForwards } from '../../cal
 import { DEFAULT_SEARCH, type ScheduleRequest } from '../../calibration/decide';
 import type { Granularity } from '../../calibration/fit';
 import { fidelityOf, measurePolicy, scorePolicy } from '../../calibration/measure';
+import { mixed, unusualGroups, unusualPairs } from '../../calibration/mixture';
 import { heldOutPairs, splitPairs } from '../../calibration/pairs';
 import { DEFAULT_WORST_WEIGHT } from '../../calibration/quality';
 import { DEFAULT_TRIALS, type SearchMethod } from '../../calibration/search';
@@ -16,7 +17,15 @@ import { MOST } from '../../io/counts';
 import { requireWritableFolder } from '../../io/writable';
 import { fidelityText } from '../../lab/report/text';
 import { DEFAULT_MODEL } from '../../pipelines/default-model';
-import { computedSteps, type Fidelity, type Policy, type PolicyData, reusedOf } from '../../policy/data';
+import {
+  computedSteps,
+  type Fidelity,
+  type Pair,
+  type Policy,
+  type PolicyData,
+  type PromptGroup,
+  reusedOf,
+} from '../../policy/data';
 import { requirePolicyName, requirePolicyWritable, writePolicy } from '../../policy/file';
 import { policyHash } from '../../policy/hash';
 import type { Pipeline } from '../../sampling/pipeline';
@@ -52,6 +61,7 @@ interface Options extends PictureOptions {
   readonly rectify: RectifyForm;
   readonly granularity: Granularity;
   readonly worstWeight: number;
+  readonly mixture: number;
   readonly name: string;
   readonly out?: string | undefined;
 }
@@ -119,6 +129,12 @@ export function calibrateCommand(): Command {
       wholeNumber(0, MOST.pictures),
       8,
     )
+    .option(
+      '--mixture <share>',
+      'share of the pairs whose prompts are unusual: empty, unknown words, backgrounds, long ones, negative prompts',
+      numberBetween(0, 1),
+      0,
+    )
     .option('--batch <n>', 'pairs to run at a time', wholeNumber(1, MOST.rows), 8)
     .addOption(
       new Option('--site <site>', 'where the residual is taken')
@@ -171,8 +187,11 @@ async function calibrateAndWrite(pipeline: Pipeline, options: Options, signal: A
   const steps = options.schedule?.length ?? options.steps ?? info.defaults.steps;
   const guidance = options.guidance ?? info.defaults.guidance;
   const prompts = await promptsFor(info, options.prompts);
-  const { calibration, evaluation } = splitPairs(prompts, options.pairs, options.heldOut);
-  await encodeAhead(pipeline, promptRequests([...calibration, ...evaluation], { steps, guidance }), signal);
+  const { calibration: ordinary, evaluation } = splitPairs(prompts, options.pairs, options.heldOut);
+  const calibration = mixed(ordinary, options.mixture, guidance);
+  const unusual = options.mixture > 0 ? unusualHeldOut(evaluation, guidance) : [];
+  const all = [...calibration, ...evaluation, ...unusual];
+  await encodeAhead(pipeline, promptRequests(all, { steps, guidance }), signal);
   if (options.method !== 'ertacache') {
     const run = { pairs: calibration, steps, guidance, batch: options.batch, signal };
     return calibrateBaseline(pipeline, options.method, run, options.out);
@@ -202,13 +221,15 @@ async function calibrateAndWrite(pipeline: Pipeline, options: Options, signal: A
   const unseen = heldOutPairs(evaluation, policyHash(policy));
   const heldOut = await scorePolicy(pipeline, policy, unseen, { batch, signal });
   if (heldOut.length > 0) measured.heldOut = fidelityOf(heldOut);
+  if (unusual.length > 0) measured.groups = await groupFidelities(pipeline, policy, unusual, { batch, signal });
   const computed = computedSteps(reusedOf(policy.data.schedule));
   const file = options.out ?? `${info.id}-${steps}steps-g${guidance}-${computed}.json`;
   await writePolicy(file, { ...policy, data: { ...policy.data, measured } });
   console.log(
     `schedule   ${policy.data.schedule}  (${computed} of ${steps} computed, ${(steps / computed).toFixed(2)}×)`,
   );
-  for (const [set, value] of Object.entries(measured)) if (value) console.log(fidelityLine(set, value));
+  const { groups = {}, ...sets } = measured;
+  for (const [set, value] of Object.entries({ ...sets, ...groups })) if (value) console.log(fidelityLine(set, value));
   if (target && heldOut.length > 0) {
     const met = heldOut.filter(s => s[target.metric] >= target.least).length;
     console.log(
@@ -216,6 +237,27 @@ async function calibrateAndWrite(pipeline: Pipeline, options: Options, signal: A
     );
   }
   console.log(`wrote ${file}`);
+}
+
+/** Held-out pairs of every unusual kind: a quarter as many of each as there are ordinary ones. */
+function unusualHeldOut(evaluation: readonly Pair[], guidance: number): Pair[] {
+  const each = Math.ceil(evaluation.length / 4);
+  return unusualGroups.flatMap((group, g) =>
+    group === 'negative' && guidance === 1 ? [] : unusualPairs(evaluation, group, g * each, evaluation.length && each),
+  );
+}
+
+async function groupFidelities(
+  pipeline: Pipeline,
+  policy: Policy,
+  unusual: readonly Pair[],
+  options: Parameters<typeof scorePolicy>[3],
+): Promise<PolicyData['measured']['groups']> {
+  const unseen = heldOutPairs(unusual, policyHash(policy));
+  const scores = await scorePolicy(pipeline, policy, unseen, options);
+  const ofGroup = (group: PromptGroup): Fidelity => fidelityOf(scores.filter((_, i) => unusual[i]?.group === group));
+  const groups = unusualGroups.filter(group => unusual.some(p => p.group === group));
+  return Object.fromEntries(groups.map(group => [group, ofGroup(group)]));
 }
 
 async function forBudget(pipeline: Pipeline, request: CalibrateOptions): Promise<Policy> {
@@ -278,6 +320,6 @@ function scheduleRequest(options: Options, steps: number): ScheduleRequest {
 }
 
 function fidelityLine(name: string, fidelity: Fidelity): string {
-  const label = name === 'heldOut' ? 'held out' : 'calibrated';
+  const label = { heldOut: 'held out', calibration: 'calibrated' }[name] ?? name;
   return `${label.padEnd(10)} ${fidelityText(fidelity)}`;
 }

@@ -11,7 +11,7 @@ import { policiesOnDisk } from '../../policy/on-disk';
 import type { Pipeline } from '../../sampling/pipeline';
 import { progressLine, stepLine } from '../progress';
 import { print, tell } from '../say';
-import { stretchNote } from './notes';
+import { outsideNote, stretchNote } from './notes';
 import type { DrawnPair } from './pair-sheet';
 import { previewOf } from './preview';
 import type { Task } from './tasks';
@@ -53,6 +53,7 @@ export async function drawTask(drawing: Drawing, task: Task, request: FullReques
     repeats ? repeat(repeats, options) : draw(request, options),
   );
   const { media, receipt, schedule, forwards, seconds } = drawn;
+  if (drawn.outside) tell(outsideNote(request.prompt));
   const stretched = init && stretchNote(init, media);
   if (stretched) process.stderr.write(stretched);
   await writeMedia(out, media, { receipt: publicReceipt(receipt), ...(info.fps !== undefined && { fps: info.fps }) });

@@ -33,6 +33,14 @@ export function lossNote({ id }: Pick<PipelineInfo, 'id'>, loss: TextLoss): stri
   return lines.map(line => `${line}\n`).join('');
 }
 
+/** A word on a run that is unlike those that its policy was calibrated on. */
+export function outsideNote(prompt: string): string {
+  return (
+    `"${shortened(prompt, SHOWN_PROMPT)}" is unlike all that the policy was calibrated on: its picture may differ more from the ` +
+    'uncached one (--policy none) than the policy promises.\n'
+  );
+}
+
 /** A word on a run that no shipped policy fits. */
 export function noPolicyNote({ id }: PipelineInfo, steps: number, guidance: number): string {
   return (

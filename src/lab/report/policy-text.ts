@@ -45,9 +45,18 @@ export function policyText({ data, rectify }: Policy): string {
     ['measured', measured.heldOut || measured.calibration ? '' : 'not yet'],
     ...fidelityLines('held out', measured.heldOut),
     ...fidelityLines('calibrated', measured.calibration),
+    ...Object.entries(measured.groups ?? {}).flatMap(([group, fidelity]) => fidelityLines(group, fidelity)),
+    ...(calibration.gap
+      ? ([['seen', `guidance gap from ${percent(calibration.gap.from)} to ${percent(calibration.gap.to)}`]] as [
+          string,
+          string,
+        ][])
+      : []),
   ];
   return lines.map(([key, value]) => `${key.padEnd(13)}${value}`.trimEnd()).join('\n');
 }
+
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 
 /** One character for every equal part of the noise level from 1 to 0. */
 function overSigma(sigmas: readonly number[], draw: (step: number) => string): string {

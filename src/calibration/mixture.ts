@@ -1,0 +1,59 @@
+import type { Pair, PromptGroup } from '../policy/data';
+
+/** Kinds of prompts that people write and lists of captions do not hold. */
+export const unusualGroups = ['empty', 'unknown', 'background', 'long', 'negative'] as const satisfies PromptGroup[];
+
+const COLOURS = ['red', 'blue', 'black', 'white', 'green', 'yellow'] as const;
+/** Prompts that a long one is put together from. */
+const LONG = 4;
+/** So many pairs in a row have one negative prompt, for a batch has but one. */
+const SAME_NEGATIVE = 8;
+
+/**
+ * Pairs of one unusual kind, made of ordinary ones.
+ * @param pairs where prompts and seeds are taken from
+ * @param group empty prompts; words that no vocabulary holds; a coloured background; several prompts in one; or a negative
+ *   prompt, which is another pair's prompt
+ * @param from which of the pairs is the first; they are taken round and round
+ * @param count how many
+ */
+export function unusualPairs(pairs: readonly Pair[], group: PromptGroup, from: number, count: number): Pair[] {
+  const promptAt = (i: number): string => (pairs[i % pairs.length] as Pair).prompt;
+  const promptOf = (i: number, seed: number): Pick<Pair, 'prompt' | 'negative'> => {
+    const prompt = promptAt(i);
+    switch (group) {
+      case 'ordinary':
+        return { prompt };
+      case 'empty':
+        return { prompt: '' };
+      case 'unknown':
+        return { prompt: `zqx${seed.toString(36)} vrk${(seed * 7).toString(36)}` };
+      case 'background':
+        return { prompt: `${prompt} ${COLOURS[i % COLOURS.length]} background` };
+      case 'long':
+        return { prompt: Array.from({ length: LONG }, (_, k) => promptAt(i + k)).join(', ') };
+      case 'negative':
+        return { prompt, negative: promptAt(from + count + Math.floor((i - from) / SAME_NEGATIVE)) };
+    }
+  };
+  return Array.from({ length: count }, (_, n) => {
+    const { seed } = pairs[(from + n) % pairs.length] as Pair;
+    return { ...promptOf(from + n, seed), seed, group };
+  });
+}
+
+/**
+ * A mixture to calibrate on: the last of the pairs make room for unusual ones, as many of each kind. Their seeds stay.
+ * @param share of the pairs that are unusual, 0 … 1
+ * @param guidance without which negative prompts do nothing; 1 is none
+ */
+export function mixed(pairs: readonly Pair[], share: number, guidance: number): Pair[] {
+  const groups = unusualGroups.filter(group => group !== 'negative' || guidance !== 1);
+  const each = Math.round((share * pairs.length) / groups.length);
+  if (each === 0) return [...pairs];
+  const ordinary = pairs.length - each * groups.length;
+  return [
+    ...pairs.slice(0, Math.max(0, ordinary)),
+    ...groups.flatMap((group, g) => unusualPairs(pairs, group, Math.max(0, ordinary) + g * each, each)),
+  ];
+}
