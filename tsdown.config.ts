@@ -57,6 +57,8 @@ export default defineConfig([
     clean: false,
     fixedExtension: true,
     deps: { alwaysBundle: [/./], onlyBundle: false as const },
+    // Where TensorFlow.js asks whether there is Node, webpack would answer that there is.
+    define: { __filename: 'undefined', __dirname: 'undefined' },
     plugins: [nodeOnly, threadText],
     outputOptions: { codeSplitting: false },
     copy:

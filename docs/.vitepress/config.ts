@@ -16,6 +16,7 @@ const pages: DefaultTheme.SidebarItem[] = [
       page('Compare methods', 'compare'),
       page('Convert and export', 'convert'),
       page('Engine and GPU', 'engine-and-gpu'),
+      page('In a browser', 'in-a-browser'),
       page('Your own pipeline', 'use-in-your-own-pipeline'),
       page('Models', 'models'),
       page('Serve over HTTP', 'serve'),

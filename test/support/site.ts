@@ -50,10 +50,10 @@ export async function serveSite({ folders, pages = {}, isolated = false }: SiteO
     const page = pages[path];
     if (page !== undefined) return void response.end(page);
     const [, first = '', rest = ''] = /^\/([^/]*)\/?(.*)$/.exec(path) ?? [];
+    const named = first === '' ? undefined : folders[first];
+    const inRoot = path.endsWith('/') ? `${path}index.html` : path;
     const file =
-      folders[first] !== undefined
-        ? join(folders[first], normalize(`/${rest}`))
-        : join(folders[''] ?? '/nowhere', normalize(path.endsWith('/') ? `${path}index.html` : path));
+      named === undefined ? join(folders[''] ?? '/nowhere', normalize(inRoot)) : join(named, normalize(`/${rest}`));
     const size = statSync(file, { throwIfNoEntry: false })?.isFile() ? statSync(file).size : undefined;
     if (size === undefined) {
       response.setHeader('Content-Type', 'text/plain');

@@ -1,5 +1,5 @@
 import type { Receipt } from '../../draw/receipt';
-import { requireObject, requireText } from '../../io/arguments';
+import { requireObject, requireText, requireWhole } from '../../io/arguments';
 import type { Media } from '../../media/pixels';
 import { purge } from '../load/storage';
 import { fromPlainMedia, toPlainMedia } from '../plain-media';
@@ -172,6 +172,7 @@ export function createClient(options: ClientOptions): Client {
     asked: (wanted: Wanted) => Calls['draw']['asked'] | Calls['repeat']['asked'],
     { as = 'pixels' as F, format, previews = 1, onStep, onPreview, ...rest }: DrawCall<F>,
   ): Promise<Result<F>> {
+    requireWhole('previews', previews, 1);
     const wanted = { as, format, previews: onPreview ? previews : 0 };
     const result = await call(name, asked(wanted) as never, rest, {
       step: onStep,
