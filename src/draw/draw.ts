@@ -4,6 +4,7 @@ import { UsageError } from '../errors';
 import { requireObject } from '../io/arguments';
 import { sha256 } from '../io/sha256';
 import { enlarged, type Image, imageSize, type Media, toBytes } from '../media/pixels';
+import { kernelLevel, withKernels } from '../nn/wasm/run';
 import { type Policy, type PolicyUse, requireFits } from '../policy/data';
 import { noteOtherLoras } from '../policy/loras';
 import { requireCaching } from '../policy/require-policy';
@@ -143,9 +144,12 @@ export async function repeat(receipt: Receipt, options: DrawOptions): Promise<Dr
     );
   }
   requireMerged(parsed.loras ?? [], options.model.info);
-  const [drawn] = await drawWith([requestOf(parsed)], options, async (use, policies) =>
-    policy ? policyOfReceipt(policy, use, policies) : undefined,
-  );
+  const work = (): Promise<Drawn[]> =>
+    drawWith([requestOf(parsed)], options, async (use, policies) =>
+      policy ? policyOfReceipt(policy, use, policies) : undefined,
+    );
+  const isWasm = parsed.backend === 'wasm' && activeKind() === 'wasm';
+  const [drawn] = await (isWasm ? withKernels(parsed.kernels, work) : work());
   return drawn as Drawn;
 }
 
@@ -354,6 +358,7 @@ function factsOf(
     ...(variant !== undefined && { variant }),
     scale,
     backend: activeName(),
+    ...(kernelLevel() && { kernels: kernelLevel() }),
     policy,
   };
 }

@@ -46,6 +46,8 @@ export const receiptSchema = z.object({
   scale,
   /** The backend that it was drawn on; another one gives slightly different values. */
   backend: z.string(),
+  /** On wasm: how ertacache's own kernels computed, with FMA or without; absent where tfjs's did. */
+  kernels: z.enum(['fma', 'plain']).optional(),
   /** The policy that was used, or null where every step was computed. */
   policy: z.object({ name: z.string(), hash: z.string(), path: z.string().optional() }).nullable(),
   /** `#` computed, `.` reused. */
@@ -89,11 +91,12 @@ export function requestOf(receipt: Receipt): FullRequest {
     tool: _,
     version: __,
     model,
-    backend: ___,
+    backend: _b,
+    kernels: _k,
     policy,
-    schedule: ____,
-    forwards: _____,
-    outside: ______,
+    schedule: _s,
+    forwards: _f,
+    outside: _o,
     ...drawn
   } = receipt;
   const seed = seedOf(drawn.seed) ?? 0;

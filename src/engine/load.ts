@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { EngineError } from '../errors';
 import { provideLargePages } from '../io/aligned';
 import { allowFused } from '../nn/fused';
+import { kernelLevel, useKernels } from '../nn/wasm/run';
 import { usableFused } from './fused';
 import type { Candidate, Location } from './locate';
 import { requirePath } from './resolve';
@@ -61,13 +62,15 @@ async function loadTensorFlow({ kind, source, locate }: Candidate, options: Back
   return `${kind} (TensorFlow ${backend?.binding?.TF_Version ?? 'of unknown version'}, ${broughtBy})`;
 }
 
-async function loadWasm(location: Location, threads: number): Promise<string> {
+async function loadWasm(location: Location, threads: number, env: NodeJS.ProcessEnv): Promise<string> {
   const { setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm');
   // The .wasm files lie beside the package's main file; they can no longer be set once the backend runs.
   if (!('wasm' in tf.engine().registry)) setWasmPaths(dirname(location.module) + sep);
   const simd = await tf.env().getAsync('WASM_HAS_SIMD_SUPPORT');
   await startWasm(threads);
-  return `wasm (WebAssembly ${simd ? 'with' : 'without'} SIMD, ${threads} thread${threads === 1 ? '' : 's'})`;
+  await useKernels(env.ERTACACHE_FUSED === '0' ? undefined : env.ERTACACHE_FUSED === 'plain' ? 'plain' : 'fma');
+  const vectors = `with${simd ? '' : 'out'} SIMD${kernelLevel() === 'fma' ? ' and FMA' : ''}`;
+  return `wasm (WebAssembly ${vectors}, ${threads} thread${threads === 1 ? '' : 's'})`;
 }
 
 /**
@@ -80,7 +83,7 @@ export async function loadBackend(candidate: Candidate, options: BackendLoadOpti
   if (!verbose) tf.enableProdMode();
   if (candidate.backend === 'tensorflow') return loadTensorFlow(candidate, options);
   const location = candidate.locate(env);
-  if (candidate.backend === 'wasm') return loadWasm(location, threads);
+  if (candidate.backend === 'wasm') return loadWasm(location, threads, env);
   if (candidate.backend === 'webgpu') return loadWebGpu(location);
   if (threads > 1) {
     throw new EngineError('Plain JavaScript computes with one thread.', { hint: 'Omit the number of threads.' });

@@ -1,8 +1,20 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { fusedSwish, hasFused } from './fused';
+import { fitsRows, type KernelActivation, kernelActivation } from './wasm/kernels';
+import { hasKernels } from './wasm/run';
+
+const byKernel = (x: tf.Tensor): boolean => hasKernels() && fitsRows(x.size);
+
+/** Activations that some backends do while they multiply. */
+export type Activation = KernelActivation;
+
+export function activate(x: tf.Tensor, activation: Activation): tf.Tensor {
+  return activation === 'silu' ? silu(x) : geluTanh(x);
+}
 
 /** `x · σ(x)`. */
 export function silu(x: tf.Tensor): tf.Tensor {
+  if (byKernel(x)) return kernelActivation(x, 'silu');
   return hasFused('swish') ? fusedSwish(x) : tf.mul(x, tf.sigmoid(x));
 }
 
@@ -11,6 +23,7 @@ export function silu(x: tf.Tensor): tf.Tensor {
  * faster than its tanh. The cube is two products because `pow` is ten times slower.
  */
 export function geluTanh(x: tf.Tensor): tf.Tensor {
+  if (byKernel(x)) return kernelActivation(x, 'geluTanh');
   if (hasFused('swish')) return geluBySwish(x);
   const cubic = tf.mul(tf.mul(x, x), tf.mul(x, 0.044715));
   return tf.mul(x, tf.sigmoid(tf.mul(tf.add(x, cubic), 2 * Math.sqrt(2 / Math.PI))));

@@ -2,6 +2,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import { bfloat16Attention, type ComputeType, toBfloat16 } from './bfloat16';
 import { softmax } from './fused';
 import { lane } from './lane';
+import { kernelAttention } from './wasm/kernels';
+import { hasKernels } from './wasm/run';
 
 /** Scores held at one time by default; the tile of query rows is chosen so that no more exist. */
 const MAX_SCORES = 32 * 1024 * 1024;
@@ -35,6 +37,9 @@ export interface AttentionOptions {
 export function attention(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, options: AttentionOptions = {}): tf.Tensor {
   const width = q.shape[3] as number;
   const scale = options.scale ?? 1 / Math.sqrt(width);
+  if (hasKernels() && (!options.bias || options.bias.shape[3] === k.shape[1])) {
+    return kernelAttention(q, k, v, scale, options.bias);
+  }
   const scaled = scale === 1 ? q : tf.mul(q, scale);
   const operations = 2 * (q.shape[1] as number) * (k.shape[1] as number) * (width + (v.shape[3] as number));
   const { bias, maxScores = MAX_SCORES, byHead = lane() === 'wasm' && operations >= SMALL_HEAD } = options;

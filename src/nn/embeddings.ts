@@ -1,5 +1,4 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { silu } from './activation';
 import { circular } from './circular';
 import { linear } from './linear';
 import type { Params } from './params';
@@ -18,5 +17,5 @@ export function sinusoidal(t: tf.Tensor, dim: number): tf.Tensor {
 
 /** `linear_2(SiLU(linear_1(x)))`: how diffusers lifts times, guidance and pooled text to the model's width. */
 export function siluMlp(p: Params, x: tf.Tensor): tf.Tensor {
-  return linear(p.at('linear_2'), silu(linear(p.at('linear_1'), x)));
+  return linear(p.at('linear_2'), linear(p.at('linear_1'), x, { activation: 'silu' }));
 }

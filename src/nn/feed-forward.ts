@@ -1,5 +1,4 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { geluTanh } from './activation';
 import { linear } from './linear';
 import type { Params } from './params';
 
@@ -17,7 +16,7 @@ export function feedForward(first: Params, second: Params, x: tf.Tensor): tf.Ten
   const inputs = x.shape.at(-1) as number;
   const rows = x.size / inputs;
   const tile = Math.max(MIN_TILE, Math.floor(MAX_ELEMENTS / (first.tensor('weight').shape[1] as number)));
-  const work = (part: tf.Tensor): tf.Tensor => linear(second, geluTanh(linear(first, part)));
+  const work = (part: tf.Tensor): tf.Tensor => linear(second, linear(first, part, { activation: 'geluTanh' }));
   if (rows <= tile) return work(x);
 
   const flat = tf.reshape(x, [rows, inputs]);

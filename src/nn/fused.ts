@@ -1,6 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { lane } from './lane';
 import { type RawOp, rawOp, runRaw, TYPE } from './raw-op';
+import { kernelProduct } from './wasm/kernels';
+import { hasKernels } from './wasm/run';
 
 /**
  * Operations that TensorFlow's oneDNN does in one pass, or faster than through tfjs's own kernels. A wrong one can end
@@ -42,6 +44,7 @@ const rowsOf = (x: tf.Tensor): tf.Tensor => tf.reshape(x, [-1, x.shape.at(-1) as
 
 /** The product of two matrices. */
 export function matMul(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
+  if (hasKernels()) return kernelProduct(a, b);
   return hasFused('matMul') ? runRaw(fusedOps.matMul, a, b) : tf.matMul(a as tf.Tensor2D, b as tf.Tensor2D);
 }
 

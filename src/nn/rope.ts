@@ -1,6 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { hasFused, turnPairs } from './fused';
 import type { Params } from './params';
+import { fitsRows, kernelRotate } from './wasm/kernels';
+import { hasKernels } from './wasm/run';
 
 /** Rotary tables: cosine and sine of every token's angles, each angle standing twice. Shapes `[N, d]`. */
 export interface Rope {
@@ -42,6 +44,12 @@ export function ropeTables(
   return { cos: tf.tensor2d(cos, shape), sin: tf.tensor2d(sin, shape) };
 }
 
+/** Whether one pass can turn these heads. */
+function byKernel(x: tf.Tensor, { cos }: Rope, pairs: RopePairs): boolean {
+  const [, tokens, , width] = x.shape as [number, number, number, number];
+  return hasKernels() && fitsRows(pairs === 'halves' ? width / 2 : width) && cos.size === tokens * width;
+}
+
 /** `P` with `x · P = [-x₁, x₀, -x₃, x₂, …]`: a quarter turn of every pair. */
 function quarterTurn(width: number, pairs: RopePairs): tf.Tensor2D {
   const values = new Float32Array(width * width);
@@ -61,9 +69,14 @@ function quarterTurn(width: number, pairs: RopePairs): tf.Tensor2D {
  * @param x `[B, N, H, d]`
  */
 export function normedRope(p: Params, x: tf.Tensor, rope: Rope, eps: number, pairs: RopePairs, factor = 1): tf.Tensor {
+  const weights = p.tensor('weight');
+  if (byKernel(x, rope, pairs)) {
+    const turn = { halves: pairs === 'halves', weight: weights, eps, factor };
+    return kernelRotate(x, rope.cos, rope.sin, turn);
+  }
   const [, tokens, , width] = x.shape as [number, number, number, number];
   const turn = quarterTurn(width, pairs);
-  const weight = tf.reshape(tf.mul(p.tensor('weight'), factor), [1, width]) as tf.Tensor2D;
+  const weight = tf.reshape(tf.mul(weights, factor), [1, width]) as tf.Tensor2D;
   // The weight of the channel that a channel turns with.
   const other = tf.matMul(weight, tf.abs(turn));
   const table = (t: tf.Tensor, by: tf.Tensor): tf.Tensor => tf.reshape(tf.mul(t, by), [1, tokens, 1, width]);
@@ -81,6 +94,7 @@ export function normedRope(p: Params, x: tf.Tensor, rope: Rope, eps: number, pai
  * @param x `[B, N, H, d]`
  */
 export function applyRope(x: tf.Tensor, rope: Rope, pairs: RopePairs = 'neighbours'): tf.Tensor {
+  if (byKernel(x, rope, pairs)) return kernelRotate(x, rope.cos, rope.sin, { halves: pairs === 'halves' });
   const [, tokens, , width] = x.shape as [number, number, number, number];
   if (pairs === 'neighbours' && hasFused('complexTurn')) {
     const firsts = (t: tf.Tensor): tf.Tensor =>

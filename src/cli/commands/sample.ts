@@ -5,11 +5,13 @@ import { batchOf, type DrawOptions, useOf } from '../../draw/draw';
 import { type Inputs, readInputs } from '../../draw/read-inputs';
 import { parseReceipt, type Receipt } from '../../draw/receipt';
 import type { FullRequest } from '../../draw/request';
+import type { EngineKind } from '../../engine/types';
 import { PolicyError, UnsupportedError, UsageError } from '../../errors';
 import { MOST } from '../../io/counts';
 import { requireWritableFolder } from '../../io/writable';
 import { readReceipt } from '../../media/receipt';
 import { mediaFormat, requireMediaWritable, writeMedia } from '../../media/write';
+import { hasLevel } from '../../nn/wasm/run';
 import { DEFAULT_MODEL } from '../../pipelines/default-model';
 import { requireEmbeddingsWritable, writeEmbeddings } from '../../pipelines/embeddings-file';
 import { loadModel } from '../../pipelines/load';
@@ -128,13 +130,20 @@ export function sampleCommand(): Command {
     });
     for (const { out, name } of tasks) await (out ? requireMediaWritable(out) : requireWritableFolder(dirname(name)));
     const { kind } = await startBackend(command, { threads: await usualThreads(base.model, inputs.request) });
-    if (receipt && receipt.backend !== kind) {
-      tell(`Made on ${receipt.backend}, repeated on ${kind}: the last digits may differ.\n`);
-    }
+    if (receipt) await tellDigits(receipt, kind);
     const negativePrompt = base.negativePrompt ?? embeddings?.negativePrompt;
     const request = { ...inputs.request, ...(negativePrompt !== undefined && { negativePrompt }) };
     await interruptible(signal => drawAll(tasks, given, { ...inputs, request }, signal, receipt));
   });
+}
+
+/** Says so where the digits of a receipt's run are not to be had here. */
+async function tellDigits({ backend, kernels }: Receipt, kind: EngineKind): Promise<void> {
+  if (backend !== kind) tell(`Made on ${backend}, repeated on ${kind}: the last digits may differ.\n`);
+  else if (kind === 'wasm' && !(await hasLevel(kernels))) {
+    const how = kernels === 'fma' ? ' that fuses products and sums' : ' of one thread';
+    tell(`Made in a WebAssembly${how}, which is not to be had here: the last digits may differ.\n`);
+  }
 }
 
 /** The seed that was asked for; one that nobody chose is told, so that the picture can be drawn again. */

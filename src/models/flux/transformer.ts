@@ -9,12 +9,12 @@ import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { count, MOST } from '../../io/counts';
 import { knowing } from '../../io/known-fields';
-import { geluTanh, silu } from '../../nn/activation';
+import { silu } from '../../nn/activation';
 import { attention } from '../../nn/attention';
 import { computeTypeOf } from '../../nn/bfloat16';
 import { siluMlp, sinusoidal } from '../../nn/embeddings';
 import { linear } from '../../nn/linear';
-import { chunks, modulatedLayerNorm, rmsNorm } from '../../nn/norm';
+import { chunks, gated, modulatedLayerNorm, rmsNorm } from '../../nn/norm';
 import type { Params } from '../../nn/params';
 import { applyRope, type Rope, ropeTables } from '../../nn/rope';
 import { share, tidy } from '../../nn/scope';
@@ -139,7 +139,7 @@ const IMAGE_HEADS = { q: 'to_q', k: 'to_k', v: 'to_v', norm: 'norm_' };
 const TEXT_HEADS = { q: 'add_q_proj', k: 'add_k_proj', v: 'add_v_proj', norm: 'norm_added_' };
 
 function feedForward(p: Params, x: tf.Tensor): tf.Tensor {
-  return linear(p.at('net.2'), geluTanh(linear(p.at('net.0.proj'), x)));
+  return linear(p.at('net.2'), linear(p.at('net.0.proj'), x, { activation: 'geluTanh' }));
 }
 
 /** Image and text, each with its own weights, meeting in one attention. */
@@ -174,15 +174,15 @@ function doubleBlock(index: number, headCount: number): Block<FluxShared> {
       tap(`${name}.attn`, () => imageOut);
       tap(`${name}.attn_context`, () => textOut);
 
-      const image1 = tf.add(image, tf.mul(gate, imageOut));
-      const text1 = tf.add(text, tf.mul(cGate, textOut));
+      const image1 = gated(image, gate, imageOut);
+      const text1 = gated(text, cGate, textOut);
       const ff = tap(`${name}.ff`, () => feedForward(p.at('ff'), modulatedLayerNorm(image1, mlpShift, mlpScale, EPS)));
       const ffContext = tap(`${name}.ff_context`, () =>
         feedForward(p.at('ff_context'), modulatedLayerNorm(text1, cMlpShift, cMlpScale, EPS)),
       );
       return {
-        hidden: tf.add(image1, tf.mul(mlpGate, ff)),
-        context: tf.add(text1, tf.mul(cMlpGate, ffContext)),
+        hidden: gated(image1, mlpGate, ff),
+        context: gated(text1, cMlpGate, ffContext),
       };
     },
   };
@@ -203,7 +203,7 @@ function singleBlock(index: number, headCount: number): Block<FluxShared> {
       tap(`${name}.gate`, () => tf.squeeze(gate, [1]));
 
       const normed = tap(`${name}.norm`, () => modulatedLayerNorm(joint, shift, scale, EPS));
-      const mlp = tap(`${name}.mlp`, () => geluTanh(linear(p.at('proj_mlp'), normed)));
+      const mlp = tap(`${name}.mlp`, () => linear(p.at('proj_mlp'), normed, { activation: 'geluTanh' }));
       const attended = tap(`${name}.attention`, () => {
         const { q, k, v } = heads(p.at('attn'), normed, headCount, IMAGE_HEADS);
         const dtype = computeTypeOf(p.at('attn.to_v'));
@@ -213,7 +213,7 @@ function singleBlock(index: number, headCount: number): Block<FluxShared> {
 
       const out = linear(p.at('proj_out'), tf.concat([attended, mlp], -1));
       const [context, hidden] = tf.split(
-        tf.add(joint, tf.mul(gate, out)),
+        gated(joint, gate, out),
         [textTokens, (joint.shape[1] as number) - textTokens],
         1,
       ) as [tf.Tensor, tf.Tensor];
