@@ -6,6 +6,7 @@ import type { Receipt } from '../draw/receipt';
 import type { Summary } from '../lab/compare/aggregate';
 import type { Comparison } from '../lab/compare/comparison';
 import type { Media } from '../media/pixels';
+import type { KernelLevel } from '../nn/wasm/module';
 import type { Fidelity, Pair } from '../policy/data';
 import type { TextLoss } from '../sampling/pipeline';
 
@@ -30,6 +31,11 @@ export interface ComputeOptions {
   readonly threads?: number | undefined;
   /** The folder of the `.wasm` files, where it is not that of the worker's script. */
   readonly wasmPaths?: string | undefined;
+  /**
+   * How ertacache's own kernels of WebAssembly compute: `fma` where the browser can, the fastest, unless given; `plain` gives
+   * the same digits in every browser and in Node.
+   */
+  readonly kernels?: KernelLevel | undefined;
 }
 
 /** The files of a policy, as `ertacache calibrate` writes them. */

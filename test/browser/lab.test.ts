@@ -14,13 +14,16 @@ import { scratchFolder } from '../media/pictures';
 import { describeInBrowser } from '../support/chromium';
 import { openTab, type Tab } from './tab';
 
+/** Node and a browser compute the same digits without FMA. */
+const PLAIN = { ...process.env, ERTACACHE_FUSED: 'plain' };
+
 const scratch = scratchFolder();
 
 beforeAll(requireBuilt);
 
 async function ertacache(...args: string[]): Promise<string> {
   const cli = join(packageRoot(), 'dist/cli.mjs');
-  const { code, stdout, stderr } = await run(process.execPath, [cli, ...args], { cwd: scratch.path() });
+  const { code, stdout, stderr } = await run(process.execPath, [cli, ...args], { cwd: scratch.path(), env: PLAIN });
   if (code !== 0) throw new Error(stderr);
   return stdout;
 }
@@ -31,11 +34,12 @@ describeInBrowser('a page that calibrates and compares', () => {
   let tab: Tab;
   beforeAll(async () => {
     tab = await openTab();
-    await selectBackend('wasm');
+    await selectBackend('wasm', { env: PLAIN });
     await tab.page.evaluate(async () => {
       globalThis.client = erta.createClient({
         worker: () => new Worker('/lib/worker.mjs', { type: 'module' }),
         backend: 'wasm',
+        kernels: 'plain',
       });
       await client.load('/models/fluent-emoji');
     });

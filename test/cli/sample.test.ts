@@ -50,6 +50,7 @@ test('a picture holds the receipt of its run, and inspect prints it', async () =
     guidance: 3,
     scale: 1,
     backend: 'wasm',
+    kernels: expect.stringMatching(/^(fma|plain)$/),
     policy: null,
     schedule: '##',
     forwards: 2,

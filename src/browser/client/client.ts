@@ -152,9 +152,9 @@ export interface Client {
  */
 export function createClient(options: ClientOptions): Client {
   requireObject('options', options, 'an object with a function that makes the worker');
-  const { worker, onNotice = () => {}, backend, threads, wasmPaths } = options;
+  const { worker, onNotice = () => {}, backend, threads, kernels, wasmPaths } = options;
   const base = wasmPaths === undefined ? undefined : new URL(wasmPaths, document.baseURI).href;
-  const connection = connect(worker(), { backend, threads, wasmPaths: base }, onNotice);
+  const connection = connect(worker(), { backend, threads, kernels, wasmPaths: base }, onNotice);
   const line = turns();
   let info: BackendInfo | undefined;
 

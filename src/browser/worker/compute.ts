@@ -1,6 +1,7 @@
 import { setThreadsCount, setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 import * as tf from '@tensorflow/tfjs-core';
 import { EngineError } from '../../errors';
+import { kernelLevel, useKernels } from '../../nn/wasm/run';
 import { detect } from '../detect';
 import type { BackendInfo, ComputeOptions } from '../types';
 import { heedGpu } from './faults';
@@ -32,7 +33,10 @@ let wasm: BackendInfo | undefined;
  * Makes WebAssembly the active backend; started once.
  * @param modelBytes size of the model that it is started for
  */
-export async function startWasm({ threads, wasmPaths }: ComputeOptions, modelBytes: number): Promise<BackendInfo> {
+export async function startWasm(
+  { threads, wasmPaths, kernels }: ComputeOptions,
+  modelBytes: number,
+): Promise<BackendInfo> {
   const usual = modelBytes < LARGE ? 1 : navigator.hardwareConcurrency;
   const count = globalThis.crossOriginIsolated ? Math.max(1, Math.min(MOST_THREADS, threads ?? usual)) : 1;
   if (!wasm) {
@@ -46,8 +50,10 @@ export async function startWasm({ threads, wasmPaths }: ComputeOptions, modelByt
     });
   }
   if (!wasm) {
+    await useKernels(kernels ?? 'fma');
     const simd = (await tf.env().getAsync('WASM_HAS_SIMD_SUPPORT')) ? 'SIMD' : 'no SIMD';
-    const label = `wasm (${simd}, ${count === 1 ? '1 thread' : `${count} threads`})`;
+    const fused = kernelLevel() === 'fma' ? ' and FMA' : '';
+    const label = `wasm (${simd}${fused}, ${count === 1 ? '1 thread' : `${count} threads`})`;
     wasm = { kind: 'wasm', label, threads: count };
   }
   return wasm;
