@@ -5,7 +5,7 @@ import { preset, presetNames } from '../../src/models/presets';
 import { requirements } from '../../src/models/requirements';
 import { workload } from '../../src/models/workload-of';
 import { release } from '../../src/nn/scope';
-import { describeOnBackends } from '../support/backends';
+import { describeOnBackends, withoutKernels } from '../support/backends';
 import { command } from '../weights/command';
 import { countedFlops } from './counted-flops';
 import { run, smallModel, values } from './support';
@@ -90,6 +90,7 @@ const models = [
 ];
 
 describeOnBackends('operations', () => {
+  withoutKernels();
   test.each(models)('$name: as many as a forward pass runs', async ({ config, demand, condition }) => {
     const { model, weights, table } = smallModel(config);
     const known = familyOf(config._class_name);

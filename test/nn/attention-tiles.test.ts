@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { type AttentionOptions, attention } from '../../src/nn/attention';
-import { describeOnBackends } from '../support/backends';
+import { describeOnBackends, withoutKernels } from '../support/backends';
 import { maxAbsDifference } from '../support/golden';
 
 type Shape = [number, number, number, number];
@@ -53,6 +53,7 @@ function largest(work: () => tf.Tensor): { values: Float32Array; bytes: number }
 }
 
 describeOnBackends('attention in tiles', () => {
+  withoutKernels();
   let [q, k, v] = [] as unknown as [tf.Tensor, tf.Tensor, tf.Tensor];
   beforeAll(() => {
     [q, k, v] = [noise(QUERIES, 1), noise(KEYS, 2), noise(VALUES, 3)];

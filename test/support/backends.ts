@@ -1,4 +1,5 @@
 import { selectBackend } from '../../src/engine/select';
+import { useKernels } from '../../src/nn/wasm/run';
 
 /** The backends that tests run on. */
 export type TestBackend = 'native' | 'webgpu' | 'wasm' | 'cpu';
@@ -32,4 +33,10 @@ export function describeOnBackends(
     });
   }
   if (backends.length === 0) test.skip(`${name} needs one of ${only.join(', ')}`, () => {});
+}
+
+/** Inside a `describe`: its tests see tfjs's own kernels on wasm, not those of ertacache. */
+export function withoutKernels(): void {
+  beforeAll(() => useKernels(undefined));
+  afterAll(() => useKernels('fma'));
 }
