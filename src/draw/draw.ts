@@ -1,5 +1,5 @@
 import type { CachePolicy } from '../cache/policy';
-import { activeName } from '../engine/active-kind';
+import { activeKind, activeName } from '../engine/active-kind';
 import { UsageError } from '../errors';
 import { requireObject } from '../io/arguments';
 import { sha256 } from '../io/sha256';
