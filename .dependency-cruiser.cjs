@@ -31,6 +31,7 @@ const ROOMS = [
   ['report', '^src/lab/report/'],
   ['browser', '^src/browser/'],
   ['server', '^src/server/'],
+  ['fleet', '^src/fleet/'],
   ['entries', '^src/entries/'],
   ['cli', '^src/cli([.]ts$|/)'],
 ];

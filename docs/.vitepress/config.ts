@@ -20,6 +20,7 @@ const pages: DefaultTheme.SidebarItem[] = [
       page('Your own pipeline', 'use-in-your-own-pipeline'),
       page('Models', 'models'),
       page('Serve over HTTP', 'serve'),
+      page('Draw on many machines', 'fleet'),
       page('Errors', 'errors'),
     ],
   },

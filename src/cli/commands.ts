@@ -41,6 +41,21 @@ export const commandEntries: readonly CommandEntry[] = [
     load: async () => (await import('./commands/convert')).convertCommand(),
   },
   {
+    name: 'worker',
+    description: 'draw what waits in a queue on Redis',
+    load: async () => (await import('./commands/worker')).workerCommand(),
+  },
+  {
+    name: 'submit',
+    description: 'let the workers of a queue draw pictures',
+    load: async () => (await import('./commands/submit')).submitCommand(),
+  },
+  {
+    name: 'queue',
+    description: 'look at a queue, and cancel, retry or remove its jobs',
+    load: async () => (await import('./commands/queue')).queueCommand(),
+  },
+  {
     name: 'doctor',
     description: 'say which backends work on this machine, how fast they are, and what is missing',
     load: async () => (await import('./commands/doctor')).doctorCommand(),

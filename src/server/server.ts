@@ -208,7 +208,7 @@ function urlOf(text: string): URL | undefined {
 }
 
 /** Policies by the names that requests give. @throws PolicyError for what is none, UsageError for two of one name */
-async function namedPolicies(files: readonly string[]): Promise<Record<string, string>> {
+export async function namedPolicies(files: readonly string[]): Promise<Record<string, string>> {
   const named: Record<string, string> = {};
   for (const file of files) {
     await readPolicy(file);
@@ -222,7 +222,7 @@ async function namedPolicies(files: readonly string[]): Promise<Record<string, s
 }
 
 /** One thread where every model is small, else the processor's, shared among the workers. */
-async function threadsFor({ models }: Catalog, workers: number): Promise<number | undefined> {
+export async function threadsFor({ models }: Catalog, workers: number): Promise<number | undefined> {
   const usual = await Promise.all(models.map(({ path }) => usualThreads(path)));
   if (usual.every(threads => threads === 1)) return 1;
   // WebAssembly has no more than eight.

@@ -1,21 +1,22 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import type { BackendRequest } from '../../engine/types';
-import { ErtaError } from '../../errors';
 import { MOST } from '../../io/counts';
 import { readKeys } from '../../server/key-file';
 import { USUAL_LIMITS } from '../../server/limits';
 import { isLoopback, listen, requireGuarded } from '../../server/listen';
 import { MOST_TOGETHER, USUAL } from '../../server/options';
 import { createServer } from '../../server/server';
-import { byteSize, duration } from '../../server/units';
 import type { GlobalOptions } from '../global-options';
 import { interruptible } from '../interrupt';
 import { wholeNumber } from '../parse';
+import { addQueueOptions, everyOption, type QueuePlace } from '../queue-options';
 import { tell } from '../say';
+import { durationOption, several, sizeOption } from '../units';
 
-interface ServeOptions {
+interface ServeOptions extends QueuePlace {
+  readonly checkpointEvery: number;
   readonly host: string;
   readonly port: number;
   readonly model: readonly string[];
@@ -41,15 +42,14 @@ interface ServeOptions {
   readonly logPrompts: boolean;
 }
 
-const several = (value: string, all: readonly string[]): string[] => [...all, value];
-
 /** Where jobs are kept unless said otherwise. */
 const usualData = (env: NodeJS.ProcessEnv = process.env): string =>
   join(env.XDG_STATE_HOME || join(homedir(), '.local/state'), 'ertacache/serve');
 
 /** `ertacache serve`: pictures and clips over HTTP. */
 export function serveCommand(): Command {
-  return new Command('serve')
+  return addQueueOptions(new Command('serve'), true)
+    .addOption(everyOption())
     .option('--host <address>', 'where to listen; other addresses than this machine itself need keys', '127.0.0.1')
     .option('--port <n>', 'where to listen; 0 takes any that is free', wholeNumber(0, 65_535), 8080)
     .option('--model <folder>', 'a model beside those that ship with ertacache, or NAME=FOLDER; several', several, [])
@@ -68,9 +68,9 @@ export function serveCommand(): Command {
       wholeNumber(1, MOST_TOGETHER),
     )
     .option('--data <folder>', `where jobs and their files are kept (default: ${usualData({})})`)
-    .addOption(unit('--keep <time>', 'how long finished jobs are kept', duration, '7d'))
-    .addOption(unit('--max-disk <size>', 'how much of them is kept', byteSize, '10GB'))
-    .addOption(unit('--grace <time>', 'how long running work is waited for at the end', duration, '30s'))
+    .addOption(durationOption('--keep <time>', 'how long finished jobs are kept', '7d'))
+    .addOption(sizeOption('--max-disk <size>', 'how much of them is kept', '10GB'))
+    .addOption(durationOption('--grace <time>', 'how long running work is waited for at the end', '30s'))
     .option('--api-key-file <file>', 'keys that are let in, one a line; several', several, [])
     .option('--no-auth', 'let everybody in, on whatever address')
     .option('--rate-limit <n>', 'requests a minute that a key may make', wholeNumber(1, 1_000_000))
@@ -94,7 +94,7 @@ export function serveCommand(): Command {
       const { host, port, grace, data = usualData() } = given;
       const apiKeys = (await Promise.all(given.apiKeyFile.map(readKeys))).flat();
       requireGuarded(host, apiKeys, !given.auth);
-      const server = await createServer({
+      const options = {
         models: given.model,
         policies: given.policy,
         backend: backend as BackendRequest,
@@ -116,7 +116,13 @@ export function serveCommand(): Command {
         basePath: given.basePath,
         logLevel: given.logLevel,
         logPrompts: given.logPrompts,
-      });
+      };
+      const { queue, queueCa, store, checkpointEvery: every } = given;
+      // Loaded when it is used: most servers draw by themselves.
+      const server =
+        queue === undefined
+          ? await createServer(options)
+          : await (await import('../../fleet/serve')).createFleetServer({ ...options, queue, queueCa, store, every });
       try {
         const listening = await listen(server, { host, port });
         tell(`listening on ${listening.url}\n`);
@@ -135,19 +141,6 @@ export function serveCommand(): Command {
         throw error;
       }
     });
-}
-
-/** An option with a unit, checked as it is read. */
-function unit(flags: string, text: string, parse: (text: string) => number, usual: string): Option {
-  const parser = (value: string): number => {
-    try {
-      return parse(value);
-    } catch (error) {
-      if (!ErtaError.isInstance(error)) throw error;
-      throw new InvalidArgumentError(error.message);
-    }
-  };
-  return new Option(flags, text).argParser(parser).default(parse(usual), usual);
 }
 
 const aborted = (signal: AbortSignal): Promise<void> =>

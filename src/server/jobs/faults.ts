@@ -43,9 +43,11 @@ export const INVALID_IMAGE = 'invalid_image';
 /** Codes of failures that a request itself brings about: asking again would not help. */
 const OF_REQUEST = [INVALID_IMAGE, 'usage', 'shape', 'policy', 'unsupported', 'memory'];
 
+export const isOfRequest = (code: string): boolean => OF_REQUEST.includes(code);
+
 /** The status of a failed job. */
 export function statusOf(code: string): RefusalStatus {
-  if (OF_REQUEST.includes(code)) return 400;
+  if (isOfRequest(code)) return 400;
   if (code === 'shutting_down' || code === 'interrupted' || code === 'cancelled') return 503;
   return 500;
 }

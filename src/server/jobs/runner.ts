@@ -19,6 +19,11 @@ export type PieceEvent =
       readonly bytes: Uint8Array;
       readonly width: number;
       readonly height: number;
+    }
+  | {
+      /** Where the drawing is, to go on there; only where an assignment asks for it. */
+      readonly type: 'checkpoint';
+      readonly bytes: Uint8Array;
     };
 
 /** A piece that is to be drawn, who is told of it, and who may stop it: at the next step or between two blocks. */
@@ -26,6 +31,16 @@ export interface Assignment {
   readonly piece: Piece;
   readonly signal: AbortSignal;
   readonly onEvent: (event: PieceEvent) => void;
+  /** Where the drawing goes on, and how often it tells where it is. It is then drawn alone. */
+  readonly checkpoint?: Checkpointing | undefined;
+}
+
+/** How a drawing that may be interrupted tells where it is. */
+export interface Checkpointing {
+  /** Steps between two checkpoints. */
+  readonly every: number;
+  /** The last one of a drawing that was interrupted. */
+  readonly last?: Uint8Array | undefined;
 }
 
 /** A piece that is drawn. */
@@ -52,6 +67,8 @@ export interface WorkerHealth {
   readonly tensors: number;
   /** How often it was started again. */
   readonly restarts: number;
+  /** Names of the models that it has in memory. */
+  readonly models: readonly string[];
 }
 
 /**

@@ -6,6 +6,7 @@ import { encodeMedia } from '../../media/encode';
 import { LIMITS } from '../../media/limits';
 import { frameSize, type Image, isClip, type Media } from '../../media/pixels';
 import { imageOfBytes } from '../../media/read';
+import type { CheckpointStore } from '../../sampling/checkpoint';
 import type { Pipeline } from '../../sampling/pipeline';
 import { faultOf, INVALID_IMAGE, Refusal } from '../jobs/faults';
 import { type Piece, requestOfPiece } from '../jobs/order';
@@ -30,6 +31,7 @@ interface Watch {
   /** Told of a step of all rows. */
   readonly onStep: (event: Extract<PieceEvent, { type: 'step' }>) => void;
   readonly onPreview: (row: number, event: Extract<PieceEvent, { type: 'preview' }>) => void;
+  readonly checkpoint?: CheckpointStore | undefined;
 }
 
 /**
@@ -40,7 +42,7 @@ interface Watch {
 export async function drawPieces(
   { models, policies, publicNames = {} }: Drawing,
   pieces: readonly Piece[],
-  { signal, onStep, onPreview }: Watch,
+  { signal, onStep, onPreview, checkpoint }: Watch,
 ): Promise<(() => Promise<Finished>)[]> {
   const first = pieces[0] as Piece;
   const asked = requestOfPiece(first);
@@ -61,6 +63,7 @@ export async function drawPieces(
       policies,
       init,
       signal,
+      checkpoint,
       onStep({ index, steps, forwards, cacheBytes }) {
         onStep({ type: 'step', done: index + 1, total: steps, forwards, cacheBytes });
       },

@@ -7,7 +7,7 @@ import { describeChoice, selectBackend } from '../../engine/select';
 import { ErtaError, InterruptedError } from '../../errors';
 import { Refusal } from '../jobs/faults';
 import type { Piece } from '../jobs/order';
-import type { Finished } from '../jobs/runner';
+import type { Checkpointing, Finished } from '../jobs/runner';
 import { type Drawing, drawPieces } from './draw-pieces';
 import { type Begin, type Fault, type FromWorker, type ToWorker, toWorkerSchema } from './messages';
 import { heldModels } from './models';
@@ -53,7 +53,7 @@ async function begin({ backend, threads, verbose, models, publicNames, policies,
   free();
 }
 
-async function drawBatch(id: number, pieces: readonly Piece[]): Promise<void> {
+async function drawBatch(id: number, pieces: readonly Piece[], checkpoint?: Checkpointing): Promise<void> {
   const controller = new AbortController();
   const open = new Set(pieces.keys());
   const fail = (row: number, error: unknown): void => {
@@ -80,6 +80,12 @@ async function drawBatch(id: number, pieces: readonly Piece[]): Promise<void> {
           onPreview(place, event) {
             const row = rows[place] as number;
             if (open.has(row)) say({ ...event, id, row });
+          },
+          checkpoint: checkpoint && {
+            every: checkpoint.every,
+            read: async () => checkpoint.last,
+            write: async (_, bytes) => say({ type: 'checkpoint', id, row: 0, bytes }),
+            async remove() {},
           },
         },
       );
@@ -108,7 +114,7 @@ process.on('message', (given: unknown) => {
   if (message.type === 'begin') void begin(message);
   else if (message.type === 'stop') {
     if (running?.id === message.id) running.stop(message.row);
-  } else void drawBatch(message.id, message.pieces);
+  } else void drawBatch(message.id, message.pieces, message.checkpoint);
 });
 
 // Ctrl-C and a service manager reach the whole group of processes; the server says what is to be finished.

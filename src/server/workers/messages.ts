@@ -40,6 +40,7 @@ export const toWorkerSchema = z.discriminatedUnion('type', [
     id: z.int(),
     /** One piece or several of one `batchKey`: its rows. */
     pieces: z.array(z.object({ ...pieceFields, bytes: bytes.optional() })).min(1),
+    checkpoint: z.object({ every: count(MOST.steps), last: bytes.optional() }).optional(),
   }),
   z.object({ type: z.literal('stop'), id: z.int(), row: z.int() }),
 ]);
@@ -74,6 +75,7 @@ export const fromWorkerSchema = z.discriminatedUnion('type', [
     cacheBytes: z.number(),
   }),
   z.object({ type: z.literal('preview'), ...row, index: z.int(), bytes, width: z.int(), height: z.int() }),
+  z.object({ type: z.literal('checkpoint'), ...row, bytes }),
   z.object({ type: z.literal('done'), ...row, bytes, ...finishedFields }),
   z.object({ type: z.literal('failed'), ...row, fault: faultSchema }),
   /** Nothing is being drawn: at the beginning, and after every batch. */

@@ -80,7 +80,7 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
     kind: () => kind,
     models: () => models,
     draw,
-    health: () => ({ state, ...(child?.pid !== undefined && { pid: child.pid }), ...told, restarts }),
+    health: () => ({ state, ...(child?.pid !== undefined && { pid: child.pid }), ...told, restarts, models }),
     fault: () => fault,
     onFree() {},
     onStopped() {},
@@ -153,7 +153,7 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
     }
     const { row: number, ...told } = event;
     const row = rows[number];
-    if (told.type === 'preview') row?.onEvent(told);
+    if (told.type === 'preview' || told.type === 'checkpoint') row?.onEvent(told);
     else if (told.type === 'failed') row?.reject(errorOf(told.fault));
     else {
       const { type: __, ...finished } = told;
@@ -187,7 +187,8 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
     if (wanted.length > 0) {
       state = 'busy';
       running = { id, rows };
-      send({ type: 'draw', id, pieces: wanted.map(({ piece }) => piece) });
+      const { checkpoint } = wanted[0] as Assignment;
+      send({ type: 'draw', id, pieces: wanted.map(({ piece }) => piece), checkpoint });
     }
     return drawn;
   }

@@ -1,0 +1,69 @@
+import { Command } from 'commander';
+import { KEYS } from '../../fleet/names';
+import { type FleetQueue, openQueue } from '../../fleet/queue';
+import { workersOf } from '../../fleet/workers';
+import { addQueueOptions, type QueuePlace, queueOptions } from '../queue-options';
+import { print, tell } from '../say';
+
+/** Failed jobs that are listed. */
+const SHOWN = 20;
+
+/** `ertacache queue`: what waits, who draws, what has failed. */
+export function queueCommand(): Command {
+  const group = new Command('queue');
+  const add = (name: string, description: string): Command =>
+    addQueueOptions(group.command(name).description(description));
+  add('status', 'jobs by model, workers, and the last failures')
+    .option('--prompts', 'show the prompts of failed jobs', false)
+    .action((given: QueuePlace & { prompts: boolean }) => withQueue(given, queue => status(queue, given.prompts)));
+  add('cancel', 'stop jobs, wherever they are drawn')
+    .argument('<id...>', 'ids of jobs')
+    .action((ids: string[], given: QueuePlace) =>
+      withQueue(given, async queue => {
+        const stopped = await Promise.all(ids.map(id => queue.cancel(id)));
+        for (const [i, id] of ids.entries()) print(`${id}  ${stopped[i] ? 'cancelled' : 'is over, or not there'}`);
+        if (stopped.includes(false)) process.exitCode = 1;
+      }),
+    );
+  add('retry', 'let failed jobs wait again')
+    .argument('[id...]', 'ids of jobs; all that failed by default')
+    .action((ids: string[], given: QueuePlace) =>
+      withQueue(given, async queue => print(`${await queue.retry(ids.length > 0 ? ids : undefined)} wait again`)),
+    );
+  add('drain', 'remove all jobs that wait; what is drawn is finished')
+    .option('--forget-store', 'let the queue have another store from now on', false)
+    .action((given: QueuePlace & { forgetStore: boolean }) =>
+      withQueue(given, async queue => {
+        print(`${await queue.drain()} removed`);
+        if (given.forgetStore) await queue.redis.unlink(KEYS.store);
+      }),
+    );
+  return group;
+}
+
+async function withQueue(given: QueuePlace, work: (queue: FleetQueue) => Promise<void>): Promise<void> {
+  const queue = await openQueue({ ...queueOptions(given), place: 'any' });
+  try {
+    await work(queue);
+  } finally {
+    await queue.close();
+  }
+}
+
+async function status(queue: FleetQueue, showsPrompts: boolean): Promise<void> {
+  for (const [model, { waiting, active, delayed, completed, failed }] of await queue.counts()) {
+    const later = delayed > 0 ? `, ${delayed} to be tried again` : '';
+    print(`${model}  ${waiting} waiting${later}, ${active} drawn now, ${completed} done, ${failed} failed`);
+  }
+  const workers = await workersOf(queue);
+  for (const { host, pid, running, places, drawn, held } of workers) {
+    print(
+      `worker ${host}:${pid}  draws ${running} of ${places}, ${drawn} drawn, holds ${held.join(', ') || 'no model'}`,
+    );
+  }
+  if (workers.length === 0) tell('No worker is there.\n');
+  for (const { id, model, prompt, reason, attempts } of await queue.failed(SHOWN)) {
+    print(`failed ${id}  ${model}, after ${attempts} ${attempts === 1 ? 'try' : 'tries'}: ${reason}`);
+    if (showsPrompts) print(`  ${prompt}`);
+  }
+}

@@ -1,0 +1,75 @@
+import { z } from 'zod';
+import { heard } from './channels';
+import { type Over, overSchema } from './job';
+import { CHANNELS } from './names';
+import type { FleetQueue } from './queue';
+
+/** How often it is looked what has become of jobs, where Redis was away when it was told, in milliseconds. */
+const LOOK_MS = 2000;
+
+/** Tells how jobs end, each once. */
+export interface Follower {
+  /** @param onOver called when it is over; at once where it is already */
+  follow(model: string, id: string, onOver: (over: Over) => void): void;
+  /** What was learnt elsewhere. */
+  over(over: Over): void;
+  forget(id: string): void;
+  close(): void;
+}
+
+export async function createFollower(queue: FleetQueue): Promise<Follower> {
+  const followed = new Map<string, { readonly model: string; readonly onOver: ((over: Over) => void)[] }>();
+  const end = (over: Over): void => {
+    const found = followed.get(over.id);
+    followed.delete(over.id);
+    for (const tell of found?.onOver ?? []) tell(over);
+  };
+  const deaf = await queue.channels.on(CHANNELS.over, message => {
+    const over = overSchema.safeParse(heard(message));
+    if (over.success) end(over.data);
+  });
+  let isLooking = false;
+  async function look(): Promise<void> {
+    if (isLooking) return;
+    isLooking = true;
+    try {
+      for (const [id, { model }] of followed) {
+        const state = await queue.state(model, id);
+        if (state === 'completed') end({ id, state });
+        if (state !== 'failed' && state !== 'unknown') continue;
+        const fault = state === 'failed' ? await queue.fault(model, id) : REMOVED;
+        end({ id, state: fault?.code === 'cancelled' ? 'cancelled' : 'failed', fault });
+      }
+    } finally {
+      isLooking = false;
+    }
+  }
+  const timer = setInterval(() => void look().catch(() => {}), LOOK_MS);
+  return {
+    follow(model, id, onOver) {
+      const found = followed.get(id);
+      if (found) found.onOver.push(onOver);
+      else followed.set(id, { model, onOver: [onOver] });
+    },
+    over: end,
+    forget: id => void followed.delete(id),
+    close() {
+      clearInterval(timer);
+      deaf();
+    },
+  };
+}
+
+const REMOVED = { code: 'cancelled', message: 'The job was removed from the queue.' };
+
+/** What is told of a job while it is drawn. */
+export const eventSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('step'), done: z.int(), total: z.int(), forwards: z.number(), cacheBytes: z.number() }),
+  z.object({
+    type: z.literal('preview'),
+    index: z.int(),
+    bytes: z.base64().transform(text => new Uint8Array(Buffer.from(text, 'base64'))),
+    width: z.int(),
+    height: z.int(),
+  }),
+]);

@@ -1,0 +1,299 @@
+import type { Job, Queue } from 'bullmq';
+import type { Log } from '../server/log';
+import type { QueueAddress } from './address';
+import { type Channels, createChannels, heard } from './channels';
+import { type FleetJob, fleetJobSchema, type JobState, jobId, NAMES, type Over, overSchema } from './job';
+import { CHANNELS, KEYS, PREFIX, queueOf } from './names';
+import { bullmq } from './packages';
+import { anotherConnection, connectRedis, type Redis } from './redis';
+import { openStore } from './store/open';
+import type { FileStore } from './store/store';
+
+/** A queue on Redis, as those see it who want pictures of it. */
+export interface FleetQueue {
+  readonly redis: Redis;
+  readonly store: FileStore;
+  readonly channels: Channels;
+  /**
+   * Adds jobs; one that is there already, or was drawn before, is joined.
+   * @param priority 0, first, to 7
+   * @returns their ids, in their order, and the states of those that were there
+   */
+  add(
+    jobs: readonly FleetJob[],
+    priority: number,
+  ): Promise<readonly { readonly id: string; readonly state: JobState }[]>;
+  state(model: string, id: string): Promise<JobState>;
+  /** Why a job failed. */
+  fault(model: string, id: string): Promise<Over['fault']>;
+  /** How many jobs are in each state, for each model. */
+  counts(): Promise<ReadonlyMap<string, Readonly<Record<JobCount, number>>>>;
+  /** Failed jobs, the newest first. */
+  failed(most: number): Promise<readonly FailedJob[]>;
+  /** One who waits for a job does no more; it is stopped when nobody does. */
+  letGo(model: string, id: string): Promise<void>;
+  /** Stops a job, whoever waits for it. @returns whether it was not over yet */
+  cancel(id: string): Promise<boolean>;
+  /** Lets failed jobs wait again. @returns how many */
+  retry(ids?: readonly string[]): Promise<number>;
+  /** Removes the jobs that wait. @returns how many */
+  drain(): Promise<number>;
+  /** The queues of BullMQ, for its board. */
+  queues(): Promise<readonly Queue[]>;
+  close(): Promise<void>;
+}
+
+const COUNTED = ['waiting', 'active', 'delayed', 'completed', 'failed'] as const;
+type JobCount = (typeof COUNTED)[number];
+
+export interface FailedJob {
+  readonly id: string;
+  readonly model: string;
+  readonly prompt: string;
+  readonly reason: string;
+  readonly attempts: number;
+}
+
+export interface QueueOptions {
+  readonly address: QueueAddress;
+  readonly ca?: string | undefined;
+  /** Where pictures are kept. */
+  readonly place: string;
+  readonly log?: Log | undefined;
+}
+
+/** Tries of a job, and how long is waited before the second one, in milliseconds; twice as long before every further. */
+const ATTEMPTS = 3;
+const BACK_OFF_MS = 1000;
+/** Finished jobs that Redis remembers; their pictures lie in the store, which is asked first. */
+const KEPT = { completed: { age: 24 * 3600, count: 10_000 }, failed: { age: 14 * 24 * 3600, count: 100_000 } };
+/** Jobs that are added in one go. */
+const CHUNK = 500;
+/** Places of one priority: a user's n-th unfinished job stands beside the n-th of others. */
+const RANKS = 2 ** 18;
+export const PRIORITIES = { most: 7, usual: 4 } as const;
+/** So long a worker that was away is told that a job is to be stopped. */
+const CANCEL_S = 24 * 3600;
+
+/** @throws ErtaError where Redis or the store cannot be used */
+export async function openQueue(options: QueueOptions): Promise<FleetQueue> {
+  const { Queue: BullQueue } = await bullmq();
+  const redis = await connectRedis(options);
+  const store = await openStore(options.place, redis).catch(error => {
+    redis.disconnect();
+    throw error;
+  });
+  const channels = createChannels(anotherConnection(redis, options));
+  const queues = new Map<string, Queue>();
+
+  function queue(model: string): Queue {
+    const found = queues.get(model);
+    if (found) return found;
+    const made = new BullQueue(queueOf(model), {
+      connection: redis,
+      prefix: PREFIX,
+      skipVersionCheck: true,
+      streams: { events: { maxLen: 1000 } },
+    });
+    // Outages are told by the connection.
+    made.on('error', () => {});
+    queues.set(model, made);
+    return made;
+  }
+  const models = (): Promise<string[]> => redis.smembers(KEYS.models);
+
+  async function addSome(jobs: readonly FleetJob[], priority: number) {
+    const known = await Promise.all(
+      jobs.map(async job => {
+        const id = jobId(job);
+        return { job, id, state: await settled(job, id) };
+      }),
+    );
+    const isNew = ({ id, state }: (typeof known)[number], i: number): boolean =>
+      state === 'unknown' && known.findIndex(other => other.id === id) === i;
+    const fresh = known.filter(isNew);
+    const holds = redis.pipeline();
+    for (const { id } of known) holds.hincrby(KEYS.holders, id, 1);
+    await holds.exec();
+    for (const model of new Set(fresh.map(({ job }) => job.piece.request.model))) {
+      await redis.sadd(KEYS.models, model);
+      const mine = fresh.filter(({ job }) => job.piece.request.model === model);
+      await queue(model).addBulk(await Promise.all(mine.map(({ job, id }) => entryOf(job, id, priority))));
+      await redis.publish(CHANNELS.wake, model);
+    }
+    return known.map(({ id, state }) => ({ id, state }));
+  }
+
+  async function entryOf(job: FleetJob, id: string, priority: number) {
+    const rank = await redis.hincrby(KEYS.users, job.user, 1);
+    return {
+      name: 'draw',
+      data: job,
+      opts: {
+        jobId: id,
+        priority: priority * RANKS + Math.min(rank, RANKS - 1) + 1,
+        attempts: ATTEMPTS,
+        backoff: { type: 'exponential', delay: BACK_OFF_MS },
+        removeOnComplete: KEPT.completed,
+        removeOnFail: KEPT.failed,
+        stackTraceLimit: 1,
+      },
+    };
+  }
+
+  /** What has become of a job; one that is to be drawn anew is unknown. */
+  async function settled(job: FleetJob, id: string): Promise<JobState> {
+    const own = queue(job.piece.request.model);
+    const state = await stateOf(own, id);
+    if (state === 'waiting' || state === 'active') return state;
+    if (await store.has(NAMES.result(id))) return 'completed';
+    // It failed, or its picture is no longer there.
+    if (state !== 'unknown') await own.remove(id);
+    await redis.unlink(KEYS.cancelled(id));
+    return 'unknown';
+  }
+
+  async function tellOver(over: Over): Promise<void> {
+    await redis.publish(CHANNELS.over, JSON.stringify(over));
+  }
+
+  async function stop(model: string, id: string): Promise<boolean> {
+    const own = queue(model);
+    const state = await stateOf(own, id);
+    if (state === 'waiting') {
+      const job = (await own.getJob(id)) as Job | undefined;
+      // A worker that has just taken it holds its lock.
+      const isGone = await job?.remove().then(
+        () => true,
+        () => false,
+      );
+      if (isGone) {
+        const data = fleetJobSchema.safeParse(job?.data);
+        await forget(redis, id, data.success ? data.data.user : undefined);
+        await tellOver({ id, state: 'cancelled' });
+        return true;
+      }
+    } else if (state !== 'active') return false;
+    await redis.set(KEYS.cancelled(id), '1', 'EX', CANCEL_S);
+    await redis.publish(CHANNELS.cancel, id);
+    return true;
+  }
+
+  return {
+    redis,
+    store,
+    channels,
+    async add(jobs, priority) {
+      const all: { readonly id: string; readonly state: JobState }[] = [];
+      for (let from = 0; from < jobs.length; from += CHUNK) {
+        all.push(...(await addSome(jobs.slice(from, from + CHUNK), priority)));
+      }
+      return all;
+    },
+    async state(model, id) {
+      const state = await stateOf(queue(model), id);
+      return state === 'unknown' && (await store.has(NAMES.result(id))) ? 'completed' : state;
+    },
+    async fault(model, id) {
+      const job = (await queue(model).getJob(id)) as Job | undefined;
+      return job?.failedReason === undefined ? undefined : faultOfReason(job.failedReason);
+    },
+    async counts() {
+      const named = (await models()).sort().map(async model => {
+        const found = await queue(model).getJobCounts(
+          'waiting',
+          'prioritized',
+          'active',
+          'delayed',
+          'completed',
+          'failed',
+        );
+        const of = (name: string): number => found[name] ?? 0;
+        const counted = Object.fromEntries(COUNTED.map(name => [name, of(name)])) as Record<JobCount, number>;
+        return [model, { ...counted, waiting: of('waiting') + of('prioritized') }] as const;
+      });
+      return new Map(await Promise.all(named));
+    },
+    async failed(most) {
+      const all: FailedJob[] = [];
+      for (const model of await models()) {
+        for (const job of (await queue(model).getFailed(0, most - 1)) as Job[]) {
+          const data = fleetJobSchema.safeParse(job.data);
+          all.push({
+            id: String(job.id),
+            model,
+            prompt: data.success ? data.data.piece.request.prompt : '',
+            reason: faultOfReason(job.failedReason ?? '').message,
+            attempts: job.attemptsMade,
+          });
+        }
+      }
+      return all.slice(0, most);
+    },
+    async letGo(model, id) {
+      if ((await redis.hincrby(KEYS.holders, id, -1)) <= 0) await stop(model, id);
+    },
+    async cancel(id) {
+      for (const model of await models()) if (await stop(model, id)) return true;
+      return false;
+    },
+    async retry(ids) {
+      let count = 0;
+      for (const model of await models()) {
+        const failed = ids
+          ? await Promise.all(ids.map(id => queue(model).getJob(id) as Promise<Job | undefined>))
+          : ((await queue(model).getFailed()) as Job[]);
+        for (const job of failed) {
+          if (!job || !(await job.isFailed())) continue;
+          await redis.unlink(KEYS.cancelled(String(job.id)));
+          await job.retry('failed', { resetAttemptsMade: true, resetAttemptsStarted: true });
+          count++;
+        }
+        if (count > 0) await redis.publish(CHANNELS.wake, model);
+      }
+      return count;
+    },
+    async drain() {
+      let count = 0;
+      for (const model of await models()) {
+        const { waiting = 0, prioritized = 0, delayed = 0 } = await queue(model).getJobCounts();
+        await queue(model).drain(true);
+        count += waiting + prioritized + delayed;
+      }
+      await redis.unlink(KEYS.users, KEYS.holders);
+      return count;
+    },
+    queues: async () => (await models()).map(queue),
+    async close() {
+      await Promise.all([...queues.values()].map(each => each.close()));
+      channels.close();
+      redis.disconnect();
+    },
+  };
+}
+
+async function stateOf(queue: Queue, id: string): Promise<JobState> {
+  const state = await queue.getJobState(id);
+  if (state === 'active' || state === 'completed' || state === 'failed') return state;
+  return state === 'unknown' ? 'unknown' : 'waiting';
+}
+
+/** A job is over: nobody waits for it, and it no longer stands before the others of its user. */
+export async function forget(redis: Redis, id: string, user: string | undefined): Promise<void> {
+  await redis.hdel(KEYS.holders, id);
+  await redis.unlink(KEYS.cancelled(id));
+  if (user !== undefined && (await redis.hincrby(KEYS.users, user, -1)) <= 0) await redis.hdel(KEYS.users, user);
+}
+
+/** Failures are kept as JSON, with what programs switch on. */
+export const reasonOf = (fault: NonNullable<Over['fault']>): string => JSON.stringify(fault);
+
+export function faultOfReason(reason: string): NonNullable<Over['fault']> {
+  const parsed = overSchema.shape.fault.safeParse(heard(reason));
+  if (parsed.success && parsed.data) return parsed.data;
+  const isStalled = /stalled/.test(reason);
+  return {
+    code: isStalled ? 'given_up' : 'failure',
+    message: isStalled ? 'Its workers ended again and again while they drew it; it is not begun again.' : reason,
+  };
+}

@@ -1,0 +1,51 @@
+import { randomUUID } from 'node:crypto';
+import { resolve } from 'node:path';
+import { UsageError } from '../../errors';
+import { requireWritableFolder } from '../../io/writable';
+import { KEYS } from '../names';
+import type { Redis } from '../redis';
+import { folderStore } from './folder';
+import { redisStore } from './redis-store';
+import { s3Store } from './s3';
+import type { FileStore } from './store';
+
+/** Tells what a folder or a bucket is, and of which queue. */
+const MARK = 'ertacache-store.json';
+
+/**
+ * The store that a queue's pictures are kept in. The first one that is opened with a queue stays its store.
+ * @param place `redis`, a folder, or `s3://bucket/prefix`
+ * @throws UsageError for another one than that of the queue
+ */
+export async function openStore(place: string, redis: Redis): Promise<FileStore> {
+  // Whoever looks at no picture need not know where they are.
+  if (place === 'any') return redisStore(redis);
+  const store = await storeAt(place, redis);
+  const mark = place === 'redis' ? 'redis' : await markOf(store);
+  const kept = (await redis.set(KEYS.store, mark, 'NX', 'GET')) ?? mark;
+  if (kept === mark) return store;
+  throw new UsageError(`The pictures of this queue are not kept in ${store.shown}, but elsewhere.`, {
+    hint:
+      kept === 'redis'
+        ? 'They are kept in Redis: omit --store. To keep them elsewhere, first: ertacache queue drain --forget-store'
+        : 'Give the same --store to workers, submit and serve. To change it, first: ertacache queue drain --forget-store',
+  });
+}
+
+async function storeAt(place: string, redis: Redis): Promise<FileStore> {
+  if (place === 'redis') return redisStore(redis);
+  if (place.startsWith('s3://')) return s3Store(place);
+  await requireWritableFolder(place);
+  return folderStore(resolve(place));
+}
+
+/** What the place is known by; a new one gets a mark. */
+async function markOf(store: FileStore): Promise<string> {
+  const found = await store.get(MARK);
+  if (found) return Buffer.from(found).toString('utf8').trim();
+  const mark = JSON.stringify({ format: 'ertacache-store', id: randomUUID() });
+  await store.put(MARK, Buffer.from(`${mark}\n`));
+  // Another one may have written it at the same time.
+  const kept = await store.get(MARK);
+  return kept ? Buffer.from(kept).toString('utf8').trim() : mark;
+}

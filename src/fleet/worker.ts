@@ -1,0 +1,298 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { Worker as BullWorker, Job } from 'bullmq';
+import { ErtaError } from '../errors';
+import { printable } from '../printable';
+import { faultOf } from '../server/jobs/faults';
+import type { PieceEvent, Runner } from '../server/jobs/runner';
+import type { Log } from '../server/log';
+import { VERSION } from '../version';
+import { type FleetJob, fleetJobSchema, type Over } from './job';
+import { CHANNELS, KEYS, PREFIX, queueOf } from './names';
+import { bullmq } from './packages';
+import { type FleetQueue, forget, reasonOf } from './queue';
+import { shelf } from './shelf';
+import { doTask, Hopeless } from './task';
+
+/** One process that takes jobs from a queue, and has them drawn by others: its own event loop is always free. */
+export interface FleetWorker {
+  /** Jobs that it has now. */
+  running(): number;
+  /**
+   * Takes no more jobs, waits for those that it has, and gives back those that are not done in time: they go on elsewhere.
+   * @param graceMs how long they are waited for, in milliseconds
+   */
+  close(graceMs: number): Promise<void>;
+}
+
+export interface FleetWorkerOptions {
+  readonly queue: FleetQueue;
+  /** Those who draw; they stay the caller's. */
+  readonly runner: Runner;
+  /** Names of the models that can be drawn with. */
+  readonly models: readonly string[];
+  readonly log: Log;
+  readonly logPrompts?: boolean | undefined;
+}
+
+/** A worker that says nothing for so long has its jobs taken away, in milliseconds. */
+const LOCK_MS = 6000;
+const RENEW_MS = 2000;
+const STALLED_MS = 2500;
+/** Workers that may end while they have a job, after which the job is taken to be what ends them. */
+const MOST_STALLS = 3;
+/** How often it is looked for jobs that nobody called out, in milliseconds. */
+const POLL_MS = 500;
+const BEAT_MS = 5000;
+const DEAD_MS = 15_000;
+/** Steps are told at most so often, in milliseconds. */
+const STEP_MS = 100;
+
+interface Holding {
+  readonly bull: BullWorker;
+  readonly job: Job;
+  readonly token: string;
+  readonly controller: AbortController;
+  /** Whether the job is to be given back when it is stopped. */
+  isGivenBack: boolean;
+  isCancelled: boolean;
+  done: Promise<void>;
+}
+
+/** Starts to take jobs. */
+export async function startFleetWorker(options: FleetWorkerOptions): Promise<FleetWorker> {
+  const { queue, runner, models, log } = options;
+  const { redis, channels, store } = queue;
+  const { Worker, UnrecoverableError } = await bullmq();
+  const id = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
+  const bulls = new Map(
+    models.map(model => {
+      const bull = new Worker(queueOf(model), null, {
+        connection: redis,
+        prefix: PREFIX,
+        autorun: false,
+        skipVersionCheck: true,
+        name: id,
+        lockDuration: LOCK_MS,
+        stalledInterval: STALLED_MS,
+        maxStalledCount: MOST_STALLS,
+      });
+      bull.on('error', () => {});
+      bull.on('stalled', jobId => log.warn({ job: jobId }, 'its worker has ended; another one goes on'));
+      bull.on('failed', (job, error) => {
+        if (job && /stalled/.test(error.message)) void over(job, { id: String(job.id), state: 'failed' });
+      });
+      return [model, bull] as const;
+    }),
+  );
+  const order = shelf(models);
+  const holdings = new Map<string, Holding>();
+  let isOpen = true;
+  let tokens = 0;
+  let drawn = 0;
+  let filling: Promise<void> | undefined;
+  let isCalled = false;
+
+  /** Takes jobs while there are places. */
+  function fill(): void {
+    isCalled = true;
+    filling ??= takeAll()
+      .catch(error => log.error({ error: String(error) }, 'no job could be taken'))
+      .finally(() => {
+        filling = undefined;
+        if (isCalled && isOpen) fill();
+      });
+  }
+
+  async function takeAll(): Promise<void> {
+    isCalled = false;
+    while (isOpen && holdings.size < runner.places && (await takeOne()));
+  }
+
+  /** Takes a job of a model that is in memory, or else one of another. */
+  async function takeOne(): Promise<boolean> {
+    const held = runner.health().workers.flatMap(({ state, models: names }) => (state === 'idle' ? names : []));
+    for (const model of order.inTurn(held)) {
+      const token = `${id}:${tokens++}`;
+      const bull = bulls.get(model) as BullWorker;
+      const job = (await bull.getNextJob(token, { block: false })) as Job | undefined;
+      if (!job) continue;
+      order.served(model);
+      hold(bull, job, token);
+      return true;
+    }
+    return false;
+  }
+
+  function hold(bull: BullWorker, job: Job, token: string): void {
+    const holding: Holding = {
+      ...{ bull, job, token },
+      controller: new AbortController(),
+      isGivenBack: false,
+      isCancelled: false,
+      done: Promise.resolve(),
+    };
+    holdings.set(String(job.id), holding);
+    holding.done = work(holding)
+      .catch(error => log.error({ job: job.id, error: String(error) }, 'what became of the job could not be told'))
+      .finally(() => {
+        holdings.delete(String(job.id));
+        fill();
+      });
+  }
+
+  async function work(holding: Holding): Promise<void> {
+    const { job, token, controller } = holding;
+    const jobId = String(job.id);
+    const started = performance.now();
+    const parsed = fleetJobSchema.safeParse(job.data);
+    try {
+      if (!parsed.success)
+        throw new Hopeless({ code: 'job', message: 'The job is not one that this version can read.' });
+      if (await redis.exists(KEYS.cancelled(jobId))) stop(holding);
+      await doTask(
+        { id: jobId, job: parsed.data, signal: controller.signal, onEvent: telling(holding) },
+        runner,
+        store,
+      );
+      await job.moveToCompleted(null, token, false);
+      drawn++;
+      await over(job, { id: jobId, state: 'completed' });
+      const prompt = options.logPrompts ? parsed.data.piece.request.prompt : undefined;
+      log.info({ job: jobId, model: parsed.data.piece.request.model, seconds: since(started), prompt }, 'drawn');
+    } catch (error) {
+      await ended(holding, error);
+    }
+  }
+
+  async function ended({ job, token, isGivenBack, isCancelled, controller }: Holding, error: unknown): Promise<void> {
+    const jobId = String(job.id);
+    if (/Missing lock|Missing key|not in the active state/i.test(String(error))) {
+      // Somebody else has it: what both draw is the same.
+      log.warn({ job: jobId }, 'another worker has taken the job');
+      return;
+    }
+    if (isGivenBack && controller.signal.aborted) {
+      await job.moveToWait(token);
+      log.info({ job: jobId }, 'given back');
+      return;
+    }
+    const fault = error instanceof Hopeless ? error.fault : workerFault(error);
+    log.warn({ job: jobId, ...fault, error: error instanceof Error ? error.stack : error }, 'failed');
+    const isFinal = isCancelled || error instanceof Hopeless;
+    const told = isCancelled ? CANCELLED : fault;
+    const failure = isFinal ? new UnrecoverableError(reasonOf(told)) : new Error(reasonOf(told));
+    await job.moveToFailed(failure, token, false);
+    const isLast = isFinal || job.attemptsMade >= (job.opts.attempts ?? 1);
+    if (isLast) await over(job, { id: jobId, state: isCancelled ? 'cancelled' : 'failed', fault: told });
+  }
+
+  /** A job is over: whoever waits is told. */
+  async function over(job: Job, told: Over): Promise<void> {
+    const user = (job.data as Partial<FleetJob>).user;
+    await forget(redis, String(job.id), user);
+    await redis.publish(CHANNELS.over, JSON.stringify(told));
+  }
+
+  function telling({ job }: Holding): (event: PieceEvent) => void {
+    const channel = CHANNELS.events(String(job.id));
+    let last = 0;
+    const tell = (event: object): void => void redis.publish(channel, JSON.stringify(event)).catch(() => {});
+    return event => {
+      if (event.type === 'preview') tell({ ...event, bytes: Buffer.from(event.bytes).toString('base64') });
+      if (event.type !== 'step') return;
+      const now = performance.now();
+      if (now - last < STEP_MS && event.done < event.total) return;
+      last = now;
+      tell(event);
+      job.updateProgress(Math.floor((100 * event.done) / event.total)).catch(() => {});
+    };
+  }
+
+  function stop(holding: Holding): void {
+    holding.isCancelled = true;
+    holding.controller.abort();
+  }
+
+  async function renew(): Promise<void> {
+    for (const bull of bulls.values()) {
+      const mine = [...holdings.values()].filter(each => each.bull === bull);
+      if (mine.length === 0) continue;
+      const ids = mine.map(({ job }) => String(job.id));
+      await bull.extendJobLocks(
+        ids,
+        mine.map(({ token }) => token),
+        LOCK_MS,
+      );
+      // Calls to stop may have been missed while Redis was away.
+      const stopped = await redis.mget(ids.map(KEYS.cancelled));
+      for (const [i, holding] of mine.entries()) if (stopped[i] !== null) stop(holding);
+    }
+  }
+
+  async function beat(): Promise<void> {
+    const now = Date.now();
+    const held = [...new Set(runner.health().workers.flatMap(each => each.models))];
+    const facts = {
+      ...{ host: hostname(), pid: process.pid, version: VERSION, places: runner.places, models, held, drawn },
+      running: holdings.size,
+    };
+    await redis
+      .multi()
+      .zadd(KEYS.workers, now + DEAD_MS, id)
+      .hset(KEYS.workerFacts, id, JSON.stringify(facts))
+      .exec();
+  }
+
+  const timers: NodeJS.Timeout[] = [];
+  const repeat = (ms: number, what: () => unknown): void => {
+    timers.push(setInterval(() => void Promise.resolve(what()).catch(() => {}), ms));
+  };
+  const deaf = [
+    await channels.on(CHANNELS.wake, model => {
+      if (bulls.has(model)) fill();
+    }),
+    await channels.on(CHANNELS.cancel, jobId => {
+      const holding = holdings.get(jobId);
+      if (holding) stop(holding);
+    }),
+  ];
+  await Promise.all([...bulls.values()].map(bull => bull.waitUntilReady()));
+  await Promise.all([...bulls.values()].map(bull => bull.startStalledCheckTimer()));
+  await beat();
+  repeat(RENEW_MS, renew);
+  repeat(POLL_MS, fill);
+  repeat(BEAT_MS, beat);
+  fill();
+
+  return {
+    running: () => holdings.size,
+    async close(graceMs) {
+      isOpen = false;
+      for (const stopHearing of deaf.slice(0, 1)) stopHearing();
+      await filling;
+      const all = [...holdings.values()];
+      await Promise.race([Promise.all(all.map(({ done }) => done)), wait(graceMs)]);
+      for (const holding of holdings.values()) {
+        holding.isGivenBack = true;
+        holding.controller.abort();
+      }
+      await Promise.race([Promise.all([...holdings.values()].map(({ done }) => done)), wait(LOCK_MS)]);
+      for (const timer of timers) clearInterval(timer);
+      await redis.multi().zrem(KEYS.workers, id).hdel(KEYS.workerFacts, id).publish(CHANNELS.wake, '').exec();
+      await Promise.all([...bulls.values()].map(bull => bull.close(true)));
+    },
+  };
+}
+
+/** What went wrong, in the worker's words. */
+const workerFault = (error: unknown): { code: string; message: string } =>
+  ErtaError.isInstance(error)
+    ? faultOf(error)
+    : { code: 'failure', message: printable(String((error as Error)?.message)) };
+
+const CANCELLED = { code: 'cancelled', message: 'The job was cancelled before it was finished.' };
+
+const since = (started: number): number => Number(((performance.now() - started) / 1000).toFixed(2));
+
+const wait = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms).unref());

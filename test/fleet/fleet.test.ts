@@ -1,0 +1,279 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { UsageError } from '../../src/errors';
+import { queueAddress } from '../../src/fleet/address';
+import { type FleetJob, fleetJob, jobId, NAMES, resultSchema } from '../../src/fleet/job';
+import { KEYS } from '../../src/fleet/names';
+import { type FleetQueue, openQueue } from '../../src/fleet/queue';
+import { type FleetWorker, startFleetWorker } from '../../src/fleet/worker';
+import type { Piece } from '../../src/server/jobs/order';
+import type { Runner } from '../../src/server/jobs/runner';
+import { scratchFolder } from '../media/pictures';
+import { type FakeRunner, fakeRunner } from '../server/fake-runner';
+import { describeWithRedis, startRedis, type TestRedis } from '../support/redis';
+
+const scratch = scratchFolder();
+const log = { info: jest.fn(), warn: jest.fn(), error: jest.fn() };
+
+const piece = (prompt: string, seed = 1, model = 'toy'): Piece => ({
+  request: { prompt, seed, model, scale: 1, policy: 'none' },
+  output: { format: 'png' },
+  previews: 0,
+});
+const job = (prompt: string, { user = 'anna', model = 'toy', seed = 1 } = {}): FleetJob =>
+  fleetJob(piece(prompt, seed, model), { model: '', user, every: 2 });
+
+const until = async (holds: () => boolean | Promise<boolean>): Promise<void> => {
+  for (let i = 0; i < 600; i++) {
+    if (await holds()) return;
+    await wait(25);
+  }
+  throw new Error('It did not come about within 15 s.');
+};
+
+jest.setTimeout(60_000);
+
+test('a job is known by what decides its bytes, and by nothing else', () => {
+  const id = jobId(job('lion'));
+  expect(id).toMatch(/^[0-9a-f]{64}$/);
+  expect(jobId(fleetJob({ ...piece('lion'), previews: 3 }, { model: '', user: 'bob', every: 9 }))).toBe(id);
+  const others = [job('lion', { seed: 2 }), job('key'), job('lion', { model: 'b' }), { ...job('lion'), model: 'hash' }];
+  expect(new Set([id, ...others.map(jobId)]).size).toBe(5);
+  expect(jobId({ ...job('lion'), ertacache: '9.9.9' })).not.toBe(id);
+});
+
+test('an address is checked, and its password is not told', () => {
+  expect(queueAddress('rediss://u:secret@host:6380/2').shown).toBe('rediss://host:6380/2');
+  for (const wrong of ['localhost:6379', 'http://host', 'redis://', 'redis://u:secret@host/x']) {
+    expect(() => queueAddress(wrong)).toThrow(UsageError);
+    expect(() => queueAddress(wrong)).not.toThrow('secret');
+  }
+});
+
+describeWithRedis('a queue on Redis', () => {
+  let redis: TestRedis;
+  const open: { close(): Promise<unknown> }[] = [];
+  beforeEach(async () => {
+    redis = await startRedis();
+  });
+  afterEach(async () => {
+    for (const each of open.splice(0).reverse()) await each.close();
+    await redis.stop();
+  });
+
+  async function queueAt(place = 'redis'): Promise<FleetQueue> {
+    const queue = await openQueue({ address: queueAddress(redis.url), place });
+    open.push(queue);
+    return queue;
+  }
+  async function worker(runner: Runner, models: readonly string[] = ['toy'], place = 'redis'): Promise<FleetWorker> {
+    const started = await startFleetWorker({ queue: await queueAt(place), runner, models, log });
+    open.push({ close: () => started.close(0) });
+    return started;
+  }
+  const promptsOf = (runner: FakeRunner): string[] => runner.drawings.map(each => each.piece.request.prompt);
+
+  test('what is asked for is drawn once, kept under its hash, and told of', async () => {
+    const queue = await queueAt(scratch.path('pictures'));
+    const runner = fakeRunner({ atOnce: true, places: 2 });
+    await worker(runner, ['toy'], scratch.path('pictures'));
+    const told: string[] = [];
+    await queue.channels.on('ertacache:fleet:over', message => void told.push(message));
+    const jobs = [job('lion'), job('key'), job('lion', { user: 'bob' })];
+    const added = await queue.add(jobs, 4);
+    expect(added.map(({ state }) => state)).toEqual(['unknown', 'unknown', 'unknown']);
+    expect(added[2]!.id).toBe(added[0]!.id);
+    await until(() => told.length === 2);
+    expect(promptsOf(runner).sort()).toEqual(['key', 'lion']);
+    const { id } = added[0]!;
+    expect(String(await queue.store.get(NAMES.output(id, jobs[0]!)))).toBe('picture of lion with seed 1');
+    const result = resultSchema.parse(JSON.parse(String(await queue.store.get(NAMES.result(id)))));
+    expect(result).toMatchObject({ bytes: 27, receipt: { prompt: 'lion', seed: 1 } });
+    expect((await queue.add([job('lion')], 4))[0]!.state).toBe('completed');
+    // Its picture is gone: it is drawn again.
+    await queue.store.remove(NAMES.result(id));
+    expect((await queue.add([job('lion')], 4))[0]!.state).toBe('unknown');
+    await until(() => told.length === 3);
+    expect((await queue.counts()).get('toy')).toMatchObject({ completed: 2, failed: 0, waiting: 0, active: 0 });
+    expect(await queue.redis.hgetall(KEYS.users)).toEqual({});
+  });
+
+  test('the first priority goes first, users take turns, and each keeps to its order', async () => {
+    const queue = await queueAt();
+    await queue.add(
+      ['a1', 'a2', 'a3', 'a4'].map(prompt => job(prompt, { user: 'anna' })),
+      4,
+    );
+    await queue.add(
+      ['b1', 'b2'].map(prompt => job(prompt, { user: 'bob' })),
+      4,
+    );
+    await queue.add([job('later')], 7);
+    await queue.add([job('urgent', { user: 'carl' })], 0);
+    const runner = fakeRunner({ atOnce: true });
+    await worker(runner);
+    await until(() => runner.drawings.length === 8);
+    expect(promptsOf(runner)).toEqual(['urgent', 'a1', 'b1', 'a2', 'b2', 'a3', 'a4', 'later']);
+  });
+
+  test('a worker keeps to the models that it holds, and turns to others when there is nothing else', async () => {
+    const queue = await queueAt();
+    const jobs = ['x', 'y'].flatMap(model => ['1', '2', '3'].map(n => job(`${model}${n}`, { model })));
+    await queue.add([jobs[0]!, jobs[3]!, jobs[1]!, jobs[4]!, jobs[2]!, jobs[5]!], 4);
+    const runner = fakeRunner({ atOnce: true });
+    const held: string[] = [];
+    const health = (): ReturnType<Runner['health']> => ({
+      ...{ ready: true, faults: [] },
+      workers: [{ state: 'idle', memory: 0, tensors: 0, restarts: 0, models: held }],
+    });
+    const draw: Runner['draw'] = batch => {
+      held.splice(0, 1, batch[0]!.piece.request.model);
+      return runner.draw(batch);
+    };
+    await worker({ ...runner, health, draw }, ['x', 'y']);
+    await until(() => runner.drawings.length === 6);
+    const models = promptsOf(runner).map(prompt => prompt[0]);
+    expect(models.filter((model, i) => model !== models[i - 1])).toHaveLength(2);
+  });
+
+  test('a job that fails is tried three times and kept; one that cannot be drawn is not tried again', async () => {
+    const queue = await queueAt();
+    const runner = fakeRunner();
+    const draw: Runner['draw'] = ([each]) => {
+      runner.drawings.push({ piece: each!.piece } as never);
+      const error = each!.piece.request.prompt === 'wrong' ? new UsageError('No such size.') : new Error('It broke.');
+      return [Promise.reject(error)];
+    };
+    await worker({ ...runner, draw });
+    const [poisoned, wrong] = await queue.add([job('poisoned'), job('wrong')], 4);
+    await until(async () => (await queue.counts()).get('toy')?.failed === 2);
+    expect(promptsOf(runner).sort()).toEqual(['poisoned', 'poisoned', 'poisoned', 'wrong']);
+    expect(await queue.fault('toy', poisoned!.id)).toEqual({ code: 'failure', message: 'It broke.' });
+    expect(await queue.fault('toy', wrong!.id)).toEqual({ code: 'usage', message: 'No such size.' });
+    expect((await queue.failed(10)).map(({ attempts }) => attempts).sort()).toEqual([1, 3]);
+    expect(await queue.retry([poisoned!.id])).toBe(1);
+    await until(() => runner.drawings.length === 7);
+  });
+
+  test('cancelling reaches a job that waits, and one that another machine draws', async () => {
+    const queue = await queueAt();
+    const runner = fakeRunner();
+    await worker(runner);
+    const told: string[] = [];
+    await queue.channels.on('ertacache:fleet:over', message => void told.push(JSON.parse(message).state));
+    const added = await queue.add([job('drawn'), job('waits')], 4);
+    await runner.begunCount(1);
+    expect(await queue.cancel(added[1]!.id)).toBe(true);
+    await until(() => told.length === 1);
+    expect(await queue.cancel(added[0]!.id)).toBe(true);
+    await until(() => told.length === 2);
+    expect(runner.drawings[0]!.signal.aborted).toBe(true);
+    expect(runner.drawings).toHaveLength(1);
+    expect(await queue.cancel(added[0]!.id)).toBe(false);
+    expect(await queue.fault('toy', added[0]!.id)).toMatchObject({ code: 'cancelled' });
+  });
+
+  test('a job that two wait for is stopped when both have let go', async () => {
+    const queue = await queueAt();
+    const runner = fakeRunner();
+    await worker(runner);
+    const id = (await queue.add([job('lion')], 4))[0]!.id;
+    await queue.add([job('lion', { user: 'bob' })], 4);
+    await runner.begunCount(1);
+    await queue.letGo('toy', id);
+    await wait(100);
+    expect(runner.drawings[0]!.signal.aborted).toBe(false);
+    await queue.letGo('toy', id);
+    await until(() => runner.drawings[0]!.signal.aborted);
+  });
+
+  test('a worker that is closed gives its job back, and the next one goes on at its checkpoint', async () => {
+    const queue = await queueAt();
+    const first = fakeRunner();
+    const begun: (Uint8Array | undefined)[] = [];
+    const watching = (runner: FakeRunner): Runner => ({
+      ...runner,
+      draw(batch) {
+        begun.push(batch[0]!.checkpoint?.last);
+        batch[0]!.onEvent({ type: 'checkpoint', bytes: Buffer.from('so far') });
+        return runner.draw(batch);
+      },
+    });
+    const closing = await startFleetWorker({ queue: await queueAt(), runner: watching(first), models: ['toy'], log });
+    const id = (await queue.add([job('lion')], 4))[0]!.id;
+    await first.begunCount(1);
+    await until(() => queue.store.has(NAMES.checkpoint(id)));
+    await closing.close(0);
+    expect(await queue.state('toy', id)).toBe('waiting');
+    await worker(watching(fakeRunner({ atOnce: true })));
+    await until(async () => (await queue.state('toy', id)) === 'completed');
+    expect(begun.map(bytes => bytes && String(bytes))).toEqual([undefined, 'so far']);
+    expect(await queue.store.has(NAMES.checkpoint(id))).toBe(false);
+  });
+
+  test('Redis may be away for a while: nothing is lost, and what waits goes on', async () => {
+    const queue = await queueAt();
+    const runner = fakeRunner();
+    await worker(runner);
+    const [first] = await queue.add([job('one'), job('two')], 4);
+    await runner.begunCount(1);
+    await redis.restart();
+    runner.drawings[0]!.finish();
+    await runner.begunCount(2);
+    runner.drawings[1]!.finish();
+    await until(async () => (await queue.counts()).get('toy')?.completed === 2);
+    expect(await queue.state('toy', first!.id)).toBe('completed');
+  });
+
+  test('drain removes what waits; the store of a queue is one place', async () => {
+    const queue = await queueAt(scratch.path('place'));
+    await queue.add(
+      Array.from({ length: 5 }, (_, seed) => job('lion', { seed })),
+      4,
+    );
+    expect(await queue.drain()).toBe(5);
+    expect((await queue.counts()).get('toy')).toMatchObject({ waiting: 0 });
+    await expect(queueAt('redis')).rejects.toThrow('The pictures of this queue are not kept in redis');
+    await expect(queueAt(scratch.path('another'))).rejects.toThrow(UsageError);
+    await queueAt(scratch.path('place'));
+  });
+});
+
+describeWithRedis('a Redis that cannot be used', () => {
+  const refusal = async (url: string, ...options: string[]): Promise<unknown> => {
+    const redis = await startRedis(...options);
+    try {
+      return await openQueue({ address: queueAddress(url.replace('PORT', String(redis.port))), place: 'redis' }).then(
+        queue => queue.close(),
+        error => error,
+      );
+    } finally {
+      await redis.stop();
+    }
+  };
+
+  test('one that would throw jobs away', async () => {
+    const error = await refusal('redis://127.0.0.1:PORT', '--maxmemory-policy', 'allkeys-lru');
+    expect(error).toMatchObject({
+      code: 'usage',
+      message: expect.stringContaining('its eviction policy is allkeys-lru'),
+    });
+  });
+
+  test('one with a password that is missing, wrong or right', async () => {
+    const withPassword = ['--requirepass', 'open-sesame'];
+    for (const url of ['redis://127.0.0.1:PORT', 'redis://:guessed@127.0.0.1:PORT']) {
+      const error = (await refusal(url, ...withPassword)) as Error;
+      expect(error.message).toContain('the password is missing or wrong');
+      expect(error.message).not.toContain('guessed');
+    }
+    expect(await refusal('redis://:open-sesame@127.0.0.1:PORT', ...withPassword)).toBeUndefined();
+  });
+
+  test('one that is not there', async () => {
+    const error = await openQueue({ address: queueAddress('redis://127.0.0.1:1'), place: 'redis' }).catch(e => e);
+    expect(error).toMatchObject({
+      code: 'io',
+      message: expect.stringContaining('Redis at redis://127.0.0.1:1 cannot'),
+    });
+  });
+});
