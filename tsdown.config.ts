@@ -29,7 +29,7 @@ export default defineConfig([
   {
     entry: {
       ...Object.fromEntries(
-        ['index', 'core', 'cache', 'models', 'server', 'browser'].map(name => [name, `src/entries/${name}.ts`]),
+        ['index', 'core', 'cache', 'models', 'server'].map(name => [name, `src/entries/${name}.ts`]),
       ),
       // A process of its own, which lies beside what starts it.
       'draw-worker': 'src/server/workers/draw-worker.ts',
@@ -39,6 +39,17 @@ export default defineConfig([
     shims: true,
     platform: 'node',
     target: 'node20',
+  },
+  // By itself: what it shares with the others would bring their schemas into every page.
+  {
+    entry: { browser: 'src/entries/browser.ts' },
+    format: ['esm', 'cjs'],
+    dts: true,
+    platform: 'browser',
+    target: 'es2022',
+    fixedExtension: true,
+    clean: false,
+    deps: { alwaysBundle: ['ndarray'], onlyBundle: false as const },
   },
   // What a page takes as it is, without a bundler: each script whole, TensorFlow.js included, its files beside it.
   ...Object.entries({

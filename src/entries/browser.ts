@@ -16,7 +16,6 @@ export type { Busy } from '../browser/client/turns';
 export { type Detected, detect, type GpuInfo } from '../browser/detect';
 export { type DrawToOptions, drawTo, type PlayOptions, playOn } from '../browser/draw-to';
 export { readReceipt } from '../browser/files/read-receipt';
-export { type LoadModelOptions, loadModel } from '../browser/load/load-model';
 export type * from '../browser/types';
 export type { Receipt } from '../draw/receipt';
 export * from '../errors';

@@ -4,6 +4,7 @@
  * The types that functions of `ertacache` take and give are here too, those of functions that need Node among them.
  * @packageDocumentation
  */
+export { type LoadModelOptions, loadModel } from '../browser/load/load-model';
 export type { CachePolicy } from '../cache/policy';
 export {
   type CalibrateOptions,
