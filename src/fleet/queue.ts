@@ -280,9 +280,12 @@ async function stateOf(queue: Queue, id: string): Promise<JobState> {
 
 /** A job is over: nobody waits for it, and it no longer stands before the others of its user. */
 export async function forget(redis: Redis, id: string, user: string | undefined): Promise<void> {
-  await redis.hdel(KEYS.holders, id);
-  await redis.unlink(KEYS.cancelled(id));
-  if (user !== undefined && (await redis.hincrby(KEYS.users, user, -1)) <= 0) await redis.hdel(KEYS.users, user);
+  const [, , left] = await Promise.all([
+    redis.hdel(KEYS.holders, id),
+    redis.unlink(KEYS.cancelled(id)),
+    user === undefined ? 1 : redis.hincrby(KEYS.users, user, -1),
+  ]);
+  if (user !== undefined && left <= 0) await redis.hdel(KEYS.users, user);
 }
 
 /** Failures are kept as JSON, with what programs switch on. */

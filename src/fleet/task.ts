@@ -27,16 +27,20 @@ export class Hopeless extends Error {
  */
 export async function doTask(task: Task, runner: Runner, store: FileStore): Promise<void> {
   const { id, job, signal, onEvent } = task;
-  if (await store.has(NAMES.result(id))) return;
+  const [isThere, last] = await Promise.all([store.has(NAMES.result(id)), store.get(NAMES.checkpoint(id))]);
+  if (isThere) return;
   const piece: Piece = { ...job.piece, ...(await pictureOf(job, store)) };
+  let isKept = last !== undefined;
   const checkpoints = latestOf((bytes: Uint8Array) => store.put(NAMES.checkpoint(id), bytes));
-  const last = await store.get(NAMES.checkpoint(id));
   const assignment = {
     piece,
     signal,
     onEvent(event: PieceEvent) {
-      if (event.type === 'checkpoint') checkpoints.give(event.bytes);
-      else onEvent(event);
+      if (event.type !== 'checkpoint') onEvent(event);
+      else {
+        isKept = true;
+        checkpoints.give(event.bytes);
+      }
     },
     checkpoint: { every: job.every, ...(last && { last }) },
   };
@@ -49,7 +53,7 @@ export async function doTask(task: Task, runner: Runner, store: FileStore): Prom
   } finally {
     await checkpoints.settled().catch(() => {});
   }
-  await store.remove(NAMES.checkpoint(id));
+  if (isKept) await store.remove(NAMES.checkpoint(id));
 }
 
 async function keep({ id, job }: Task, { bytes, ...told }: Finished, store: FileStore): Promise<void> {
