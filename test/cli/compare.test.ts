@@ -34,7 +34,7 @@ test('compares the embedded model: plan, table, JSON and page', async () => {
   const argv = [...SMALL, '--methods', 'fewer-steps,uniform', '--out', folder];
   const { out, err } = await compared(...argv);
   expect(err).toMatch(
-    /Comparing 2 methods at 3 of 6 steps on 2 pairs, calibrated on 2 others:\nat most 24 forward passes/,
+    /Comparing 2 methods at 3 of 6 steps on 2 pairs, calibrated on 2 others:\nat most 54 forward passes/,
   );
   expect(out).toMatch(/3 of 6 steps computed\nmethod .*Uniform reuse is ahead by, on\nFewer steps +3 /);
   const comparison: Comparison = JSON.parse(readFileSync(`${folder}/comparison.json`, 'utf8'));

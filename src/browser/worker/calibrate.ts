@@ -1,8 +1,9 @@
 import { type CalibrateOptions, calibrate, calibrationForwards } from '../../calibration/calibrate';
 import { measurePolicy } from '../../calibration/measure';
-import { splitPairs } from '../../calibration/pairs';
+import { heldOutPairs, splitPairs } from '../../calibration/pairs';
 import { serializePolicy } from '../../policy/bytes';
 import { computedSteps, type Pair, type Policy, type PolicyData, reusedOf } from '../../policy/data';
+import { policyHash } from '../../policy/hash';
 import type { Pipeline } from '../../sampling/pipeline';
 import { policyInfo, readPolicyFiles } from '../load/policies';
 import type { Calls } from '../protocol';
@@ -35,7 +36,7 @@ export async function calibrateFor(
   const fidelity = (some: readonly Pair[]) => measurePolicy(pipeline, policy, some, { batch, signal, onPasses });
   const whole = withMeasured(policy, {
     calibration: await fidelity(calibration),
-    ...(evaluation.length > 0 && { heldOut: await fidelity(evaluation) }),
+    ...(evaluation.length > 0 && { heldOut: await fidelity(heldOutPairs(evaluation, policyHash(policy))) }),
   });
   progress.at(total, total, 'done');
   const computed = computedSteps(reusedOf(policy.data.schedule));

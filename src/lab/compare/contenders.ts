@@ -150,7 +150,7 @@ function ready(method: Method): Pick<Contender, 'cost' | 'prepare'> {
   return budgetedMethod(method);
 }
 
-/** About as many settings as methods have; what is not needed of an estimate is not done. */
+/** About as many settings as methods have whose settings depend on what is measured. */
 const USUAL_VARIANTS = 40;
 
 function chosenMethod(method: ChosenMethod): Pick<Contender, 'cost' | 'prepare'> {
@@ -158,7 +158,8 @@ function chosenMethod(method: ChosenMethod): Pick<Contender, 'cost' | 'prepare'>
     cost(budget, bench) {
       const facts = { batched: 0, single: method.needs ? bench.pairs.length * budget.steps : 0 };
       const search = method.usesSearched ? searchCost(budget, bench) : { batched: 0, single: 0 };
-      return addPasses(addPasses(facts, search), choiceCost(USUAL_VARIANTS, budget, bench));
+      const variants = method.needs ? USUAL_VARIANTS : method.variants(budget, NO_FACTS, []).length;
+      return addPasses(addPasses(facts, search), choiceCost(variants, budget, bench));
     },
     async prepare(budget, bench) {
       const facts = method.needs ? await bench.facts() : NO_FACTS;
@@ -203,7 +204,9 @@ function budgetedMethod(method: ScheduledMethod | ThresholdMethod): Pick<Contend
       const { computed, steps } = budget;
       const { pairs } = bench;
       const perPair = (tunes ? USUAL_TRIES * computed : 0) + (needsFacts ? steps : 0);
-      const choice = method.variants ? choiceCost(USUAL_VARIANTS, budget, bench).batched : 0;
+      const usual = method.variants ? USUAL_VARIANTS : 0;
+      const variants = method.kind === 'scheduled' ? (method.variants?.(budget).length ?? 0) : usual;
+      const choice = choiceCost(variants, budget, bench).batched;
       return { batched: choice, single: pairs.length * perPair };
     },
     async prepare(budget, bench) {
