@@ -45,8 +45,8 @@ function serveBeside(middlewares: Connect.Server): void {
 /** What gives a page threads. */
 const ISOLATION = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
 
-/** Of the library's files, those that a page on WebAssembly needs. */
-const NEEDED = /^worker[.]mjs$|[.]wasm$/;
+/** Of what lies beside the page, what it needs on WebAssembly. */
+const NEEDED = /^worker[.]mjs$|[.](wasm|json|safetensors)$/;
 
 /** Tells the service worker which files the page is made of, and names their version. */
 const precache = (): Plugin => ({
@@ -57,19 +57,20 @@ const precache = (): Plugin => ({
     if (worker?.type !== 'chunk') return;
     const files = Object.keys(bundle).filter(name => name !== 'service-worker.js' && !name.endsWith('.map'));
     const own = ['icon.svg', 'manifest.webmanifest'];
-    const library = readdirSync(resolve(root, 'dist/browser')).filter(name => NEEDED.test(name));
+    const folders = BESIDE.filter(([path]) => path !== 'models/');
+    const library = folders.flatMap(([path, folder]) =>
+      readdirSync(join(root, folder))
+        .filter(name => NEEDED.test(name))
+        .map(name => [path + name, join(root, folder, name)] as const),
+    );
     const hash = createHash('sha256');
     for (const name of files) {
       const file = bundle[name];
       hash.update(file?.type === 'chunk' ? file.code : (file?.source ?? ''));
     }
     for (const name of own) hash.update(readFileSync(resolve(import.meta.dirname, 'public', name)));
-    for (const name of library) hash.update(readFileSync(resolve(root, 'dist/browser', name)));
-    const all = [
-      ...files.map(name => (name === 'index.html' ? './' : name)),
-      ...own,
-      ...library.map(name => `browser/${name}`),
-    ];
+    for (const [, file] of library) hash.update(readFileSync(file));
+    const all = [...files.map(name => (name === 'index.html' ? './' : name)), ...own, ...library.map(([name]) => name)];
     worker.code = worker.code
       .replace('__FILES__', JSON.stringify(all))
       .replace('__BUILD__', JSON.stringify(hash.digest('hex').slice(0, 16)));

@@ -18,6 +18,7 @@ const pages: DefaultTheme.SidebarItem[] = [
       page('Engine and GPU', 'engine-and-gpu'),
       page('In a browser', 'in-a-browser'),
       page('Your own pipeline', 'use-in-your-own-pipeline'),
+      page('Playground', 'playground'),
       page('Models', 'models'),
       page('Serve over HTTP', 'serve'),
       page('Draw on many machines', 'fleet'),

@@ -25,6 +25,9 @@ const KEPT = 80;
 export const keyOf = (order: Order): string => JSON.stringify(order);
 
 const drawings = new Map<string, Signal<Drawing>>();
+/** Whether something was drawn, and nothing more is wanted now. */
+export const settled = signal(false);
+
 let wanted: readonly Order[] = [];
 let running: { readonly key: string; readonly controller: AbortController } | undefined;
 
@@ -48,7 +51,10 @@ export function want(orders: readonly Order[]): void {
 async function next(): Promise<void> {
   if (running) return;
   const order = wanted.find(candidate => drawingOf(candidate).peek().state === 'waiting');
-  if (!order) return;
+  if (!order) {
+    settled.value ||= wanted.length > 0 && wanted.every(done => drawingOf(done).peek().state === 'done');
+    return;
+  }
   const key = keyOf(order);
   const drawing = drawingOf(order);
   const controller = new AbortController();

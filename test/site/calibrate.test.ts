@@ -1,0 +1,64 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { packageRoot } from '../../src/io/package-root';
+import { scratchFolder } from '../media/pictures';
+import { describeInBrowser } from '../support/chromium';
+import { command } from '../weights/command';
+import { drawn, playground, textOf } from './playground';
+
+const scratch = scratchFolder();
+
+describeInBrowser('the screen Calibrate', () => {
+  const site = playground();
+
+  test('a policy is made here, drawn with, saved, and used by the command line', async () => {
+    const page = await site.visit('#/calibrate');
+    await page.getByLabel('Steps').fill('6');
+    await page.getByLabel('Forward passes of 6').fill('4');
+    await page.getByLabel('Pairs of prompt and seed').fill('2');
+    await page.getByRole('button', { name: 'Calibrate', exact: true }).click();
+    await page.getByRole('progressbar', { name: 'Calibrating' }).waitFor();
+    await page.getByRole('button', { name: 'Stop' }).waitFor();
+    await page.getByText('pairs that it has not seen').waitFor();
+
+    const downloads: string[] = [];
+    page.on('download', async download => {
+      const path = scratch.path(download.suggestedFilename());
+      await download.saveAs(path);
+      downloads.push(path);
+    });
+    await page.getByRole('button', { name: 'Save its files' }).click();
+    while (downloads.length < 2) await page.waitForTimeout(50);
+    const [json] = downloads.filter(path => path.endsWith('.json'));
+    expect(JSON.parse(readFileSync(json!, 'utf8'))).toMatchObject({ schedule: expect.stringMatching(/^#[#.]{5}$/) });
+
+    await page.getByRole('link', { name: 'Draw with it' }).click();
+    await drawn(page, 2);
+    expect(await textOf(page, '.passes output')).toMatch(/4 ?of 6 ?calibrated/);
+    expect(await textOf(page, '.easel.strong .facts')).toContain('4 forward passes');
+
+    const out = scratch.path('own.png');
+    const how = ['--steps', '6', '--policy', json!, '--out', out];
+    const made = await command('--backend', 'wasm', 'sample', 'red heart', '--seed', '1', ...how);
+    expect(made).toMatchObject({ code: 0 });
+    expect(existsSync(out)).toBe(true);
+  });
+
+  test('a policy of the command line is opened, and stands on the slider', async () => {
+    const page = await site.visit('#/calibrate');
+    await page.locator('.shelf li').first().waitFor();
+    const files = ['json', 'safetensors'].map(end =>
+      join(packageRoot(), `calibration/fluent-emoji-30steps-g1-8.${end}`),
+    );
+    await page.locator('input[type=file]').setInputFiles(files);
+    await page.getByText('8 of 30, guidance 1').waitFor();
+    await page.waitForURL(/#\/draw\?.*guidance=1/);
+    await page.getByRole('button', { name: '8 forward passes, calibrated' }).waitFor();
+
+    await page.goto(`${site.address}#/calibrate`);
+    await page.locator('input[type=file]').setInputFiles(files.slice(1));
+    expect(await textOf(page, '[role=alert]')).toContain('A policy is a .json file');
+    await page.locator('input[type=file]').setInputFiles(files.slice(0, 1));
+    await page.getByText('are missing').waitFor();
+  });
+});

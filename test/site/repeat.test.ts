@@ -1,0 +1,43 @@
+import { writeFileSync } from 'node:fs';
+import sharp from 'sharp';
+import { scratchFolder } from '../media/pictures';
+import { describeInBrowser } from '../support/chromium';
+import { command } from '../weights/command';
+import { playground, textOf } from './playground';
+
+const scratch = scratchFolder();
+
+describeInBrowser('the screen Repeat', () => {
+  const site = playground();
+
+  test('a picture of the command line is explained, drawn again, and the same', async () => {
+    const file = scratch.path('crab.png');
+    const made = await command('--backend', 'wasm', 'sample', 'crab', '--seed', '5', '--out', file);
+    expect(made).toMatchObject({ code: 0 });
+    const page = await site.visit('#/repeat');
+    await page.locator('input[type=file]').setInputFiles(file);
+    await page.getByText('The same picture, pixel by pixel.').waitFor();
+    expect(await textOf(page, '.receipt')).toMatch(/Prompt ?crab.*Seed ?5.*15 forward passes.*ertacache [0-9a-f]{8}/);
+    await page.getByRole('link', { name: 'Go on from it' }).click();
+    expect(page.url()).toMatch(/#\/draw\?.*prompt=crab.*seed=5.*passes=15/);
+  });
+
+  test('a file that is dropped is opened; one without a receipt is refused in a sentence', async () => {
+    const page = await site.visit('#/repeat');
+    const bytes = [
+      ...(await sharp({ create: { width: 4, height: 4, channels: 3, background: 'red' } })
+        .png()
+        .toBuffer()),
+    ];
+    const files = await page.evaluateHandle(data => {
+      const transfer = new DataTransfer();
+      transfer.items.add(new File([new Uint8Array(data)], 'red.png', { type: 'image/png' }));
+      return transfer;
+    }, bytes);
+    await page.dispatchEvent('.drop', 'drop', { dataTransfer: files });
+    expect(await textOf(page, '[role=alert]')).toContain('red.png carries no receipt.');
+    writeFileSync(scratch.path('broken.json'), '{"tool":');
+    await page.locator('input[type=file]').setInputFiles(scratch.path('broken.json'));
+    await page.getByText('The receipt of broken.json is damaged.').waitFor();
+  });
+});

@@ -1,0 +1,54 @@
+import { describeInBrowser } from '../support/chromium';
+import { drawn, playground, textOf } from './playground';
+
+describeInBrowser('the screen Schedule', () => {
+  const site = playground();
+
+  test('steps are turned over by a click, by dragging, and by keys', async () => {
+    const page = await site.visit('#/schedule?prompt=key&schedule=110101010101010101010101010101');
+    const step = (n: number) => page.locator(`.strip-editor [data-step="${n - 1}"]`);
+    const pressed = (n: number): Promise<string | null> => step(n).getAttribute('aria-pressed');
+    expect(await pressed(3)).toBe('false');
+    await step(3).click();
+    expect(await pressed(3)).toBe('true');
+
+    const [from, to] = [(await step(10).boundingBox())!, (await step(14).boundingBox())!];
+    await page.mouse.move(from.x + 5, from.y + 9);
+    await page.mouse.down();
+    await page.mouse.move(to.x + 5, to.y + 9, { steps: 12 });
+    await page.mouse.up();
+    expect(await Promise.all([10, 11, 12, 13, 14].map(pressed))).toEqual(Array(5).fill('false'));
+
+    await step(2).focus();
+    await page.keyboard.press('End');
+    await page.keyboard.press('ArrowLeft');
+    expect(await page.evaluate(() => document.activeElement?.getAttribute('aria-label'))).toBe('step 29, reused');
+    await page.keyboard.press('Space');
+    expect(await pressed(29)).toBe('true');
+
+    // The first step has nothing to be rebuilt from.
+    await step(1).click();
+    expect(await pressed(1)).toBe('true');
+    expect(page.url()).toContain('schedule=111101010000000101010101010111');
+    await drawn(page, 3);
+    expect(await textOf(page, '.easel .facts')).toMatch(/ s 15 forward passes$/);
+  });
+
+  test('it is compared with the calibrated schedule, which can be begun with', async () => {
+    const page = await site.visit('#/schedule?prompt=red+heart');
+    await page.getByRole('button', { name: 'every third' }).click();
+    expect(await textOf(page, '.editor-head')).toContain('10 of 30 steps computed');
+    await drawn(page, 3);
+    const likenesses = await page.locator('.likeness .figure b').allTextContents();
+    expect(likenesses).toHaveLength(2);
+    const [mine, calibrated] = likenesses.map(Number);
+    expect(calibrated).toBeGreaterThan(mine!);
+
+    await page.getByRole('button', { name: 'calibrated, 10 passes' }).click();
+    await drawn(page, 3);
+    const schedules = await page
+      .locator('.triple .strip')
+      .evaluateAll(strips => strips.slice(0, 2).map(s => [...s.children].map(c => c.classList[0]).join()));
+    expect(schedules[0]).toBe(schedules[1]);
+  });
+});
