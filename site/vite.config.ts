@@ -55,7 +55,7 @@ const precache = (): Plugin => ({
   generateBundle(_, bundle) {
     const worker = bundle['service-worker.js'];
     if (worker?.type !== 'chunk') return;
-    const files = Object.keys(bundle).filter(name => name !== 'service-worker.js' && !name.endsWith('.map'));
+    const files = Object.keys(bundle).filter(name => !/^service-worker[.]js$|[.](map|html)$/.test(name));
     const own = ['icon.svg', 'manifest.webmanifest'];
     const folders = BESIDE.filter(([path]) => path !== 'models/');
     const library = folders.flatMap(([path, folder]) =>
@@ -70,7 +70,7 @@ const precache = (): Plugin => ({
     }
     for (const name of own) hash.update(readFileSync(resolve(import.meta.dirname, 'public', name)));
     for (const [, file] of library) hash.update(readFileSync(file));
-    const all = [...files.map(name => (name === 'index.html' ? './' : name)), ...own, ...library.map(([name]) => name)];
+    const all = ['./', ...files, ...own, ...library.map(([name]) => name)];
     worker.code = worker.code
       .replace('__FILES__', JSON.stringify(all))
       .replace('__BUILD__', JSON.stringify(hash.digest('hex').slice(0, 16)));

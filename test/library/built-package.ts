@@ -13,6 +13,14 @@ export async function requireBuilt(): Promise<void> {
   if (code !== 0) throw new Error(`The package could not be built:\n${stderr}`);
 }
 
+/** Builds the playground too, unless `npm ci` has done so. */
+export async function requireSite(): Promise<void> {
+  await requireBuilt();
+  if (existsSync(join(root, 'dist/playground/index.html'))) return;
+  const { code, stderr } = await run('npm', ['run', 'build:site'], { cwd: root });
+  if (code !== 0) throw new Error(`The playground could not be built:\n${stderr}`);
+}
+
 /** A project of somebody else in `folder` that has ertacache installed, and these files. */
 export function project(folder: string, files: Readonly<Record<string, string>>): void {
   mkdirSync(join(folder, 'node_modules'), { recursive: true });

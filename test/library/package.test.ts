@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { run } from '../../src/engine/run';
 import { packageRoot } from '../../src/io/package-root';
 import { scratchFolder } from '../media/pictures';
-import { requireBuilt, runNode, typeErrors } from './built-package';
+import { requireSite, runNode, typeErrors } from './built-package';
 
 const scratch = scratchFolder();
 const root = packageRoot();
 
-beforeAll(requireBuilt);
+beforeAll(requireSite);
 
 interface Locked {
   readonly hasInstallScript?: boolean;
@@ -105,6 +105,9 @@ test('the packed package has what it needs, nothing else, is clean for publint a
       'dist/core.d.mts',
       'dist/core.d.cts',
       'dist/cli.mjs',
+      'dist/browser/worker.mjs',
+      'dist/playground/index.html',
+      'dist/playground/service-worker.js',
       'dist/probe-child.cjs',
       'dist/wasm-thread.cjs',
       'converted-models/fluent-emoji/model.json',

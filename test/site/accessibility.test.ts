@@ -25,7 +25,7 @@ describeInBrowser('every screen', () => {
     expect(await serious(page)).toEqual([]);
     await page.setViewportSize({ width: 360, height: 740 });
     expect(await serious(page)).toEqual([]);
-    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(360);
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360);
   });
 
   test('screens are gone through by keyboard, and the focus follows', async () => {

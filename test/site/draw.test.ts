@@ -60,7 +60,7 @@ describeInBrowser('the screen Draw', () => {
     await page.mouse.down();
     await page.mouse.move(box.x + box.width - 2, box.y + box.height / 2, { steps: 6 });
     await page.mouse.up();
-    expect(page.url()).toContain('passes=4');
+    expect(page.url()).toContain('passes=2');
 
     await page.getByRole('button', { name: '10 forward passes, calibrated' }).click();
     await drawn(page, 2);

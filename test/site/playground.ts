@@ -1,23 +1,9 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { Hono } from 'hono';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
-import { run } from '../../src/engine/run';
-import { packageRoot } from '../../src/io/package-root';
 import { createPlayground, playgroundRoutes } from '../../src/server/http/playground';
 import { type Listening, listen } from '../../src/server/listen';
-import { requireBuilt } from '../library/built-package';
+import { requireSite } from '../library/built-package';
 import { startChromium } from '../support/chromium';
-
-const root = packageRoot();
-
-/** Builds the page unless `npm ci` has done so. */
-export async function requireSite(): Promise<void> {
-  await requireBuilt();
-  if (existsSync(join(root, 'dist/playground/index.html'))) return;
-  const { code, stderr } = await run('npm', ['run', 'build:site'], { cwd: root });
-  if (code !== 0) throw new Error(`The playground could not be built:\n${stderr}`);
-}
 
 /** The playground, served as `ertacache playground` does, and a browser to visit it with. */
 export interface Playground {

@@ -8,8 +8,8 @@ interface PassesSliderProps {
   readonly onChange: (passes: number) => void;
 }
 
-/** The fewest passes that the slider goes to: below, no method draws what was asked for. */
-export const FEWEST = 4;
+/** The fewest passes that the slider goes to: with one nothing is left of the picture. */
+export const FEWEST = 2;
 
 /** Forward passes, from all on the left to few on the right. The marks are those that are calibrated. */
 export function PassesSlider({ steps, passes, calibrated, onChange }: PassesSliderProps) {

@@ -22,8 +22,8 @@ export function Schedule() {
   const given = link.value.schedule;
   const schedule = given?.length === steps ? given : evenSchedule(steps, Math.max(2, passes));
   const own = passesOf(schedule);
-  // The calibrated one that takes as many passes, or the next that takes more, so that the comparison is fair.
-  const policy = [...fitting.value].reverse().find(candidate => candidate.forwards >= own) ?? fitting.value[0];
+  // The calibrated one that takes as many passes, or the next that takes fewer.
+  const policy = fitting.value.find(candidate => candidate.forwards <= own) ?? fitting.value.at(-1);
   const rival: Choice = policy && own < steps ? { by: 'policy', hash: policy.hash } : { by: 'none' };
 
   const plainOrder = orderOf({ by: 'none' });

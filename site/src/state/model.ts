@@ -63,7 +63,7 @@ export const settings = computed(() => {
   const usual = place.value;
   const { steps = usual.steps, guidance = usual.guidance } = link.value;
   const passes = link.value.passes ?? Math.round((usual.passes / usual.steps) * steps);
-  return { steps, guidance, passes: Math.max(1, Math.min(steps, passes)) };
+  return { steps, guidance, passes: Math.max(2, Math.min(steps, passes)) };
 });
 
 /** Policies that fit the settings, most passes first. */
