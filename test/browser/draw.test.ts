@@ -74,7 +74,7 @@ describeInBrowser('a page that draws', () => {
             result,
             file: [...file],
             extension,
-            read: erta.readReceipt(file),
+            read: await erta.readReceipt(file),
             receipt,
           };
         },

@@ -52,7 +52,7 @@ export function Repeat() {
     setAgain(undefined);
     try {
       if (file.size > MOST_BYTES) throw new Error(`${file.name} is larger than pictures of these models are.`);
-      const receipt = readReceipt(new Uint8Array(await file.arrayBuffer()), file.name);
+      const receipt = await readReceipt(new Uint8Array(await file.arrayBuffer()), file.name);
       if (shown.current) URL.revokeObjectURL(shown.current);
       const isPicture = file.type.startsWith('image/');
       shown.current = isPicture ? URL.createObjectURL(file) : undefined;

@@ -15,11 +15,11 @@ const MOST_TEXT = 10_000_000;
  * @returns the receipt; `repeat` checks what is in it
  * @throws IoError when it carries none or a damaged one, UsageError when it is not of a run of ertacache
  * @example
- * const receipt = readReceipt(new Uint8Array(await file.arrayBuffer()), file.name);
+ * const receipt = await readReceipt(new Uint8Array(await file.arrayBuffer()), file.name);
  */
-export function readReceipt(bytes: Uint8Array, name = 'The file'): Receipt {
+export async function readReceipt(bytes: Uint8Array, name = 'The file'): Promise<Receipt> {
   try {
-    const xmp = xmpInFile(bytes);
+    const xmp = await xmpInFile(bytes);
     const value = xmp === undefined ? jsonIn(bytes) : receiptFromXmp(xmp);
     if (value !== undefined) return requireReceipt(shallow(value), name);
   } catch (error) {

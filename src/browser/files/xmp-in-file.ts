@@ -1,3 +1,4 @@
+import { IoError } from '../../errors';
 import { chunksOf } from './riff';
 
 // Not by a TextDecoder: what it calls latin1 is Windows' own.
@@ -6,9 +7,9 @@ const startsWith = (bytes: Uint8Array, characters: string): boolean =>
   text(bytes.subarray(0, characters.length)) === characters;
 
 /** The XMP packet of a PNG, JPEG or WebP file; nothing where there is none, or where it is another kind of file. */
-export function xmpInFile(bytes: Uint8Array): string | undefined {
+export async function xmpInFile(bytes: Uint8Array): Promise<string | undefined> {
   const found = startsWith(bytes, '\x89PNG\r\n\x1a\n')
-    ? xmpInPng(bytes)
+    ? await xmpInPng(bytes)
     : startsWith(bytes, '\xff\xd8\xff')
       ? xmpInJpeg(bytes)
       : startsWith(bytes, 'RIFF') && startsWith(bytes.subarray(8), 'WEBP')
@@ -17,19 +18,43 @@ export function xmpInFile(bytes: Uint8Array): string | undefined {
   return found && new TextDecoder().decode(found);
 }
 
-/** Source: PNG specification, third edition, section 11.3.3.4; what is compressed is not ours. */
-function xmpInPng(bytes: Uint8Array): Uint8Array | undefined {
-  const head = 'XML:com.adobe.xmp\0\0\0\0\0';
+/**
+ * The packet as a page writes it, and compressed as the command line does.
+ *
+ * Source: PNG specification, third edition, sections 11.3.3.3 and 11.3.3.4.
+ */
+async function xmpInPng(bytes: Uint8Array): Promise<Uint8Array | undefined> {
+  const name = 'XML:com.adobe.xmp\0';
+  const [plain, compressed] = [`${name}\0\0\0\0`, `${name}\0`];
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let at = 8; at + 12 <= bytes.length; ) {
     const size = view.getUint32(at);
     const content = bytes.subarray(at + 8, at + 8 + size);
-    if (text(bytes.subarray(at + 4, at + 8)) === 'iTXt' && startsWith(content, head)) {
-      return content.subarray(head.length);
-    }
+    const type = text(bytes.subarray(at + 4, at + 8));
+    if (type === 'iTXt' && startsWith(content, plain)) return content.subarray(plain.length);
+    if (type === 'zTXt' && startsWith(content, compressed)) return inflated(content.subarray(compressed.length));
     at += 12 + size;
   }
   return undefined;
+}
+
+/** A packet has a few kilobytes; one that grows beyond this is none. */
+const MOST_INFLATED = 10_000_000;
+
+async function inflated(content: Uint8Array): Promise<Uint8Array> {
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  let found = 0;
+  const stream = new Blob([Uint8Array.from(content)]).stream().pipeThrough(new DecompressionStream('deflate'));
+  const reader = stream.getReader();
+  for (let next = await reader.read(); !next.done; next = await reader.read()) {
+    found += next.value.length;
+    if (found > MOST_INFLATED) {
+      await reader.cancel();
+      throw new IoError('A compressed text of the file is too large.');
+    }
+    chunks.push(next.value);
+  }
+  return new Uint8Array(await new Blob(chunks).arrayBuffer());
 }
 
 /** Source: XMP specification, part 3, section 1.1.3. */
