@@ -11,9 +11,9 @@ afterAll(() => running?.end());
 
 test('a server of pictures has the playground too: files that need no key, under its own path', async () => {
   const { get } = running;
-  expect(await (await get('/pictures/')).text()).toContain('<a href="playground/">');
+  expect(await (await get('/pictures')).text()).toContain('<a href="/pictures/playground/">');
   const moved = await get('/pictures/playground', { redirect: 'manual' });
-  expect([moved.status, moved.headers.get('location')]).toEqual([302, 'playground/']);
+  expect([moved.status, moved.headers.get('location')]).toEqual([302, '/pictures/playground/']);
   const page = await get('/pictures/playground/');
   expect(await page.text()).toContain('<title>ertacache playground</title>');
   expect(page.headers.get('content-security-policy')).toContain("worker-src 'self' blob:");

@@ -29,7 +29,7 @@ export function createApp(services: Services): App {
   // Before the others' headers: a page needs what an interface must not have.
   if (hasPlayground()) {
     if (settings.onlyLoopback) inner.use('/playground/*', loopbackOnly);
-    inner.get('/playground', c => c.redirect('playground/'));
+    inner.get('/playground', c => c.redirect(`${settings.basePath}/playground/`));
     inner.route('/playground', playgroundRoutes(`${settings.basePath}/playground`));
   }
   inner.use(

@@ -20,7 +20,9 @@ export function homeRoutes(app: App, { catalog, settings }: Services): void {
     return c.html(
       pageOf('ertacache', [
         `<p>Pictures and clips over HTTP, version ${VERSION}. <a href="docs">The interface</a>.${
-          hasPlayground() ? ' <a href="playground/">The playground</a> draws in the browser itself.' : ''
+          hasPlayground()
+            ? ` <a href="${settings.basePath}/playground/">The playground</a> draws in the browser itself.`
+            : ''
         }</p>`,
         `<ul>${models.join('')}</ul>`,
         `<pre>${escaped(curl)}</pre>`,
