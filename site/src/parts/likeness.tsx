@@ -24,8 +24,7 @@ export function Likeness({ psnr, ssim }: LikenessProps) {
   return (
     <div class="likeness">
       <p class="figure">
-        <b>{psnr === undefined ? '–' : decibels(psnr)}</b>
-        <small>dB PSNR</small>
+        <b>{psnr === undefined ? '–' : decibels(psnr)}</b> <small>dB PSNR</small>
       </p>
       <div class="gauge" aria-hidden="true">
         <span class="ticks">

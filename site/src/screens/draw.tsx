@@ -85,7 +85,7 @@ export function Draw() {
           <div class="panel results">
             <p class="figure">
               <b>{speed(plain.seconds, cached.seconds)}</b>
-              <small>× as fast</small>
+              <small>as fast</small>
             </p>
             <Likeness psnr={likeness?.psnr} ssim={likeness?.ssim} />
             <label class="check">
@@ -150,5 +150,5 @@ function DifferenceEasel({ plain, cached }: { readonly plain: Shown; readonly ca
 
 /** How many times as fast, of drawings that were timed. */
 function speed(plain: number | undefined, cached: number | undefined): string {
-  return plain === undefined || cached === undefined ? '–' : (plain / cached).toFixed(2);
+  return plain === undefined || cached === undefined ? '–' : `${(plain / cached).toFixed(2)}×`;
 }

@@ -15,6 +15,8 @@ export interface Drawing {
   /** All that is known of a finished one. */
   readonly result?: Result | undefined;
   readonly error?: string | undefined;
+  /** Its time holds what only the first run of a model takes: kernels are compiled, memory is asked for. */
+  readonly cold?: boolean | undefined;
 }
 
 const WAITING: Drawing = { state: 'waiting', schedule: '' };
@@ -25,6 +27,9 @@ const KEPT = 80;
 export const keyOf = (order: Order): string => JSON.stringify(order);
 
 const drawings = new Map<string, Signal<Drawing>>();
+/** Models that have drawn once. */
+const warm = new Set<string>();
+
 /** Whether something was drawn, and nothing more is wanted now. */
 export const settled = signal(false);
 
@@ -53,6 +58,8 @@ async function next(): Promise<void> {
   const order = wanted.find(candidate => drawingOf(candidate).peek().state === 'waiting');
   if (!order) {
     settled.value ||= wanted.length > 0 && wanted.every(done => drawingOf(done).peek().state === 'done');
+    const cold = wanted.find(candidate => drawingOf(candidate).peek().cold);
+    if (cold) await timeAgain(cold);
     return;
   }
   const key = keyOf(order);
@@ -71,7 +78,8 @@ async function next(): Promise<void> {
       },
     });
     const { schedule, media, seconds, forwards } = result;
-    drawing.value = { state: 'done', schedule, media, seconds, forwards, result };
+    drawing.value = { state: 'done', schedule, media, seconds, forwards, result, cold: !warm.has(order.model) };
+    warm.add(order.model);
   } catch (error) {
     drawing.value = controller.signal.aborted
       ? WAITING
@@ -79,6 +87,23 @@ async function next(): Promise<void> {
   }
   running = undefined;
   forget();
+  void next();
+}
+
+/** Takes the time of a drawing once more, now that nothing happens for the first time. Nothing else of it changes. */
+async function timeAgain(order: Order): Promise<void> {
+  const drawing = drawingOf(order);
+  const controller = new AbortController();
+  running = { key: keyOf(order), controller };
+  const quiet = (): void => {};
+  try {
+    const { seconds } = await draw(order, { signal: controller.signal, onStep: quiet, onPreview: quiet });
+    drawing.value = { ...drawing.peek(), seconds, cold: false };
+  } catch {
+    // Another time; there is a picture already.
+    if (!controller.signal.aborted) drawing.value = { ...drawing.peek(), cold: false };
+  }
+  running = undefined;
   void next();
 }
 
