@@ -10,7 +10,7 @@ export function commandLines(shell: string): string[][] {
   return shell
     .replaceAll('\\\n', ' ')
     .split('\n')
-    .map(line => /^(?:npx )?ertacache (.*)$/.exec(line.replace(/\s+#.*$/, '').trim())?.[1])
+    .map(line => /^(?:npx )?ertacache (.*)$/.exec(line.replace(/\s+(#.*|&)$/, '').trim())?.[1])
     .flatMap(line => (line === undefined ? [] : [words(line)]));
 }
 
