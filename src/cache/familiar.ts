@@ -9,8 +9,9 @@ import type { Parts } from './rectify';
 export interface Familiar {
   /** The step that is looked at, from 0; every step up to it is computed. */
   readonly step: number;
-  /** Smallest and largest gap that were seen. */
+  /** Smallest gap that was seen. */
   readonly from: number;
+  /** Largest gap that was seen. */
   readonly to: number;
 }
 

@@ -5,6 +5,7 @@
  */
 export { type ErtaSettings, ertacache } from '../cache/ertacache';
 export type { Evaluation, ModelParts } from '../cache/evaluation';
+export type { Familiar } from '../cache/familiar';
 export { fewerSteps } from '../cache/fewer-steps';
 export { type FirstBlockOptions, firstBlock } from '../cache/first-block';
 export { type MagCacheOptions, type MagCacheSignal, magcache } from '../cache/magcache';
