@@ -92,7 +92,7 @@ function listenError(error: Error, host: string, port: number): Error {
   };
   if (code === undefined) return new EngineError(`Cannot listen on ${host}:${port}.`, { cause: error });
   return new IoError(`Cannot listen on ${host}:${port}: ${reasons[code] ?? `the system reports ${code}`}.`, {
-    hint: 'Choose another one with --host and --port.',
+    hint: `Choose another one with --${code === 'EADDRINUSE' || code === 'EACCES' ? 'port' : 'host'}.`,
     cause: error,
   });
 }
