@@ -51,7 +51,6 @@ describeInBrowser('the screen Calibrate', () => {
       join(packageRoot(), `calibration/fluent-emoji-30steps-g1-8.${end}`),
     );
     await page.locator('input[type=file]').setInputFiles(files);
-    await page.getByText('8 of 30, guidance 1').waitFor();
     await page.waitForURL(/#\/draw\?.*guidance=1/);
     await page.getByRole('button', { name: '8 forward passes, calibrated' }).waitFor();
 

@@ -34,6 +34,8 @@ export function createApp(services: Services): App {
   }
   inner.use(
     secureHeaders({
+      // Whether a whole domain is reached by https alone is its proxy's to say.
+      strictTransportSecurity: false,
       contentSecurityPolicy: { defaultSrc: ["'none'"], styleSrc: ["'unsafe-inline'"], imgSrc: ["'self'"] },
       crossOriginResourcePolicy: settings.origins.length > 0 ? 'cross-origin' : 'same-origin',
     }),

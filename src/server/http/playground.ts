@@ -31,6 +31,8 @@ export function playgroundRoutes(prefix = '', root = packageRoot()): Hono {
   const app = new Hono();
   app.use(
     secureHeaders({
+      // Whether a whole domain is reached by https alone is its proxy's to say.
+      strictTransportSecurity: false,
       crossOriginEmbedderPolicy: 'require-corp',
       crossOriginOpenerPolicy: 'same-origin',
       crossOriginResourcePolicy: 'same-origin',
