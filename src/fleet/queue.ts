@@ -46,6 +46,9 @@ export interface FleetQueue {
 const COUNTED = ['waiting', 'active', 'delayed', 'completed', 'failed'] as const;
 type JobCount = (typeof COUNTED)[number];
 
+/** How long Redis has to hear that a queue is left, in milliseconds. */
+const CLOSE_MS = 1000;
+
 export interface FailedJob {
   readonly id: string;
   readonly model: string;
@@ -265,7 +268,9 @@ export async function openQueue(options: QueueOptions): Promise<FleetQueue> {
     },
     queues: async () => (await models()).map(queue),
     async close() {
-      await Promise.all([...queues.values()].map(each => each.close()));
+      // Where Redis is away, closing would wait for it.
+      const closed = Promise.all([...queues.values()].map(each => each.close())).catch(() => {});
+      await Promise.race([closed, new Promise(resolve => setTimeout(resolve, CLOSE_MS).unref())]);
       channels.close();
       redis.disconnect();
     },

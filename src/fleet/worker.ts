@@ -44,6 +44,8 @@ const MOST_STALLS = 3;
 /** How often it is looked for jobs that nobody called out, in milliseconds. */
 const POLL_MS = 500;
 const BEAT_MS = 5000;
+/** How long Redis has to hear that a worker ends. */
+const FAREWELL_MS = 2000;
 const DEAD_MS = 15_000;
 /** Steps are told at most so often, in milliseconds. */
 const STEP_MS = 100;
@@ -244,6 +246,10 @@ export async function startFleetWorker(options: FleetWorkerOptions): Promise<Fle
       .exec();
   }
 
+  async function farewell(): Promise<void> {
+    await redis.multi().zrem(KEYS.workers, id).hdel(KEYS.workerFacts, id).publish(CHANNELS.wake, '').exec();
+  }
+
   const timers: NodeJS.Timeout[] = [];
   const repeat = (ms: number, what: () => unknown): void => {
     timers.push(setInterval(() => void Promise.resolve(what()).catch(() => {}), ms));
@@ -270,7 +276,7 @@ export async function startFleetWorker(options: FleetWorkerOptions): Promise<Fle
     async close(graceMs) {
       isOpen = false;
       for (const stopHearing of deaf.slice(0, 1)) stopHearing();
-      await filling;
+      await Promise.race([filling, wait(graceMs)]);
       const all = [...holdings.values()];
       await Promise.race([Promise.all(all.map(({ done }) => done)), wait(graceMs)]);
       for (const holding of holdings.values()) {
@@ -279,8 +285,11 @@ export async function startFleetWorker(options: FleetWorkerOptions): Promise<Fle
       }
       await Promise.race([Promise.all([...holdings.values()].map(({ done }) => done)), wait(LOCK_MS)]);
       for (const timer of timers) clearInterval(timer);
-      await redis.multi().zrem(KEYS.workers, id).hdel(KEYS.workerFacts, id).publish(CHANNELS.wake, '').exec();
-      await Promise.all([...bulls.values()].map(bull => bull.close(true)));
+      // A Redis that is away is not waited for: what it knows of this worker runs out by itself.
+      await Promise.race([farewell().catch(() => {}), wait(FAREWELL_MS)]);
+      const closed = [...bulls.values()].map(bull => bull.close(true).catch(() => {}));
+      await Promise.race([Promise.all(closed), wait(FAREWELL_MS)]);
+      for (const bull of bulls.values()) void bull.disconnect().catch(() => {});
     },
   };
 }
