@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../io/atomic';
 import { disk } from '../io/fs';
+import { ioError } from '../io/node-file';
 import { systemCode } from '../io/system-error';
 import type { CheckpointStore } from '../sampling/checkpoint';
 
@@ -23,7 +24,7 @@ export function checkpointsIn({ folder, every }: CheckpointFolder): CheckpointSt
         return await readFile(place(run));
       } catch (error) {
         if (systemCode(error) === 'ENOENT') return undefined;
-        throw error;
+        throw ioError(place(run), error);
       }
     },
     write: (run, bytes) => writeFileAtomic(place(run), bytes),

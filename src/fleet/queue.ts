@@ -248,6 +248,8 @@ export async function openQueue(options: QueueOptions): Promise<FleetQueue> {
           : ((await queue(model).getFailed()) as Job[]);
         for (const job of failed) {
           if (!job || !(await job.isFailed())) continue;
+          // What somebody stopped is taken up again only by its own name.
+          if (!ids && faultOfReason(job.failedReason).code === 'cancelled') continue;
           await redis.unlink(KEYS.cancelled(String(job.id)));
           await job.retry('failed', { resetAttemptsMade: true, resetAttemptsStarted: true });
           count++;

@@ -81,11 +81,14 @@ export async function fleetRunner({ queue, hashes, every }: FleetRunnerOptions):
     mostTogether: () => 1,
     draw: batch => batch.map(draw),
     begun: async () => {},
-    health: () => ({
-      ready: workers.length > 0,
-      faults: workers.length > 0 ? [] : ['no worker is there: ertacache worker --queue ADDRESS'],
-      workers,
-    }),
+    health() {
+      const isThere = queue.redis.status === 'ready';
+      const faults = [
+        ...(isThere ? [] : ['Redis is away']),
+        ...(workers.length > 0 ? [] : ['no worker is there: ertacache worker --queue ADDRESS']),
+      ];
+      return { ready: faults.length === 0, faults, workers };
+    },
     async close() {
       clearInterval(timer);
       follower.close();

@@ -170,6 +170,10 @@ describeWithRedis('a queue on Redis', () => {
     expect(runner.drawings).toHaveLength(1);
     expect(await queue.cancel(added[0]!.id)).toBe(false);
     expect(await queue.fault('toy', added[0]!.id)).toMatchObject({ code: 'cancelled' });
+    // What was stopped is not among all that failed; its own name takes it up again.
+    expect(await queue.retry()).toBe(0);
+    expect(await queue.retry([added[0]!.id])).toBe(1);
+    await runner.begunCount(2);
   });
 
   test('a job that two wait for is stopped when both have let go', async () => {

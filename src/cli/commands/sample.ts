@@ -107,6 +107,9 @@ export function sampleCommand(): Command {
       'beside a clip that ertacache did not write, or has been changed since, is refused.',
   );
   return addPictureOptions(command).action(async (words: string[], given: SampleOptions, command: Command) => {
+    if (command.getOptionValueSource('checkpointEvery') === 'cli' && !given.resume) {
+      throw new UsageError('--checkpoint-every is of use only with --resume.', { hint: 'Add --resume.' });
+    }
     if (command.getOptionValueSource('strength') === 'cli' && given.init === undefined) {
       throw new UsageError('--strength says how much of a picture is drawn anew, and no --init names one.', {
         hint: 'Add --init PICTURE, or omit --strength.',
