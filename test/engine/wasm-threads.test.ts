@@ -18,7 +18,8 @@ function withThreads(count: number): { label: string; values: number[]; again: s
 
 test('several threads compute what one does, and let the process end', () => {
   const [one, three] = [withThreads(1), withThreads(3)];
-  expect(one.label).toBe('wasm (WebAssembly with SIMD, 1 thread)');
+  // One thread runs the kernels of this package, which name the FMA where Node has it; several run TensorFlow.js's own.
+  expect(one.label).toMatch(/^wasm \(WebAssembly with SIMD(?: and FMA)?, 1 thread\)$/);
   expect(three.label).toBe('wasm (WebAssembly with SIMD, 3 threads)');
   expect(three.values).toHaveLength(96);
   for (const [i, value] of three.values.entries()) expect(value).toBeCloseTo(one.values[i] as number, 4);
