@@ -1,10 +1,11 @@
-import * as tf from '@tensorflow/tfjs-core';
+import type * as tf from '@tensorflow/tfjs-core';
 import { none } from '../cache/none';
 import type { Variant } from '../cache/variants';
 import { UsageError } from '../errors';
 import type { Job } from '../sampling/pipeline';
 import { type LoopOptions, type StepRecord, sampleLoop } from '../sampling/sample-loop';
 import { rowErrors } from './fit';
+import { across } from './in-turn';
 import { qualityOf } from './quality';
 
 /** A calibration run, and where it ends with every step computed. */
@@ -17,17 +18,11 @@ export interface Target {
 
 /** Runs every job uncached. The caller disposes the latents. */
 export async function uncachedTargets(jobs: readonly Job[], options: LoopOptions = {}): Promise<Target[]> {
-  const targets: Target[] = [];
-  try {
-    for (const job of jobs) {
-      const { latents } = await sampleLoop({ ...job, solver: job.solver() }, none(), options);
-      targets.push({ job, final: latents });
-    }
-    return targets;
-  } catch (error) {
-    tf.dispose(targets.map(t => t.final));
-    throw error;
-  }
+  const uncached = async (job: Job): Promise<Target> => {
+    const { latents } = await sampleLoop({ ...job, solver: job.solver() }, none(), options);
+    return { job, final: latents };
+  };
+  return across(jobs[0], jobs, uncached, ({ final }) => final.dispose());
 }
 
 /** Of many settings, so large a part is tried on all runs; all are on the first. */
@@ -70,22 +65,22 @@ export async function chooseVariant(
     return options.onStep?.(step, sample);
   };
   const loop: LoopOptions = { ...(options.signal && { signal: options.signal }), onStep };
-  const errorsOf = async ({ policy }: Variant, some: readonly Target[]): Promise<number[]> => {
-    const errors: number[] = [];
-    for (const target of some) errors.push(...(await finalErrors(target, policy, loop)));
-    return errors;
-  };
+  const errorsOf = async ({ policy }: Variant, some: readonly Target[]): Promise<number[]> =>
+    (await across(some[0]?.job, some, target => finalErrors(target, policy, loop))).flat();
   const quality = (errors: readonly number[]): number => qualityOf(errors, options.worstWeight);
-  const tried: { readonly variant: Variant; readonly errors: readonly number[] }[] = [];
-  for (const variant of variants) tried.push({ variant, errors: await errorsOf(variant, targets.slice(0, 1)) });
+  const where = targets[0]?.job;
+  const tried = await across(where, variants, async variant => ({
+    variant,
+    errors: await errorsOf(variant, targets.slice(0, 1)),
+  }));
   tried.sort((a, b) => quality(b.errors) - quality(a.errors));
   const kept = tried.slice(0, Math.max(LEAST, Math.ceil(variants.length / PART)));
-  let best: { readonly variant: Variant; readonly quality: number } | undefined;
-  for (const { variant, errors } of kept) {
-    const all = quality([...errors, ...(await errorsOf(variant, targets.slice(1)))]);
-    if (!best || all > best.quality) best = { variant, quality: all };
-  }
-  return { variant: best?.variant ?? only, spent };
+  const judged = await across(where, kept, async ({ variant, errors }) => ({
+    variant,
+    quality: quality([...errors, ...(await errorsOf(variant, targets.slice(1)))]),
+  }));
+  const best = judged.reduce((a, b) => (b.quality > a.quality ? b : a));
+  return { variant: best.variant, spent };
 }
 
 async function finalErrors({ job, final }: Target, policy: Variant['policy'], loop: LoopOptions): Promise<number[]> {

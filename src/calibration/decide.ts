@@ -8,6 +8,7 @@ import { requireObject, wrongArgument } from '../io/arguments';
 import { computedSteps, type PolicyData, scheduleOf } from '../policy/data';
 import type { Job } from '../sampling/pipeline';
 import { type FitOptions, fitRectification, fitTrust, type Granularity } from './fit';
+import { across } from './in-turn';
 import { DEFAULT_WORST_WEIGHT } from './quality';
 import { type Reference, referenceRun } from './reference';
 import { requireReferenceMemory } from './reference-memory';
@@ -107,10 +108,10 @@ export async function decide(jobs: readonly Job[], options: MethodOptions): Prom
   const predictor = predictorOf(options.taylor);
   const references: Reference[] = [];
   try {
-    for (const [i, job] of jobs.entries()) {
-      // Progress is counted for all jobs together: the last one reports for them.
-      references.push(await referenceRun(job, found, { signal, ...(i === jobs.length - 1 && { onStep }) }));
-    }
+    // Progress is counted for all jobs together: the last one reports for them.
+    const uncached = (job: Job, i: number): Promise<Reference> =>
+      referenceRun(job, found, { signal, ...(i === jobs.length - 1 && { onStep }) });
+    references.push(...(await across(jobs[0], jobs, uncached, reference => reference.dispose())));
     const walking = { site: found, predictor, signal, onStep };
     const schedule = await findSchedule(references, options, walking);
     requireUseful(schedule, options.schedule);

@@ -14,6 +14,7 @@ import type { BatchRequest, Pipeline } from '../sampling/pipeline';
 import { policyUse } from '../sampling/policy-use';
 import { type RunResult, runJob } from '../sampling/run-job';
 import type { LoopOptions } from '../sampling/sample-loop';
+import { across } from './in-turn';
 import { pairsRequest } from './jobs';
 import { batches, requirePairs } from './pairs';
 
@@ -108,13 +109,12 @@ export async function scorePolicy(
   const { sigmas, guidance } = policy.data;
   const run = { steps: sigmas.length - 1, guidance };
   const { signal, onPasses } = options;
-  const scores: Score[] = [];
-  for (const group of batches(pairs, options.batch)) {
+  const scores = await across(pipeline, batches(pairs, options.batch), async group => {
     const loop: LoopOptions = { signal, onStep: ({ forwards }) => onPasses?.(forwards * group.length) };
     const { uncached, cached } = await runBeside(pipeline, pairsRequest(group, run), policy, loop);
-    scores.push(...uncached.media.map((media, i) => score(media, cached.media[i]!)));
-  }
-  return scores;
+    return uncached.media.map((media, i) => score(media, cached.media[i]!));
+  });
+  return scores.flat();
 }
 
 /** One request, drawn with every step computed and with a policy. */

@@ -9,6 +9,7 @@ import { release } from '../nn/scope';
 import { guideOutputs, inEvaluation } from '../sampling/cached-run';
 import type { Job } from '../sampling/pipeline';
 import { beginTrajectory } from '../sampling/trajectory';
+import { across } from './in-turn';
 
 /** One side of a step at the current state: what the model says, or what the cache says. */
 export interface Side {
@@ -129,16 +130,9 @@ export function rehearse(
   };
 }
 
-/** Looks at all runs, one after the other; when one fails, what the others saw is released. */
-export async function lookAll(runs: readonly Rehearsal[], index: number, want: Want): Promise<Look[]> {
-  const looks: Look[] = [];
-  try {
-    for (const run of runs) looks.push(await run.look(index, want));
-    return looks;
-  } catch (error) {
-    looks.forEach(releaseLook);
-    throw error;
-  }
+/** Looks at all runs; when one fails, what the others saw is released. */
+export function lookAll(runs: readonly Rehearsal[], index: number, want: Want): Promise<Look[]> {
+  return across(runs[0]?.job, runs, run => run.look(index, want), releaseLook);
 }
 
 /** Releases everything a look holds. */

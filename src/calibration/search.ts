@@ -3,6 +3,7 @@ import { PolicyError } from '../errors';
 import { computedSteps } from '../policy/data';
 import { torchGenerator } from '../random/torch-generator';
 import { type FitOptions, fitRectification } from './fit';
+import { across } from './in-turn';
 import { qualityOf } from './quality';
 import type { Reference } from './reference';
 import { type CostShape, pairwiseDistances, reuseCost, shortestSchedule } from './shortest-path';
@@ -78,11 +79,8 @@ export interface Tried {
 
 /** Every shortest path, tried on the calibration pairs: what a choice is made from. */
 export async function triedPaths(references: readonly Reference[], options: SearchOptions): Promise<Tried[]> {
-  const found: Tried[] = [];
-  for (const reused of distinct(await shortestPaths(references, options.computed))) {
-    found.push(await tried(references, reused, options));
-  }
-  return found;
+  const paths = distinct(await shortestPaths(references, options.computed));
+  return across(references[0]?.job, paths, reused => tried(references, reused, options));
 }
 
 async function tried(

@@ -4,6 +4,7 @@ import { UsageError } from '../errors';
 import { mean } from '../metrics/statistics';
 import type { Job } from '../sampling/pipeline';
 import { type LoopOptions, type StepRecord, sampleLoop } from '../sampling/sample-loop';
+import { across } from './in-turn';
 
 /** What runs cost on average. */
 export interface Cost {
@@ -56,9 +57,7 @@ export async function tuneThreshold(
   let tries = 0;
   const costOn = (some: readonly Job[]) => async (threshold: number) => {
     tries++;
-    const costs: Cost[] = [];
-    for (const job of some) costs.push(await costOf(job, policyAt(threshold), options));
-    const cost = meanCost(costs);
+    const cost = meanCost(await across(some[0], some, job => costOf(job, policyAt(threshold), options)));
     spent += cost.forwards * some.length;
     options.onTry?.(threshold, cost, some.length);
     return { threshold, cost, excess: cost[count] - target };

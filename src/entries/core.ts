@@ -52,6 +52,7 @@ export type { Embeddings } from '../sampling/embeddings';
 export type {
   BatchRequest,
   DecodeOptions,
+  Elsewhere,
   InitialPicture,
   Job,
   LoraInfo,

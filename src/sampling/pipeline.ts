@@ -66,8 +66,14 @@ export interface RunLevels {
   readonly base?: { readonly sigmas: readonly number[]; readonly skipped: number };
 }
 
+/** Where a model runs. */
+export interface Elsewhere {
+  /** Whether it is on other machines: runs that do not need each other are then best made at once. */
+  readonly isElsewhere?: boolean;
+}
+
 /** A request made ready: text encoded, noise drawn, times laid out. */
-export interface Job extends RunLevels {
+export interface Job extends RunLevels, Elsewhere {
   /** The calls of the model at every step, one or two. */
   readonly branches: readonly Branch[];
   /** How their outputs become one prediction. */
@@ -160,7 +166,7 @@ export interface PrepareOptions {
 }
 
 /** From prompts to pixels. */
-export interface Pipeline {
+export interface Pipeline extends Elsewhere {
   /** Facts that policies, receipts and reports name. */
   readonly info: PipelineInfo;
   /**
