@@ -7,10 +7,11 @@
  *     [--max-batch N]
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { Agent, request } from 'node:http';
-import { loadavg } from 'node:os';
-import { resolve } from 'node:path';
+import { loadavg, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import autocannon from 'autocannon';
@@ -37,14 +38,19 @@ const steps = Number(given.steps);
 const dist = (name: string): string => resolve(__dirname, '../dist', name);
 const say = (text: string): void => console.log(`${text}  (load ${loadavg()[0]?.toFixed(1)})`);
 
+/** Nothing of other servers of this machine. */
+const data = mkdtempSync(join(tmpdir(), 'ertacache-load-'));
+
 interface Served {
   readonly child: ChildProcess;
   readonly url: string;
 }
 
 async function serve(...more: string[]): Promise<Served> {
-  const args = ['--backend', given.backend, '--threads', '1', 'serve', '--port', '0', '--log-level', 'error', ...more];
-  const child = spawn(process.execPath, [dist('cli.mjs'), ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const args = ['--backend', given.backend, '--threads', '1', 'serve', '--port', '0', '--log-level', 'error'];
+  const child = spawn(process.execPath, [dist('cli.mjs'), ...args, '--data', data, ...more], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   let said = '';
   child.stderr.on('data', text => {
     said += text;
@@ -144,6 +150,7 @@ async function main(): Promise<void> {
   await wait(10_000);
   say(`idle for 10 s: ${(processorTime(first.child) - before).toFixed(2)} s of processor time`);
   first.child.kill('SIGTERM');
+  await once(first.child, 'exit');
 
   const [requests, clients, rounds] = [Number(given.requests), Number(given.clients), Number(given.rounds)];
   const most = given['max-batch'] === undefined ? [] : ['--max-batch', given['max-batch']];
@@ -224,9 +231,12 @@ async function main(): Promise<void> {
   isBusy = false;
   await busy;
   child.kill('SIGTERM');
+  await once(child, 'exit');
 }
 
-main().catch(error => {
-  console.error(error);
-  process.exitCode = 1;
-});
+main()
+  .catch(error => {
+    console.error(error);
+    process.exitCode = 1;
+  })
+  .finally(() => rmSync(data, { recursive: true, force: true }));

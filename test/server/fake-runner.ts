@@ -18,6 +18,8 @@ export interface FakeRunner extends Runner {
   readonly drawings: Drawing[];
   /** How many pieces each batch had. */
   readonly batches: number[];
+  /** Says that a batch comes to its end, by its number. */
+  readonly endings: (() => void)[];
   /** Waits until so many were begun. */
   begunCount(count: number): Promise<void>;
 }
@@ -26,10 +28,12 @@ export function fakeRunner({ places = 1, atOnce = false, together = 1 } = {}): F
   const drawings: Drawing[] = [];
   let heard: () => void = () => {};
   const batches: number[] = [];
+  const endings: (() => void)[] = [];
   return {
     places,
     drawings,
     batches,
+    endings,
     mostTogether: () => together,
     async begunCount(count) {
       while (drawings.length < count) {
@@ -38,8 +42,9 @@ export function fakeRunner({ places = 1, atOnce = false, together = 1 } = {}): F
         });
       }
     },
-    draw(batch) {
+    draw(batch, onEnding = () => {}) {
       batches.push(batch.length);
+      endings.push(onEnding);
       return batch.map(draw);
     },
     begun: async () => {},

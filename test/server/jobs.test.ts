@@ -143,6 +143,29 @@ test('where too many wait, more are refused, and told when to come again', async
 });
 
 describe('requests that wait together', () => {
+  test('are handed over when a batch comes to its end, where nothing could be added to theirs', async () => {
+    const { runner, post } = await deskServer({}, fakeRunner({ together: 2 }));
+    const ask = (seed: number) => post(GENERATE, { prompt: 'a', seed });
+    const waiting = [ask(0)];
+    await runner.begunCount(1);
+    waiting.push(ask(1));
+    await soon();
+    runner.endings[0]!();
+    await soon();
+    expect(runner.batches).toEqual([1]);
+    waiting.push(ask(2), ask(3), ask(4));
+    await runner.begunCount(3);
+    await soon();
+    // No more than one batch ahead.
+    expect(runner.batches).toEqual([1, 2]);
+    for (let done = 0; done < 5; done++) {
+      await runner.begunCount(done + 1);
+      runner.drawings[done]!.finish();
+    }
+    expect((await Promise.all(waiting)).map(({ status }) => status)).toEqual(Array(5).fill(200));
+    expect(runner.batches).toEqual([1, 2, 2]);
+  });
+
   test('are drawn as one batch where they are alike, and shared among free places', async () => {
     const { runner, post } = await deskServer({}, fakeRunner({ together: 3 }));
     const waiting = [post(GENERATE, { prompt: 'first', seed: 0 })];

@@ -160,6 +160,51 @@ test('a worker that is killed fails its own piece with a reason, and is started 
   while (runner.health().workers.every(({ restarts }) => restarts === 0)) await new Promise(setImmediate);
 });
 
+test('a batch is handed over before the one that is drawn ends, and survives the end of its worker', async () => {
+  const runner = await pool(1);
+  await draw(runner, piece(1));
+  let ahead: Promise<Finished> | undefined;
+  let isDone = false;
+  const [first] = runner.draw([{ piece: piece(6), signal: never, onEvent() {} }], () => {
+    expect(isDone).toBe(false);
+    ahead = draw(runner, piece(2, { seed: 2 }));
+  });
+  await first;
+  isDone = true;
+  expect((await ahead!).receipt.schedule).toBe('##');
+  // One that is stopped before it is begun is told so while the other goes on.
+  const controller = new AbortController();
+  let stopped: Promise<unknown> | undefined;
+  const [second] = runner.draw([{ piece: piece(6), signal: never, onEvent() {} }], () => {
+    stopped = expect(draw(runner, piece(2), controller.signal)).rejects.toMatchObject({ code: 'interrupted' });
+    controller.abort();
+  });
+  expect((await second)!.receipt.schedule).toBe('######');
+  await stopped;
+  const [doomed] = runner.draw([{ piece: piece(6), signal: never, onEvent() {} }], () => {
+    ahead = draw(runner, piece(3, { seed: 3 }));
+    process.kill(runner.health().workers[0]!.pid!, 'SIGKILL');
+  });
+  await expect(doomed).rejects.toThrow('The process that draws is gone');
+  expect((await ahead!).receipt).toMatchObject({ seed: 3, schedule: '###' });
+});
+
+test('pieces whose worker is killed while it draws them as one are drawn each alone', async () => {
+  const runner = await pool(1, { together: () => 3 });
+  let isKilled = false;
+  const drawn = runner.draw(
+    [1, 2, 3].map(seed => ({
+      piece: piece(4, { seed }),
+      signal: never,
+      onEvent() {
+        if (!isKilled) process.kill(runner.health().workers[0]!.pid!, 'SIGKILL');
+        isKilled = true;
+      },
+    })),
+  );
+  expect((await Promise.all(drawn)).map(({ receipt }) => receipt.seed)).toEqual([1, 2, 3]);
+});
+
 test('one that ends again and again is given up, and says so', async () => {
   jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick'] });
   const runner = await pool(1, { script: join(__dirname, '../support/ends-at-once.cjs') });

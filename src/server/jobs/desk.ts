@@ -75,8 +75,9 @@ export function createDesk({ runner, store, log, metrics, mostWaiting, joinMs }:
   const line = createLine(mostWaiting, runner, metrics.meanSeconds);
   /** Writes of one job come one after the other. */
   const { inTurn, allDone } = createTurns();
-  /** Batches, and pieces in them. */
+  /** Batches, those of them that come to their end, and pieces in all. */
   let running = 0;
+  let ending = 0;
   let drawing = 0;
   let isOpen = true;
 
@@ -100,17 +101,30 @@ export function createDesk({ runner, store, log, metrics, mostWaiting, joinMs }:
   }
 
   function pump(): void {
-    while (running < runner.places) {
+    while (running < runner.places + ending) {
       const batch = line.next(runner.places - running);
       if (batch.length === 0) return;
-      running++;
-      drawing += batch.length;
-      void drawTogether(batch).finally(() => {
-        running--;
-        drawing -= batch.length;
-        pump();
-      });
+      hand(batch);
     }
+  }
+
+  function hand(batch: readonly Waiting[]): void {
+    running++;
+    drawing += batch.length;
+    let isEnding = false;
+    const onEnding = (): void => {
+      if (isEnding) return;
+      isEnding = true;
+      ending++;
+      pump();
+    };
+    void drawTogether(batch, onEnding).finally(() => {
+      running--;
+      if (isEnding) ending--;
+      isEnding = true;
+      drawing -= batch.length;
+      pump();
+    });
   }
 
   /** Says that a job is begun. @returns whether it is still wanted */
@@ -126,12 +140,12 @@ export function createDesk({ runner, store, log, metrics, mostWaiting, joinMs }:
     return !live.controller.signal.aborted;
   }
 
-  async function drawTogether(batch: readonly Waiting[]): Promise<void> {
+  async function drawTogether(batch: readonly Waiting[], onEnding: () => void): Promise<void> {
     const areWanted = await Promise.all(batch.map(begun));
     const wanted = batch.filter((_, i) => areWanted[i]);
     if (wanted.length === 0) return;
     const started = performance.now();
-    const drawn = runner.draw(wanted.map(assignment));
+    const drawn = runner.draw(wanted.map(assignment), onEnding);
     await Promise.all(
       wanted.map(async ({ live, index }, i) => {
         try {

@@ -20,7 +20,8 @@ export interface Line {
   join(live: Live): void;
   /**
    * Takes out the first piece, and those behind it that are drawn with it.
-   * @param free places that are free: what is alike is shared among them
+   * @param free places that are free: what is alike is shared among them; where none is yet, a batch is taken only when
+   *   nothing could be added to it
    * @returns nothing where nothing waits
    */
   next(free: number): readonly Waiting[];
@@ -65,7 +66,9 @@ export function createLine(
       if (!first) return [];
       const alike = waiting.filter(({ live }) => live.batchKey === first.live.batchKey);
       const mostAlike = runner.mostTogether(first.live.pieces[first.index] as Piece);
-      const batch = alike.slice(0, Math.max(1, Math.min(mostAlike, Math.ceil(alike.length / free))));
+      if (free <= 0 && alike.length < mostAlike) return [];
+      const share = Math.ceil(alike.length / Math.max(1, free));
+      const batch = alike.slice(0, Math.max(1, Math.min(mostAlike, share)));
       waiting = waiting.filter(each => !batch.includes(each));
       return batch;
     },

@@ -76,7 +76,7 @@ export interface WorkerHealth {
  * where work is done and kept.
  */
 export interface Runner {
-  /** Batches that are drawn at a time. More are not handed to it. */
+  /** Batches that are drawn at a time. More are handed to it only for those that are ending. */
   readonly places: number;
   /**
    * How many pieces like this one are best drawn as one batch.
@@ -88,10 +88,12 @@ export interface Runner {
    * Draws pieces of one `batchKey` as one batch. Each gets what it would get alone. One that is stopped is told so at
    * once; the batch goes on as long as somebody waits for a part of it.
    * @param batch one piece or several, no more than `mostTogether`
+   * @param onEnding called at most once, when the batch comes to its end and it pays to hand over another one already:
+   *   who draws then need not wait for it
    * @returns for each piece its file and its receipt, or why there is none: ErtaError for a piece that cannot be drawn,
    *   InterruptedError for one that was stopped
    */
-  draw(batch: readonly Assignment[]): readonly Promise<Finished>[];
+  draw(batch: readonly Assignment[], onEnding?: () => void): readonly Promise<Finished>[];
   /**
    * Waits until pieces can be drawn.
    * @throws EngineError when none ever will be

@@ -1,5 +1,5 @@
 /*
- * A process that draws, one batch at a time, for the server that started it. TensorFlow.js computes on the thread that
+ * A process that draws, one batch after the other, for the server that started it. TensorFlow.js computes on the thread that
  * answers, so it is kept out of the server's.
  */
 import * as tf from '@tensorflow/tfjs-core';
@@ -16,7 +16,9 @@ import { servedPolicies } from './policies';
 let drawing: Drawing | undefined;
 /** Folders of this machine, which errors are told without. */
 let folders: Begin['models'] = {};
-let running: { readonly id: number; stop(row: number): void } | undefined;
+/** What is drawn, and what waits for that. */
+const batches = new Map<number, Batch>();
+let last: Promise<void> = Promise.resolve();
 
 const say = (message: FromWorker): void => void process.send?.(message);
 
@@ -53,19 +55,18 @@ async function begin({ backend, threads, verbose, models, publicNames, policies,
   free();
 }
 
-async function drawBatch(id: number, pieces: readonly Piece[], checkpoint?: Checkpointing): Promise<void> {
+interface Batch {
+  /** Never throws: what goes wrong is told. */
+  draw(): Promise<void>;
+  stop(row: number): void;
+}
+
+function batchOf(id: number, pieces: readonly Piece[], checkpoint?: Checkpointing): Batch {
   const controller = new AbortController();
   const open = new Set(pieces.keys());
+  let hasBegun = false;
   const fail = (row: number, error: unknown): void => {
     if (open.delete(row)) say({ type: 'failed', id, row, fault: faultOf(error) });
-  };
-  running = {
-    id,
-    stop(row) {
-      // The last one is told when the work has ended.
-      if (open.size > 1) fail(row, new InterruptedError());
-      else if (open.has(row)) controller.abort();
-    },
   };
   /** Draws these rows together; those that cannot be are drawn one by one, so that none fails for another's sake. */
   async function drawRows(rows: readonly number[]): Promise<void> {
@@ -104,17 +105,34 @@ async function drawBatch(id: number, pieces: readonly Piece[], checkpoint?: Chec
       fail(row, error);
     }
   }
-  await drawRows([...pieces.keys()]);
-  running = undefined;
-  free();
+  return {
+    async draw() {
+      hasBegun = true;
+      if (open.size > 0) await drawRows([...open]);
+    },
+    stop(row) {
+      // The last one is told when the work has ended.
+      if (open.size > 1 || !hasBegun) fail(row, new InterruptedError());
+      else if (open.has(row)) controller.abort();
+    },
+  };
+}
+
+/** Draws a batch when those before it are drawn. */
+function take(id: number, batch: Batch): void {
+  batches.set(id, batch);
+  last = last.then(async () => {
+    await batch.draw();
+    batches.delete(id);
+    free();
+  });
 }
 
 process.on('message', (given: unknown) => {
   const message = toWorkerSchema.parse(given) satisfies ToWorker;
   if (message.type === 'begin') void begin(message);
-  else if (message.type === 'stop') {
-    if (running?.id === message.id) running.stop(message.row);
-  } else void drawBatch(message.id, message.pieces, message.checkpoint);
+  else if (message.type === 'stop') batches.get(message.id)?.stop(message.row);
+  else take(message.id, batchOf(message.id, message.pieces, message.checkpoint));
 });
 
 // Ctrl-C and a service manager reach the whole group of processes; the server says what is to be finished.

@@ -3,7 +3,7 @@ import type { Assignment, Finished, Runner } from '../jobs/runner';
 import type { Log } from '../log';
 import type { Begin } from './messages';
 import type { Together } from './together';
-import { startWorker, type Worker } from './worker-process';
+import { NotDrawn, startWorker, type Worker } from './worker-process';
 
 /** Processes of this machine that draw. */
 export interface PoolOptions {
@@ -17,7 +17,7 @@ export interface PoolOptions {
 }
 
 /**
- * A fixed number of processes, each of which draws one batch at a time.
+ * A fixed number of processes, each of which draws one batch at a time and may hold the next one already.
  * @returns the runner; close it
  */
 export function processPool({ count, begin, log, script, together = () => 1 }: PoolOptions): Runner {
@@ -42,17 +42,45 @@ export function processPool({ count, begin, log, script, together = () => 1 }: P
   // Whoever does not ask need not hear of it: requests fail with the reason.
   begun.catch(() => {});
 
-  /** The free worker that has the model in memory, or else one that has none, or any. */
+  /** The free worker that has the model in memory, or else one that has none, or any; or else one that is soon free. */
   function freeFor(model: string): Worker | undefined {
     const free = workers.filter(each => each.isFree());
-    return free.find(each => each.models().includes(model)) ?? free.find(each => each.models().length === 0) ?? free[0];
+    return (
+      free.find(each => each.models().includes(model)) ??
+      free.find(each => each.models().length === 0) ??
+      free[0] ??
+      workers.find(each => each.isEnding())
+    );
+  }
+
+  /**
+   * Hands a batch to a worker. One that ended with a process before it was begun goes to the next; pieces that ended with
+   * one together are drawn each alone, so that the one which ended it fails alone.
+   */
+  function handTo(worker: Worker, batch: readonly Assignment[], onEnding: () => void): Promise<Finished>[] {
+    let again: readonly Promise<Finished>[] | undefined;
+    const drawn = worker.draw(batch, () => {
+      const go = waiting.shift();
+      if (go) go(worker);
+      else onEnding();
+    });
+    return drawn.map((each, row) =>
+      each.catch(error => {
+        if (!(error instanceof NotDrawn)) throw error;
+        if (error.wasBegun) return draw([batch[row] as Assignment], () => {})[0] as Promise<Finished>;
+        again ??= draw(batch, onEnding);
+        // Those that were stopped meanwhile have been told so.
+        for (const other of again) other.catch(() => {});
+        return again[row] as Promise<Finished>;
+      }),
+    );
   }
 
   /** Hands a batch to the next worker that is free; what of it was stopped until then is not begun. */
-  function whenFree(batch: readonly Assignment[]): Promise<Finished>[] {
+  function whenFree(batch: readonly Assignment[], onEnding: () => void): Promise<Finished>[] {
     let go: (worker: Worker) => void = () => {};
     const drawn = new Promise<readonly Promise<Finished>[]>(resolve => {
-      go = worker => resolve(worker.draw(batch));
+      go = worker => resolve(handTo(worker, batch, onEnding));
     });
     waiting.push(go);
     const left = new Set<Assignment>();
@@ -74,6 +102,12 @@ export function processPool({ count, begin, log, script, together = () => 1 }: P
     );
   }
 
+  function draw(batch: readonly Assignment[], onEnding: () => void): Promise<Finished>[] {
+    const model = batch[0]?.piece.request.model ?? '';
+    const worker = freeFor(model) ?? (isStopped() ? workers[0] : undefined);
+    return worker ? handTo(worker, batch, onEnding) : whenFree(batch, onEnding);
+  }
+
   return {
     places: count,
     begun: () => begun,
@@ -82,11 +116,7 @@ export function processPool({ count, begin, log, script, together = () => 1 }: P
         piece,
         workers.map(each => each.kind()).find(kind => kind !== undefined),
       ),
-    draw(batch) {
-      const model = batch[0]?.piece.request.model ?? '';
-      const worker = freeFor(model) ?? (isStopped() ? workers[0] : undefined);
-      return worker ? worker.draw(batch) : whenFree(batch);
-    },
+    draw: (batch, onEnding = () => {}) => draw(batch, onEnding),
     health() {
       const each = workers.map(worker => worker.health());
       return {

@@ -12,11 +12,18 @@ import { type Begin, type Fault, type FromWorker, fromWorkerSchema, type ToWorke
 /** One process that draws. It is started again when it ends, unless it does so again and again. */
 export interface Worker {
   isFree(): boolean;
+  /** Whether it comes to the end of what it draws, and has no batch to draw after that. */
+  isEnding(): boolean;
   /** On what it draws, once that is known. */
   kind(): EngineKind | undefined;
   /** Names of the models that it has in memory. */
   models(): readonly string[];
-  draw(batch: readonly Assignment[]): readonly Promise<Finished>[];
+  /**
+   * Draws a batch, after the one that it draws.
+   * @param onEnding called at most once, when it can be handed another one already
+   * @returns for each piece its file, or why there is none: NotDrawn where it should be drawn by another worker
+   */
+  draw(batch: readonly Assignment[], onEnding: () => void): readonly Promise<Finished>[];
   health(): WorkerHealth;
   /** What is wrong with it, where something is. */
   fault(): string | undefined;
@@ -44,11 +51,18 @@ const LESS_URGENT = 5;
 /** A process that was asked to end has so long to do it, in milliseconds. */
 const LAST_WORDS = 2000;
 
+/**
+ * What a batch takes at most from when another one is handed over to when that is begun, in milliseconds: only batches of
+ * quick steps are soon over after their last one, and what waits for a slow worker could have gone to another.
+ */
+const AHEAD_MS = 500;
+
 /** It lies beside this file, built or not. */
 const SCRIPT = join(__dirname, `draw-worker${extname(__filename)}`);
 
 /** A piece that is being drawn. */
 interface Row {
+  isOver(): boolean;
   onEvent(event: PieceEvent): void;
   /** It is drawn, or failed; what comes after the first call is passed over. */
   resolve(finished: Finished): void;
@@ -58,12 +72,27 @@ interface Row {
 interface Running {
   readonly id: number;
   readonly rows: readonly Row[];
+  /** When its worker was free for it, in milliseconds. */
+  began: number;
+  isEnding: boolean;
+  onEnding(): void;
+}
+
+/** A piece that ended with a process without being the reason for it, or only perhaps. */
+export class NotDrawn extends Error {
+  constructor(
+    /** Whether it was begun, together with others: one of them may have ended the process. */
+    readonly wasBegun: boolean,
+  ) {
+    super('The process that was to draw it is gone.');
+  }
 }
 
 export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptions): Worker {
   let child: ChildProcess | undefined;
   let state: WorkerHealth['state'] = 'starting';
-  let running: Running | undefined;
+  /** The batch that is drawn, and the one after that. */
+  let queue: readonly Running[] = [];
   let kind: EngineKind | undefined;
   let models: readonly string[] = [];
   let told = { memory: 0, tensors: 0 };
@@ -77,6 +106,7 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
 
   const worker: Worker = {
     isFree: () => state === 'idle',
+    isEnding: () => queue.length === 1 && queue[0]?.isEnding === true && !isClosing,
     kind: () => kind,
     models: () => models,
     draw,
@@ -137,18 +167,28 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
     } else if (message.type === 'free') {
       ({ models } = message);
       told = { memory: message.memory, tensors: message.tensors };
-      state = 'idle';
-      running = undefined;
-      worker.onFree();
-    } else if (running?.id === message.id) {
-      hearOf(running, message);
+      queue = queue.slice(1);
+      const [next] = queue;
+      if (next) next.began = performance.now();
+      else {
+        state = 'idle';
+        worker.onFree();
+      }
+    } else {
+      const batch = queue.find(({ id }) => id === message.id);
+      if (batch) hearOf(batch, message);
     }
   }
 
-  function hearOf({ rows }: Running, message: Extract<FromWorker, { id: number }>): void {
+  function hearOf(batch: Running, message: Extract<FromWorker, { id: number }>): void {
     const { id: _, ...event } = message;
+    const { rows } = batch;
     if (event.type === 'step') {
       for (const row of rows) row.onEvent(event);
+      if (!batch.isEnding && endsSoon(batch, event)) {
+        batch.isEnding = true;
+        if (worker.isEnding()) batch.onEnding();
+      }
       return;
     }
     const { row: number, ...told } = event;
@@ -170,7 +210,7 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
     worker.onStopped();
   }
 
-  function draw(batch: readonly Assignment[]): Promise<Finished>[] {
+  function draw(batch: readonly Assignment[], onEnding: () => void): Promise<Finished>[] {
     if (state === 'stopped' || isClosing) {
       return batch.map(() => Promise.reject(gone(fault ?? 'it has been stopped')));
     }
@@ -186,7 +226,7 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
     });
     if (wanted.length > 0) {
       state = 'busy';
-      running = { id, rows };
+      queue = [...queue, { id, rows, began: performance.now(), isEnding: false, onEnding }];
       const { checkpoint } = wanted[0] as Assignment;
       send({ type: 'draw', id, pieces: wanted.map(({ piece }) => piece), checkpoint });
     }
@@ -194,13 +234,13 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
   }
 
   function ended(how: string): void {
-    const rows = running?.rows ?? [];
-    running = undefined;
+    const [rows = [], next = []] = queue.map(batch => batch.rows);
+    queue = [];
     child = undefined;
     models = [];
     if (isClosing) {
       state = 'stopped';
-      for (const row of rows) row.reject(new InterruptedError('The server was stopped.'));
+      for (const row of [...rows, ...next]) row.reject(new InterruptedError('The server was stopped.'));
       return;
     }
     ends++;
@@ -219,7 +259,9 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
         Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** (ends - 1)),
       );
     }
-    for (const row of rows) row.reject(gone(`it ended with ${how}`));
+    const left = rows.filter(row => !row.isOver());
+    for (const row of left) row.reject(left.length > 1 ? new NotDrawn(true) : gone(`it ended with ${how}`));
+    for (const row of next) row.reject(new NotDrawn(false));
   }
 
   async function close(): Promise<void> {
@@ -233,13 +275,19 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
         clearTimeout(kill);
         resolve();
       });
-      for (const row of running?.rows.keys() ?? []) send({ type: 'stop', id: running?.id ?? 0, row });
+      for (const { id, rows } of queue) for (const row of rows.keys()) send({ type: 'stop', id, row });
       last.disconnect();
     });
   }
 
   start();
   return worker;
+}
+
+/** Whether a batch is over within `AHEAD_MS`, as its steps went until now. */
+function endsSoon({ began }: Running, { done, total }: { readonly done: number; readonly total: number }): boolean {
+  const each = (performance.now() - began) / done;
+  return each <= AHEAD_MS && each * (total - done) <= AHEAD_MS;
 }
 
 /** Lets the server answer first: drawing takes whole processors, and its answers take little. */
@@ -265,6 +313,7 @@ function rowOf(
   };
   signal.addEventListener('abort', stop, { once: true });
   return {
+    isOver: () => isOver,
     // Of one that was stopped nothing is told any more, though its batch goes on.
     onEvent: event => !isOver && onEvent(event),
     resolve(finished) {
