@@ -5,11 +5,14 @@ import { reusedOf } from '../policy/data';
 import { type Seed, seedOf } from '../random/seed';
 import type { LoraPath } from '../weights/lora/on-disk';
 
+/** A number written in digits: `1e3` and `0x10` are more likely a slip than meant. */
+const inDigits = (text: string): number => (/^-?\d+$/.test(text.trim()) ? Number(text) : Number.NaN);
+
 /** A whole number between two bounds, both included: what has no bound has no end either. */
 export function wholeNumber(least: number, most: number): (text: string) => number {
   return text => {
-    const value = Number(text);
-    if (text.trim() !== '' && Number.isSafeInteger(value) && value >= least && value <= most) return value;
+    const value = inDigits(text);
+    if (Number.isSafeInteger(value) && value >= least && value <= most) return value;
     throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
   };
 }
@@ -24,7 +27,7 @@ export function wholeNumbers(least: number, most: number): (text: string) => num
     if (range && isInside(first) && isInside(last) && first <= last) {
       return Array.from({ length: last - first + 1 }, (_, i) => last - i);
     }
-    const values = text.split(',').map(part => (part.trim() === '' ? Number.NaN : Number(part)));
+    const values = text.split(',').map(inDigits);
     if (values.every(isInside)) return [...new Set(values)];
     throw new InvalidArgumentError(
       `Give whole numbers such as 15,10,6, or a range such as 4-15, all from ${least} to ${most}.`,

@@ -30,9 +30,11 @@ export interface PictureServer {
   /**
    * Answers a request: the standard handler that Hono, Next and adapters for Express take.
    * @param request the request
+   * @param bindings what an adapter gives beside it; with that of `@hono/node-server`, answers that fail when they have
+   *   begun are broken off without a word on the console
    * @returns the answer
    */
-  fetch(request: Request): Promise<Response>;
+  fetch(request: Request, bindings?: object): Promise<Response>;
   /**
    * Waits until something can be drawn.
    * @throws EngineError when nothing ever will be
@@ -162,7 +164,7 @@ export async function serverOf(options: ServerOptions, parts: ServerParts): Prom
   const limits = { ...USUAL_LIMITS, ...options.limits };
   const app = createApp({ catalog, desk, runner, metrics, log, limits, settings });
   return {
-    fetch: async request => app.fetch(request),
+    fetch: async (request, bindings) => app.fetch(request, bindings),
     ready: () => runner.begun(),
     async close(graceMs = USUAL.graceMs) {
       stopSweeping();

@@ -177,6 +177,57 @@ test('what is too large is refused before anybody draws', async () => {
   expect(runner.drawings).toHaveLength(0);
 });
 
+test('counts of steps are told with the limit of this server', async () => {
+  const { post } = await deskServer({ limits: { steps: 50 } });
+  for (const body of [{ steps: 0 }, { steps: 1e9 }, { forwards: 0 }, { steps: 1.5 }]) {
+    const answer = await post(GENERATE, { ...heart, ...body });
+    expect([answer.status, (await fault(answer)).message]).toEqual([
+      400,
+      `The ${Object.keys(body)[0]} of the request is wrong: must be a whole number from 1 to 50.`,
+    ]);
+  }
+});
+
+test.each(['', '/pictures'])('a path that is known under %j tells the methods that it takes', async basePath => {
+  const { get } = await deskServer({ basePath });
+  for (const [method, path, allowed] of [
+    ['GET', GENERATE, 'POST'],
+    ['DELETE', '/v1/models', 'GET, HEAD'],
+    ['PUT', '/v1/videos/some-id', 'DELETE, GET, HEAD'],
+    ['GET', '/v1/jobs/some-id/cancel', 'POST'],
+    ['POST', '/healthz', 'GET, HEAD'],
+  ] as const) {
+    const answer = await get(`${basePath}${path}`, { method });
+    expect([path, answer.status, answer.headers.get('allow')]).toEqual([path, 405, allowed]);
+    expect((await fault(answer)).code).toBe('method_not_allowed');
+  }
+  expect((await get(`${basePath}/v1/nothing`, { method: 'PUT' })).status).toBe(404);
+});
+
+test('an answer that fails when it has begun is broken off after its reason, and nothing is printed', async () => {
+  const server = await deskServer({ headersAfterMs: 20 });
+  const { url, close } = await listen(server, { host: '127.0.0.1', port: 0 });
+  const printed = (['error', 'info', 'log', 'warn'] as const).map(name => jest.spyOn(console, name));
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  let answer = '';
+  socket.on('data', data => {
+    answer += data;
+  });
+  const body = JSON.stringify(heart);
+  socket.write(
+    `POST ${GENERATE} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  );
+  while (!answer.includes('200 OK')) await new Promise(resolve => setTimeout(resolve, 5));
+  const over = new Promise(resolve => socket.on('close', resolve));
+  server.runner.drawings[0]!.fail(new Error('broken'));
+  await over;
+  expect(answer).toContain('"code":"internal"');
+  // No chunk of no length, which would end it.
+  expect(answer).not.toMatch(/\r\n0\r\n\r\n$/);
+  for (const spy of printed) expect(spy).not.toHaveBeenCalled();
+  await close();
+});
+
 test('the server is mounted below a path, and known by another address', async () => {
   const { get, post } = await deskServer(
     { basePath: '/pictures', publicUrl: 'https://example.org/pictures' },
@@ -229,6 +280,7 @@ test.each([
   [['--keep', '7w'], 'is not a time such as'],
   [['--max-disk', '1e9'], 'is not a size such as'],
   [['--port', '70000'], 'whole number from 0 to 65535'],
+  [['--port', '1e3'], 'whole number from 0 to 65535'],
   [['--model', './nothing'], 'There is no model "./nothing"'],
   [['--model', 'a=fluent-emoji', '--model', 'a=fluent-emoji'], 'Two models are called "a"'],
   [['--base-path', 'pictures'], 'cannot stand before others'],

@@ -54,8 +54,16 @@ export function createApp(services: Services): App {
   imageRoutes(inner, services);
   videoRoutes(inner, services);
   jobRoutes(inner, services);
-  const nothing: NotFoundHandler<Env> = c =>
-    c.json(errorAnswer(404, { code: 'not_found', message: 'There is nothing at this path; see /docs.' }), 404);
+  const nothing: NotFoundHandler<Env> = c => {
+    const { method, path } = c.req;
+    const methods = methodsAt(app, path);
+    if (methods.length === 0) {
+      return c.json(errorAnswer(404, { code: 'not_found', message: 'There is nothing at this path; see /docs.' }), 404);
+    }
+    const allowed = methods.join(', ');
+    const message = `${path} takes ${allowed}, and not ${method}; see /docs.`;
+    return c.json(errorAnswer(405, { code: 'method_not_allowed', message }), 405, { allow: allowed });
+  };
   app.notFound(nothing);
   inner.onError(onError(services.log));
   if (inner !== app) app.route(settings.basePath, inner);
@@ -63,6 +71,12 @@ export function createApp(services: Services): App {
 }
 
 const pathIn = (path: string, base: string): string => (path.startsWith(base) ? path.slice(base.length) || '/' : path);
+
+/** Methods of the routes at a path: `ALL` are the guards before them. */
+function methodsAt({ routes }: App, path: string): string[] {
+  const methods = routes.filter(route => route.method !== 'ALL' && matches(route.path, path)).map(each => each.method);
+  return [...new Set(methods.flatMap(method => (method === 'GET' ? ['GET', 'HEAD'] : method)))].sort();
+}
 
 function matches(pattern: string, path: string): boolean {
   const [want, is] = [pattern.split('/'), path.split('/')];

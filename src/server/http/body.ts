@@ -29,10 +29,15 @@ export async function readBody<Schema extends z.ZodObject>(
     throw new Refusal(400, 'unknown_field', `The field ${short(field)} is not known here.`, { param: short(field) });
   }
   const field = issue?.path.join('.') || 'body';
-  throw new Refusal(400, 'invalid_value', `The ${field} of the request is wrong: ${issue?.message}.`, {
+  // The schema knows what any server takes; this one may take less.
+  const reason = OF_STEPS.includes(field) ? `must be a whole number from 1 to ${limits.steps}` : issue?.message;
+  throw new Refusal(400, 'invalid_value', `The ${field} of the request is wrong: ${reason}.`, {
     param: issue?.path.length ? field : undefined,
   });
 }
+
+/** Fields that count denoising steps. */
+const OF_STEPS = ['steps', 'forwards'];
 
 /** Fields of `draw` that change the picture and are not served: passed over, another picture would be drawn. */
 const UNSERVED = ['loras', 'lora', 'transformer', 'init', 'embeddings', 'dtype', 'variant'];

@@ -1,3 +1,5 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { HttpBindings } from '@hono/node-server';
 import type { Context } from 'hono';
 import type { RefusalStatus } from '../jobs/faults';
 import type { HttpSettings } from './context';
@@ -36,7 +38,7 @@ export async function early(
         const { status, body } = await answer;
         controller.enqueue(text.encode(JSON.stringify(body)));
         if (status === 200) controller.close();
-        else controller.error(new Error('The answer had begun when the work failed.'));
+        else await breakOff(c, controller);
       } catch (error) {
         controller.error(error);
       } finally {
@@ -48,4 +50,16 @@ export async function early(
     },
   });
   return c.body(stream, 200, { 'content-type': 'application/json' });
+}
+
+/** Ends an answer so that its client sees that it is not whole. */
+async function breakOff(c: Context, controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
+  const { outgoing } = (c.env ?? {}) as Partial<HttpBindings>;
+  if (!outgoing?.socket) {
+    controller.error(new Error('The answer had begun when the work failed.'));
+    return;
+  }
+  // An error of the stream is printed by the adapter, with its stack. What was written goes out first.
+  await nextTurn();
+  outgoing.socket.destroySoon();
 }
