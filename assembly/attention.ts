@@ -1,6 +1,7 @@
 /** Softmax attention, head by head, without turning anything around in memory but a head's keys. */
 import { exp4, laneMax, laneSum, madd } from './numbers';
 import { packColumns, packRows } from './panel';
+import { share } from './share';
 import { COLUMNS, PANEL_ROW, ROWS, tile } from './tile';
 
 @inline
@@ -49,7 +50,7 @@ export function attend(
   const packedValues = packedKeys + ((whole(keys) * width) << 2);
   const scores = packedValues + ((keys * whole(valueWidth)) << 2);
   const spare = scores + ROWS * lds;
-  for (let item = (all * part) / parts; item < (all * (part + 1)) / parts; item++) {
+  for (let item = share(all, part, parts), last = share(all, part + 1, parts); item < last; item++) {
     const image = item / heads;
     const head = item % heads;
     const ofQ = q + image * queries * ldq + ((head * width) << 2);

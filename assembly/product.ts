@@ -1,6 +1,7 @@
 /** `activation(a · b + bias) · times`, matrices by rows. */
 import { activate4 } from './numbers';
 import { packColumns } from './panel';
+import { share } from './share';
 import { COLUMNS, PANEL_ROW, ROWS, tile, tile2x16 } from './tile';
 
 /** Rows of `b` that are packed at a time: a panel of them lies in the nearest cache. */
@@ -15,8 +16,7 @@ export function productScratch(k: usize): usize {
 }
 
 /**
- * A share of the columns, `part` of `parts`, so that threads can work side by side. How the work is cut changes no digit:
- * every sum runs along k from its start.
+ * A share of the columns, `part` of `parts`, so that threads can work side by side: every sum runs along k from its start.
  * @param a `[m, k]`
  * @param b `[k, n]`
  * @param c `[m, n]`
@@ -42,8 +42,8 @@ export function product(
   const spare = scratch;
   const panel = scratch + (ROWS + 2) * WIDE * 4;
   const panels = (n + COLUMNS - 1) / COLUMNS;
-  const first = (panels * part) / parts * COLUMNS;
-  const last = min(n, (panels * (part + 1)) / parts * COLUMNS);
+  const first = share(panels, part, parts) * COLUMNS;
+  const last = min(n, share(panels, part + 1, parts) * COLUMNS);
   let j = first;
   if (m <= 2) {
     for (; j + WIDE <= last; j += WIDE) {

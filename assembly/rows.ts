@@ -1,5 +1,6 @@
-/** Work on rows whose width is a multiple of four: norms, rotations, gates, activations. */
+/** Work on rows whose width is a multiple of four: norms, rotations, gates, activations; of the rows, `part` of `parts`. */
 import { activate4, laneSum, madd } from './numbers';
+import { share } from './share';
 
 /** `1 / √(mean of squares + ε)`. */
 @inline
@@ -27,10 +28,16 @@ export function layerNorm(
   scale: usize,
   shift: usize,
   ofGroup: usize,
+  part: usize,
+  parts: usize,
 ): void {
   const bytes = width << 2;
   const one = f32x4.splat(1);
-  for (let i: usize = 0; i < rows; i++) {
+  const first = share(rows, part, parts);
+  const last = share(rows, part + 1, parts);
+  x += first * bytes;
+  out += first * bytes;
+  for (let i = first; i < last; i++) {
     let sum = f32x4.splat(0);
     for (let j: usize = 0; j < bytes; j += 16) sum = f32x4.add(sum, v128.load(x + j));
     const mean = f32x4.splat(laneSum(sum) / <f32>width);
@@ -54,9 +61,22 @@ export function layerNorm(
 }
 
 /** `x / √(mean of squares + ε) · weight`. */
-export function rmsNorm(x: usize, out: usize, rows: usize, width: usize, eps: f32, weight: usize): void {
+export function rmsNorm(
+  x: usize,
+  out: usize,
+  rows: usize,
+  width: usize,
+  eps: f32,
+  weight: usize,
+  part: usize,
+  parts: usize,
+): void {
   const bytes = width << 2;
-  for (let i: usize = 0; i < rows; i++) {
+  const first = share(rows, part, parts);
+  const last = share(rows, part + 1, parts);
+  x += first * bytes;
+  out += first * bytes;
+  for (let i = first; i < last; i++) {
     const by = f32x4.splat(reciprocalLength(x, bytes, width, eps));
     for (let j: usize = 0; j < bytes; j += 16) {
       v128.store(out + j, f32x4.mul(f32x4.mul(v128.load(x + j), by), v128.load(weight + j)));
@@ -86,11 +106,17 @@ export function rotate(
   weight: usize,
   eps: f32,
   factor: f32,
+  part: usize,
+  parts: usize,
 ): void {
   const bytes = width << 2;
   const half = bytes >> 1;
   const signs = f32x4(-1, 1, -1, 1);
-  for (let i: usize = 0; i < rows; i++) {
+  const first = share(rows, part, parts);
+  const last = share(rows, part + 1, parts);
+  x += first * bytes;
+  out += first * bytes;
+  for (let i = first; i < last; i++) {
     const table = ((i / heads) % tokens) * bytes;
     const c = cos + table;
     const s = sin + table;
@@ -120,9 +146,24 @@ export function rotate(
 }
 
 /** `a + gate · b`; `ofGroup` rows share one row of `gate`. */
-export function gated(a: usize, gate: usize, b: usize, out: usize, rows: usize, width: usize, ofGroup: usize): void {
+export function gated(
+  a: usize,
+  gate: usize,
+  b: usize,
+  out: usize,
+  rows: usize,
+  width: usize,
+  ofGroup: usize,
+  part: usize,
+  parts: usize,
+): void {
   const bytes = width << 2;
-  for (let i: usize = 0; i < rows; i++) {
+  const first = share(rows, part, parts);
+  const last = share(rows, part + 1, parts);
+  a += first * bytes;
+  b += first * bytes;
+  out += first * bytes;
+  for (let i = first; i < last; i++) {
     const g = gate + (i / ofGroup) * bytes;
     for (let j: usize = 0; j < bytes; j += 16) {
       v128.store(out + j, madd(v128.load(g + j), v128.load(b + j), v128.load(a + j)));
@@ -134,6 +175,8 @@ export function gated(a: usize, gate: usize, b: usize, out: usize, rows: usize, 
 }
 
 /** An activation by itself; `size` is a multiple of four. */
-export function activate(x: usize, out: usize, size: usize, kind: i32): void {
-  for (let j: usize = 0; j < size << 2; j += 16) v128.store(out + j, activate4(v128.load(x + j), kind));
+export function activate(x: usize, out: usize, size: usize, kind: i32, part: usize, parts: usize): void {
+  const first = share(size >> 2, part, parts) << 4;
+  const last = share(size >> 2, part + 1, parts) << 4;
+  for (let j = first; j < last; j += 16) v128.store(out + j, activate4(v128.load(x + j), kind));
 }

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { EngineError } from '../errors';
 import { provideLargePages } from '../io/aligned';
 import { allowFused } from '../nn/fused';
-import { kernelLevel, useKernels } from '../nn/wasm/run';
+import { kernelLevel, useKernels, useThreads } from '../nn/wasm/run';
 import { usableFused } from './fused';
 import type { Candidate, Location } from './locate';
 import { requirePath } from './resolve';
@@ -69,6 +69,7 @@ async function loadWasm(location: Location, threads: number, env: NodeJS.Process
   const simd = await tf.env().getAsync('WASM_HAS_SIMD_SUPPORT');
   await startWasm(threads);
   await useKernels(env.ERTACACHE_FUSED === '0' ? undefined : env.ERTACACHE_FUSED === 'plain' ? 'plain' : 'fma');
+  await useThreads(threads);
   const vectors = `with${simd ? '' : 'out'} SIMD${kernelLevel() === 'fma' ? ' and FMA' : ''}`;
   return `wasm (WebAssembly ${vectors}, ${threads} thread${threads === 1 ? '' : 's'})`;
 }

@@ -111,3 +111,26 @@ describeInBrowser('a page that draws', () => {
     120_000,
   );
 });
+
+describeInBrowser('an isolated page that draws', () => {
+  test('with threads gives the values of one thread in Node, bit for bit', async () => {
+    const tab = await openTab({ isolated: true });
+    await selectBackend('wasm', { env: PLAIN });
+    try {
+      const drawn = await tab.page.evaluate(async () => {
+        const worker = () => new Worker('/lib/worker.mjs', { type: 'module' });
+        const client = erta.createClient({ worker, backend: 'wasm', kernels: 'plain', threads: 2 });
+        const { backend } = await client.load('/models/fluent-emoji');
+        const { media } = await client.draw({ prompt: 'red heart', seed: 1, steps: 4 });
+        client.terminate();
+        return { backend, values: [...(media.data as Float32Array)] };
+      });
+      expect(drawn.backend).toMatchObject({ label: 'wasm (SIMD, 2 threads)', threads: 2 });
+      const here = await draw({ prompt: 'red heart', seed: 1, steps: 4 });
+      expect(Float32Array.from(drawn.values)).toEqual(dense(here.media));
+      expect(tab.errors).toEqual([]);
+    } finally {
+      await tab.close();
+    }
+  }, 120_000);
+});

@@ -3,8 +3,17 @@ import { join } from 'node:path';
 import { selectBackend } from '../../src/engine/select';
 import { command } from '../weights/command';
 
+interface Answer {
+  label: string;
+  product: number[];
+  digits: Record<string, string>;
+  idle: number;
+  fewer: number;
+  again: string;
+}
+
 // A process has one WebAssembly module, so each number of threads gets a process of its own.
-function withThreads(count: number): { label: string; values: number[]; again: string } {
+function withThreads(count: number): Answer {
   const script = join(__dirname, 'threads-child.ts');
   const runner = join(__dirname, '../../bench/run.cjs');
   const { stdout, stderr, status, signal } = spawnSync(process.execPath, [runner, script, `${count}`], {
@@ -16,13 +25,16 @@ function withThreads(count: number): { label: string; values: number[]; again: s
   return JSON.parse(stdout);
 }
 
-test('several threads compute what one does, and let the process end', () => {
+test('several threads compute what one does, to the last digit, and let the process end', () => {
   const [one, three] = [withThreads(1), withThreads(3)];
-  // One thread runs the kernels of this package, which name the FMA where Node has it; several run TensorFlow.js's own.
+  // The label names FMA where Node has it.
   expect(one.label).toMatch(/^wasm \(WebAssembly with SIMD(?: and FMA)?, 1 thread\)$/);
-  expect(three.label).toBe('wasm (WebAssembly with SIMD, 3 threads)');
-  expect(three.values).toHaveLength(96);
-  for (const [i, value] of three.values.entries()) expect(value).toBeCloseTo(one.values[i] as number, 4);
+  expect(three.label).toBe(one.label.replace('1 thread', '3 threads'));
+  expect(three.product).toEqual(Array(96).fill(96));
+  expect(one.digits.plain).toMatch(/^[0-9a-f]{64}$/);
+  expect(three.digits).toEqual(one.digits);
+  expect(three.idle).toBe(0);
+  expect([one.fewer, three.fewer]).toEqual([1, 2]);
   expect(three.again).toContain('not 4');
 });
 

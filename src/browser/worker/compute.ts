@@ -1,7 +1,7 @@
 import { setThreadsCount, setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 import * as tf from '@tensorflow/tfjs-core';
 import { EngineError } from '../../errors';
-import { kernelLevel, useKernels } from '../../nn/wasm/run';
+import { kernelLevel, useKernels, useThreads } from '../../nn/wasm/run';
 import { detect } from '../detect';
 import type { BackendInfo, ComputeOptions } from '../types';
 import { heedGpu } from './faults';
@@ -51,6 +51,7 @@ export async function startWasm(
   }
   if (!wasm) {
     await useKernels(kernels ?? 'fma');
+    await useThreads(count);
     const simd = (await tf.env().getAsync('WASM_HAS_SIMD_SUPPORT')) ? 'SIMD' : 'no SIMD';
     const fused = kernelLevel() === 'fma' ? ' and FMA' : '';
     const label = `wasm (${simd}${fused}, ${count === 1 ? '1 thread' : `${count} threads`})`;

@@ -5,6 +5,9 @@ import { activeKernels, runKernel } from './run';
 const ACTIVATIONS = { silu: 1, geluTanh: 2 } as const;
 export type KernelActivation = keyof typeof ACTIVATIONS;
 
+/** Columns of a product that are computed together. */
+const PANEL = 8;
+
 /** Kernels of rows work on four values at a time; other widths are left to tfjs. */
 export const fitsRows = (width: number): boolean => width > 0 && width % 4 === 0;
 
@@ -23,8 +26,9 @@ export function kernelProduct(
     {
       shape: [m, n],
       scratch: activeKernels().productScratch(k),
-      work: (kernels, at, out, scratch) =>
-        kernels.product(at('a'), at('b'), out, m, k, n, at('bias'), kind, at('times'), 0, 1, scratch),
+      shares: Math.ceil(n / PANEL),
+      cost: 2 * m * k * n,
+      call: (at, out) => ['product', at('a'), at('b'), out, m, k, n, at('bias'), kind, at('times')],
     },
   );
 }
@@ -48,15 +52,13 @@ export function kernelAttention(
     {
       shape: [batch, queries, heads * valueWidth],
       scratch: activeKernels().attendScratch(keys, width, valueWidth),
-      work: (kernels, at, out, scratch) =>
-        kernels.attend(
-          ...[at('q'), at('k'), at('v'), out],
-          ...[batch, heads, queries, keys, width, valueWidth],
-          scale,
-          ...([at('bias'), ...strides] as [number, number, number, number]),
-          ...[0, 1],
-          scratch,
-        ),
+      shares: batch * heads,
+      cost: 2 * batch * heads * queries * keys * (width + valueWidth),
+      call: (at, out) => [
+        ...(['attend', at('q'), at('k'), at('v'), out] as const),
+        ...([batch, heads, queries, keys, width, valueWidth, scale] as const),
+        ...([at('bias'), ...strides] as [number, number, number, number]),
+      ],
     },
   );
 }
@@ -74,6 +76,9 @@ const sizes = (x: tf.Tensor): { rows: number; width: number } => {
   return { rows: x.size / width, width };
 };
 
+/** What a pass over rows makes, and what it costs: some operations for every value. */
+const byRows = ({ shape, size }: tf.Tensor, rows: number) => ({ shape, shares: rows, cost: 10 * size });
+
 /** Layer norm over the last axis, with what `affine` holds; `scale` and `shift` go together. */
 export function kernelLayerNorm(x: tf.Tensor, eps: number, affine: KernelAffine = {}): tf.Tensor {
   const { rows, width } = sizes(x);
@@ -81,13 +86,11 @@ export function kernelLayerNorm(x: tf.Tensor, eps: number, affine: KernelAffine 
   return runKernel(
     { x, ...affine },
     {
-      shape: x.shape,
-      work: (kernels, at, out) =>
-        kernels.layerNorm(
-          ...[at('x'), out, rows, width, eps],
-          ...[at('weight'), at('bias'), at('scale'), at('shift')],
-          ofGroup,
-        ),
+      ...byRows(x, rows),
+      call: (at, out) => [
+        ...(['layerNorm', at('x'), out, rows, width, eps] as const),
+        ...([at('weight'), at('bias'), at('scale'), at('shift'), ofGroup] as const),
+      ],
     },
   );
 }
@@ -98,8 +101,8 @@ export function kernelRmsNorm(x: tf.Tensor, weight: tf.Tensor, eps: number): tf.
   return runKernel(
     { x, weight },
     {
-      shape: x.shape,
-      work: (kernels, at, out) => kernels.rmsNorm(at('x'), out, rows, width, eps, at('weight')),
+      ...byRows(x, rows),
+      call: (at, out) => ['rmsNorm', at('x'), out, rows, width, eps, at('weight')],
     },
   );
 }
@@ -120,13 +123,11 @@ export function kernelRotate(x: tf.Tensor, cos: tf.Tensor, sin: tf.Tensor, turn:
   return runKernel(
     { x, cos, sin, weight },
     {
-      shape: x.shape,
-      work: (kernels, at, out) =>
-        kernels.rotate(
-          ...[at('x'), out, rows, heads, width, tokens],
-          ...[at('cos'), at('sin'), Number(halves), at('weight')],
-          ...[eps, factor],
-        ),
+      ...byRows(x, rows),
+      call: (at, out) => [
+        ...(['rotate', at('x'), out, rows, heads, width, tokens] as const),
+        ...([at('cos'), at('sin'), Number(halves), at('weight'), eps, factor] as const),
+      ],
     },
   );
 }
@@ -138,8 +139,8 @@ export function kernelGated(a: tf.Tensor, gate: tf.Tensor, b: tf.Tensor): tf.Ten
   return runKernel(
     { a, gate, b },
     {
-      shape: a.shape,
-      work: (kernels, at, out) => kernels.gated(at('a'), at('gate'), at('b'), out, rows, width, ofGroup),
+      ...byRows(a, rows),
+      call: (at, out) => ['gated', at('a'), at('gate'), at('b'), out, rows, width, ofGroup],
     },
   );
 }
@@ -149,8 +150,8 @@ export function kernelActivation(x: tf.Tensor, activation: KernelActivation): tf
   return runKernel(
     { x },
     {
-      shape: x.shape,
-      work: (kernels, at, out) => kernels.activate(at('x'), out, x.size, ACTIVATIONS[activation]),
+      ...byRows(x, x.size / 4),
+      call: (at, out) => ['activate', at('x'), out, x.size, ACTIVATIONS[activation]],
     },
   );
 }

@@ -5,12 +5,22 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { MemoryError } from '../../errors';
 import { lane } from '../lane';
-import { instantiateKernels, type KernelLevel, type KernelModule } from './module';
+import { type Crew, canWait, startCrew } from './crew';
+import {
+  type CompiledKernels,
+  compileKernels,
+  isShared,
+  type KernelCall,
+  type KernelLevel,
+  type KernelModule,
+} from './module';
 
 /** tfjs's backend as far as it is used here. */
 interface WasmBackend {
   readonly wasm: {
-    readonly asm?: { readonly memory?: { readonly buffer: ArrayBufferLike } };
+    /** The memory of its module: in there, or beside it where threads share it. */
+    readonly asm?: { readonly memory?: WebAssembly.Memory };
+    readonly wasmMemory?: WebAssembly.Memory;
     _malloc(bytes: number): number;
     _free(address: number): void;
   };
@@ -18,15 +28,20 @@ interface WasmBackend {
   makeOutput(shape: readonly number[], dtype: 'float32'): tf.TensorInfo;
 }
 
-interface Loaded {
-  readonly level: KernelLevel;
-  readonly module: KernelModule;
-}
+const LEVELS = ['fma', 'plain'] as const;
 
 /** By backend: what layers use there. */
-const loaded = new WeakMap<object, Loaded>();
+const loaded = new WeakMap<object, CompiledKernels>();
 /** By memory: what has been compiled for it, whose code gets faster with use. */
-const compiled = new WeakMap<object, Partial<Record<KernelLevel, KernelModule>>>();
+const compiled = new WeakMap<WebAssembly.Memory, Partial<Record<KernelLevel, CompiledKernels>>>();
+/** By memory: the threads that compute in it. */
+const crews = new WeakMap<WebAssembly.Memory, Crew>();
+
+/** The memory of the active backend; undefined where it is not tfjs's WebAssembly. */
+function memoryOf(backend: Partial<WasmBackend>): WebAssembly.Memory | undefined {
+  return backend.wasm?.wasmMemory ?? backend.wasm?.asm?.memory;
+}
+const activeMemory = (): WebAssembly.Memory | undefined => memoryOf(tf.backend() as unknown as Partial<WasmBackend>);
 
 /**
  * Lets layers use the kernels on the active backend, tfjs's WebAssembly.
@@ -34,10 +49,10 @@ const compiled = new WeakMap<object, Partial<Record<KernelLevel, KernelModule>>>
  * @returns the level that they have; undefined where they cannot run, and layers go on with tfjs's own
  */
 export async function loadKernels(level: KernelLevel = 'fma'): Promise<KernelLevel | undefined> {
-  for (const each of level === 'fma' ? (['fma', 'plain'] as const) : [level]) {
-    const module = await compiledFor(each);
-    if (!module) continue;
-    loaded.set(tf.backend(), { level: each, module });
+  for (const each of level === 'fma' ? LEVELS : [level]) {
+    const kernels = await compiledFor(each);
+    if (!kernels) continue;
+    loaded.set(tf.backend(), kernels);
     registerKernels();
     return each;
   }
@@ -45,19 +60,35 @@ export async function loadKernels(level: KernelLevel = 'fma'): Promise<KernelLev
 }
 
 /** The kernels of a level, compiled for the memory of the active backend; undefined where they cannot run. */
-async function compiledFor(level: KernelLevel): Promise<KernelModule | undefined> {
-  const { wasm } = tf.backend() as unknown as Partial<WasmBackend>;
-  const memory = wasm?.asm?.memory;
-  if (!memory || isShared(memory.buffer)) return undefined;
+async function compiledFor(level: KernelLevel): Promise<CompiledKernels | undefined> {
+  const memory = activeMemory();
+  if (!memory) return undefined;
   const known = compiled.get(memory) ?? {};
-  const module = known[level] ?? (await instantiateKernels(memory, level));
-  compiled.set(memory, { ...known, ...(module && { [level]: module }) });
-  return module;
+  const kernels = known[level] ?? (await compileKernels(memory, level));
+  compiled.set(memory, { ...compiled.get(memory), ...(kernels && { [level]: kernels }) });
+  return kernels;
 }
 
-/** Whether threads share it. By its name, since the classes of another realm are not ours. */
-function isShared(buffer: ArrayBufferLike): boolean {
-  return Object.prototype.toString.call(buffer) === '[object SharedArrayBuffer]';
+/**
+ * Lets the kernels compute with several threads on the active backend, where its memory can be shared and the caller may
+ * wait; results are the same. Threads from before end.
+ * @returns with how many they compute
+ */
+export async function useThreads(threads: number): Promise<number> {
+  const memory = activeMemory();
+  if (!memory) return 1;
+  crews.get(memory)?.release();
+  crews.delete(memory);
+  if (threads < 2 || !isShared(memory) || !canWait()) return 1;
+  const levels = (await Promise.all(LEVELS.map(compiledFor))).filter(kernels => kernels !== undefined);
+  if (levels.length === 0) return 1;
+  crews.set(memory, startCrew(memory, levels, threads));
+  return threads;
+}
+
+/** How many shares of the kernels' work each thread has computed, the caller first; undefined where there is one only. */
+export function sharesOfThreads(): readonly number[] | undefined {
+  return crews.get(activeMemory()!)?.taken();
 }
 
 /** Whether the kernels of a level, or none where it is undefined, can run on the active backend. */
@@ -92,17 +123,30 @@ export function hasKernels(): boolean {
   return kernelLevel() !== undefined;
 }
 
-/** Gets the module, the addresses of the inputs by name, that of the result, and that of scratch memory. */
-type Work = (kernels: KernelModule, at: (name: string) => number, out: number, scratch: number) => void;
 /** What a kernel makes, and how. */
 export interface Task {
   readonly shape: readonly number[];
-  /** Bytes of memory that it needs meanwhile. */
+  /** Bytes of memory that each thread needs meanwhile. */
   readonly scratch?: number;
-  readonly work: Work;
+  /** Into how many shares the work can be cut. */
+  readonly shares: number;
+  /** Operations, roughly. */
+  readonly cost: number;
+  /** Gets the addresses of the inputs by name, and that of the result. */
+  readonly call: (at: (name: string) => number, out: number) => KernelCall;
 }
 
+/** Work of fewer operations, some tens of microseconds, is done before threads have woken. */
+const FEW = 4_000_000;
+/** Shares for each thread, so that the last ones to be done are done at about the same time. */
+const SHARES = 8;
+
 const KERNEL = 'ErtacacheRun';
+
+/** All of the work at once. */
+function callAlone(module: KernelModule, [name, ...given]: KernelCall, scratch: number): void {
+  (module[name] as (...all: number[]) => void)(...given, 0, 1, scratch);
+}
 
 /** One kernel of tfjs for all of them: it gets the inputs, and in `task` what to do with their addresses. */
 function registerKernels(): void {
@@ -112,18 +156,23 @@ function registerKernels(): void {
     backendName: 'wasm',
     kernelFunc({ inputs, attrs, backend: given }) {
       const backend = given as WasmBackend;
-      const { shape, scratch = 0, work } = (attrs as unknown as { task: Task }).task;
+      const { shape, scratch = 0, shares, cost, call } = (attrs as unknown as { task: Task }).task;
       const addressOf = (info: tf.TensorInfo): number => backend.dataIdMap.get(info.dataId).memoryOffset;
       const output = backend.makeOutput(shape, 'float32');
       const out = addressOf(output);
-      const spare = scratch > 0 ? backend.wasm._malloc(scratch) >>> 0 : 0;
-      if (out === 0 || (scratch > 0 && spare === 0)) throw new MemoryError('The memory of WebAssembly is full.');
+      const crew = cost < FEW || shares < 2 ? undefined : crews.get(memoryOf(backend)!);
+      const bytes = scratch * (crew?.threads ?? 1);
+      const spare = bytes > 0 ? backend.wasm._malloc(bytes) >>> 0 : 0;
+      if (out === 0 || (bytes > 0 && spare === 0)) throw new MemoryError('The memory of WebAssembly is full.');
       const at = (name: string): number => {
         const info = (inputs as Record<string, tf.TensorInfo | undefined>)[name];
         return info ? addressOf(info) : 0;
       };
+      const { level, module } = loaded.get(backend)!;
       try {
-        work(loaded.get(backend)!.module, at, out, spare);
+        const work = call(at, out);
+        if (crew) crew.run(level, work, Math.min(shares, SHARES * crew.threads), spare, scratch);
+        else callAlone(module, work, spare);
       } finally {
         if (spare) backend.wasm._free(spare);
       }
