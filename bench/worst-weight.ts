@@ -41,7 +41,7 @@ async function main(): Promise<void> {
   const references: Reference[] = [];
   for (const job of jobs) references.push(await referenceRun(job, walking.site));
   for (const computed of given.budgets.split(',').map(Number)) {
-    const found = await triedPaths(references, { ...walking, computed, rectify: 'lsq' });
+    const found = await triedPaths(references, computed, { ...walking, rectify: 'lsq' });
     const chosen = new Map<Tried, number[]>();
     for (const weight of WEIGHTS) {
       const best = found.reduce((a, b) => (qualityOf(b.errors, weight) > qualityOf(a.errors, weight) ? b : a));

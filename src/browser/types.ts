@@ -150,6 +150,12 @@ export interface DrawRequest {
    * hand; `auto` unless given.
    */
   readonly policy?: string | PolicyFiles | HandMade | undefined;
+  /** At most so many forward passes, by the policy of that budget. */
+  readonly forwards?: number | undefined;
+  /** At most one step in so many, in the same way. */
+  readonly speedup?: number | undefined;
+  /** The fewest forward passes whose mean PSNR, in dB, was measured to reach this. */
+  readonly psnr?: number | undefined;
 }
 
 /** One step of a run that is under way. */

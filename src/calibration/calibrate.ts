@@ -1,5 +1,6 @@
 import { UsageError } from '../errors';
 import { isObject, requireList, requireObject, requireWhole, wrongArgument } from '../io/arguments';
+import { usualBudget } from '../policy/budget';
 import type { Pair, Policy } from '../policy/data';
 import type { Job, Pipeline } from '../sampling/pipeline';
 import { type ModelIdentity, UNNAMED } from '../sampling/velocity/identity';
@@ -7,7 +8,7 @@ import { velocityJob } from '../sampling/velocity/job';
 import { requireTensor } from '../sampling/velocity/require-tensor';
 import { schedulerOf, type Times } from '../sampling/velocity/scheduler';
 import { guidanceOf, type VelocitySource } from '../sampling/velocity/velocity';
-import { decide, forwardsAtMost, type MethodOptions, requirePossible } from './decide';
+import { type Decided, decide, forwardsAtMost, type MethodOptions, requirePossible } from './decide';
 import { prepareJobs } from './jobs';
 import { requirePairs } from './pairs';
 
@@ -98,31 +99,39 @@ async function calibratePipeline(pipeline: Pipeline, options: CalibrateOptions):
   requirePossible(options.schedule, steps);
   const jobs = await prepareJobs(pipeline, pairs, { steps, guidance, batch: options.batch ?? 8 });
   try {
-    const { rectify, data, forwards, gap } = await decide(jobs, options);
+    const decided = await decide(jobs, options);
     const { id, hash, loras, modelClass, schedulerClass } = pipeline.info;
-    return {
-      rectify,
-      data: {
-        ...HEAD,
-        ...data,
-        model: {
-          id,
-          hash,
-          class: modelClass,
-          ...(loras && { loras: loras.map(({ sha256, scale }) => ({ sha256, scale })) }),
-        },
-        scheduler: schedulerClass,
-        guidance,
-        calibration: { pairs: [...pairs], forwards, ...(gap && { gap }) },
-        measured: {},
+    return policyOf(decided, ({ forwards, gap }) => ({
+      model: {
+        id,
+        hash,
+        class: modelClass,
+        ...(loras && { loras: loras.map(({ sha256, scale }) => ({ sha256, scale })) }),
       },
-    };
+      scheduler: schedulerClass,
+      guidance,
+      calibration: { pairs: [...pairs], forwards, ...(gap && { gap }) },
+    }));
   } finally {
     for (const job of jobs) job.release();
   }
 }
 
 const HEAD = { format: 'ertacache-policy', version: 1 } as const;
+
+/** Whose policy it is, and what it was calibrated on. */
+type Owner = Pick<Policy['data'], 'model' | 'scheduler' | 'guidance' | 'calibration'>;
+
+/** The policy of what was decided; of several budgets, the one that is the default with all of them. */
+function policyOf(decided: readonly Decided[], owner: (one: Decided) => Owner): Policy {
+  const all = decided.map((one): Policy => {
+    const { model, scheduler, guidance, calibration } = owner(one);
+    const data = { ...HEAD, ...one.data, model, scheduler, guidance, calibration, measured: {} };
+    return { rectify: one.rectify, data };
+  });
+  const half = usualBudget(all) as Policy;
+  return all.length === 1 ? half : { ...half, budgets: all };
+}
 
 async function calibrateVelocity<Ctx>(
   velocity: VelocitySource<Ctx>,
@@ -136,22 +145,11 @@ async function calibrateVelocity<Ctx>(
   if (runs.length === 0) throw new UsageError('Calibration needs at least one run: give it starting noise.');
   requirePossible(options.schedule, scheduler.sigmas.length - 1);
   const jobs = runs.map(run => velocityJob(velocity, scheduler, { ...run, channelAxis }));
-  const { rectify, data, forwards, gap } = await decide(jobs, options);
-  return {
-    rectify,
-    data: {
-      ...HEAD,
-      ...data,
-      model: { class: 'function', ...model },
-      scheduler: scheduler.name,
-      guidance: guidanceOf(velocity),
-      calibration: {
-        pairs: [],
-        rows: jobs.reduce((sum, job) => sum + (job.latents.shape[0] as number), 0),
-        forwards,
-        ...(gap && { gap }),
-      },
-      measured: {},
-    },
-  };
+  const rows = jobs.reduce((sum, job) => sum + (job.latents.shape[0] as number), 0);
+  return policyOf(await decide(jobs, options), ({ forwards, gap }) => ({
+    model: { class: 'function', ...model },
+    scheduler: scheduler.name,
+    guidance: guidanceOf(velocity),
+    calibration: { pairs: [], rows, forwards, ...(gap && { gap }) },
+  }));
 }

@@ -4,7 +4,7 @@ import type { Variant } from '../cache/variants';
 import { UsageError } from '../errors';
 import type { Job } from '../sampling/pipeline';
 import { type LoopOptions, type StepRecord, sampleLoop } from '../sampling/sample-loop';
-import { rowErrors } from './fit';
+import { rowErrors } from './follow';
 import { across } from './in-turn';
 import { qualityOf } from './quality';
 

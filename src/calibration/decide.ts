@@ -7,13 +7,20 @@ import { PolicyError, UsageError } from '../errors';
 import { requireObject, wrongArgument } from '../io/arguments';
 import { computedSteps, type PolicyData, scheduleOf } from '../policy/data';
 import type { Job } from '../sampling/pipeline';
-import { type FitOptions, fitRectification, fitTrust, type Granularity } from './fit';
+import { type FitAllOptions, type FitOptions, fitRectification, fitTrust, type Granularity } from './fit';
 import { across } from './in-turn';
 import { DEFAULT_WORST_WEIGHT } from './quality';
 import { type Reference, referenceRun } from './reference';
 import { requireReferenceMemory } from './reference-memory';
-import { type SearchMethod, schedulesAtMost, searchSchedule } from './search';
-import { type Schedule, walk, walksAtMost } from './walk';
+import {
+  type Searched,
+  type SearchMethod,
+  schedulesAtMost,
+  searchBudgets,
+  searchSchedule,
+  triedAtMost,
+} from './search';
+import { walk, walksAtMost } from './walk';
 
 /** How the schedule is found: by the paper's threshold, for a number of computed steps, or given. */
 export type ScheduleRequest =
@@ -21,6 +28,12 @@ export type ScheduleRequest =
   | { readonly lambda: number }
   /** This many computed steps, searched by `search` (`dp` unless given); `anneal` tries `trials` more schedules. */
   | { readonly computed: number; readonly search?: SearchMethod | undefined; readonly trials?: number | undefined }
+  /** Several numbers of computed steps, searched in one go: the policy holds a policy of each; see `Policy.budgets`. */
+  | {
+      readonly budgets: readonly number[];
+      readonly search?: 'dp' | 'anneal' | undefined;
+      readonly trials?: number | undefined;
+    }
   /** `true` where a step is reused. */
   | { readonly reused: readonly boolean[] };
 
@@ -69,11 +82,27 @@ export function forwardsAtMost(rows: number, steps: number, o: MethodOptions): n
   const whole = rows * steps;
   if ('reused' in o.schedule) return whole * (1 + fits);
   if ('lambda' in o.schedule) return whole * (2 + fits);
-  const { computed, search = DEFAULT_SEARCH, trials } = o.schedule;
-  const walks = search === 'walk' ? walksAtMost : 0;
+  const { search = DEFAULT_SEARCH, trials } = o.schedule;
   // Judging a schedule costs its computed steps only, unless the correction needs the truth at reused ones.
-  const judged = rectify === 'linear' || rectify === 'sigmoid' ? steps : computed;
-  return whole * (1 + walks + fits) + rows * judged * schedulesAtMost(search, trials);
+  const judged = (computed: number): number => (rectify === 'linear' || rectify === 'sigmoid' ? steps : computed);
+  const searched =
+    'budgets' in o.schedule
+      ? triedAtMost(search, o.schedule.budgets, steps, trials).reduce(
+          (sum, { computed, schedules }) => sum + judged(computed) * schedules,
+          0,
+        )
+      : search === 'walk'
+        ? steps * walksAtMost
+        : judged(o.schedule.computed) * schedulesAtMost(search, trials);
+  // What the search has fitted need not be fitted again.
+  const again =
+    search !== 'walk' && isAsSearched(o) ? 0 : fits * ('budgets' in o.schedule ? o.schedule.budgets.length : 1);
+  return whole * (1 + again) + rows * searched;
+}
+
+/** Whether the search fits the very rectification that was asked for. */
+function isAsSearched({ timestep = 'off', granularity = 'scalar' }: MethodOptions): boolean {
+  return timestep === 'off' && granularity === 'scalar';
 }
 
 /** What calibration decides, with nothing said yet of whose model it is. */
@@ -92,8 +121,9 @@ export interface Decided {
 /**
  * Calibrates ERTACache on jobs of one model, all over the same noise levels (method sections 3 to 5): uncached runs,
  * schedule, trust, rectification, each on the states that the former decisions lead to. Jobs stay the caller's.
+ * @returns one result, or one for every budget that was asked for, with growing numbers of computed steps
  */
-export async function decide(jobs: readonly Job[], options: MethodOptions): Promise<Decided> {
+export async function decide(jobs: readonly Job[], options: MethodOptions): Promise<Decided[]> {
   const { signal } = options;
   const { sigmas } = jobs[0] as Job;
   requireReferenceMemory(jobs);
@@ -105,41 +135,56 @@ export async function decide(jobs: readonly Job[], options: MethodOptions): Prom
     return options.onProgress?.(done, total);
   };
   const found = site(options.site ?? 'velocity');
-  const predictor = predictorOf(options.taylor);
+  const walking = { site: found, predictor: predictorOf(options.taylor), signal, onStep };
   const references: Reference[] = [];
   try {
     // Progress is counted for all jobs together: the last one reports for them.
     const uncached = (job: Job, i: number): Promise<Reference> =>
       referenceRun(job, found, { signal, ...(i === jobs.length - 1 && { onStep }) });
     references.push(...(await across(jobs[0], jobs, uncached, reference => reference.dispose())));
-    const walking = { site: found, predictor, signal, onStep };
-    const schedule = await findSchedule(references, options, walking);
-    requireUseful(schedule, options.schedule);
-
-    const following = { ...walking, reused: schedule.reused };
-    const form = options.timestep ?? 'off';
-    const phi = form === 'off' ? [] : stable(await fitTrust(references, following), jobs[0] as Job);
-    const adjusted = adjustGrid(sigmas, schedule.reused, phi, form);
-    const rectify = await rectification(references, options, { ...following, sigmas: adjusted });
-    const gap = seenGap(references, schedule);
-    return {
-      rectify,
-      forwards: done,
-      ...(gap && { gap }),
-      data: {
-        name: options.name ?? 'ertacache',
-        sigmas: [...sigmas],
-        schedule: scheduleOf(schedule.reused),
-        site: found.name,
-        taylor: options.taylor ?? 0,
-        timestep: { form, phi },
-        rectify: { form: rectify.form },
-        search: provenance(options, schedule),
-      },
-    };
+    const searched = await findSchedules(references, options, walking);
+    const decided: Omit<Decided, 'forwards'>[] = [];
+    for (const each of searched) decided.push(await decideOne(references, each, options, walking));
+    return decided.map(each => ({ ...each, forwards: done }));
   } finally {
     for (const reference of references) reference.dispose();
   }
+}
+
+/** All that is decided on a schedule. */
+async function decideOne(
+  references: readonly Reference[],
+  searched: Searched,
+  options: MethodOptions,
+  walking: FitAllOptions,
+): Promise<Omit<Decided, 'forwards'>> {
+  requireUseful(searched, options.schedule);
+  const { reused, tried } = searched;
+  const { job } = references[0] as Reference;
+  const { sigmas } = job;
+  const following = { ...walking, reused };
+  const form = options.timestep ?? 'off';
+  const phi = form === 'off' ? [] : stable(await fitTrust(references, following), job);
+  const adjusted = adjustGrid(sigmas, reused, phi, form);
+  const rectify =
+    tried && isAsSearched(options)
+      ? tried.rectify
+      : await rectification(references, options, { ...following, sigmas: adjusted });
+  const gap = seenGap(references, reused);
+  return {
+    rectify,
+    ...(gap && { gap }),
+    data: {
+      name: options.name ?? 'ertacache',
+      sigmas: [...sigmas],
+      schedule: scheduleOf(reused),
+      site: walking.site.name,
+      taylor: options.taylor ?? 0,
+      timestep: { form, phi },
+      rectify: { form: rectify.form },
+      search: provenance(options, searched),
+    },
+  };
 }
 
 /**
@@ -147,18 +192,23 @@ export async function decide(jobs: readonly Job[], options: MethodOptions): Prom
  * @throws UsageError
  */
 export function requirePossible(schedule: ScheduleRequest, steps: number): void {
-  requireObject('schedule', schedule, 'one of { computed }, { lambda } and { reused }');
-  if (!('lambda' in schedule || 'computed' in schedule || 'reused' in schedule)) {
-    throw wrongArgument('schedule', schedule, 'one of { computed }, { lambda } and { reused }');
+  const wanted = 'one of { computed }, { budgets }, { lambda } and { reused }';
+  requireObject('schedule', schedule, wanted);
+  if (!('lambda' in schedule || 'computed' in schedule || 'budgets' in schedule || 'reused' in schedule)) {
+    throw wrongArgument('schedule', schedule, wanted);
   }
   if (steps < LEAST_STEPS) {
     throw new UsageError(`Calibration needs at least ${LEAST_STEPS} steps; ${steps} were asked for.`);
   }
   if ('lambda' in schedule) {
     if (!(schedule.lambda > 0)) throw new UsageError(`λ must be larger than 0; ${schedule.lambda} was given.`);
-  } else if ('computed' in schedule) {
-    const { computed } = schedule;
-    if (!Number.isInteger(computed) || computed < 1 || computed >= steps) {
+  } else if ('computed' in schedule || 'budgets' in schedule) {
+    const budgets = 'computed' in schedule ? [schedule.computed] : schedule.budgets;
+    if (!Array.isArray(budgets) || budgets.length === 0) {
+      throw wrongArgument('budgets', budgets, 'a list of numbers of computed steps');
+    }
+    for (const computed of budgets) {
+      if (Number.isInteger(computed) && computed >= 1 && computed < steps) continue;
       throw new UsageError(`${computed} of ${steps} steps cannot be the computed ones.`, {
         hint: `Ask for a whole number from 1 to ${steps - 1}.`,
       });
@@ -192,35 +242,39 @@ async function rectification(
   return (await fitRectification(references, form, granularity, following)).rectify;
 }
 
-async function findSchedule(
+async function findSchedules(
   references: readonly Reference[],
   { schedule, rectify = DEFAULT_RECTIFY, worstWeight }: MethodOptions,
-  walking: Parameters<typeof walk>[2],
-): Promise<Schedule> {
-  if ('reused' in schedule) return { reused: schedule.reused, errors: [], lambda: Number.NaN };
-  if ('lambda' in schedule) return walk(references, schedule.lambda, walking);
-  const { computed, search = DEFAULT_SEARCH, trials } = schedule;
-  return searchSchedule(references, search, { ...walking, computed, rectify, trials, worstWeight });
+  walking: FitAllOptions,
+): Promise<readonly Searched[]> {
+  if ('reused' in schedule) return [{ reused: schedule.reused, lambda: Number.NaN }];
+  if ('lambda' in schedule) return [await walk(references, schedule.lambda, walking)];
+  const options = { ...walking, rectify, trials: schedule.trials, worstWeight };
+  if ('budgets' in schedule) {
+    const growing = [...new Set(schedule.budgets)].sort((a, b) => a - b);
+    return searchBudgets(references, schedule.search ?? 'dp', growing, options);
+  }
+  return [await searchSchedule(references, schedule.search ?? DEFAULT_SEARCH, schedule.computed, options)];
 }
 
 /** Of fewer runs the least and the most say little about others. */
 const LEAST_SEEN = 16;
 
 /** How far guidance's outputs lay apart at the last step before one is reused. */
-function seenGap(references: readonly Reference[], { reused }: Schedule): Familiar | undefined {
+function seenGap(references: readonly Reference[], reused: readonly boolean[]): Familiar | undefined {
   const step = reused.indexOf(true) - 1;
   const gaps = references.flatMap(r => r.gaps[step] ?? []);
   return gaps.length < LEAST_SEEN ? undefined : { step, from: Math.min(...gaps), to: Math.max(...gaps) };
 }
 
 /** How a schedule was found, for the policy file. */
-function provenance({ schedule, worstWeight = DEFAULT_WORST_WEIGHT }: MethodOptions, { lambda }: Schedule) {
+function provenance({ schedule, worstWeight = DEFAULT_WORST_WEIGHT }: MethodOptions, { lambda }: Searched) {
   if ('reused' in schedule) return { method: 'given' };
   const method = 'lambda' in schedule ? 'walk' : (schedule.search ?? DEFAULT_SEARCH);
   return { method, ...(lambda > 0 && { lambda }), ...(method !== 'walk' && { worstWeight }) };
 }
 
-function requireUseful({ reused }: Schedule, request: ScheduleRequest): void {
+function requireUseful({ reused }: Searched, request: ScheduleRequest): void {
   if (!('lambda' in request)) return;
   const computed = computedSteps(reused);
   if (computed === reused.length) {

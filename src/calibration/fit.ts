@@ -1,85 +1,20 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { type Corrector, corrector } from '../cache/corrector';
-import type { Predictor } from '../cache/predictor';
+import { corrector } from '../cache/corrector';
 import type { Affine, Combination, Rectification, RectifyForm } from '../cache/rectify';
-import type { Site } from '../cache/sites';
 import { mean } from '../metrics/statistics';
+import { type Fitting, type FollowOptions, followAll } from './follow';
 import { inTurn } from './in-turn';
 import { affineFit, fitDecibels, type Moments, momentsOf } from './least-squares';
 import { type Reference, referenceAt } from './reference';
-import {
-  type Look,
-  lookAll,
-  type Rehearsal,
-  rehearse,
-  releaseLook,
-  rowDistances,
-  rowNorms,
-  type Want,
-} from './rehearsal';
+import { type Look, type Rehearsal, rowDistances } from './rehearsal';
 
 /** How many past computed outputs a least-squares combination is fitted on. */
 const DEFAULT_DEPTH = 3;
 
-export interface FitOptions {
-  readonly site: Site;
-  readonly predictor: Predictor;
+export interface FitOptions extends FollowOptions {
   readonly reused: readonly boolean[];
-  /** Noise levels to follow; the base schedule unless given. */
-  readonly sigmas?: readonly number[] | undefined;
   /** How many past computed outputs a least-squares combination may weigh; 3 unless given. */
   readonly depth?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
-  /** Called after every step that cost a forward pass. */
-  readonly onStep?: (() => void | Promise<void>) | undefined;
-}
-
-/** How `follow` goes along a schedule. */
-interface Following extends FitOptions {
-  /** What `atStep` wants to see of reused steps. */
-  readonly want: Want;
-  /** What corrects the outputs of one run. */
-  corrections?(): Corrector;
-  /** Called at every step before it is corrected and taken: what it fits corrects this very step. */
-  atStep?(index: number, runs: readonly Rehearsal[], looks: readonly Look[]): Promise<void>;
-}
-
-/**
- * Follows the schedule on all calibration jobs in step, each corrected as a sampling run would be, so that later steps
- * are fitted on states that earlier corrections produced.
- * @returns the mean squared error of every row's final latent against the uncached run
- */
-async function follow(references: readonly Reference[], options: Following): Promise<number[]> {
-  const runs = references.map(r => rehearse(r.job, options, options.corrections?.()));
-  try {
-    for (let i = 0; i < options.reused.length; i++) {
-      const reuse = options.reused[i] as boolean;
-      const looks = await lookAll(runs, i, reuse ? options.want : 'truth');
-      try {
-        await options.atStep?.(i, runs, looks);
-        for (const [r, run] of runs.entries()) {
-          const { truth, guess } = looks[r]!;
-          if (reuse) run.advance(i, guess!, 'reuse');
-          else run.advance(i, truth!, 'compute');
-        }
-      } finally {
-        looks.forEach(releaseLook);
-      }
-      // Forward passes are what is counted, and a step that was only guessed cost none.
-      if (looks[0]?.truth) await options.onStep?.();
-    }
-    return (await inTurn(runs, (run, r) => rowErrors(run.sample(), references[r]!.samples.at(-1)!))).flat();
-  } finally {
-    for (const run of runs) run.dispose();
-  }
-}
-
-/** Mean squared error of every row of `a` against `b`. */
-export async function rowErrors(a: tf.Tensor, b: tf.Tensor): Promise<number[]> {
-  const squares = tf.tidy(() => tf.squaredDifference(a, b));
-  const norms = await rowNorms(squares);
-  squares.dispose();
-  return norms.map(n => n / (a.size / (a.shape[0] as number)));
 }
 
 /**
@@ -90,21 +25,29 @@ export async function rowErrors(a: tf.Tensor, b: tf.Tensor): Promise<number[]> {
 export async function fitTrust(references: readonly Reference[], options: FitOptions): Promise<number[]> {
   const phi: number[] = [];
   let before: tf.Tensor[] = [];
-  const atStep: Following['atStep'] = async (i, _runs, looks) => {
-    const perRow = options.reused[i]
-      ? await inTurn(looks, async ({ truth, guess }, r) => {
-          const error = await rowDistances(guess!.output.value, truth!.output.value);
-          const change = await rowDistances(truth!.output.value, before[r]!);
-          return error.map((e, row) => (change[row] === 0 ? 1 : Math.min(1, Math.max(0, 1 - e / change[row]!))));
-        })
-      : [[1]];
-    phi.push(mean(perRow.flat()));
-    tf.dispose(before);
-    before = looks.map(look => look.truth!.output.value.clone());
+  const fitting: TrustFitting = {
+    want: 'both',
+    corrections: () => corrector({ form: 'off' }),
+    // It is fitted on one schedule.
+    fork: () => fitting,
+    async atStep({ reused }, _runs, looks) {
+      const perRow = reused
+        ? await inTurn(looks, async ({ truth, guess }, r) => {
+            const error = await rowDistances(guess!.output.value, truth!.output.value);
+            const change = await rowDistances(truth!.output.value, before[r]!);
+            return error.map((e, row) => (change[row] === 0 ? 1 : Math.min(1, Math.max(0, 1 - e / change[row]!))));
+          })
+        : [[1]];
+      phi.push(mean(perRow.flat()));
+      tf.dispose(before);
+      before = looks.map(look => look.truth!.output.value.clone());
+    },
   };
-  await follow(references, { ...options, want: 'both', atStep }).finally(() => tf.dispose(before));
+  await followAll(references, [options.reused], () => fitting, options).finally(() => tf.dispose(before));
   return phi;
 }
+
+interface TrustFitting extends Fitting<TrustFitting> {}
 
 /** One pair of coefficients for the whole output, or one for each of its channels. */
 export type Granularity = 'scalar' | 'channel';
@@ -117,6 +60,9 @@ export interface FittedRectification {
 }
 
 const RIDGE = 1e-6;
+
+/** How rectifications are fitted, whatever the schedule. */
+export type FitAllOptions = Omit<FitOptions, 'reused'>;
 
 /**
  * Closed-form rectification, fitted in closed loop over the schedule.
@@ -132,31 +78,64 @@ export async function fitRectification(
   granularity: Granularity,
   options: FitOptions,
 ): Promise<FittedRectification> {
-  switch (form) {
-    case 'off':
-      return { rectify: { form }, errors: await follow(references, { ...options, want: 'guess' }) };
-    case 'lsq':
-      return fitCombination(references, options);
-    default:
-      return fitAffineSteps(references, form, granularity, options);
-  }
+  const [fitted] = await fitRectifications(references, [options.reused], form, granularity, options);
+  return fitted as FittedRectification;
 }
 
-async function fitAffineSteps(
+/** The rectifications of several schedules, in their order; what schedules have in common at the beginning is run once. */
+export async function fitRectifications(
   references: readonly Reference[],
-  form: 'linear' | 'sigmoid',
+  schedules: readonly (readonly boolean[])[],
+  form: RectifyForm,
   granularity: Granularity,
-  options: FitOptions,
-): Promise<FittedRectification> {
-  const { channelAxis } = references[0]!.job;
-  const steps: (Affine | null)[] = [];
-  const rectify: Rectification = { form, channelAxis, steps };
-  const axis = granularity === 'channel' ? channelAxis : undefined;
-  const atStep: Following['atStep'] = async (i, _runs, looks) => {
-    steps.push(options.reused[i] ? await fitAffine(looks, axis) : null);
+  options: FitAllOptions,
+): Promise<FittedRectification[]> {
+  const begin = (): RectificationFitting => {
+    switch (form) {
+      case 'off':
+        return uncorrected;
+      case 'lsq':
+        return combinationFitting(references, options);
+      default: {
+        const { channelAxis } = references[0]!.job;
+        return affineFitting(form, channelAxis, granularity === 'channel' ? channelAxis : undefined);
+      }
+    }
   };
-  const corrections = (): Corrector => corrector(rectify);
-  return { rectify, errors: await follow(references, { ...options, want: 'both', corrections, atStep }) };
+  const followed = await followAll(references, schedules, begin, options);
+  return followed.map(({ fitting, errors }) => ({ rectify: fitting.rectify, errors }));
+}
+
+/** Fits a rectification step by step. */
+interface RectificationFitting extends Fitting<RectificationFitting> {
+  readonly rectify: Rectification;
+}
+
+const uncorrected: RectificationFitting = {
+  rectify: { form: 'off' },
+  want: 'guess',
+  corrections: () => corrector({ form: 'off' }),
+  async atStep() {},
+  fork: () => uncorrected,
+};
+
+function affineFitting(
+  form: 'linear' | 'sigmoid',
+  channelAxis: number,
+  axis: number | undefined,
+  known: readonly (Affine | null)[] = [],
+): RectificationFitting {
+  const steps = [...known];
+  const rectify: Rectification = { form, channelAxis, steps };
+  return {
+    rectify,
+    want: 'both',
+    corrections: () => corrector(rectify),
+    async atStep({ reused }, _runs, looks) {
+      steps.push(reused ? await fitAffine(looks, axis) : null);
+    },
+    fork: () => affineFitting(form, channelAxis, axis, steps),
+  };
 }
 
 async function fitAffine(looks: readonly Look[], axis: number | undefined): Promise<Affine> {
@@ -174,42 +153,49 @@ async function fitAffine(looks: readonly Look[], axis: number | undefined): Prom
   return fit.solve();
 }
 
-async function fitCombination(references: readonly Reference[], options: FitOptions): Promise<FittedRectification> {
+function combinationFitting(
+  references: readonly Reference[],
+  options: FitAllOptions,
+  known: readonly (Combination | null)[] = [],
+): RectificationFitting {
   const { site, predictor, depth = DEFAULT_DEPTH } = options;
-  const steps: (Combination | null)[] = [];
+  const steps = [...known];
   const rectify: Rectification = { form: 'lsq', steps };
   // Plain reuse makes the rebuilt output the last output again: one of two equal columns is enough.
   const reusesLast = site.name === 'velocity' && predictor.depth === 1 && depth > 0;
   const isCopy = (term: string, reused: boolean): boolean => reused && reusesLast && term.endsWith('.0');
-  const atStep: Following['atStep'] = async (i, runs, looks) => {
-    const reused = options.reused[i] as boolean;
-    // A computed output is right as it is where no run has drifted yet, or where nobody can say what leads back.
-    if (!reused && !(runs[0]!.canAim && steps.some(step => step !== null))) {
-      steps.push(null);
-      return;
-    }
-    const terms = runs.map((run, r) => {
-      const { guess, truth } = looks[r]!;
-      return run.terms((reused ? guess : truth)!.output);
-    });
-    const names = [...Object.keys(terms[0]!).filter(name => !isCopy(name, reused)), 'one'];
-    const rows: Moments[] = [];
-    for (const [r, run] of runs.entries()) {
-      const target = await pulledTarget(references[r]!, run, i);
-      const columns = await inTurn(names, async name =>
-        name === 'one' ? new Float32Array(target.length).fill(1) : terms[r]![name]!.data<'float32'>(),
-      );
-      const size = target.length / (run.sample().shape[0] as number);
-      for (let from = 0; from < target.length; from += size) {
-        const part = (values: Float32Array): Float32Array => values.subarray(from, from + size);
-        rows.push(momentsOf(columns.map(part), part(target)));
+  return {
+    rectify,
+    want: 'guess',
+    corrections: () => corrector(rectify, depth),
+    fork: () => combinationFitting(references, options, steps),
+    async atStep({ index, reused }, runs, looks) {
+      // A computed output is right as it is where no run has drifted yet, or where nobody can say what leads back.
+      if (!reused && !(runs[0]!.canAim && steps.some(step => step !== null))) {
+        steps.push(null);
+        return;
       }
-    }
-    const weights = fitDecibels(rows, RIDGE);
-    steps.push(Object.fromEntries(names.map((name, n) => [name, Math.fround(weights[n] as number)])));
+      const terms = runs.map((run, r) => {
+        const { guess, truth } = looks[r]!;
+        return run.terms((reused ? guess : truth)!.output);
+      });
+      const names = [...Object.keys(terms[0]!).filter(name => !isCopy(name, reused)), 'one'];
+      const rows: Moments[] = [];
+      for (const [r, run] of runs.entries()) {
+        const target = await pulledTarget(references[r]!, run, index);
+        const columns = await inTurn(names, async name =>
+          name === 'one' ? new Float32Array(target.length).fill(1) : terms[r]![name]!.data<'float32'>(),
+        );
+        const size = target.length / (run.sample().shape[0] as number);
+        for (let from = 0; from < target.length; from += size) {
+          const part = (values: Float32Array): Float32Array => values.subarray(from, from + size);
+          rows.push(momentsOf(columns.map(part), part(target)));
+        }
+      }
+      const weights = fitDecibels(rows, RIDGE);
+      steps.push(Object.fromEntries(names.map((name, n) => [name, Math.fround(weights[n] as number)])));
+    },
   };
-  const corrections = (): Corrector => corrector(rectify, depth);
-  return { rectify, errors: await follow(references, { ...options, want: 'guess', corrections, atStep }) };
 }
 
 /**

@@ -14,7 +14,7 @@ import type { BatchRequest, Pipeline } from '../sampling/pipeline';
 import { policyUse } from '../sampling/policy-use';
 import { type RunResult, runJob } from '../sampling/run-job';
 import type { LoopOptions } from '../sampling/sample-loop';
-import { across } from './in-turn';
+import { across, inTurn } from './in-turn';
 import { pairsRequest } from './jobs';
 import { batches, requirePairs } from './pairs';
 
@@ -106,15 +106,30 @@ export async function scorePolicy(
   pairs: readonly Pair[],
   options: MeasureOptions,
 ): Promise<Score[]> {
-  const { sigmas, guidance } = policy.data;
+  const [scores] = await scorePolicies(pipeline, [policy], pairs, options);
+  return scores as Score[];
+}
+
+/**
+ * The same under several policies of one run, such as the budgets of one: the uncached runs are made once.
+ * @param policies at least one
+ * @returns the scores of every pair, policy by policy
+ */
+export async function scorePolicies(
+  pipeline: Pipeline,
+  policies: readonly Policy[],
+  pairs: readonly Pair[],
+  options: MeasureOptions,
+): Promise<Score[][]> {
+  const { sigmas, guidance } = (policies[0] as Policy).data;
   const run = { steps: sigmas.length - 1, guidance };
   const { signal, onPasses } = options;
-  const scores = await across(pipeline, batches(pairs, options.batch), async group => {
+  const groups = await across(pipeline, batches(pairs, options.batch), async group => {
     const loop: LoopOptions = { signal, onStep: ({ forwards }) => onPasses?.(forwards * group.length) };
-    const { uncached, cached } = await runBeside(pipeline, pairsRequest(group, run), policy, loop);
-    return uncached.media.map((media, i) => score(media, cached.media[i]!));
+    const { uncached, cached } = await runAllBeside(pipeline, pairsRequest(group, run), policies, loop);
+    return cached.map(({ media }) => uncached.media.map((plain, i) => score(plain, media[i]!)));
   });
-  return scores.flat();
+  return policies.map((_, p) => groups.flatMap(group => group[p] as Score[]));
 }
 
 /** One request, drawn with every step computed and with a policy. */
@@ -133,10 +148,23 @@ export async function runBeside(
   policy: Policy,
   loop: LoopOptions = {},
 ): Promise<BesideRuns> {
+  const { uncached, cached } = await runAllBeside(pipeline, request, [policy], loop);
+  return { uncached, cached: cached[0] as RunResult };
+}
+
+/** The same with several policies. */
+async function runAllBeside(
+  pipeline: Pipeline,
+  request: BatchRequest,
+  policies: readonly Policy[],
+  loop: LoopOptions,
+): Promise<{ readonly uncached: RunResult; readonly cached: readonly RunResult[] }> {
   const job = await pipeline.prepare(request, loop);
   try {
-    const cache = usePolicy(policy, policyUse(pipeline.info, request.guidance, job));
-    return { uncached: await runJob(pipeline, job, none(), loop), cached: await runJob(pipeline, job, cache, loop) };
+    const use = policyUse(pipeline.info, request.guidance, job);
+    const caches = policies.map(policy => usePolicy(policy, use));
+    const uncached = await runJob(pipeline, job, none(), loop);
+    return { uncached, cached: await inTurn(caches, cache => runJob(pipeline, job, cache, loop)) };
   } finally {
     job.release();
   }

@@ -11,9 +11,10 @@ const ROWS_FOR_WORST = [32, 96] as const;
  * How good a set of runs ended, in dB: between the mean and that of the worst eighth.
  * @param errors mean squared error of every run's final latent
  * @param worstWeight what the worst eighth counts beside the mean, which counts 1
+ * @param ceiling dB beyond which nothing counts
  */
-export function qualityOf(errors: readonly number[], worstWeight = DEFAULT_WORST_WEIGHT): number {
-  const decibels = errors.map(e => Math.min(ENOUGH_DB, 10 * Math.log10(4 / Math.max(e, 1e-12)))).sort((a, b) => a - b);
+export function qualityOf(errors: readonly number[], worstWeight = DEFAULT_WORST_WEIGHT, ceiling = ENOUGH_DB): number {
+  const decibels = errors.map(e => Math.min(ceiling, 10 * Math.log10(4 / Math.max(e, 1e-12)))).sort((a, b) => a - b);
   const worst = mean(decibels.slice(0, Math.ceil(decibels.length / 8)));
   const [few, enough] = ROWS_FOR_WORST;
   const weight = worstWeight * Math.min(1, Math.max(0, (decibels.length - few) / (enough - few)));

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { z } from 'zod';
 import { type Corrector, corrector } from '../cache/corrector';
 import type { Decision, GuidedOutput, StepInfo } from '../cache/policy';
 import type { Predictor } from '../cache/predictor';
@@ -6,6 +7,7 @@ import { residualHistory, type WithResidual } from '../cache/residual';
 import type { Site } from '../cache/sites';
 import { nextTurn } from '../io/turn';
 import { release } from '../nn/scope';
+import { anyState, parseState, type Resumable, type State } from '../nn/state';
 import { guideOutputs, inEvaluation } from '../sampling/cached-run';
 import type { Job } from '../sampling/pipeline';
 import { beginTrajectory } from '../sampling/trajectory';
@@ -34,7 +36,7 @@ export interface Look {
  * made, at the very state that caching has led to. What is kept, rebuilt, corrected and stepped is so by the code of a
  * sampling run.
  */
-export interface Rehearsal {
+export interface Rehearsal extends Resumable {
   readonly job: Job;
   readonly sigmas: readonly number[];
   step(index: number): StepInfo;
@@ -50,6 +52,8 @@ export interface Rehearsal {
   terms(output: GuidedOutput): Readonly<Record<string, tf.Tensor>>;
   /** Corrects one side of the step, which stays the caller's, and takes the step. A computed one is kept for later. */
   advance(index: number, side: Side, decision: Decision): void;
+  /** @throws UnsupportedError for a sampler whose runs cannot be taken up in the middle */
+  state(): State;
   dispose(): void;
 }
 
@@ -121,6 +125,13 @@ export function rehearse(
       } finally {
         corrected.dispose();
       }
+    },
+    state: () => [trajectory.state(), corrections.state(), ...branches.map(({ history }) => history.state())],
+    restore(state) {
+      const [at, corrected, ...kept] = parseState(z.array(anyState).length(2 + branches.length), state);
+      trajectory.restore(at as State);
+      corrections.restore(corrected as State);
+      for (const [b, { history }] of branches.entries()) history.restore(kept[b] as State);
     },
     dispose() {
       for (const { history } of branches) history.dispose();

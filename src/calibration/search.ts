@@ -1,22 +1,20 @@
 import type { RectifyForm } from '../cache/rectify';
-import { PolicyError } from '../errors';
+import { uniformReuse } from '../cache/uniform';
 import { computedSteps } from '../policy/data';
 import { torchGenerator } from '../random/torch-generator';
-import { type FitOptions, fitRectification } from './fit';
-import { across } from './in-turn';
+import { type FitAllOptions, type FittedRectification, fitRectifications } from './fit';
 import { qualityOf } from './quality';
 import type { Reference } from './reference';
 import { type CostShape, pairwiseDistances, reuseCost, shortestSchedule } from './shortest-path';
-import { type Schedule, walkToBudget } from './walk';
+import { walkToBudget } from './walk';
 
 /** How a schedule of a given number of computed steps is found. */
 export type SearchMethod = 'walk' | 'dp' | 'anneal';
 
-export interface SearchOptions extends Omit<FitOptions, 'reused' | 'sigmas'> {
-  readonly computed: number;
+export interface SearchOptions extends FitAllOptions {
   /** How rebuilt outputs will be corrected: schedules are judged with it. */
   readonly rectify: RectifyForm;
-  /** How many schedules annealing may try. */
+  /** How many schedules annealing may try for a budget. */
   readonly trials?: number | undefined;
   /** What the worst eighth of the pairs counts beside their mean; see `qualityOf`. */
   readonly worstWeight?: number | undefined;
@@ -28,74 +26,203 @@ export const DEFAULT_TRIALS = 12;
 const TILTS = [-0.375, -0.25, -0.125, 0, 0.25, 0.5];
 /** What shortest paths are tried with. */
 const SHAPES: readonly CostShape[] = [1, 2].flatMap(power => TILTS.map(tilt => ({ tilt, power })));
+/** Evenly spread schedules that are tried too, by the steps that are computed at the end: no search is worse than these. */
+const UNIFORM_LAST = [0, 2] as const;
+
+/** How many ways there are to make schedules of a budget. */
+const WAYS = SHAPES.length + UNIFORM_LAST.length;
 
 /** How many schedules are judged at most; for estimates. */
 export function schedulesAtMost(method: SearchMethod, trials = DEFAULT_TRIALS): number {
-  return method === 'walk' ? 0 : method === 'dp' ? SHAPES.length : SHAPES.length + trials;
+  return method === 'walk' ? 0 : method === 'dp' ? WAYS : WAYS + trials;
+}
+
+/** A schedule, what was fitted on it, and the mean squared error of every calibration run's final latent under it. */
+export interface Tried extends FittedRectification {
+  readonly reused: readonly boolean[];
 }
 
 /** A schedule with the quality of the calibration runs that followed it. */
-interface Judged {
-  readonly reused: readonly boolean[];
+interface Judged extends Tried {
   /** Quality of all rows, and of two halves of them apart. */
   readonly quality: number;
   readonly halves: readonly [number, number];
 }
 
+/** What a search came to for one budget. */
+export interface Searched {
+  readonly reused: readonly boolean[];
+  /** What was fitted on it, with scalar coefficients and no timestep adjustment; nothing after the paper's walk. */
+  readonly tried?: Tried;
+  readonly lambda: number;
+}
+
 /**
  * The schedule with exactly `computed` computed steps that serves the calibration pairs best.
  * - `walk`: the paper's threshold walk.
- * - `dp`: shortest paths over the distances between steps, the weight over time chosen by the final error.
+ * - `dp`: shortest paths over the distances between steps, the weight over time chosen by the final error, and evenly
+ *   spread schedules.
  * - `anneal`: the best of these, then local search on the final error. A schedule must be better on two halves of the
  *   pairs at once: with one set, search overfits within a few dozen trials.
  */
 export async function searchSchedule(
   references: readonly Reference[],
   method: SearchMethod,
+  computed: number,
   options: SearchOptions,
-): Promise<Schedule> {
-  if (method === 'walk') return walkToBudget(references, options.computed, options);
-  const quality = (errors: readonly number[]): number => qualityOf(errors, options.worstWeight);
-  const judged = ({ reused, errors }: Tried): Judged => {
-    const half = (odd: number): number => quality(errors.filter((_, i) => i % 2 === odd));
-    return { reused, quality: quality(errors), halves: errors.length > 1 ? [half(0), half(1)] : [0, 0] };
-  };
-  const judge = async (reused: readonly boolean[]): Promise<Judged> => judged(await tried(references, reused, options));
-  let best: Judged | undefined;
-  for (const candidate of await triedPaths(references, options)) {
-    const own = judged(candidate);
-    if (!best || own.quality > best.quality) best = own;
-  }
-  if (!best) throw new PolicyError(`No schedule of ${options.computed} computed steps was found.`);
-  if (method === 'anneal') best = await anneal(best, judge, options.trials ?? DEFAULT_TRIALS);
-  return { reused: best.reused, errors: [], lambda: Number.NaN };
+): Promise<Searched> {
+  if (method === 'walk') return walkToBudget(references, computed, options);
+  const [found] = await bestPaths(references, [computed], options);
+  const best = await annealed(references, method, found as Tried, options);
+  return { reused: best.reused, tried: best, lambda: Number.NaN };
 }
 
-/** A schedule, and the mean squared error of every calibration run's final latent under it. */
-export interface Tried {
-  readonly reused: readonly boolean[];
-  readonly errors: readonly number[];
-}
-
-/** Every shortest path, tried on the calibration pairs: what a choice is made from. */
-export async function triedPaths(references: readonly Reference[], options: SearchOptions): Promise<Tried[]> {
-  const paths = distinct(await shortestPaths(references, options.computed));
-  return across(references[0]?.job, paths, reused => tried(references, reused, options));
-}
-
-async function tried(
+/**
+ * The same for several budgets at once. Some of them, spread over all, are searched in every way; the others only in the
+ * ways that did best at the nearest of these. A budget that would serve worse than a smaller one is left out.
+ * @param budgets numbers of computed steps, growing
+ */
+export async function searchBudgets(
   references: readonly Reference[],
-  reused: readonly boolean[],
+  method: 'dp' | 'anneal',
+  budgets: readonly number[],
+  options: SearchOptions,
+): Promise<Searched[]> {
+  const kept: Tried[] = [];
+  let most = Number.NEGATIVE_INFINITY;
+  for (const found of await bestPaths(references, budgets, options)) {
+    const best = await annealed(references, method, found, options);
+    // Not bounded above, so that larger budgets are told apart too.
+    const quality = qualityOf(best.errors, options.worstWeight, Number.POSITIVE_INFINITY);
+    if (quality <= most) continue;
+    most = quality;
+    kept.push(best);
+  }
+  return kept.map(best => ({ reused: best.reused, tried: best, lambda: Number.NaN }));
+}
+
+/** Where among all steps the budgets lie that are searched in every way. */
+const ANCHORS = [1 / 5, 1 / 3, 1 / 2, 3 / 4];
+
+/** Those of some budgets that are searched in every way. */
+function anchorsOf(budgets: readonly number[], steps: number): number[] {
+  const nearest = (to: number): number => budgets.reduce((a, b) => (Math.abs(b - to) < Math.abs(a - to) ? b : a));
+  return [...new Set(ANCHORS.map(share => nearest(Math.round(share * steps))))];
+}
+
+/** How many schedules are judged for each of some budgets at most; for estimates. */
+export function triedAtMost(
+  method: SearchMethod,
+  budgets: readonly number[],
+  steps: number,
+  trials = DEFAULT_TRIALS,
+): { readonly computed: number; readonly schedules: number }[] {
+  const anchors = anchorsOf(budgets, steps);
+  return budgets.map(computed => ({
+    computed,
+    // Between two anchors two ways are tried.
+    schedules: (anchors.includes(computed) ? WAYS : 2) + (method === 'anneal' ? trials : 0),
+  }));
+}
+
+/** The best schedule of every budget. */
+async function bestPaths(
+  references: readonly Reference[],
+  budgets: readonly number[],
+  options: SearchOptions,
+): Promise<Tried[]> {
+  const steps = (references[0] as Reference).outputs.length;
+  const anchors = anchorsOf(budgets, steps);
+  const ways = await waysOf(references);
+  const found = new Map<number, Tried>();
+  const waysThatWon = new Map<number, number>();
+  const search = async (some: readonly number[], waysAt: (computed: number) => readonly number[]): Promise<void> => {
+    const candidates = some.flatMap(computed =>
+      waysAt(computed).map(way => ({ computed, way, reused: (ways[way] as Way)(computed) })),
+    );
+    const tried = await tryAll(references, distinct(candidates.map(c => c.reused)), options);
+    const byKey = new Map(tried.map(each => [keyOf(each.reused), judge(each, options)]));
+    for (const computed of some) {
+      const own = candidates.filter(c => c.computed === computed);
+      const judged = own.map(({ way, reused }) => ({ way, ...(byKey.get(keyOf(reused)) as Judged) }));
+      const { way, ...best } = judged.reduce((a, b) => (b.quality > a.quality ? b : a));
+      found.set(computed, best);
+      waysThatWon.set(computed, way);
+    }
+  };
+  await search(anchors, () => ways.map((_, way) => way));
+  const others = budgets.filter(computed => !anchors.includes(computed));
+  await search(others, computed => {
+    const below = anchors.findLast(anchor => anchor < computed);
+    const above = anchors.find(anchor => anchor > computed);
+    const near = [below, above].flatMap(anchor => (anchor === undefined ? [] : [waysThatWon.get(anchor) as number]));
+    return [...new Set(near)];
+  });
+  return budgets.map(computed => found.get(computed) as Tried);
+}
+
+/** How schedules of any budget are made. */
+type Way = (computed: number) => readonly boolean[];
+
+async function waysOf(references: readonly Reference[]): Promise<Way[]> {
+  const distances = await pairwiseDistances(references);
+  const { sigmas } = (references[0] as Reference).job;
+  const steps = sigmas.length - 1;
+  return [
+    ...SHAPES.map((shape): Way => {
+      const cost = reuseCost(distances, sigmas, shape);
+      return computed => shortestSchedule(steps, computed, cost);
+    }),
+    ...UNIFORM_LAST.map(
+      (last): Way =>
+        computed =>
+          uniformReuse(steps, computed, { last: Math.min(last, computed - 1) }),
+    ),
+  ];
+}
+
+/** Every schedule of a budget that `dp` tries, on the calibration pairs: what a choice is made from. */
+export async function triedPaths(
+  references: readonly Reference[],
+  computed: number,
+  options: SearchOptions,
+): Promise<Tried[]> {
+  const ways = await waysOf(references);
+  return tryAll(references, distinct(ways.map(way => way(computed))), options);
+}
+
+async function tryAll(
+  references: readonly Reference[],
+  schedules: readonly (readonly boolean[])[],
+  options: SearchOptions,
+): Promise<Tried[]> {
+  if (schedules.length === 0) return [];
+  const fitted = await fitRectifications(references, schedules, options.rectify, 'scalar', options);
+  return fitted.map((each, s) => ({ ...each, reused: schedules[s] as readonly boolean[] }));
+}
+
+function judge(tried: Tried, { worstWeight }: SearchOptions): Judged {
+  const { errors } = tried;
+  const half = (odd: number): number =>
+    qualityOf(
+      errors.filter((_, i) => i % 2 === odd),
+      worstWeight,
+    );
+  return { ...tried, quality: qualityOf(errors, worstWeight), halves: errors.length > 1 ? [half(0), half(1)] : [0, 0] };
+}
+
+async function annealed(
+  references: readonly Reference[],
+  method: SearchMethod,
+  found: Tried,
   options: SearchOptions,
 ): Promise<Tried> {
-  const { errors } = await fitRectification(references, options.rectify, 'scalar', { ...options, reused });
-  return { reused, errors };
-}
-
-async function shortestPaths(references: readonly Reference[], computed: number): Promise<(readonly boolean[])[]> {
-  const distances = await pairwiseDistances(references);
-  const { sigmas } = references[0]!.job;
-  return SHAPES.map(shape => shortestSchedule(sigmas.length - 1, computed, reuseCost(distances, sigmas, shape)));
+  if (method !== 'anneal') return found;
+  const judged = async (reused: readonly boolean[]): Promise<Judged> => {
+    const [tried] = await tryAll(references, [reused], options);
+    return judge(tried as Tried, options);
+  };
+  return anneal(judge(found, options), judged, options.trials ?? DEFAULT_TRIALS);
 }
 
 /** How much worse one half of the pairs may get where the whole gets better, in dB. */

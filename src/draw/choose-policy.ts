@@ -3,22 +3,40 @@ import { ertacache } from '../cache/ertacache';
 import { none } from '../cache/none';
 import type { CachePolicy } from '../cache/policy';
 import { PolicyError } from '../errors';
+import { allowsAll, atBudget, type Budget } from '../policy/budget';
 import { type PolicyUse, policySettings, requireFits } from '../policy/data';
 import { policyHash } from '../policy/hash';
 import type { Chosen, PolicySource } from '../policy/source';
 import type { Receipt } from './receipt';
+import type { FullRequest } from './request';
+
+/** What of a request says how much is computed. */
+export const budgetOf = ({ forwards, speedup, psnr }: Budget): Budget => ({ forwards, speedup, psnr });
+
+/** What of a request chooses its policy. */
+export type PolicyChoice = Pick<FullRequest, 'policy'> & Budget;
 
 /**
- * The policy that a request names, checked against its run.
- * @param name a file, `auto` or `none`
+ * The policy that a request names, or that of its budget, checked against its run.
+ * @param choice a file, `auto` or `none`, and how much of the run is to be computed
  * @returns nothing where every step is to be computed: nothing fits, or nothing is to be reused
- * @throws PolicyError when the named policy is not for this run
+ * @throws PolicyError when the named policy is not for this run, or computes more than the budget
  */
-export async function choosePolicy(name: string, use: PolicyUse, policies: PolicySource): Promise<Chosen | undefined> {
+export async function choosePolicy(
+  choice: PolicyChoice,
+  use: PolicyUse,
+  policies: PolicySource,
+): Promise<Chosen | undefined> {
+  const { policy: name } = choice;
+  const budget = budgetOf(choice);
   if (name === 'none') return undefined;
-  if (name !== 'auto') return checked({ policy: await policies.named(name), path: name }, use);
-  const policy = await policies.fitting(use);
-  return policy && { policy };
+  if (name === 'auto') {
+    const policy = await policies.fitting(use, budget);
+    return policy && { policy: atBudget(policy, budget) };
+  }
+  const policy = await policies.named(name);
+  requireFits(policy.data, use);
+  return allowsAll(budget, use.sigmas.length - 1) ? undefined : { policy: atBudget(policy, budget), path: name };
 }
 
 /**

@@ -5,6 +5,7 @@ import { requireObject } from '../io/arguments';
 import { sha256 } from '../io/sha256';
 import { enlarged, type Image, imageSize, type Media, toBytes } from '../media/pixels';
 import { kernelLevel, withKernels } from '../nn/wasm/run';
+import { allowsAll, atBudget, type Budget, isBudget } from '../policy/budget';
 import { type Policy, type PolicyUse, requireFits } from '../policy/data';
 import { noteOtherLoras } from '../policy/loras';
 import { requireCaching } from '../policy/require-policy';
@@ -20,7 +21,7 @@ import { type RunResult, runJob } from '../sampling/run-job';
 import type { LoopOptions } from '../sampling/sample-loop';
 import { VERSION } from '../version';
 import { requireAlike } from './alike';
-import { cacheOf, choosePolicy, policyOfReceipt, policyReceipt } from './choose-policy';
+import { budgetOf, cacheOf, choosePolicy, policyOfReceipt, policyReceipt } from './choose-policy';
 import { parseReceipt, type Receipt, requestOf } from './receipt';
 import { type FullRequest, parseRequest, type Request } from './request';
 import { type RunFacts, runId } from './run-id';
@@ -101,7 +102,7 @@ export async function draw(request: Request, options: DrawOptions): Promise<Draw
  */
 export async function drawBatch(requests: readonly Request[], options: DrawOptions): Promise<Drawn[]> {
   const all = requests.map(parseRequest);
-  return drawWith(all, options, (use, policies) => choosePolicy((all[0] as FullRequest).policy, use, policies));
+  return drawWith(all, options, (use, policies) => choosePolicy(all[0] as FullRequest, use, policies));
 }
 
 /**
@@ -115,7 +116,7 @@ export async function drawBatch(requests: readonly Request[], options: DrawOptio
 export async function runOf(request: Request, options: DrawOptions): Promise<string> {
   const full = parseRequest(request);
   requireOptions(options);
-  const plan = await planOf([full], options, (use, policies) => choosePolicy(full.policy, use, policies));
+  const plan = await planOf([full], options, (use, policies) => choosePolicy(full, use, policies));
   return runId(plan.facts[0] as RunFacts);
 }
 
@@ -273,7 +274,11 @@ async function planOf(requests: readonly FullRequest[], options: DrawOptions, ch
   const rows = requests.map(each => batchOf(each, model, init));
   const batch = { ...(rows[0] as BatchRequest), ...joined(rows) };
   const use = policyUse(model.info, batch.guidance, model.schedule(batch));
-  const { cache, policy, said } = await cacheFor(options.policy, use, () => choose(use, policies));
+  const asked = budgetOf(requests[0] as FullRequest);
+  const own = options.policy && withBudget(options.policy, asked, use);
+  const { cache, policy, said } = await cacheFor(own, use, async () =>
+    options.policy ? undefined : choose(use, policies),
+  );
   return { rows, batch, cache, policy, facts: requests.map(each => factsOf(each, batch, model.info, said)) };
 }
 
@@ -309,6 +314,20 @@ interface CacheFor {
   readonly cache: CachePolicy;
   readonly policy: Policy | undefined;
   readonly said: Receipt['policy'];
+}
+
+/** The policy of a budget of a caller's own policy; nothing where every step may be computed. */
+function withBudget(
+  own: Policy | CachePolicy,
+  budget: Budget,
+  { sigmas }: PolicyUse,
+): Policy | CachePolicy | undefined {
+  if (!isBudget(budget)) return own;
+  if (allowsAll(budget, sigmas.length - 1)) return undefined;
+  if (!('begin' in own)) return atBudget(own, budget);
+  throw new UsageError(`${own.name} is a caching method of its own, and no budget chooses it.`, {
+    hint: 'Leave out forwards, speedup and psnr.',
+  });
 }
 
 async function cacheFor(

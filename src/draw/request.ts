@@ -4,6 +4,7 @@ import { requireObject } from '../io/arguments';
 import { count, MOST } from '../io/counts';
 import { computeTypes } from '../nn/bfloat16';
 import { DEFAULT_MODEL } from '../pipelines/default-model';
+import { isBudget } from '../policy/budget';
 import { SEED_HINT, type Seed, seedOf } from '../random/seed';
 import { DEFAULT_STRENGTH } from '../sampling/initial-picture';
 
@@ -57,6 +58,16 @@ export const loraFields = { ...file, scale: z.number().min(-MOST.loraScale).max(
 /** Prompt embeddings that take the place of the text encoders. */
 export const embeddingsFields = file;
 
+/** How much of a run is computed, by the policy of that budget; one of them is given at most. */
+export const budgetFields = {
+  /** At most so many forward passes. */
+  forwards: count(MOST.steps).optional(),
+  /** At most one step in so many. */
+  speedup: z.number().min(1).max(MOST.steps).optional(),
+  /** The fewest forward passes whose mean PSNR, in dB, was measured to reach this. */
+  psnr: z.number().min(0).max(100).optional(),
+} as const;
+
 /** What `draw` is asked for. */
 export const requestSchema = z.strictObject({
   ...drawnFields,
@@ -86,6 +97,7 @@ export const requestSchema = z.strictObject({
     .optional(),
   /** A policy's file, `auto` for the shipped one that fits, or `none` to compute every step. */
   policy: z.string().default('auto'),
+  ...budgetFields,
 });
 
 /**
@@ -103,7 +115,14 @@ export type FullRequest = z.output<typeof requestSchema>;
 export function parseRequest(request: Request): FullRequest {
   requireObject('request', request, 'an object with a prompt', "For example { prompt: 'red heart', seed: 1 }.");
   const parsed = requestSchema.safeParse(request);
-  if (parsed.success) return parsed.data;
+  if (parsed.success) {
+    if (isBudget(parsed.data) && parsed.data.policy === 'none') {
+      throw new UsageError('With the policy none every step is computed, and a budget is given as well.', {
+        hint: 'Leave out one of them.',
+      });
+    }
+    return parsed.data;
+  }
   const [issue] = parsed.error.issues;
   const field = issue?.path.join('.') || 'request';
   throw new UsageError(`The ${field} of the request is wrong: ${issue?.message}.`, {

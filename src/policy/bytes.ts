@@ -2,8 +2,10 @@ import { checkRectification } from '../cache/check-rectify';
 import type { Rectification } from '../cache/rectify';
 import { PolicyError } from '../errors';
 import { sha256 } from '../io/sha256';
+import { computedBy } from './budget';
+import { budgetData, ownFields } from './budget-file';
 import { decodeRectification, encodeCoefficients, plainRectify } from './coefficients';
-import { type Policy, type PolicyData, parsePolicy, reusedOf } from './data';
+import { computedSteps, type Policy, type PolicyData, parsePolicy, reusedOf } from './data';
 import { policyHash } from './hash';
 
 /** A policy as it is stored: two files, of which the second is missing where nothing is rectified. */
@@ -22,7 +24,7 @@ export interface PolicyBytes {
  * @throws PolicyError when the policy contradicts itself, so that nothing is written that cannot be read back
  */
 export async function serializePolicy(policy: Policy, name = 'policy.json'): Promise<PolicyBytes> {
-  const coefficients = encodeCoefficients(policy.rectify);
+  const coefficients = encodeCoefficients(policy.rectify, rectificationsOf(policy));
   const file = (name.split(/[/\\]/).at(-1) as string).replace(/\.json$/, '.safetensors');
   const data = parsePolicy(
     {
@@ -36,9 +38,38 @@ export async function serializePolicy(policy: Policy, name = 'policy.json'): Pro
   );
   checkRectification(policy.rectify, reusedOf(data.schedule), name);
   // Of what will be read: coefficients of steps that use none are left out.
-  const rectify = coefficients ? await decodeRectification(name, coefficients, data) : policy.rectify;
-  const json = JSON.stringify({ ...data, hash: policyHash({ data, rectify }) }, null, 2);
-  return { json: `${json}\n`, ...(coefficients && { coefficients }) };
+  const read = async (each: Policy, tensors = ''): Promise<Policy> => ({
+    data: each.data,
+    rectify:
+      coefficients && each.rectify.form !== 'off'
+        ? await decodeRectification(name, coefficients, each.data, tensors)
+        : each.rectify,
+  });
+  const hash = policyHash(await read({ data, rectify: policy.rectify }));
+  const budgets = await Promise.all(
+    (policy.budgets ?? []).map(async each => {
+      const own = { ...each, data: { ...each.data, rectify: plainRectify(each.rectify) } };
+      checkRectification(own.rectify, reusedOf(own.data.schedule), name);
+      const tensors = tensorsOfBudget(computedBy(own));
+      return { ...ownFields(own.data, data), hash: policyHash(await read(own, tensors)) };
+    }),
+  );
+  const json = `${JSON.stringify({ ...data, hash }, null, 2)}\n`;
+  return { json: budgets.length > 0 ? withLines(json, budgets) : json, ...(coefficients && { coefficients }) };
+}
+
+/** JSON with a line for every budget. */
+function withLines(json: string, budgets: readonly unknown[]): string {
+  const lines = budgets.map(budget => `    ${JSON.stringify(budget)}`).join(',\n');
+  return json.replace(/\n}\n$/, `,\n  "budgets": [\n${lines}\n  ]\n}\n`);
+}
+
+/** Where the coefficients of other budgets lie in the file: their tensors' names end so. */
+const tensorsOfBudget = (computed: number): string => `.${computed}`;
+
+/** Rectifications of all budgets by what their tensors' names end with. */
+function rectificationsOf({ budgets = [] }: Policy): ReadonlyMap<string, Rectification> {
+  return new Map(budgets.map(each => [tensorsOfBudget(computedBy(each)), each.rectify]));
 }
 
 /** The file of coefficients that a policy lies with. */
@@ -71,8 +102,34 @@ export async function deserializePolicy(
   } catch (cause) {
     throw new PolicyError(`${name} is not JSON.`, { hint: 'Make a policy with `ertacache calibrate`.', cause });
   }
-  const { hash: written, ...data } = parsePolicy(value, name);
-  const policy = { data, rectify: await rectificationOf(data, load, name) };
+  const data = parsePolicy(value, name);
+  const coefficients = await coefficientsOf(data, load, name);
+  const policy = await checkedPolicy(data, coefficients, name);
+  const budgets = await Promise.all(
+    budgetData(value, data, name).map(each =>
+      checkedPolicy(
+        each,
+        coefficients,
+        `${name}, budget ${each.schedule}`,
+        tensorsOfBudget(computedSteps(reusedOf(each.schedule))),
+      ),
+    ),
+  );
+  return budgets.length > 0 ? { ...policy, budgets } : policy;
+}
+
+async function checkedPolicy(
+  { hash: written, ...data }: PolicyData,
+  coefficients: CoefficientFile | undefined,
+  name: string,
+  tensors = '',
+): Promise<Policy> {
+  const { form } = data.rectify;
+  const rectify: Rectification =
+    form === 'off' || !coefficients
+      ? { form: 'off' }
+      : await decodeRectification(coefficients.name, coefficients.bytes, data, tensors);
+  const policy = { data, rectify };
   checkRectification(policy.rectify, reusedOf(data.schedule), name);
   // Names of terms, steps and all else that the coefficients' own hash does not vouch for.
   if (written === undefined || written === policyHash(policy)) return policy;
@@ -81,13 +138,13 @@ export async function deserializePolicy(
   });
 }
 
-async function rectificationOf(
+async function coefficientsOf(
   data: PolicyData,
   load: (file: string) => Promise<CoefficientFile>,
   name: string,
-): Promise<Rectification> {
+): Promise<CoefficientFile | undefined> {
   const { form, file, sha256: hash } = data.rectify;
-  if (form === 'off') return { form };
+  if (form === 'off') return undefined;
   if (!file || !hash) {
     throw new PolicyError(`${name} rectifies but does not name its file of coefficients and that file's SHA-256.`, {
       hint: 'Calibrate it again.',
@@ -100,5 +157,5 @@ async function rectificationOf(
       hint: 'Copy the .json and the .safetensors of a policy together, or calibrate again.',
     });
   }
-  return decodeRectification(coefficients.name, coefficients.bytes, data);
+  return coefficients;
 }

@@ -19,34 +19,43 @@ export function plainRectify(rectify: Rectification): PolicyData['rectify'] {
 const MARK = { format: 'ertacache-policy' };
 
 /**
- * The coefficients as a safetensors file; nothing where nothing is rectified.
- * @param metadata what the file says of itself; a policy's hash is of the bytes without
+ * The coefficients as a safetensors file; nothing where nothing is rectified. A policy's hash is of these bytes.
  */
-export function encodeRectification(
-  rectify: Rectification,
-  metadata?: Readonly<Record<string, string>>,
-): Uint8Array<ArrayBuffer> | undefined {
+export function encodeRectification(rectify: Rectification): Uint8Array<ArrayBuffer> | undefined {
+  const tensors = tensorsOf(rectify);
+  return tensors && encodeSafetensors(tensors);
+}
+
+/** The tensors of a rectification by their names. */
+function tensorsOf(rectify: Rectification): ReadonlyMap<string, TensorToWrite> | undefined {
   switch (rectify.form) {
     case 'off':
       return undefined;
     case 'lsq': {
       const terms = lsqTermNames(rectify.steps);
-      const weights = rows(rectify.steps.map(s => s && terms.map(term => s[term] ?? 0)));
-      return encodeSafetensors(new Map([['weights', weights]]), metadata);
+      return new Map([['weights', rows(rectify.steps.map(s => s && terms.map(term => s[term] ?? 0)))]]);
     }
-    default: {
-      const tensors = new Map([
+    default:
+      return new Map([
         ['K', rows(rectify.steps.map(s => s?.K))],
         ['B', rows(rectify.steps.map(s => s?.B))],
       ]);
-      return encodeSafetensors(tensors, metadata);
-    }
   }
 }
 
-/** The file of coefficients as it is stored. */
-export const encodeCoefficients = (rectify: Rectification): Uint8Array<ArrayBuffer> | undefined =>
-  encodeRectification(rectify, MARK);
+/**
+ * The file of coefficients as it is stored.
+ * @param others rectifications that lie in the same file, by what their tensors' names end with
+ */
+export function encodeCoefficients(
+  rectify: Rectification,
+  others: ReadonlyMap<string, Rectification> = new Map(),
+): Uint8Array<ArrayBuffer> | undefined {
+  const tensors = [['', rectify] as const, ...others].flatMap(([end, each]) =>
+    [...(tensorsOf(each) ?? [])].map(([name, tensor]) => [name + end, tensor] as const),
+  );
+  return tensors.length > 0 ? encodeSafetensors(new Map(tensors), MARK) : undefined;
+}
 
 /** Whether these are the bytes of a file of coefficients, and not of other safetensors. */
 export function isCoefficients(bytes: Uint8Array): boolean {
@@ -62,21 +71,27 @@ export function isCoefficients(bytes: Uint8Array): boolean {
 
 /**
  * The rectification that a policy's JSON and its file of coefficients describe.
+ * @param end what the names of its tensors end with
  * @throws PolicyError or CheckpointError naming the file and what is wrong with it
  */
-export async function decodeRectification(name: string, bytes: Uint8Array, data: PolicyData): Promise<Rectification> {
+export async function decodeRectification(
+  name: string,
+  bytes: Uint8Array,
+  data: PolicyData,
+  end = '',
+): Promise<Rectification> {
   const file: ByteFile = memoryFile(name, bytes);
   const source = await safetensorsSource(file);
   const reused = reusedOf(data.schedule);
   const { form, channelAxis = 0, terms = [] } = data.rectify;
   if (form === 'lsq') {
     requireWrittenOrder(terms, name);
-    const weights = await matrix(source, 'weights', [reused.length, terms.length], file.name);
+    const weights = await matrix(source, `weights${end}`, [reused.length, terms.length], file.name);
     // A row of zeros is a step that nothing is corrected at.
     return { form, steps: weights.map(w => (w.some(v => v !== 0) ? combination(terms, w) : null)) };
   }
-  const K = await matrix(source, 'K', [reused.length, undefined], file.name);
-  const B = await matrix(source, 'B', [reused.length, K[0]!.length], file.name);
+  const K = await matrix(source, `K${end}`, [reused.length, undefined], file.name);
+  const B = await matrix(source, `B${end}`, [reused.length, K[0]!.length], file.name);
   const steps = reused.map((r, i): Affine | null => (r ? { K: K[i]!, B: B[i]! } : null));
   return { form: form as 'linear' | 'sigmoid', channelAxis, steps };
 }

@@ -112,6 +112,11 @@ export interface Policy {
   readonly data: PolicyData;
   /** The coefficients of its correction. */
   readonly rectify: Rectification;
+  /**
+   * Where its file holds more than one: the policies of all budgets, this one too, from the fewest computed steps to the
+   * most. They are of one model and one run. `atBudget` chooses among them.
+   */
+  readonly budgets?: readonly Policy[] | undefined;
 }
 
 /** How many steps of a schedule are computed. */

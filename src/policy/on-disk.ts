@@ -5,8 +5,7 @@ import { isFile } from '../io/node-file';
 import { packageRoot } from '../io/package-root';
 import type { Policy, PolicyUse } from './data';
 import { readPolicy } from './file';
-import { policyHash } from './hash';
-import { bestFitting, type PolicySource } from './source';
+import { bestFitting, type PolicySource, policyOfHash } from './source';
 
 /** Files of policies that ship with the package, by their names without the extension. */
 export async function shippedPolicies(): Promise<Record<string, string>> {
@@ -38,16 +37,17 @@ export const readNamedPolicy = async (name: string): Promise<Policy> => readPoli
 
 /** Policies in files, and those that ship with the package. */
 export const policiesOnDisk: PolicySource = {
-  fitting: async use => bestFitting(await Promise.all((await shippedFiles()).map(readPolicy)), use),
+  fitting: async (use, budget) => bestFitting(await Promise.all((await shippedFiles()).map(readPolicy)), use, budget),
   named: readNamedPolicy,
   async byHash(hash, path) {
     // Whatever lies there by now, it must not hide the right one elsewhere.
     const named =
       path !== undefined && (await isFile(path)) ? await readPolicy(path).catch(() => undefined) : undefined;
-    if (path !== undefined && named && policyHash(named) === hash) return { policy: named, path };
+    const own = named && policyOfHash([named], hash);
+    if (path !== undefined && own) return { policy: own, path };
     for (const shipped of await shippedFiles()) {
-      const policy = await readPolicy(shipped);
-      if (policyHash(policy) === hash) return { policy };
+      const policy = policyOfHash([await readPolicy(shipped)], hash);
+      if (policy) return { policy };
     }
     return undefined;
   },

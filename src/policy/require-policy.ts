@@ -11,8 +11,9 @@ export function requirePolicy(name: string, value: unknown): asserts value is Po
   if (!isObject(value) || !isObject(value.data) || !isObject(value.rectify)) {
     throw wrongArgument(name, value, 'a policy, as `readPolicy` and `calibrate` give it', HINT);
   }
-  const { data, rectify } = value as unknown as Policy;
-  checkRectification(rectify, reusedOf(parsePolicy(data, 'The policy').schedule));
+  for (const { data, rectify } of [value as unknown as Policy, ...((value.budgets ?? []) as Policy[])]) {
+    checkRectification(rectify, reusedOf(parsePolicy(data, 'The policy').schedule));
+  }
 }
 
 /** @throws UsageError unless a value is a calibrated policy or a caching method, PolicyError when it contradicts itself */

@@ -1,6 +1,6 @@
 import { PolicyError } from '../errors';
-import type { Policy, PolicyUse } from './data';
-import { computedSteps, requireFits, reusedOf } from './data';
+import { allowsAll, type Budget, budgetsOf, isBudget, usualBudget, withinBudget } from './budget';
+import { type Policy, type PolicyUse, requireFits } from './data';
 import { policyHash } from './hash';
 import { hasLorasOf } from './loras';
 
@@ -17,9 +17,11 @@ export interface PolicySource {
   /**
    * The default policy for a run, where there is one that fits.
    * @param use the run
+   * @param budget how much of it is to be computed; about half unless given
    * @returns the policy, or nothing where every step is to be computed
+   * @throws PolicyError where all that fit compute more
    */
-  fitting(use: PolicyUse): Promise<Policy | undefined>;
+  fitting(use: PolicyUse, budget?: Budget): Promise<Policy | undefined>;
   /**
    * The policy of a file.
    * @param path the name that the request gives
@@ -41,17 +43,33 @@ export const DEFAULT_METHOD = 'ertacache';
 
 /**
  * Of the policies that fit a run, the default: the most faithful of those that compute at most half of the steps, or,
- * where all compute more, the one that computes least.
+ * where all compute more, the one that computes least. Where a budget is given, the one that it asks for.
+ * @throws PolicyError where all that fit compute more than the budget
  */
-export function bestFitting(policies: readonly Policy[], use: PolicyUse): Policy | undefined {
-  const computed = ({ data }: Policy): number => computedSteps(reusedOf(data.schedule));
+export function bestFitting(policies: readonly Policy[], use: PolicyUse, budget: Budget = {}): Policy | undefined {
   const fitting = policies
     .filter(policy => policy.data.name === DEFAULT_METHOD && fits(policy, use))
-    .sort((a, b) => computed(b) - computed(a));
+    .flatMap(budgetsOf);
   // One that was made with the very LoRAs of the run goes before those that were not.
   const own = fitting.filter(({ data }) => hasLorasOf(data, use));
   const some = own.length > 0 ? own : fitting;
-  return some.find(policy => 2 * computed(policy) <= policy.data.schedule.length) ?? some.at(-1);
+  if (!isBudget(budget)) return usualBudget(some);
+  const steps = use.sigmas.length - 1;
+  if (allowsAll(budget, steps)) return undefined;
+  if (some.length > 0) return withinBudget(some, budget);
+  throw new PolicyError(
+    `No policy fits ${use.model.id} in ${steps} steps at guidance ${use.guidance}, and every step would be computed.`,
+    { hint: 'Make one with `ertacache calibrate`, or ask for no budget.' },
+  );
+}
+
+/**
+ * The policy of a hash among those that some hold for all their budgets.
+ * @param policies what files hold
+ * @param hash as receipts give it
+ */
+export function policyOfHash(policies: readonly Policy[], hash: string): Policy | undefined {
+  return policies.flatMap(policy => [policy, ...budgetsOf(policy)]).find(policy => policyHash(policy) === hash);
 }
 
 function fits({ data }: Policy, use: PolicyUse): boolean {
@@ -74,7 +92,7 @@ function fits({ data }: Policy, use: PolicyUse): boolean {
 export function policiesInMemory(policies: Readonly<Record<string, Policy>> = {}): PolicySource {
   const all = Object.values(policies);
   return {
-    fitting: async use => bestFitting(all, use),
+    fitting: async (use, budget) => bestFitting(all, use, budget),
     async named(name) {
       const found = Object.hasOwn(policies, name) ? policies[name] : undefined;
       if (found) return found;
@@ -83,7 +101,7 @@ export function policiesInMemory(policies: Readonly<Record<string, Policy>> = {}
       });
     },
     async byHash(hash) {
-      const policy = all.find(candidate => policyHash(candidate) === hash);
+      const policy = policyOfHash(all, hash);
       return policy && { policy };
     },
   };

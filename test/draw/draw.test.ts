@@ -56,6 +56,29 @@ describeOnBackends('draw', backend => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
+  test('draws with the budget that a request asks for, and repeats it', async () => {
+    const { steps, guidance } = model.info.defaults;
+    const pairs = [{ prompt: 'lion', seed: 1 }];
+    const whole = await calibrate(model, { pairs, steps, guidance, schedule: { budgets: [2, 3, 5] } });
+    const policies = policiesInMemory({ mine: whole });
+    for (const asked of [{ forwards: 2 }, { speedup: 3 }, { policy: 'mine', forwards: 2 }]) {
+      const drawn = await draw({ ...request, ...asked }, { model, policies });
+      expect(drawn.forwards).toBe(2);
+      expect(drawn.receipt.policy?.hash).toBe(policyHash(drawn.policy as Policy));
+      const again = await repeat(drawn.receipt, { model, policies });
+      expect([...dense(again.media)]).toEqual([...dense(drawn.media)]);
+    }
+    expect((await draw({ ...request, forwards: 4 }, { model, policy: whole })).forwards).toBe(3);
+    expect((await draw({ ...request, forwards: 6 }, { model, policy: whole })).receipt.policy).toBeNull();
+    const refused = (asked: object, own = {}) => draw({ ...request, ...asked }, { model, policies, ...own });
+    await expect(refused({ forwards: 1 })).rejects.toThrow('No policy computes 1 or fewer of 6 steps.');
+    await expect(refused({ forwards: 2, psnr: 40 })).rejects.toThrow(
+      'forwards and psnr both say how much is computed.',
+    );
+    await expect(refused({ forwards: 2, policy: 'none' })).rejects.toThrow(UsageError);
+    await expect(refused({ forwards: 2 }, { policy: uniform(6, 3) })).rejects.toThrow(UsageError);
+  });
+
   test('a policy that was calibrated without a LoRA is followed with one, and said', async () => {
     const warned = jest.spyOn(console, 'warn').mockImplementation(() => {});
     const loras = [{ path: 'style.safetensors', sha256: 'abc', scale: 0.5 }];

@@ -1,7 +1,8 @@
 import { IoError, PolicyError } from '../../errors';
 import { lastPart } from '../../io/folder';
+import { budgetsOf, computedBy } from '../../policy/budget';
 import { type CoefficientFile, deserializePolicy } from '../../policy/bytes';
-import { computedSteps, type Policy, reusedOf } from '../../policy/data';
+import type { Policy } from '../../policy/data';
 import { policyHash } from '../../policy/hash';
 import { type PolicySource, policiesInMemory } from '../../policy/source';
 import type { PolicyFiles, PolicyInfo } from '../types';
@@ -17,7 +18,7 @@ export interface NamedPolicy {
 /** Policies of a model, in the order in which they came. */
 export interface Shelf {
   readonly all: readonly NamedPolicy[];
-  /** Adds one; one of the same name is replaced. */
+  /** Adds one, with the other budgets that it has; one of the same name is replaced. */
   add(named: NamedPolicy): void;
   /** By name or hash. @throws PolicyError naming those there are */
   find(nameOrHash: string): NamedPolicy;
@@ -34,6 +35,10 @@ export function shelf(): Shelf {
     },
     add(named) {
       all.set(named.name, named);
+      for (const policy of budgetsOf(named.policy)) {
+        const name = `${named.name}-${computedBy(policy)}`;
+        if (computedBy(policy) !== computedBy(named.policy)) all.set(name, { name, policy });
+      }
     },
     find(wanted) {
       const found = all.get(wanted) ?? [...all.values()].find(({ policy }) => policyHash(policy) === wanted);
@@ -114,7 +119,7 @@ export function policyInfo({ name, policy }: NamedPolicy): PolicyInfo {
     hash: policyHash(policy),
     steps: data.schedule.length,
     guidance: data.guidance,
-    forwards: computedSteps(reusedOf(data.schedule)),
+    forwards: computedBy(policy),
     schedule: data.schedule,
     measured: data.measured,
   };

@@ -6,7 +6,7 @@ import type { TimestepForm } from '../../cache/time-grid';
 import { type CalibrateOptions, calibrate, calibrationForwards } from '../../calibration/calibrate';
 import { DEFAULT_SEARCH, type ScheduleRequest } from '../../calibration/decide';
 import type { Granularity } from '../../calibration/fit';
-import { fidelityOf, measurePolicy, scorePolicy } from '../../calibration/measure';
+import { fidelityOf, measurePolicy, scorePolicies, scorePolicy } from '../../calibration/measure';
 import { mixed, unusualGroups, unusualPairs } from '../../calibration/mixture';
 import { heldOutPairs, splitPairs } from '../../calibration/pairs';
 import { DEFAULT_WORST_WEIGHT } from '../../calibration/quality';
@@ -15,8 +15,10 @@ import { budgetsAtMost, calibrateToTarget, type FidelityTarget, type TargetOptio
 import { UsageError } from '../../errors';
 import { MOST } from '../../io/counts';
 import { requireWritableFolder } from '../../io/writable';
+import { budgetLines } from '../../lab/report/policy-text';
 import { fidelityText } from '../../lab/report/text';
 import { DEFAULT_MODEL } from '../../pipelines/default-model';
+import { budgetsOf, measuredPsnr, usualBudget } from '../../policy/budget';
 import {
   computedSteps,
   type Fidelity,
@@ -34,7 +36,7 @@ import { startBackend } from '../backend';
 import { type BaselineMethod, calibrateBaseline, requireFactsWritable } from '../baseline-facts';
 import { encodeAhead, promptRequests } from '../encode-ahead';
 import { interruptible } from '../interrupt';
-import { numberBetween, scheduleStrip, wholeNumber } from '../parse';
+import { numberBetween, scheduleStrip, wholeNumber, wholeNumbers } from '../parse';
 import { addPictureOptions, loadForPictures, type PictureOptions } from '../picture-options';
 import { progressLine } from '../progress';
 import { promptsFor } from '../prompts';
@@ -60,6 +62,7 @@ interface Options extends PictureOptions {
   readonly timestep: TimestepForm;
   readonly rectify: RectifyForm;
   readonly granularity: Granularity;
+  readonly budgets?: 'all' | readonly number[] | undefined;
   readonly worstWeight: number;
   readonly mixture: number;
   readonly name: string;
@@ -107,6 +110,11 @@ export function calibrateCommand(): Command {
       )
         .argParser(numberBetween(0, 100))
         .conflicts('targetSsim'),
+    )
+    .addOption(
+      new Option('--budgets <list>', 'a policy that holds many budgets, computed steps such as 5-29 or 6,8,10; or all')
+        .argParser(budgetList)
+        .conflicts(['lambda', 'schedule', 'targetSpeedup', 'targetPsnr', 'targetSsim']),
     )
     .option('--target-ssim <x>', 'the fewest steps whose mean SSIM reaches this, in the same way', numberBetween(0, 1))
     .addOption(
@@ -174,6 +182,8 @@ export function calibrateCommand(): Command {
   });
 }
 
+const budgetList = (text: string): 'all' | number[] => (text === 'all' ? text : wholeNumbers(1, MOST.steps)(text));
+
 /** Before hours of work, not after: what is written where a baseline is measured, or a policy is calibrated. */
 async function requireOutput({ out, method, rectify }: Options): Promise<void> {
   if (out !== undefined) requirePolicyName(out);
@@ -212,6 +222,7 @@ async function calibrateAndWrite(pipeline: Pipeline, options: Options, signal: A
     signal,
   };
   const target = targetOf(options);
+  if (options.budgets) return calibrateBudgets(pipeline, request, options, evaluation);
   const policy = target
     ? await towardsTarget(pipeline, { ...request, target, search, trials })
     : await forBudget(pipeline, { ...request, schedule: scheduleRequest(options, steps) });
@@ -236,6 +247,49 @@ async function calibrateAndWrite(pipeline: Pipeline, options: Options, signal: A
       `target     ${met} of ${heldOut.length} held-out pairs reach ${target.metric.toUpperCase()} ${target.least}`,
     );
   }
+  console.log(`wrote ${file}`);
+}
+
+/** Fewer computed steps are tried for by name only: nothing that is seen is left. */
+const LEAST_BUDGET = 5;
+
+/** One calibration for many budgets, each measured on the same held-out pairs. */
+async function calibrateBudgets(
+  pipeline: Pipeline,
+  request: Omit<CalibrateOptions, 'schedule'>,
+  { budgets, search, trials, out }: Options,
+  evaluation: readonly Pair[],
+): Promise<void> {
+  const { steps, guidance, batch = 8, signal } = request;
+  if (search === 'walk') {
+    throw new UsageError("The paper's walk finds the schedule of one budget at a time.", {
+      hint: 'Give one --target-speedup, or omit --search walk.',
+    });
+  }
+  const wanted =
+    budgets === 'all'
+      ? Array.from({ length: Math.max(1, steps - LEAST_BUDGET) }, (_, i) => Math.min(LEAST_BUDGET, steps - 1) + i)
+      : (budgets as readonly number[]);
+  const policy = await forBudget(pipeline, { ...request, schedule: { budgets: wanted, search, trials } });
+  const all = budgetsOf(policy);
+  const unseen = heldOutPairs(evaluation, policyHash(policy));
+  const scores = unseen.length > 0 ? await scorePolicies(pipeline, all, unseen, { batch, signal }) : [];
+  const measured = all.map((each, i): Policy => {
+    const own = scores[i];
+    return own ? { ...each, data: { ...each.data, measured: { heldOut: fidelityOf(own) } } } : each;
+  });
+  // Of what was measured on the same pairs: a budget that keeps less than a smaller one is of no use.
+  let most = Number.NEGATIVE_INFINITY;
+  const growing = measured.filter(each => {
+    const psnr = measuredPsnr(each);
+    if (psnr !== undefined && psnr < most) return false;
+    most = psnr ?? most;
+    return true;
+  });
+  const whole: Policy = { ...(usualBudget(growing) as Policy), budgets: growing };
+  const file = out ?? `${pipeline.info.id}-${steps}steps-g${guidance}.json`;
+  await writePolicy(file, whole);
+  for (const line of budgetLines(whole)) console.log(line);
   console.log(`wrote ${file}`);
 }
 

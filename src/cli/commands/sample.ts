@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { choosePolicy } from '../../draw/choose-policy';
 import { batchOf, type DrawOptions, useOf } from '../../draw/draw';
 import { type Inputs, readInputs } from '../../draw/read-inputs';
@@ -16,6 +16,7 @@ import { DEFAULT_MODEL } from '../../pipelines/default-model';
 import { requireEmbeddingsWritable, writeEmbeddings } from '../../pipelines/embeddings-file';
 import { loadModel } from '../../pipelines/load';
 import { usualThreads } from '../../pipelines/usual-threads';
+import { isBudget } from '../../policy/budget';
 import { policiesOnDisk } from '../../policy/on-disk';
 import { randomSeed, type Seed } from '../../random/seed';
 import { USUAL_EVERY } from '../../sampling/checkpoint';
@@ -29,7 +30,7 @@ import { addPictureOptions } from '../picture-options';
 import { promptLines } from '../prompts';
 import { requireOwnPaths } from '../sample/check-paths';
 import { drawTask } from '../sample/draw-task';
-import { noPolicyNote } from '../sample/notes';
+import { allComputedNote, noPolicyNote } from '../sample/notes';
 import { type DrawnPair, pairSheet } from '../sample/pair-sheet';
 import { repeated, requireRepeatable } from '../sample/repeat-options';
 import { type RequestOptions, requestOfTask } from '../sample/requests';
@@ -60,6 +61,21 @@ export function sampleCommand(): Command {
       '--policy <file>',
       'a calibrated policy, a file or the name of a shipped one; auto takes the shipped one that fits; none computes every step',
       'auto',
+    )
+    .addOption(
+      new Option('--forwards <n>', 'compute at most n steps: the policy of that budget')
+        .argParser(wholeNumber(1, MOST.steps))
+        .conflicts(['speedup', 'psnr']),
+    )
+    .addOption(
+      new Option('--speedup <x>', 'compute at most one step in x')
+        .argParser(numberBetween(1, MOST.steps))
+        .conflicts('psnr'),
+    )
+    .option(
+      '--psnr <dB>',
+      'compute the fewest steps whose mean PSNR reached this when the policy was measured',
+      numberBetween(0, 100),
     )
     .option('--steps <n>', "denoising steps (default: the model's)", wholeNumber(1, MOST.steps))
     .option(
@@ -213,10 +229,11 @@ async function checkPolicy(
   given: Pick<DrawOptions, 'model' | 'init'>,
 ): Promise<void> {
   const use = useOf(request, given);
-  const chosen = await choosePolicy(request.policy, use, policiesOnDisk);
+  const chosen = await choosePolicy(request, use, policiesOnDisk);
   if (chosen) return;
   if (sheet) throw nothingCached();
-  if (request.policy !== 'auto') return;
+  if (request.psnr !== undefined) tell(allComputedNote(request.psnr));
+  if (request.policy !== 'auto' || isBudget(request)) return;
   tell(noPolicyNote(given.model.info, use.sigmas.length - 1, use.guidance));
 }
 

@@ -47,7 +47,9 @@ export async function drawTask(drawing: Drawing, task: Task, request: FullReques
   const checkpoint = every === undefined ? undefined : checkpointsIn({ folder: dirname(out), every });
   const resumable: Drawing & Pick<DrawOptions, 'checkpoint'> = { ...drawing, checkpoint };
   const plain = paired
-    ? await withProgress(resumable, request, options => draw({ ...request, policy: 'none' }, options))
+    ? await withProgress(resumable, request, options =>
+        draw({ ...request, policy: 'none', forwards: undefined, speedup: undefined, psnr: undefined }, options),
+      )
     : undefined;
   const drawn = await withProgress(resumable, request, options =>
     repeats ? repeat(repeats, options) : draw(request, options),

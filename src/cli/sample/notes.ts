@@ -41,6 +41,11 @@ export function outsideNote(prompt: string): string {
   );
 }
 
+/** A word on a likeness that no policy reaches. */
+export function allComputedNote(psnr: number): string {
+  return `No policy that fits was measured to reach ${psnr} dB: every step is computed.\n`;
+}
+
 /** A word on a run that no shipped policy fits. */
 export function noPolicyNote({ id }: PipelineInfo, steps: number, guidance: number): string {
   return (

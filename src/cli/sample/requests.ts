@@ -6,6 +6,9 @@ import type { Task } from './tasks';
 export interface RequestOptions extends PictureOptions {
   readonly model?: string | undefined;
   readonly policy: string;
+  readonly forwards?: number | undefined;
+  readonly speedup?: number | undefined;
+  readonly psnr?: number | undefined;
   readonly steps?: number | undefined;
   readonly guidance?: number | undefined;
   readonly negativePrompt?: string | undefined;
@@ -20,6 +23,9 @@ export function requestOfTask(options: RequestOptions, { prompt, seed }: Pick<Ta
   const {
     model,
     policy,
+    forwards,
+    speedup,
+    psnr,
     steps,
     guidance,
     negativePrompt,
@@ -38,6 +44,9 @@ export function requestOfTask(options: RequestOptions, { prompt, seed }: Pick<Ta
     seed,
     model,
     policy,
+    forwards,
+    speedup,
+    psnr,
     steps,
     guidance,
     negativePrompt,

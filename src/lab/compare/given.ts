@@ -1,4 +1,5 @@
 import { UsageError } from '../../errors';
+import { budgetsOf } from '../../policy/budget';
 import { computedSteps, type Pair, type Policy, type PolicyUse, requireFits, reusedOf } from '../../policy/data';
 import { policyHash } from '../../policy/hash';
 import { requireApart } from './begin';
@@ -31,7 +32,9 @@ export function givenPolicies(
 ): Given {
   const byCell = new Map<string, Policy>();
   const listed: ComparisonRequest['policies'] = [];
-  for (const { called, policy } of policies) {
+  for (const { called, policy } of policies.flatMap(({ called, policy }) =>
+    budgetsOf(policy).map(each => ({ called, policy: each })),
+  )) {
     const { name, schedule, calibration } = policy.data;
     requireFits(policy.data, use);
     requireApart(calibration.pairs, evaluation, called);

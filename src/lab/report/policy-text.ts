@@ -1,4 +1,5 @@
 import type { Affine, Combination } from '../../cache/rectify';
+import { budgetsOf, computedBy, measuredPsnr } from '../../policy/budget';
 import { computedSteps, type Fidelity, type Policy, reusedOf } from '../../policy/data';
 import { fidelityText, times } from './text';
 
@@ -7,7 +8,8 @@ const WIDTH = 60;
 const BARS = '▁▂▃▄▅▆▇█';
 
 /** A policy as text: its schedule over the noise level, its corrections, what it was measured at, where it is from. */
-export function policyText({ data, rectify }: Policy): string {
+export function policyText(policy: Policy): string {
+  const { data, rectify } = policy;
   const reused = reusedOf(data.schedule);
   const [steps, computed] = [reused.length, computedSteps(reused)];
   const corrections = rectify.form === 'off' ? [] : rectify.steps;
@@ -53,7 +55,23 @@ export function policyText({ data, rectify }: Policy): string {
         ][])
       : []),
   ];
-  return lines.map(([key, value]) => `${key.padEnd(13)}${value}`.trimEnd()).join('\n');
+  const text = lines.map(([key, value]) => `${key.padEnd(13)}${value}`.trimEnd());
+  return [...text, ...(policy.budgets ? ['budgets', ...budgetLines(policy)] : [])].join('\n');
+}
+
+/** Columns that the fidelity of budgets is drawn on. */
+const CURVE = 30;
+
+/** Fidelity against forward passes: a line for every budget of a policy, drawn from the least faithful to the most. */
+export function budgetLines(policy: Policy): string[] {
+  const all = budgetsOf(policy).map(each => ({ each, psnr: measuredPsnr(each) }));
+  const known = all.flatMap(({ psnr }) => psnr ?? []);
+  const [low, high] = [Math.min(...known), Math.max(...known)];
+  return all.map(({ each, psnr }) => {
+    const filled = psnr === undefined ? 0 : 1 + Math.round(((CURVE - 1) * (psnr - low)) / Math.max(1e-9, high - low));
+    const figure = psnr === undefined ? '' : `${psnr.toFixed(1).padStart(5)} dB  `;
+    return `  ${String(computedBy(each)).padStart(3)}  ${figure}${'█'.repeat(filled).padEnd(known.length > 0 ? CURVE : 0)}  ${each.data.schedule}`;
+  });
 }
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;

@@ -1,4 +1,4 @@
-import { type Drawn, drawBatch, useOf } from '../../draw/draw';
+import { type Drawn, drawBatch } from '../../draw/draw';
 import { publicReceipt, type Receipt } from '../../draw/receipt';
 import type { FullRequest } from '../../draw/request';
 import { ErtaError } from '../../errors';
@@ -6,18 +6,18 @@ import { encodeMedia } from '../../media/encode';
 import { LIMITS } from '../../media/limits';
 import { frameSize, type Image, isClip, type Media } from '../../media/pixels';
 import { imageOfBytes } from '../../media/read';
+import type { PolicySource } from '../../policy/source';
 import type { CheckpointStore } from '../../sampling/checkpoint';
 import type { Pipeline } from '../../sampling/pipeline';
 import { faultOf, INVALID_IMAGE, Refusal } from '../jobs/faults';
 import { type Piece, requestOfPiece } from '../jobs/order';
 import type { Finished, PieceEvent } from '../jobs/runner';
 import type { HeldModels } from './models';
-import type { ServedPolicies } from './policies';
 
 /** With what pieces are drawn. */
 export interface Drawing {
   readonly models: HeldModels;
-  readonly policies: ServedPolicies;
+  readonly policies: PolicySource;
   /** What receipts call models, where that is another name than requests do. */
   readonly publicNames?: Readonly<Record<string, string>> | undefined;
 }
@@ -51,13 +51,13 @@ export async function drawPieces(
   const side = Math.max(LIMITS.initSide, asked.size?.width ?? 0, asked.size?.height ?? 0);
   const init = first.bytes && (await uploaded(first.bytes, side));
   const sized = first.seconds === undefined ? asked : withFrames(asked, first.seconds, model);
-  const request = first.forwards === undefined ? sized : await budgeted(sized, first.forwards, policies, model, init);
+  const { forwards } = first;
   const { fps } = model.info;
   const encoded = (media: Media, { output }: Piece, receipt?: unknown): Promise<Uint8Array> =>
     encodeMedia(media, output.format, { fps, quality: output.quality, receipt });
-  const { size, policy } = request;
+  const { size, policy } = sized;
   const drawn = await drawBatch(
-    pieces.map(requestOfPiece).map(each => ({ ...each, size, policy })),
+    pieces.map(requestOfPiece).map(each => ({ ...each, size, policy, forwards })),
     {
       model,
       policies,
@@ -105,17 +105,6 @@ async function uploaded(bytes: Uint8Array, side: number): Promise<Image> {
     if (!ErtaError.isInstance(error) || !['io', 'unsupported', 'usage'].includes(error.code)) throw error;
     throw new Refusal(400, INVALID_IMAGE, faultOf(error).message, { param: 'image' });
   }
-}
-
-/** The request with the policy of a budget. */
-async function budgeted(
-  request: FullRequest,
-  forwards: number,
-  policies: ServedPolicies,
-  model: Pipeline,
-  init: Image | undefined,
-): Promise<FullRequest> {
-  return { ...request, policy: await policies.withBudget(useOf(request, { model, init }), forwards) };
 }
 
 /** Models draw some numbers of frames only: one that is so far from what was asked for is still taken. */

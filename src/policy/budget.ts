@@ -1,0 +1,101 @@
+import { PolicyError, UsageError } from '../errors';
+import { MOST } from '../io/counts';
+import { computedSteps, type Policy, reusedOf } from './data';
+
+/**
+ * How much of a run is to be computed; at most one of the three is given. A policy's file may hold policies of many
+ * budgets.
+ */
+export interface Budget {
+  /** At most so many forward passes. */
+  readonly forwards?: number | undefined;
+  /** At most one step in so many. */
+  readonly speedup?: number | undefined;
+  /** The fewest forward passes whose mean PSNR (8-bit pixels, dB) reached this when the policy was measured. */
+  readonly psnr?: number | undefined;
+}
+
+/** How many steps a policy computes. */
+export const computedBy = ({ data }: Policy): number => computedSteps(reusedOf(data.schedule));
+
+/** The policies of all budgets that a policy's file holds, from the fewest computed steps to the most. */
+export function budgetsOf(policy: Policy): readonly Policy[] {
+  return policy.budgets ?? [policy];
+}
+
+/**
+ * Of policies for one run the one that is taken where nobody asks for a budget: the most faithful of those that compute
+ * at most half of the steps, or, where all compute more, the one that computes least.
+ */
+export function usualBudget(policies: readonly Policy[]): Policy | undefined {
+  const falling = [...policies].sort((a, b) => computedBy(b) - computedBy(a));
+  return falling.find(policy => 2 * computedBy(policy) <= policy.data.schedule.length) ?? falling.at(-1);
+}
+
+/** Mean PSNR that a policy was measured at: on held-out pairs, or else on those of the calibration. */
+export function measuredPsnr({ data: { measured } }: Policy): number | undefined {
+  return (measured.heldOut ?? measured.calibration)?.psnr.mean;
+}
+
+/** Whether a budget says anything. @throws UsageError where two of its three say something */
+export function isBudget(budget: Budget): boolean {
+  const given = (['forwards', 'speedup', 'psnr'] as const).filter(name => budget[name] !== undefined);
+  if (given.length < 2) return given.length === 1;
+  throw new UsageError(`${given.slice(0, 2).join(' and ')} both say how much is computed.`, {
+    hint: 'Give one of them.',
+  });
+}
+
+/** The most forward passes that a budget allows of a run of `steps`; of a likeness nobody can say. */
+function mostForwards({ forwards, speedup }: Budget, steps: number): number | undefined {
+  // 30 steps by 1.2 are 25, and not 24.999….
+  return speedup === undefined ? forwards : Math.max(1, Math.floor(steps / speedup + 1e-9));
+}
+
+/** Whether a budget allows that every step is computed. */
+export function allowsAll(budget: Budget, steps: number): boolean {
+  const most = mostForwards(budget, steps);
+  return most !== undefined && most >= steps;
+}
+
+/**
+ * Of policies for one run the one that a budget asks for: the most computed steps that it allows, or the fewest that
+ * reach its likeness.
+ * @param policies may hold several budgets each; of equal ones the first is taken
+ * @returns nothing where none is measured to reach a likeness: then every step has to be computed
+ * @throws PolicyError where all compute more, with the fewest that there are
+ */
+export function withinBudget(policies: readonly Policy[], budget: Budget): Policy | undefined {
+  const all = policies.flatMap(budgetsOf).sort((a, b) => computedBy(a) - computedBy(b));
+  const steps = Math.max(0, ...all.map(({ data }) => data.schedule.length));
+  const { psnr } = budget;
+  if (psnr !== undefined) return all.find(policy => (measuredPsnr(policy) ?? Number.NEGATIVE_INFINITY) >= psnr);
+  const most = mostForwards(budget, steps) ?? MOST.steps;
+  const within = all.filter(policy => computedBy(policy) <= most);
+  const largest = within.at(-1);
+  const found = largest && within.find(policy => computedBy(policy) === computedBy(largest));
+  if (found) return found;
+  const least = all[0] ? computedBy(all[0]) : steps;
+  throw new PolicyError(`No policy computes ${most} or fewer of ${steps} steps.`, {
+    hint: `With these settings it takes at least ${least}.`,
+  });
+}
+
+/**
+ * The policy of one budget from a policy that holds many.
+ * @param policy what `readPolicy` and `calibrate` give
+ * @param budget how much of a run is to be computed
+ * @returns a policy of that budget alone
+ * @throws PolicyError where every budget of the policy is larger, or none was measured to reach the likeness
+ * @example
+ * const policy = atBudget(await readPolicy('all.json'), { forwards: 12 });
+ */
+export function atBudget(policy: Policy, budget: Budget): Policy {
+  if (!isBudget(budget)) return policy;
+  const found = withinBudget([policy], budget);
+  if (found) return found;
+  const best = Math.max(...budgetsOf(policy).map(each => measuredPsnr(each) ?? Number.NEGATIVE_INFINITY));
+  throw new PolicyError(`No budget of the policy was measured to reach ${budget.psnr} dB.`, {
+    hint: Number.isFinite(best) ? `The most is ${best.toFixed(1)} dB.` : 'The policy was not measured.',
+  });
+}
