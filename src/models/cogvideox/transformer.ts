@@ -16,7 +16,7 @@ import { computeTypeOf } from '../../nn/bfloat16';
 import { siluMlp, sinusoidal } from '../../nn/embeddings';
 import { feedForward } from '../../nn/feed-forward';
 import { linear } from '../../nn/linear';
-import { affineLayerNorm, chunks, modulatedLayerNorm } from '../../nn/norm';
+import { affineLayerNorm, chunks, gated, modulatedLayerNorm } from '../../nn/norm';
 import type { Params } from '../../nn/params';
 import { patchEmbed, unpatchify } from '../../nn/patchify';
 import { gridPositions, range, sincosTable } from '../../nn/positions';
@@ -219,8 +219,8 @@ function block(index: number, c: CogVideoXConfig): Block<CogVideoXShared> {
       }) as [tf.Tensor, tf.Tensor];
       tap(`${name}.attn1`, () => videoOut);
       tap(`${name}.attn1_context`, () => textOut);
-      const video1 = tf.add(video, tf.mul(norm1.gate, videoOut));
-      const text1 = tf.add(text, tf.mul(norm1.textGate, textOut));
+      const video1 = gated(video, norm1.gate, videoOut);
+      const text1 = gated(text, norm1.textGate, textOut);
 
       const norm2 = normZero(p.at('norm2'), video1, text1, shared.temb, c.norm_eps);
       const fed = tidy(() => {
@@ -229,8 +229,8 @@ function block(index: number, c: CogVideoXConfig): Block<CogVideoXShared> {
       });
       const [textFed, videoFed] = parted(fed, textTokens);
       return {
-        hidden: tf.add(video1, tf.mul(norm2.gate, videoFed)),
-        context: tf.add(text1, tf.mul(norm2.textGate, textFed)),
+        hidden: gated(video1, norm2.gate, videoFed),
+        context: gated(text1, norm2.textGate, textFed),
       };
     },
   };

@@ -16,7 +16,7 @@ import { computeTypeOf } from '../../nn/bfloat16';
 import { sinusoidal } from '../../nn/embeddings';
 import { feedForward } from '../../nn/feed-forward';
 import { linear } from '../../nn/linear';
-import { layerNorm, modulatedLayerNorm, rmsNorm } from '../../nn/norm';
+import { gated as gatedFrames, layerNorm, modulatedLayerNorm, rmsNorm } from '../../nn/norm';
 import type { Params } from '../../nn/params';
 import { cropVideo, padVideo, patchEmbed, unpatchify, type VideoShape } from '../../nn/patchify';
 import { range } from '../../nn/positions';
@@ -184,7 +184,16 @@ function framed(x: tf.Tensor, factor: tf.Tensor): tf.Tensor {
 
 const normed = (x: tf.Tensor, shift: tf.Tensor, scale: tf.Tensor): tf.Tensor =>
   tf.reshape(modulatedLayerNorm(framed(x, shift), shift, scale, EPS), x.shape);
-const gated = (x: tf.Tensor, gate: tf.Tensor): tf.Tensor => tf.reshape(tf.mul(framed(x, gate), gate), x.shape);
+/** `x + gate · change`. */
+function gated(x: tf.Tensor, gate: tf.Tensor, change: tf.Tensor): tf.Tensor {
+  const [, , places, d] = framed(x, gate).shape as [number, number, number, number];
+  const [frames, gates, changes] = [
+    tf.reshape(x, [-1, places, d]),
+    tf.reshape(gate, [-1, 1, d]),
+    tf.reshape(change, [-1, places, d]),
+  ];
+  return tf.reshape(gatedFrames(frames, gates, changes), x.shape);
+}
 
 /** `[B, M, kD]` plus a table `[k, D]`, as k factors `[B, M, 1, D]`. */
 function factors(t: tf.Tensor, table: tf.Tensor): tf.Tensor[] {
@@ -266,7 +275,7 @@ function block(kind: 'spatial' | 'temporal', index: number, c: OpenSoraConfig): 
         tap(`${name}.attn`, () => out);
         return tf.reshape(kind === 'spatial' ? out : swapped(out, places, frames), [batch, tokens, d]);
       });
-      const seen = tf.add(hidden, gated(attended, gate));
+      const seen = gated(hidden, gate, attended);
 
       const crossed = tidy(() =>
         tap(`${name}.cross_attention`, () => crossAttention(p.at('cross_attn'), seen, shared.text, c.num_heads)),
@@ -278,7 +287,7 @@ function block(kind: 'spatial' | 'temporal', index: number, c: OpenSoraConfig): 
         const adapted = normed(read, mlpShift, mlpScale);
         return tap(`${name}.mlp`, () => feedForward(p.at('mlp.fc1'), p.at('mlp.fc2'), adapted));
       });
-      return { hidden: tf.add(read, gated(fed, mlpGate)) };
+      return { hidden: gated(read, mlpGate, fed) };
     },
   };
 }

@@ -15,7 +15,7 @@ import { computeTypeOf } from '../../nn/bfloat16';
 import { siluMlp, sinusoidal } from '../../nn/embeddings';
 import { feedForward } from '../../nn/feed-forward';
 import { linear } from '../../nn/linear';
-import { affineLayerNorm, layerNorm, modulatedLayerNorm, rmsNorm } from '../../nn/norm';
+import { affineLayerNorm, gated, layerNorm, modulatedLayerNorm, rmsNorm } from '../../nn/norm';
 import type { Params } from '../../nn/params';
 import { type Patch, patchEmbed, unpatchify, type VideoShape } from '../../nn/patchify';
 import { gridPositions, range } from '../../nn/positions';
@@ -152,7 +152,7 @@ function block(index: number, c: WanConfig): Block<WanShared> {
         return tap(`${name}.attention`, () => attend(p.at('attn1'), normed, normed, c, { cos, sin }));
       });
       tap(`${name}.attn1`, () => attended);
-      const looked = tf.add(hidden, tf.mul(attended, gate));
+      const looked = gated(hidden, gate, attended);
 
       const crossed = tidy(() => {
         const norm = (): tf.Tensor => (c.cross_attn_norm ? affineLayerNorm(p.at('norm2'), looked, c.eps) : looked);
@@ -166,7 +166,7 @@ function block(index: number, c: WanConfig): Block<WanShared> {
         const normed = modulatedLayerNorm(read, ffnShift, ffnScale, c.eps);
         return tap(`${name}.ffn`, () => feedForward(p.at('ffn.net.0.proj'), p.at('ffn.net.2'), normed));
       });
-      return { hidden: tf.add(read, tf.mul(fed, ffnGate)) };
+      return { hidden: gated(read, ffnGate, fed) };
     },
   };
 }
