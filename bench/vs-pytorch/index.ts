@@ -1,10 +1,10 @@
 /**
  * The same blocks, weights and inputs in ertacache and in PyTorch (diffusers' own classes), one after the other in
- * turns: medians and their ratio, and how far the results lie apart. `--dtype bfloat16` is for both sides: PyTorch
+ * turns: medians, their ratio with an interval, and how far the results lie apart. It waits for a quiet machine. `--dtype bfloat16` is for both sides: PyTorch
  * holds everything in it, ertacache the matrices of the blocks. Writes a model of up to 1 GB and deletes it.
  *
  *   node bench/run.cjs bench/vs-pytorch/index.ts --python PATH [--case wan-1k,flux] [--backend native] [--runs 7]
- *     [--threads 2] [--dtype float32] [--json]
+ *     [--threads 2] [--dtype float32] [--patience SECONDS] [--json]
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
@@ -25,6 +25,7 @@ import type { Denoiser, Stream } from '../../src/transformer/denoiser';
 import { forward, runBlocks } from '../../src/transformer/run';
 import { openModelFolderAt } from '../../src/weights/disk';
 import { safetensorsSource } from '../../src/weights/safetensors-source';
+import { inTurns, type Middle, ratio } from '../measure/turns';
 import { writeCheckpoint } from '../synthetic-checkpoint';
 import { referenceArguments } from './arguments';
 import { type Case, cases } from './cases';
@@ -38,6 +39,7 @@ const { values: given } = parseArgs({
     case: { type: 'string', default: cases.map(({ name }) => name).join(',') },
     backend: { type: 'string', default: 'native' },
     runs: { type: 'string', default: '7' },
+    patience: { type: 'string', default: '60' },
     threads: { type: 'string', default: `${availableParallelism()}` },
     dtype: { type: 'string', default: 'float32' },
     folder: { type: 'string', default: tmpdir() },
@@ -48,22 +50,28 @@ const { values: given } = parseArgs({
 const dtype = given.dtype as ComputeType;
 if (!computeTypes.includes(dtype)) throw new Error(`--dtype ${dtype}: it is one of ${computeTypes.join(', ')}.`);
 
-interface Result {
+export interface Result {
   readonly case: string;
   readonly part: string;
   readonly tokens: number;
   readonly seconds: { readonly ours: number; readonly pytorch: number };
   /** Ours by PyTorch's; below 1 is faster. */
-  readonly ratio: number;
+  readonly ratio: Middle;
   /** Largest difference by the largest value. */
   readonly difference: number;
+  /** Cores that others kept busy meanwhile, and whether that spoils the figures. */
+  readonly load: number;
+  readonly busy: boolean;
 }
 
 async function main(): Promise<void> {
   const names = (given.case as string).split(',');
   const unknown = names.filter(name => cases.every(c => c.name !== name));
   if (unknown.length > 0) throw new Error(`No case ${unknown}; there are ${cases.map(c => c.name).join(', ')}.`);
-  const { label } = await selectBackend(given.backend as BackendRequest);
+  const { label } = await selectBackend(
+    given.backend as BackendRequest,
+    given.backend === 'wasm' ? { threads: Number(given.threads) } : {},
+  );
   const reference = startReference(given.python as string);
   const folder = mkdtempSync(join(given.folder as string, 'ertacache-vs-pytorch-'));
   const results: Result[] = [];
@@ -107,33 +115,35 @@ async function* compare(what: Case, reference: Reference, root: string): AsyncGe
     rmSync(join(folder, 'diffusion_pytorch_model.safetensors'));
     for (const [part, blocks] of Object.entries(what.parts)) {
       const ours = await ourRun(denoiser, latent, context, blocks);
-      const seconds = { ours: [] as number[], pytorch: [] as number[] };
-      // The first time of each does not count.
-      for (let run = -1; run < Number(given.runs); run++) {
-        const theirs = await reference.ask<{ seconds: number }>({ do: 'time', blocks });
-        const started = performance.now();
-        const output = await ours.run();
-        await settle(output);
-        const took = (performance.now() - started) / 1000;
-        output.dispose();
-        if (run < 0) continue;
-        seconds.ours.push(took);
-        seconds.pytorch.push(theirs.seconds);
-      }
+      const turns = await inTurns(
+        [
+          async () => {
+            const started = performance.now();
+            const output = await ours.run();
+            await settle(output);
+            const took = (performance.now() - started) / 1000;
+            output.dispose();
+            return took;
+          },
+          async () => (await reference.ask<{ seconds: number }>({ do: 'time', blocks })).seconds,
+        ],
+        { runs: Number(given.runs), patience: Number(given.patience) },
+      );
       const outputFile = join(folder, 'output.safetensors');
       await reference.ask({ do: 'output', blocks, file: outputFile });
       const output = await ours.run();
       const difference = await distance(output, outputFile);
       output.dispose();
       ours.release();
-      const medians = { ours: median(seconds.ours), pytorch: median(seconds.pytorch) };
       yield {
         case: what.name,
         part,
         tokens: work.tokens,
-        seconds: medians,
-        ratio: medians.ours / medians.pytorch,
+        seconds: { ours: median(turns.seconds[0]!), pytorch: median(turns.seconds[1]!) },
+        ratio: ratio(turns, 0, 1),
         difference,
+        load: turns.load,
+        busy: turns.busy,
       };
     }
   } finally {
@@ -178,11 +188,12 @@ async function distance(output: tf.Tensor, file: string): Promise<number> {
   });
 }
 
-function line({ case: name, part, tokens, seconds, ratio, difference }: Result): string {
+function line({ case: name, part, tokens, seconds, ratio, difference, busy }: Result): string {
   const ms = (value: number): string => `${(1000 * value).toFixed(value < 0.1 ? 1 : 0)} ms`.padStart(9);
   return (
     `${name.padEnd(13)} ${part.padEnd(13)} ${String(tokens).padStart(5)} tokens  ours ${ms(seconds.ours)}  ` +
-    `PyTorch ${ms(seconds.pytorch)}  ratio ${ratio.toFixed(3)}  difference ${difference.toExponential(1)}`
+    `PyTorch ${ms(seconds.pytorch)}  ratio ${ratio.middle.toFixed(3)} ` +
+    `(${ratio.low.toFixed(3)} to ${ratio.high.toFixed(3)})  difference ${difference.toExponential(1)}${busy ? '  busy' : ''}`
   );
 }
 
