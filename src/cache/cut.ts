@@ -1,3 +1,4 @@
+import { noBound } from './bound';
 import { lookBackOf } from './corrector';
 import { type ErtaSettings, predictorOf } from './ertacache';
 import type { Rectification } from './rectify';
@@ -26,8 +27,9 @@ export function cutSettings(settings: ErtaSettings, from: number): ErtaSettings 
   return {
     ...settings,
     reused,
-    // It was seen at another step, and after noise alone.
+    // Both were seen at other steps, and after noise alone.
     familiar: undefined,
+    bound: noBound(settings.bound),
     timestep: { ...timestep, phi: timestep.phi.slice(from) },
     rectify: rectify.form === 'off' ? rectify : cutRectification(rectify, from, whole),
   };

@@ -1,4 +1,5 @@
 import { PolicyError } from '../errors';
+import { type FidelityBound, stepsOf } from './bound';
 import { checkRectification, requireCorrects } from './check-rectify';
 import { corrector } from './corrector';
 import type { Familiar } from './familiar';
@@ -25,6 +26,8 @@ export interface ErtaSettings {
   readonly rectify: Rectification;
   /** What the runs of the calibration looked like, where guidance tells. */
   readonly familiar?: Familiar | undefined;
+  /** What pictures keep at least, where that was measured. */
+  readonly bound?: FidelityBound | undefined;
 }
 
 /** How kept residuals are carried forward. */
@@ -46,6 +49,7 @@ export function ertacache(settings: ErtaSettings): CachePolicy {
   return {
     name: settings.name ?? 'ertacache',
     ...(settings.familiar && { familiar: settings.familiar }),
+    ...(settings.bound && { bound: settings.bound, signals: stepsOf(settings.bound) }),
     adjust: sigmas => {
       requireSteps(settings, sigmas.length - 1);
       return adjustGrid(sigmas, reused, timestep.phi, timestep.form);

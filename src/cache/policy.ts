@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Keeper } from '../nn/state';
+import type { FidelityBound } from './bound';
 import type { Evaluation } from './evaluation';
 import type { Familiar } from './familiar';
 
@@ -111,6 +112,10 @@ export interface CachePolicy {
   adjust?(sigmas: readonly number[]): readonly number[];
   /** What runs look like that it was calibrated on, where that is known. */
   readonly familiar?: Familiar | undefined;
+  /** What its pictures keep at least, where that was measured. */
+  readonly bound?: FidelityBound | undefined;
+  /** Steps whose signals are read, from 0; a bound for each picture needs those that it names. */
+  readonly signals?: readonly number[] | undefined;
   /**
    * The fresh state of one run.
    * @param run number of steps and their noise levels

@@ -43,17 +43,19 @@ export function unusualPairs(pairs: readonly Pair[], group: PromptGroup, from: n
 }
 
 /**
- * A mixture to calibrate on: the last of the pairs make room for unusual ones, as many of each kind. Their seeds stay.
+ * A mixture to calibrate on: the last of the pairs make room for unusual ones, as many of each kind as of the others, or
+ * one less. Their seeds stay.
  * @param share of the pairs that are unusual, 0 … 1
  * @param guidance without which negative prompts do nothing; 1 is none
  */
 export function mixed(pairs: readonly Pair[], share: number, guidance: number): Pair[] {
   const groups = unusualGroups.filter(group => group !== 'negative' || guidance !== 1);
-  const each = Math.round((share * pairs.length) / groups.length);
-  if (each === 0) return [...pairs];
-  const ordinary = pairs.length - each * groups.length;
+  const ordinary = pairs.length - Math.round(share * pairs.length);
+  const unusual = pairs.length - ordinary;
+  // Those that do not go into equal parts are of the first kinds.
+  const upTo = (g: number): number => ordinary + Math.ceil((g * unusual) / groups.length);
   return [
-    ...pairs.slice(0, Math.max(0, ordinary)),
-    ...groups.flatMap((group, g) => unusualPairs(pairs, group, Math.max(0, ordinary) + g * each, each)),
+    ...pairs.slice(0, ordinary),
+    ...groups.flatMap((group, g) => unusualPairs(pairs, group, upTo(g), upTo(g + 1) - upTo(g))),
   ];
 }

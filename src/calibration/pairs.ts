@@ -4,10 +4,11 @@ import type { Pair } from '../policy/data';
 import { torchGenerator } from '../random/torch-generator';
 
 /**
- * Seeds of evaluation, of calibration and of held-out pairs come from ranges that cannot meet, so that no noise is seen
+ * Seeds of evaluation, of bounds, of calibration and of held-out pairs come from ranges that cannot meet, so that no noise is seen
  * twice. Generators tell seeds below 2³² apart.
  */
-const EVALUATION_SEEDS = { from: 100, below: 2 ** 30 } as const;
+const EVALUATION_SEEDS = { from: 100, below: 2 ** 29 } as const;
+const BOUND_SEEDS = { from: 2 ** 29, below: 2 ** 30 } as const;
 const CALIBRATION_SEEDS = { from: 2 ** 30, below: 2 ** 31 } as const;
 const HELD_OUT_SEEDS = { from: 2 ** 31, below: 2 ** 32 } as const;
 
@@ -63,6 +64,16 @@ export function heldOutPairs(pairs: readonly Pair[], hash: string): Pair[] {
   const { from, below } = HELD_OUT_SEEDS;
   const first = from + (Number.parseInt(hash.slice(0, 12), 16) % (below - from - pairs.length));
   return pairs.map((pair, i) => ({ ...pair, seed: first + i }));
+}
+
+/**
+ * Pairs to find the bounds of policies on: those of one model share them, so that its uncached pictures are drawn once.
+ * @param prompts those that `splitPairs` gets: none comes that it calibrates on
+ */
+export function boundPairs(prompts: readonly string[], count: number): Pair[] {
+  const { from } = BOUND_SEEDS;
+  requireRoom(from, count, BOUND_SEEDS);
+  return splitPairs(prompts, 0, count).evaluation.map(({ prompt }, i) => ({ prompt, seed: from + i }));
 }
 
 function requireRoom(first: number, count: number, { below }: Seeds): void {

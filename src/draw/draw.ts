@@ -1,3 +1,4 @@
+import { type Bound, noBound } from '../cache/bound';
 import type { CachePolicy } from '../cache/policy';
 import { activeKind, activeName } from '../engine/active-kind';
 import { UsageError } from '../errors';
@@ -7,7 +8,7 @@ import { enlarged, type Image, imageSize, type Media, toBytes } from '../media/p
 import { kernelLevel, withKernels } from '../nn/wasm/run';
 import { allowsAll, atBudget, type Budget, isBudget } from '../policy/budget';
 import { type Policy, type PolicyUse, requireFits } from '../policy/data';
-import { noteOtherLoras } from '../policy/loras';
+import { hasLorasOf, noteOtherLoras } from '../policy/loras';
 import { requireCaching } from '../policy/require-policy';
 import { type Chosen, type PolicySource, policiesInMemory } from '../policy/source';
 import { seedJson } from '../random/seed';
@@ -49,7 +50,7 @@ export interface DrawOptions extends Omit<LoopOptions, 'checkpoints'> {
 }
 
 /** A picture or a clip, and how it was made. */
-export interface Drawn extends Omit<RunResult, 'media' | 'outside'> {
+export interface Drawn extends Omit<RunResult, 'media' | 'outside' | 'bound'> {
   /** The picture or the clip, enlarged as the request asks. */
   readonly media: Media;
   /** How it was made; `repeat` makes it again. */
@@ -68,6 +69,11 @@ export interface Drawn extends Omit<RunResult, 'media' | 'outside'> {
    * at says nothing of it then. Absent where nobody can tell.
    */
   readonly outside?: boolean | undefined;
+  /**
+   * What the PSNR of the 8-bit pixels to those of the uncached picture is at least, and with what confidence, as its receipt
+   * says too; null for a run that is unlike those that this was measured on. Absent where the policy has no bound.
+   */
+  readonly bound?: Bound | null | undefined;
   /** What the text encoders did not read of the prompt: words that they do not know, and an end that did not fit. */
   readonly textLoss: readonly TextLoss[];
 }
@@ -219,7 +225,7 @@ async function drawWith(requests: readonly FullRequest[], options: DrawOptions, 
   try {
     for (const each of requests) requireEnlargeable(each, job.size);
     const scaleOf = (row: number): number => requests[row]?.scale ?? 1;
-    const { media, outside, ...made } = await runJob(model, job, cache, {
+    const { media, outside, bound, ...made } = await runJob(model, job, cache, {
       signal,
       onStep,
       onResume,
@@ -237,8 +243,13 @@ async function drawWith(requests: readonly FullRequest[], options: DrawOptions, 
       run: runs[row] as string,
       forget: async () => checkpoint?.remove(together),
       media: enlarged(media[row] as Media, scaleOf(row)),
-      receipt: { ...own, schedule, forwards, ...(outside?.[row] && { outside: true as const }) },
+      receipt: {
+        ...{ ...own, schedule, forwards },
+        ...(outside?.[row] && { outside: true as const }),
+        ...(bound && { bound: bound[row] ?? null }),
+      },
       outside: outside?.[row],
+      ...(bound && { bound: bound[row] ?? null }),
       policy,
       textLoss: textLosses[row] as readonly TextLoss[],
     }));
@@ -340,7 +351,13 @@ async function cacheFor(
   const chosen = own ? { policy: own } : await choose();
   if (own) requireFits(own.data, use);
   if (chosen) noteOtherLoras(chosen.policy.data, use);
-  return { cache: cacheOf(chosen, use), policy: chosen?.policy, said: policyReceipt(chosen) };
+  const cache = cacheOf(chosen, use);
+  const isOwn = !chosen || hasLorasOf(chosen.policy.data, use);
+  return {
+    cache: isOwn ? cache : { ...cache, bound: noBound(cache.bound), signals: [] },
+    policy: chosen?.policy,
+    said: policyReceipt(chosen),
+  };
 }
 
 function factsOf(

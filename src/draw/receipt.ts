@@ -56,6 +56,11 @@ export const receiptSchema = z.object({
   forwards: z.number(),
   /** True where the run is unlike all that the policy was calibrated on; absent where it is not, or nobody can tell. */
   outside: z.literal(true).optional(),
+  /**
+   * What the PSNR of its 8-bit pixels to those of the uncached picture is at least, in dB, and for what share of pictures such
+   * a bound holds; null where the run is unlike those that this was measured on, absent where the policy has no bound.
+   */
+  bound: z.object({ psnr: z.number(), confidence: z.number() }).nullable().optional(),
 });
 
 /** What a picture carries so that it can be made again, bit for bit on the same backend: see `repeat`. */
@@ -97,6 +102,7 @@ export function requestOf(receipt: Receipt): FullRequest {
     schedule: _s,
     forwards: _f,
     outside: _o,
+    bound: _bound,
     ...drawn
   } = receipt;
   const seed = seedOf(drawn.seed) ?? 0;

@@ -3,6 +3,7 @@
  * method that is measured here, and the loop that runs them.
  * @packageDocumentation
  */
+export type { Bound, BoundTerm, ByConfidence, EachBound, FidelityBound } from '../cache/bound';
 export { type ErtaSettings, ertacache } from '../cache/ertacache';
 export type { Evaluation, ModelParts } from '../cache/evaluation';
 export type { Familiar } from '../cache/familiar';
@@ -36,6 +37,7 @@ export {
   type Variant,
 } from '../cache/registry';
 export { type ResidualOptions, residualBranch } from '../cache/residual';
+export type { SignalName, Signals } from '../cache/signals';
 export { type Site, type SiteName, site } from '../cache/sites';
 export { type TaylorSeerOptions, taylorseer } from '../cache/taylorseer';
 export { type TeaCacheOptions, type TeaCacheSignal, teacache } from '../cache/teacache';

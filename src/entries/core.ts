@@ -5,6 +5,7 @@
  * @packageDocumentation
  */
 export { type LoadModelOptions, loadModel } from '../browser/load/load-model';
+export type { Bound } from '../cache/bound';
 export type { CachePolicy } from '../cache/policy';
 export {
   type CalibrateOptions,

@@ -52,6 +52,7 @@ export function budgetData(json: unknown, head: PolicyData, where: string): Poli
       {
         ...head,
         hash: undefined,
+        bound: undefined,
         ...own,
         ...shared,
         calibration: { ...calibration, ...(gap !== undefined && { gap }) },

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { ErtaSettings } from '../cache/ertacache';
 import type { Rectification } from '../cache/rectify';
 import { PolicyError } from '../errors';
+import { boundSchema } from './bound';
 
 const spread = z.object({ mean: z.number(), min: z.number(), std: z.number() });
 
@@ -92,7 +93,9 @@ export const policySchema = z.object({
     /** Of unusual prompts, kind by kind. */
     groups: z.partialRecord(promptGroup, fidelity).optional(),
   }),
-  /** Hash of all that decides, by which a file that has changed since it was written is told; not of what was measured. */
+  /** What its pictures keep at least. */
+  bound: boundSchema.optional(),
+  /** Hash of all that decides, by which a file that has changed since it was written is told; not of what was measured, bounds included. */
   hash: z.string().optional(),
 });
 
@@ -153,10 +156,16 @@ export function parsePolicy(value: unknown, where: string): PolicyData {
       : timestep.form !== 'off' && timestep.phi.length !== steps
         ? `its timestep adjustment has ${timestep.phi.length} values for ${steps} steps`
         : falling
-          ? undefined
+          ? boundFault(parsed.data)
           : 'its noise levels do not fall';
   if (fault) throw new PolicyError(`${where} contradicts itself: ${fault}.`, { hint: 'Calibrate it again.' });
   return parsed.data;
+}
+
+/** A bound can look at steps only that are computed. */
+function boundFault({ bound, schedule }: PolicyData): string | undefined {
+  const wrong = bound?.each?.terms.find(({ step }) => schedule[step] !== '#');
+  return wrong && `its bound looks at step ${wrong.step + 1}, which is not computed`;
 }
 
 /**
@@ -172,7 +181,8 @@ export function policySettings({ data, rectify }: Policy): ErtaSettings {
     taylor: data.taylor,
     timestep: data.timestep,
     rectify,
-    familiar: data.calibration.gap,
+    familiar: data.calibration.gap ?? data.bound?.gap,
+    bound: data.bound,
   };
 }
 

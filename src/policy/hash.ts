@@ -8,6 +8,7 @@ export function policyHash({ data, rectify }: Policy): string {
   const {
     measured: _measured,
     hash: _hash,
+    bound: _bound,
     ...decisive
   } = policySchema.parse({ ...data, rectify: plainRectify(rectify) });
   const coefficients = encodeRectification(rectify);

@@ -39,10 +39,11 @@ export function resamplePolicy({ data }: Policy, sigmas: readonly number[]): Pol
   const dropped = data.rectify.form === 'off' ? '' : '; its rectification is left out';
   const note = `resampled from ${data.sigmas.length - 1} steps${dropped}`;
   const { gap: _gap, ...calibration } = data.calibration;
+  const { bound: _bound, ...rest } = data;
   return {
     rectify: { form: 'off' },
     data: {
-      ...data,
+      ...rest,
       calibration,
       sigmas: [...sigmas],
       schedule: scheduleOf(reused),

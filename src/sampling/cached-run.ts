@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Evaluation } from '../cache/evaluation';
 import { guidanceGap } from '../cache/familiar';
 import type { BranchCache, CachePolicy, Decision, GuidedOutput, RunInfo, StepInfo } from '../cache/policy';
+import { type Signals, signalReader } from '../cache/signals';
 import { heedFaults } from '../engine/gpu-faults';
 import { UnsupportedError } from '../errors';
 import { breathe } from '../io/turn';
@@ -20,6 +21,8 @@ export interface StepOutput {
   readonly forwards: number;
   /** How far guidance's outputs lie apart, one value a row, at the step at which the method asks for that. */
   readonly gap?: readonly number[] | undefined;
+  /** What the step showed of every row, at the steps whose signals the method asks for. */
+  readonly signals?: readonly Signals[] | undefined;
 }
 
 /** One run of a model behind a cache, asked step by step by whatever loop there is. */
@@ -44,7 +47,8 @@ export function beginRun(
   heedFaults(backend());
   const run = policy.begin({ ...info, parts: guide.parts });
   const caches = branches.map(() => run.branch());
-  const keepers = [run.correct || run.state ? run : { ...run, ...stateless }, ...caches];
+  const signals = signalReader(policy.signals);
+  const keepers = [run.correct || run.state ? run : { ...run, ...stateless }, signals, ...caches];
   return {
     async evaluate(step, sample, timestep) {
       const outputs: Tensor[] = [];
@@ -67,7 +71,8 @@ export function beginRun(
         try {
           const gap = policy.familiar?.step === step.index ? await guidanceGap(guided.parts) : undefined;
           const output = run.correct?.(step, sample, guided, all) ?? guided.value.clone();
-          return { output, decisions, forwards, ...(gap && { gap }) };
+          const shown = await signals.read(step.index, guided, output, all);
+          return { output, decisions, forwards, ...(gap && { gap }), ...(shown && { signals: shown }) };
         } finally {
           release(guided);
         }
@@ -75,7 +80,7 @@ export function beginRun(
         for (const output of outputs) output.dispose();
       }
     },
-    bytes: () => caches.reduce((sum, c) => sum + c.bytes(), run.bytes?.() ?? 0),
+    bytes: () => caches.reduce((sum, c) => sum + c.bytes(), (run.bytes?.() ?? 0) + signals.bytes()),
     state: () => keepers.map(keeper => resumable(keeper, policy).state()),
     restore(state) {
       const states = parseState(z.array(anyState).length(keepers.length), state);
@@ -83,6 +88,7 @@ export function beginRun(
     },
     dispose() {
       for (const c of caches) c.dispose();
+      signals.dispose();
       run.dispose();
     },
   };

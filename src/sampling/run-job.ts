@@ -1,3 +1,4 @@
+import { type Bound, boundOf, type FidelityBound } from '../cache/bound';
 import { type Familiar, isFamiliar } from '../cache/familiar';
 import type { CachePolicy } from '../cache/policy';
 import type { Media } from '../media/pixels';
@@ -23,6 +24,11 @@ export interface RunResult {
    * says nothing of it: judged by guidance, before any step is reused. Absent where that cannot be told.
    */
   readonly outside?: readonly boolean[] | undefined;
+  /**
+   * For every row, what its PSNR to the uncached run is at least, with what confidence; null for a run that is unlike those
+   * that this was measured on. Absent where the policy has no bound.
+   */
+  readonly bound?: readonly (Bound | null)[] | undefined;
 }
 
 /**
@@ -64,7 +70,12 @@ export async function runJob(
       ...(options.signal && { signal: options.signal }),
     });
     const outside = outsideOf(policy, steps);
-    return { media, steps, seconds, forwards, schedule: scheduleText(steps), ...(outside && { outside }) };
+    const bound = policy.bound && boundsOf(policy.bound, job, steps, outside);
+    return {
+      ...{ media, steps, seconds, forwards, schedule: scheduleText(steps) },
+      ...(outside && { outside }),
+      ...(bound && { bound }),
+    };
   } finally {
     latents.dispose();
   }
@@ -73,6 +84,20 @@ export async function runJob(
 function outsideOf({ familiar }: CachePolicy, steps: readonly StepRecord[]): boolean[] | undefined {
   const gap = familiar && steps.find(step => step.gap)?.gap;
   return gap?.map(value => !isFamiliar(familiar as Familiar, value));
+}
+
+function boundsOf(
+  bound: FidelityBound,
+  { latents }: Pick<Job, 'latents'>,
+  steps: readonly StepRecord[],
+  outside: readonly boolean[] = [],
+): (Bound | null)[] {
+  const [rows, ...shape] = latents.shape as [number, ...number[]];
+  const isSeen = shape.join() === bound.shape.join();
+  return Array.from({ length: rows }, (_, row) => {
+    if (!isSeen || outside[row]) return null;
+    return boundOf(bound, step => steps[step]?.signals?.[row]) ?? null;
+  });
 }
 
 /**

@@ -92,7 +92,7 @@ export async function sampleLoop(
       const started = performance.now();
       const info = trajectory.step(index);
       const timestep = timesteps[index] as number;
-      const { output, decisions, forwards, gap } = await cached.evaluate(info, trajectory.sample(), timestep);
+      const { output, decisions, forwards, gap, signals } = await cached.evaluate(info, trajectory.sample(), timestep);
       try {
         if (options.estimate?.wanted(index, steps))
           await shown(options.estimate, trajectory.clean(index, output), index);
@@ -108,6 +108,7 @@ export async function sampleLoop(
         seconds: (performance.now() - started) / 1000,
         cacheBytes: cached.bytes(),
         ...(gap && { gap }),
+        ...(signals && { signals }),
       };
       records.push(record);
       if (checkpoints && (index + 1) % (checkpoints.store.every ?? USUAL_EVERY) === 0) {

@@ -1,4 +1,5 @@
 import type { Decision, StepInfo } from '../cache/policy';
+import type { Signals } from '../cache/signals';
 
 /** What happened at one step. */
 export interface StepRecord extends StepInfo {
@@ -12,4 +13,6 @@ export interface StepRecord extends StepInfo {
   readonly cacheBytes: number;
   /** How far guidance's outputs lay apart, one value a row, at the step at which the method asked for that. */
   readonly gap?: readonly number[];
+  /** What the step showed of every row, at the steps whose signals the method asks for. */
+  readonly signals?: readonly Signals[];
 }

@@ -19,6 +19,9 @@ describe('a mixture of prompts', () => {
     expect(mixture.slice(0, 30)).toEqual(calibration.slice(0, 30));
     expect(mixed(calibration, 0, 3)).toEqual(calibration);
     expect(mixed(calibration, 1, 3)).toHaveLength(40);
+    // What does not go into equal parts.
+    expect(mixed(calibration.slice(0, 4), 1, 3).map(p => p.group)).toEqual(['empty', 'unknown', 'background', 'long']);
+    expect(mixed(calibration.slice(0, 7), 1, 3)).toHaveLength(7);
   });
 
   test('has no negative prompts where guidance is off', () => {

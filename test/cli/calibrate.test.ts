@@ -13,7 +13,7 @@ const calibrate = (...args: string[]) => command('--backend', 'wasm', 'calibrate
 const files = (): string[] => readdirSync(scratch.path()).sort();
 
 /** The smallest calibration that there is. */
-const QUICK = ['--steps', '4', '--pairs', '1', '--held-out', '1', '--search', 'walk'];
+const QUICK = ['--steps', '4', '--pairs', '1', '--held-out', '1', '--bound-pairs', '0', '--search', 'walk'];
 
 test('writes a policy whole, measured on other prompts, that sample takes', async () => {
   const out = scratch.path('p.json');
@@ -39,6 +39,32 @@ test('writes a policy whole, measured on other prompts, that sample takes', asyn
   expect(receipt).toMatchObject({ schedule: data.schedule, forwards: 2, policy: { name: 'ertacache', path: out } });
   expect(receipt.policy?.hash).toBe(policyHash(policy));
 });
+
+test('finds what pictures keep at least, which sample, its receipt and a policy shows', async () => {
+  const out = scratch.path('p.json');
+  const few = ['--rectify', 'off', '--bound-pairs', '9', '--out', out];
+  expect(await calibrate(...QUICK, ...few)).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/^bound +≥ [\d.]+ dB with 50 %, .*[\d.]+ dB with 90 % confidence, by 9 pairs$/m),
+  });
+  const { bound } = (await readPolicy(out)).data;
+  expect(bound).toMatchObject({ pairs: 9, shape: [64, 192] });
+  const run = ['--policy', out, '--steps', '4', '--out', scratch.path('a.png')];
+  const sampled = await command('--backend', 'wasm', 'sample', 'lion', ...run);
+  expect(sampled.stdout).toMatch(/ forwards, [\d.]+ s, ≥ [\d.]+ dB with 90 % confidence\n$/);
+  const receipt = (await readReceipt(scratch.path('a.png'))) as Receipt;
+  const least = bound?.all.find(({ confidence }) => confidence === 0.9)?.dB as number;
+  expect(receipt.bound).toEqual({ psnr: Math.floor(least * 10) / 10, confidence: 0.9 });
+  const unlike = await command('--backend', 'wasm', 'sample', '', ...run);
+  expect(unlike.stdout).toMatch(/ s, no bound\n$/);
+  expect((await command('policy', 'show', out)).stdout).toMatch(/^bound +≥ /m);
+
+  const more = await command('--backend', 'wasm', 'policy', 'bound', out, '--pairs', '10');
+  expect(more).toMatchObject({ code: 0, stdout: expect.stringContaining('confidence, by 10 pairs') });
+  expect((await readPolicy(out)).data.bound?.pairs).toBe(10);
+  const least9 = await command('policy', 'bound', out, '--pairs', '8');
+  expect(least9).toMatchObject({ code: 2, stderr: expect.stringContaining('8 pairs give no bound') });
+}, 240_000);
 
 test('takes prompts from a file, one a line, and leaves its comments out', async () => {
   writeFileSync(scratch.path('prompts.txt'), '# two animals\r\nlion\r\n\r\n  zebra  \n');

@@ -92,7 +92,7 @@ test('calibrate --lora makes a policy that names the LoRA, and sample follows it
   writeLora(file, 0.3);
   writeFileSync(prompts, 'a fox\na heart\n');
   const size = ['--model', pipeline, '--steps', '4', '--width', '32', '--height', '32', '--lora', `${file}:0.5`];
-  const few = ['--prompts', prompts, '--pairs', '1', '--held-out', '0', '--out', out];
+  const few = ['--prompts', prompts, '--pairs', '1', '--held-out', '0', '--bound-pairs', '0', '--out', out];
   const made = await command('--backend', 'wasm', 'calibrate', ...size, ...few);
   expect(made).toMatchObject({ code: 0 });
   expect(JSON.parse(readFileSync(out, 'utf8')).model.loras).toEqual([

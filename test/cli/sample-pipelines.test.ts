@@ -89,7 +89,7 @@ describe('the four published pipelines', () => {
       const policy = scratch.path('p.json');
       const made = await command(
         ...['--backend', 'wasm', 'calibrate', ...run, '--prompts', scratch.path('prompts.txt'), '--pairs', '1'],
-        ...['--held-out', '0', '--search', 'walk', '--batch', '1', '--out', policy],
+        ...['--held-out', '0', '--bound-pairs', '0', '--search', 'walk', '--batch', '1', '--out', policy],
       );
       expect(made.stderr + made.stdout).toContain(`wrote ${policy}`);
       const form = name === 'flux-tiny' ? 'png' : 'webp';
@@ -119,7 +119,7 @@ test('a policy is calibrated at the size that is asked for, from blocks on disk,
   const again = await command(
     ...['--backend', 'wasm', 'calibrate', ...run.filter(word => !['--steps', '4'].includes(word)), ...sized],
     ...['--schedule', '##.#', '--out', policy, '--prompts', scratch.path('prompts.txt'), '--pairs', '1'],
-    ...['--held-out', '1'],
+    ...['--held-out', '1', '--bound-pairs', '0'],
   );
   expect(again.stdout).toMatch(/^schedule +##\.# {2}\(3 of 4 computed/m);
   expect(JSON.parse(await readFile(policy, 'utf8'))).toMatchObject({ schedule: '##.#', search: { method: 'given' } });

@@ -52,7 +52,7 @@ test('MiniT2I as it is published: from its two repositories to a cached picture,
 
   const [prompts, policy] = [scratch.path('prompts.txt'), scratch.path('policy.json')];
   await writeFile(prompts, 'a red fox\na bowl of fruit\n');
-  const budget = ['--pairs', '2', '--held-out', '0', '--steps', '8', '--out', policy];
+  const budget = ['--pairs', '2', '--held-out', '0', '--bound-pairs', '0', '--steps', '8', '--out', policy];
   expect(await run('calibrate', '--model', model, '--prompts', prompts, ...budget)).toMatchObject({ code: 0 });
   const cached = await sample('--policy', policy, '--out', scratch.path('cached.png'));
   expect(cached).toMatchObject({ code: 0, stdout: expect.stringContaining('4 of 8 forwards') });

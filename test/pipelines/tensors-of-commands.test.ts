@@ -13,7 +13,21 @@ afterEach(() => rmSync(scratch, { recursive: true }));
 
 const COMMANDS: readonly (readonly string[])[] = [
   ['sample', 'red heart', '--steps', '2', '--out', 'a.png'],
-  ['calibrate', '--steps', '4', '--pairs', '1', '--held-out', '0', '--search', 'walk', '--out', 'policy.json'],
+  [
+    'calibrate',
+    '--steps',
+    '4',
+    '--pairs',
+    '1',
+    '--held-out',
+    '0',
+    '--bound-pairs',
+    '9',
+    '--search',
+    'walk',
+    '--out',
+    'policy.json',
+  ],
   [
     ...['compare', '--pairs', '2', '--calibration-pairs', '1', '--steps', '4', '--budgets', '2', '--timed-pairs', '0'],
     ...['--methods', 'uniform,ertacache', '--out', 'compared'],

@@ -15,6 +15,7 @@ import { budgetsAtMost, calibrateToTarget, type FidelityTarget, type TargetOptio
 import { UsageError } from '../../errors';
 import { MOST } from '../../io/counts';
 import { requireWritableFolder } from '../../io/writable';
+import { boundLines } from '../../lab/report/bound-text';
 import { budgetLines } from '../../lab/report/policy-text';
 import { fidelityText } from '../../lab/report/text';
 import { DEFAULT_MODEL } from '../../pipelines/default-model';
@@ -34,6 +35,7 @@ import type { Pipeline } from '../../sampling/pipeline';
 import { runRequest } from '../../sampling/run-job';
 import { startBackend } from '../backend';
 import { type BaselineMethod, calibrateBaseline, requireFactsWritable } from '../baseline-facts';
+import { checkBoundPairs, usualBoundPairs, withBounds } from '../calibrate/bounds';
 import { encodeAhead, promptRequests } from '../encode-ahead';
 import { interruptible } from '../interrupt';
 import { numberBetween, scheduleStrip, wholeNumber, wholeNumbers } from '../parse';
@@ -65,6 +67,7 @@ interface Options extends PictureOptions {
   readonly budgets?: 'all' | readonly number[] | undefined;
   readonly worstWeight: number;
   readonly mixture: number;
+  readonly boundPairs?: number | undefined;
   readonly name: string;
   readonly out?: string | undefined;
 }
@@ -143,6 +146,11 @@ export function calibrateCommand(): Command {
       numberBetween(0, 1),
       0,
     )
+    .option(
+      '--bound-pairs <n>',
+      'further pairs to find out what pictures keep at least; 0 for none (default: 128 for models of less than 50 million parameters)',
+      wholeNumber(0, MOST.pictures),
+    )
     .option('--batch <n>', 'pairs to run at a time', wholeNumber(1, MOST.rows), 8)
     .addOption(
       new Option('--site <site>', 'where the residual is taken')
@@ -185,7 +193,8 @@ export function calibrateCommand(): Command {
 const budgetList = (text: string): 'all' | number[] => (text === 'all' ? text : wholeNumbers(1, MOST.steps)(text));
 
 /** Before hours of work, not after: what is written where a baseline is measured, or a policy is calibrated. */
-async function requireOutput({ out, method, rectify }: Options): Promise<void> {
+async function requireOutput({ out, method, rectify, boundPairs = 0 }: Options): Promise<void> {
+  checkBoundPairs(boundPairs);
   if (out !== undefined) requirePolicyName(out);
   if (method === 'ertacache')
     await (out === undefined ? requireWritableFolder('.') : requirePolicyWritable(out, rectify !== 'off'));
@@ -233,14 +242,18 @@ async function calibrateAndWrite(pipeline: Pipeline, options: Options, signal: A
   const heldOut = await scorePolicy(pipeline, policy, unseen, { batch, signal });
   if (heldOut.length > 0) measured.heldOut = fidelityOf(heldOut);
   if (unusual.length > 0) measured.groups = await groupFidelities(pipeline, policy, unusual, { batch, signal });
+  const pairs = options.boundPairs ?? usualBoundPairs(info);
+  const bounding = { prompts, pairs, mixture: options.mixture, batch, signal };
+  const [{ data }] = (await withBounds(pipeline, [policy], bounding)) as [Policy];
   const computed = computedSteps(reusedOf(policy.data.schedule));
   const file = options.out ?? `${info.id}-${steps}steps-g${guidance}-${computed}.json`;
-  await writePolicy(file, { ...policy, data: { ...policy.data, measured } });
+  await writePolicy(file, { ...policy, data: { ...data, measured } });
   console.log(
     `schedule   ${policy.data.schedule}  (${computed} of ${steps} computed, ${(steps / computed).toFixed(2)}×)`,
   );
   const { groups = {}, ...sets } = measured;
   for (const [set, value] of Object.entries({ ...sets, ...groups })) if (value) console.log(fidelityLine(set, value));
+  for (const line of data.bound ? boundLines(data.bound) : []) console.log(`bound      ${line}`);
   if (target && heldOut.length > 0) {
     const met = heldOut.filter(s => s[target.metric] >= target.least).length;
     console.log(

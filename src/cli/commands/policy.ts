@@ -10,10 +10,15 @@ import { readNamedPolicy } from '../../policy/on-disk';
 import { resamplePolicy, resampleSigmas } from '../../policy/resample';
 import { startBackend } from '../backend';
 import { wholeNumber } from '../parse';
+import { boundCommand } from './policy-bound';
 
 /** `ertacache policy`: look at a calibrated policy, hand its schedule to other programs, fit it to other steps. */
 export function policyCommand(): Command {
-  return new Command('policy').addCommand(showCommand()).addCommand(exportCommand()).addCommand(resampleCommand());
+  return new Command('policy')
+    .addCommand(showCommand())
+    .addCommand(exportCommand())
+    .addCommand(resampleCommand())
+    .addCommand(boundCommand());
 }
 
 function showCommand(): Command {

@@ -11,7 +11,7 @@ import { policiesOnDisk } from '../../policy/on-disk';
 import type { Pipeline } from '../../sampling/pipeline';
 import { progressLine, stepLine } from '../progress';
 import { print, tell } from '../say';
-import { outsideNote, stretchNote } from './notes';
+import { boundNote, outsideNote, stretchNote } from './notes';
 import type { DrawnPair } from './pair-sheet';
 import { previewOf } from './preview';
 import type { Task } from './tasks';
@@ -60,7 +60,7 @@ export async function drawTask(drawing: Drawing, task: Task, request: FullReques
   if (stretched) process.stderr.write(stretched);
   await writeMedia(out, media, { receipt: publicReceipt(receipt), ...(info.fps !== undefined && { fps: info.fps }) });
   for (const each of [drawn, plain]) await each?.forget();
-  print(`${out}  ${schedule}  ${forwards} of ${schedule.length} forwards, ${seconds.toFixed(2)} s`);
+  print(`${out}  ${schedule}  ${forwards} of ${schedule.length} forwards, ${seconds.toFixed(2)} s${boundNote(drawn)}`);
   return plain && pairOf(request, drawn, plain);
 }
 

@@ -1,3 +1,4 @@
+import type { Drawn } from '../../draw/draw';
 import { frameSize, type Image, imageSize, type Media } from '../../media/pixels';
 import type { PipelineInfo, TextLoss } from '../../sampling/pipeline';
 import { middleLeftOut, shortened } from '../../text/visible';
@@ -44,6 +45,13 @@ export function outsideNote(prompt: string): string {
 /** A word on a likeness that no policy reaches. */
 export function allComputedNote(psnr: number): string {
   return `No policy that fits was measured to reach ${psnr} dB: every step is computed.\n`;
+}
+
+/** What a picture keeps at least, as the end of its line; nothing where nobody knows. */
+export function boundNote({ bound }: Pick<Drawn, 'bound'>): string {
+  if (bound === undefined) return '';
+  if (bound === null) return ', no bound';
+  return `, ≥ ${bound.psnr.toFixed(1)} dB with ${Math.round(100 * bound.confidence)} % confidence`;
 }
 
 /** A word on a run that no shipped policy fits. */

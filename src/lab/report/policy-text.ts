@@ -1,6 +1,7 @@
 import type { Affine, Combination } from '../../cache/rectify';
 import { budgetsOf, computedBy, measuredPsnr } from '../../policy/budget';
 import { computedSteps, type Fidelity, type Policy, reusedOf } from '../../policy/data';
+import { boundLines } from './bound-text';
 import { fidelityText, times } from './text';
 
 /** Columns that the noise axis is drawn on. */
@@ -15,7 +16,7 @@ export function policyText(policy: Policy): string {
   const corrections = rectify.form === 'off' ? [] : rectify.steps;
   const corrected = corrections.map(step => step !== null);
   const sizes = corrections.map(step => (step === null ? 0 : correctionSize(step)));
-  const { model, search, calibration, measured } = data;
+  const { model, search, calibration, measured, bound } = data;
   const lines: [string, string][] = [
     ['policy', data.name],
     ['model', `${model.id}, ${model.class}, ${model.hash.slice(0, 12)}`],
@@ -48,6 +49,7 @@ export function policyText(policy: Policy): string {
     ...fidelityLines('held out', measured.heldOut),
     ...fidelityLines('calibrated', measured.calibration),
     ...Object.entries(measured.groups ?? {}).flatMap(([group, fidelity]) => fidelityLines(group, fidelity)),
+    ...(bound ? boundLines(bound).map((line, i): [string, string] => [i === 0 ? 'bound' : '', line]) : []),
     ...(calibration.gap
       ? ([['seen', `guidance gap from ${percent(calibration.gap.from)} to ${percent(calibration.gap.to)}`]] as [
           string,

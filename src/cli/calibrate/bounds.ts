@@ -1,0 +1,55 @@
+import { boundForwards, measureBounds, requireBoundPairs } from '../../calibration/bound/measure-bound';
+import { mixed } from '../../calibration/mixture';
+import { boundPairs } from '../../calibration/pairs';
+import type { Policy } from '../../policy/data';
+import type { Pipeline } from '../../sampling/pipeline';
+import { encodeAhead, promptRequests } from '../encode-ahead';
+import { progressLine } from '../progress';
+
+/** Models with fewer parameters find a bound without being asked for it. */
+const SMALL = 50e6;
+/** On so many pairs. */
+const USUAL_PAIRS = 128;
+
+/** Pairs that a bound is found on where nobody says how many. */
+export const usualBoundPairs = ({ parameters }: Pick<Pipeline['info'], 'parameters'>): number =>
+  parameters < SMALL ? USUAL_PAIRS : 0;
+
+export interface BoundOptions {
+  readonly prompts: readonly string[];
+  /** How many; 0 for no bound. */
+  readonly pairs: number;
+  /** Share of them that are unusual. */
+  readonly mixture?: number | undefined;
+  readonly batch: number;
+  readonly signal: AbortSignal;
+}
+
+/** @throws UsageError for a number of pairs that no bound can come from, before anything is computed */
+export function checkBoundPairs(pairs: number): void {
+  if (pairs > 0) requireBoundPairs(pairs);
+}
+
+/** Policies for the same steps and guidance, each with what its pictures keep at least. */
+export async function withBounds(
+  pipeline: Pipeline,
+  policies: readonly Policy[],
+  { prompts, pairs: count, mixture = 0, batch, signal }: BoundOptions,
+): Promise<Policy[]> {
+  const [first] = policies;
+  if (count === 0 || !first) return [...policies];
+  const { schedule, guidance } = first.data;
+  const pairs = mixed(boundPairs(prompts, count), mixture, guidance);
+  await encodeAhead(pipeline, promptRequests(pairs, { steps: schedule.length, guidance }), signal);
+  const line = progressLine('finding bounds', pairs.length * boundForwards(policies));
+  let done = 0;
+  const onPasses = (passes: number): void => {
+    done += passes;
+    line.update(done);
+  };
+  const bounds = await measureBounds(pipeline, policies, pairs, { batch, signal, onPasses }).finally(line.stop);
+  return policies.map((policy, i) => {
+    const bound = bounds[i];
+    return bound ? { ...policy, data: { ...policy.data, bound } } : policy;
+  });
+}

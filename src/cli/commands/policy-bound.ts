@@ -1,0 +1,54 @@
+import { Command } from 'commander';
+import { requireBoundPairs } from '../../calibration/bound/measure-bound';
+import { MOST } from '../../io/counts';
+import { boundLines } from '../../lab/report/bound-text';
+import { DEFAULT_MODEL } from '../../pipelines/default-model';
+import { readPolicy, requirePolicyWritable, writePolicy } from '../../policy/file';
+import { startBackend } from '../backend';
+import { withBounds } from '../calibrate/bounds';
+import { interruptible } from '../interrupt';
+import { wholeNumber } from '../parse';
+import { addPictureOptions, loadForPictures, type PictureOptions } from '../picture-options';
+import { promptsFor } from '../prompts';
+
+interface Options extends PictureOptions {
+  readonly model: string;
+  readonly prompts?: string | undefined;
+  readonly pairs: number;
+  readonly batch: number;
+}
+
+/** `ertacache policy bound`: what the pictures of policies that there are keep at least. */
+export function boundCommand(): Command {
+  const command = new Command('bound')
+    .description('find what the pictures of policies keep at least, and write it into their files')
+    .argument('<file...>', 'the .json of policies for the same steps and guidance')
+    .option('--model <folder>', 'the model that they were calibrated for', DEFAULT_MODEL)
+    .option('--pairs <n>', 'prompt and seed pairs that no choice has seen', wholeNumber(1, MOST.pictures), 128)
+    .option('--prompts <file>', 'one prompt a line (default: those that the model lists)')
+    .option('--batch <n>', 'pairs to run at a time', wholeNumber(1, MOST.rows), 8);
+  return addPictureOptions(command).action(async (files: string[], options: Options, command: Command) => {
+    requireBoundPairs(options.pairs);
+    const policies = await Promise.all(files.map(readPolicy));
+    for (const [i, file] of files.entries()) {
+      await requirePolicyWritable(file, policies[i]?.data.rectify.form !== 'off');
+    }
+    await startBackend(command);
+    await interruptible(async signal => {
+      const pipeline = await loadForPictures(options.model, options);
+      try {
+        const prompts = await promptsFor(pipeline.info, options.prompts);
+        const { pairs, batch } = options;
+        const bounded = await withBounds(pipeline, policies, { prompts, pairs, batch, signal });
+        for (const [i, policy] of bounded.entries()) {
+          const file = files[i] as string;
+          await writePolicy(file, policy);
+          const lines = policy.data.bound ? boundLines(policy.data.bound) : [];
+          console.log([`${file}  ${policy.data.schedule}`, ...lines].join('\n'));
+        }
+      } finally {
+        pipeline.dispose();
+      }
+    });
+  });
+}
