@@ -26,7 +26,8 @@ const fidelity = z.object({
 /** What kind of prompt a pair has. */
 const promptGroup = z.enum(['ordinary', 'empty', 'unknown', 'background', 'long', 'negative']);
 
-const pair = z.object({
+/** A prompt and the seed of its noise. */
+export const pairSchema = z.object({
   prompt: z.string(),
   seed: z.int().nonnegative(),
   /** What the run steers away from; the model's null prompt unless given. */
@@ -79,7 +80,7 @@ export const policySchema = z.object({
     note: z.string().optional(),
   }),
   calibration: z.object({
-    pairs: z.array(pair),
+    pairs: z.array(pairSchema),
     /** Rows of starting noise, where a function was calibrated, which knows no prompts. */
     rows: z.int().positive().optional(),
     forwards: z.int().nonnegative(),
@@ -104,7 +105,7 @@ export type PolicyData = z.infer<typeof policySchema>;
 /** Mean, worst and spread of likeness over pairs; PSNR in dB. */
 export type Fidelity = z.infer<typeof fidelity>;
 /** A prompt and a seed: what one picture is made of. */
-export type Pair = z.infer<typeof pair>;
+export type Pair = z.infer<typeof pairSchema>;
 
 /** What kind of prompt a pair has: of the model's own list, or one that people write and lists do not hold. */
 export type PromptGroup = z.infer<typeof promptGroup>;

@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { mixed } from '../../calibration/mixture';
 import { splitPairs } from '../../calibration/pairs';
 import { DEFAULT_WORST_WEIGHT } from '../../calibration/quality';
 import { DEFAULT_TRIALS } from '../../calibration/search';
 import type { EngineChoice } from '../../engine/types';
-import { ErtaError, InterruptedError } from '../../errors';
+import { ErtaError, InterruptedError, UsageError } from '../../errors';
 import { MOST } from '../../io/counts';
 import { fileHash } from '../../io/file-hash';
 import { requireWritableFolder } from '../../io/writable';
@@ -50,6 +51,7 @@ interface Options extends PictureOptions {
   readonly policy: readonly string[];
   readonly prompts?: string | undefined;
   readonly batch: number;
+  readonly mixture: number;
   readonly trials: number;
   readonly worstWeight?: number | undefined;
   readonly timedPairs: number;
@@ -83,6 +85,12 @@ export function compareCommand(): Command {
     .option('--policy <file...>', 'calibrated policies to compare as they are, by their name and budget', [])
     .option('--prompts <file>', 'one prompt a line (default: those that the model lists)')
     .option('--batch <n>', 'pairs to run at a time', wholeNumber(1, MOST.rows), 8)
+    .option(
+      '--mixture <share>',
+      'share of the compared pairs whose prompts are unusual, as of calibrate; each kind is told by itself',
+      numberBetween(0, 1),
+      0,
+    )
     .option('--trials <n>', 'schedules that a search may try', wholeNumber(0, MOST.trials), DEFAULT_TRIALS)
     .option(
       '--worst-weight <w>',
@@ -99,6 +107,7 @@ export function compareCommand(): Command {
     .addHelpText('after', '\nA run that was cut continues with the same command.');
   return addPictureOptions(command).action(async (options: Options, command: Command) => {
     const chosen = chooseContenders(options);
+    rivalOf(options, chosen);
     // Before hours of work, not after.
     await requireUsable(folderOf(options));
     await requireWritableFolder(folderOf(options));
@@ -125,7 +134,13 @@ function chooseContenders({ methods, ablation }: Options): readonly Contender[] 
 
 /** The method that the others are compared with: the one asked for, the usual one, or the last. */
 function rivalOf({ against, ablation }: Options, chosen: readonly Contender[]): string {
-  if (against !== undefined) return contenderCalled(against, chosen).name;
+  if (against !== undefined) {
+    const { name } = contenderCalled(against, ablation ? ablationRows : contenders);
+    if (chosen.some(c => c.name === name)) return name;
+    throw new UsageError(`The others cannot be compared with ${name}: it is not among the methods.`, {
+      hint: `Add it: --methods ${[...chosen.map(c => c.name), name].join(',')}.`,
+    });
+  }
   const usual = ablation ? ABLATION_BASE : DEFAULT_METHOD;
   return chosen.some(c => c.name === usual) ? usual : (chosen.at(-1) as Contender).name;
 }
@@ -142,7 +157,8 @@ async function compare(
   const steps = options.steps ?? info.defaults.steps;
   const guidance = options.guidance ?? info.defaults.guidance;
   const prompts = await promptsFor(info, options.prompts);
-  const { calibration, evaluation } = splitPairs(prompts, options.calibrationPairs, options.pairs);
+  const { calibration, evaluation: ordinary } = splitPairs(prompts, options.calibrationPairs, options.pairs);
+  const evaluation = mixed(ordinary, options.mixture, guidance);
   await encodeAhead(pipeline, promptRequests([...calibration, ...evaluation], { steps, guidance }), signal);
   const use = {
     model: info,

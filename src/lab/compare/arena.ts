@@ -51,7 +51,7 @@ export async function runArena(pipeline: Pipeline, store: Store, options: ArenaO
     const plan = planWork(store, options.contenders, bench, missing);
     await options.onPlan?.(plan);
     await counter.phase(plan.references, 'every step computed', () => runReferences(store, runs, missing));
-    const ready: Ready = { store, runs, bench, counter, reference: referenceReader(store, batch), options };
+    const ready: Ready = { store, runs, bench, counter, reference: referenceReader(store, runs), options };
     for (const planned of plan.cells) await settle(ready, planned);
   } finally {
     release();

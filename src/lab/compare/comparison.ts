@@ -1,12 +1,10 @@
 import { z } from 'zod';
 import { UsageError } from '../../errors';
 import { count, MOST } from '../../io/counts';
+import { pairSchema } from '../../policy/data';
 
 /** The value of the field `format`: the mark that a file, and the folder it lies in, is a comparison of ertacache's. */
 export const COMPARISON_FORMAT = 'ertacache-comparison';
-
-/** A prompt and the seed of its noise. */
-const pair = z.object({ prompt: z.string(), seed: z.int().nonnegative() });
 
 /** What decides the numbers of a comparison: a run continues only where all of this is the same. */
 const request = z.object({
@@ -28,8 +26,8 @@ const request = z.object({
   budgets: z.array(count(MOST.steps)).min(1),
   /** The method that the others are compared with, pair by pair. */
   against: z.string(),
-  calibration: z.array(pair),
-  evaluation: z.array(pair).min(1),
+  calibration: z.array(pairSchema),
+  evaluation: z.array(pairSchema).min(1),
   batch: count(MOST.rows),
   /** Schedules that a search may try. */
   trials: count(MOST.trials, 0),

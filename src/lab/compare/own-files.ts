@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { batches } from '../../calibration/pairs';
 import { UsageError } from '../../errors';
 import { disk } from '../../io/fs';
 import { isLockBeside, LOCK_FILE } from '../../io/lock';
@@ -40,7 +41,7 @@ export function comparisonFiles({ request, calibrated = [] }: Pick<Comparison, '
 
 /** The files that only a run that goes on would need. */
 export function referenceFiles({ evaluation, batch }: Pick<ComparisonRequest, 'evaluation' | 'batch'>): string[] {
-  return Array.from({ length: Math.ceil(evaluation.length / batch) }, (_, b) => floatsName(b));
+  return batches(evaluation, batch).map((_, b) => floatsName(b));
 }
 
 /** Removes these files of a comparison, what cut runs left on the way to them, and folders that are then empty. */

@@ -27,8 +27,8 @@ export interface PairRuns {
 export async function missingReferences(store: Store, { evaluation, batch }: PairRuns): Promise<number[]> {
   const { changes, seconds } = store.comparison.reference;
   const missing: number[] = [];
-  for (const [b, group] of batches(evaluation, batch).entries()) {
-    const rows = group.map((_, i) => b * batch + i);
+  for (const [b, { group, from }] of placedBatches(evaluation, batch).entries()) {
+    const rows = group.map((_, i) => from + i);
     const isNoted = rows.every(row => changes[row] && seconds[row] !== undefined);
     if (!isNoted || !(await store.hasPixels(b))) missing.push(b);
   }
@@ -37,10 +37,9 @@ export async function missingReferences(store: Store, { evaluation, batch }: Pai
 
 /** Runs the uncached pictures of the batches that are missing; each is kept as soon as it is done. */
 export async function runReferences(store: Store, runs: PairRuns, missing: readonly number[]): Promise<void> {
-  const groups = batches(runs.evaluation, runs.batch);
+  const placed = placedBatches(runs.evaluation, runs.batch);
   for (const b of missing) {
-    const group = groups[b] as Pair[];
-    const from = b * runs.batch;
+    const { group, from } = placed[b] as PlacedBatch;
     const watch = watchChanges();
     const job = await prepare(runs, group);
     try {
@@ -69,12 +68,31 @@ export function prepare(runs: PairRuns, group: readonly Pair[]) {
   return runs.pipeline.prepare(pairsRequest(group, runs));
 }
 
+/** A batch of pairs, and which of all pairs is its first: some batches are smaller, see `batches`. */
+interface PlacedBatch {
+  readonly group: readonly Pair[];
+  readonly from: number;
+}
+
+function placedBatches(evaluation: readonly Pair[], batch: number): PlacedBatch[] {
+  let from = 0;
+  return batches(evaluation, batch).map(group => {
+    const placed = { group, from };
+    from += group.length;
+    return placed;
+  });
+}
+
 /** The uncached picture of an evaluation pair, from the batch that was read last where that has it. */
-export function referenceReader(store: Store, batch: number): (index: number) => Promise<Media> {
+export function referenceReader(
+  store: Store,
+  { evaluation, batch }: Pick<PairRuns, 'evaluation' | 'batch'>,
+): (index: number) => Promise<Media> {
+  const placed = placedBatches(evaluation, batch);
   let read: { readonly batch: number; readonly media: readonly Media[] } | undefined;
   return async index => {
-    const wanted = Math.floor(index / batch);
+    const wanted = placed.findLastIndex(({ from }) => from <= index);
     if (read?.batch !== wanted) read = { batch: wanted, media: await store.pixels(wanted) };
-    return read.media[index % batch] as Media;
+    return read.media[index - (placed[wanted] as PlacedBatch).from] as Media;
   };
 }

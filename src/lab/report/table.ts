@@ -1,3 +1,5 @@
+import { shareInterval } from '../../metrics/share';
+import { meanInterval } from '../../metrics/statistics';
 import {
   type Fewest,
   fewestForwards,
@@ -7,7 +9,7 @@ import {
   summarise,
   USUAL_DEMAND,
 } from '../compare/aggregate';
-import { type Comparison, titleOf } from '../compare/comparison';
+import { type Comparison, cellOf, titleOf } from '../compare/comparison';
 import {
   budgetsText,
   decibels,
@@ -64,13 +66,13 @@ export function comparisonText(comparison: Comparison, form: 'terminal' | 'markd
       ...refused.map(r => `${titleOf(comparison, r.method)}: ${r.reason}`),
     ].join('\n');
   });
-  const few = kind === 'methods' ? [fewestTable(comparison, draw)] : [];
+  const few = kind === 'methods' ? [...groupTables(comparison, draw), fewestTable(comparison, draw)] : [];
   const state = comparison.state === 'complete' ? '' : ' Not complete.';
   const note =
     `Of the 8-bit pixels that are written, against the uncached run of the same prompt and seed, ${evaluation.length} ` +
     'pairs: the shares of pictures below 40 and 30 dB, the PSNR that a tenth of them does not reach, mean PSNR, SSIM and ' +
     `LPIPS. In floats is the mean PSNR before pixels are rounded. ± and [ ] are 95 % intervals over pairs.` +
-    `${shown(summaries)}${groups(evaluation.length)}${state}`;
+    `${shown(summaries)}${groups(evaluation.length)}${fewNote(evaluation.length)}${state}`;
   return [...tables, ...few, note].join('\n\n');
 }
 
@@ -81,6 +83,14 @@ function shown(summaries: readonly Summary[]): string {
         'in levels of 255; means over pairs.'
     : '';
 }
+
+/** Of fewer pairs an interval is so wide that it says little. */
+const FEW_PAIRS = 4;
+
+const fewNote = (pairs: number): string =>
+  pairs < FEW_PAIRS
+    ? ` Intervals of ${pairs} ${pairs === 1 ? 'pair' : 'pairs'} say next to nothing: compare on more.`
+    : '';
 
 /** What the worst of a group is, where there are more pictures than one group. */
 function groups(pairs: number): string {
@@ -139,6 +149,35 @@ function ablationTable(summaries: readonly Summary[]): Row[] {
     ];
   });
   return [['site: recipe', 'PSNR dB ± std', 'worst', 'SSIM', 'gain over uniform reuse [95 %]'], ...rows];
+}
+
+/** Each kind of prompt by itself, where there are several: mean PSNR, and how many pictures are below 40 dB. */
+function groupTables(comparison: Comparison, draw: (rows: readonly Row[]) => string): string[] {
+  const { budgets, evaluation, methods, steps } = comparison.request;
+  const kinds = [...new Set(evaluation.map(({ group = 'ordinary' }) => group))];
+  if (kinds.length < 2) return [];
+  return budgets.map(budget => {
+    const rows = methods.flatMap((method): Row[] => {
+      const cell = cellOf(comparison, method, budget);
+      if (!cell) return [];
+      const ofKind = (kind: string): string => {
+        const own = cell.pairs.filter((_, i) => (evaluation[i]?.group ?? 'ordinary') === kind).map(({ psnr }) => psnr);
+        const { mean, ...ends } = meanInterval(own);
+        const below = shareText(shareInterval(own.map(psnr => psnr < 40)));
+        return own.length === 0 ? '–' : `${decibels(mean)} ${reach({ mean, ...ends })}, ${below}`;
+      };
+      return [[titleOf(comparison, method), ...kinds.map(ofKind)]];
+    });
+    const counted = kinds.map(kind => {
+      const count = evaluation.filter(({ group = 'ordinary' }) => group === kind).length;
+      return `${kind} (${count})`;
+    });
+    return [
+      `${budget} of ${steps} steps by kind of prompt: mean PSNR dB, share below 40 dB`,
+      ...(draw === markdown ? [''] : []),
+      draw([['method', ...counted], ...rows]),
+    ].join('\n');
+  });
 }
 
 function fewestTable(comparison: Comparison, draw: (rows: readonly Row[]) => string): string {
