@@ -1,6 +1,7 @@
 import { boundForwards, measureBounds, requireBoundPairs } from '../../calibration/bound/measure-bound';
 import { mixed } from '../../calibration/mixture';
 import { boundPairs } from '../../calibration/pairs';
+import { budgetsOf, computedBy } from '../../policy/budget';
 import type { Policy } from '../../policy/data';
 import type { Pipeline } from '../../sampling/pipeline';
 import { encodeAhead, promptRequests } from '../encode-ahead';
@@ -30,7 +31,7 @@ export function checkBoundPairs(pairs: number): void {
   if (pairs > 0) requireBoundPairs(pairs);
 }
 
-/** Policies for the same steps and guidance, each with what its pictures keep at least. */
+/** Policies for the same steps and guidance, each of their budgets with what its pictures keep at least. */
 export async function withBounds(
   pipeline: Pipeline,
   policies: readonly Policy[],
@@ -41,15 +42,19 @@ export async function withBounds(
   const { schedule, guidance } = first.data;
   const pairs = mixed(boundPairs(prompts, count), mixture, guidance);
   await encodeAhead(pipeline, promptRequests(pairs, { steps: schedule.length, guidance }), signal);
-  const line = progressLine('finding bounds', pairs.length * boundForwards(policies));
+  const all = policies.flatMap(budgetsOf);
+  const line = progressLine('finding bounds', pairs.length * boundForwards(all));
   let done = 0;
   const onPasses = (passes: number): void => {
     done += passes;
     line.update(done);
   };
-  const bounds = await measureBounds(pipeline, policies, pairs, { batch, signal, onPasses }).finally(line.stop);
-  return policies.map((policy, i) => {
-    const bound = bounds[i];
-    return bound ? { ...policy, data: { ...policy.data, bound } } : policy;
+  const bounds = await measureBounds(pipeline, all, pairs, { batch, signal, onPasses }).finally(line.stop);
+  const found = new Map(all.map((policy, i) => [policy, bounds[i]]));
+  const bounded = (policy: Policy): Policy => ({ ...policy, data: { ...policy.data, bound: found.get(policy) } });
+  return policies.map(policy => {
+    if (!policy.budgets) return bounded(policy);
+    const budgets = policy.budgets.map(bounded);
+    return { ...(budgets.find(each => computedBy(each) === computedBy(policy)) ?? policy), budgets };
   });
 }

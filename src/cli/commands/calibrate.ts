@@ -35,7 +35,7 @@ import type { Pipeline } from '../../sampling/pipeline';
 import { runRequest } from '../../sampling/run-job';
 import { startBackend } from '../backend';
 import { type BaselineMethod, calibrateBaseline, requireFactsWritable } from '../baseline-facts';
-import { checkBoundPairs, usualBoundPairs, withBounds } from '../calibrate/bounds';
+import { type BoundOptions, checkBoundPairs, usualBoundPairs, withBounds } from '../calibrate/bounds';
 import { encodeAhead, promptRequests } from '../encode-ahead';
 import { interruptible } from '../interrupt';
 import { numberBetween, scheduleStrip, wholeNumber, wholeNumbers } from '../parse';
@@ -231,7 +231,9 @@ async function calibrateAndWrite(pipeline: Pipeline, options: Options, signal: A
     signal,
   };
   const target = targetOf(options);
-  if (options.budgets) return calibrateBudgets(pipeline, request, options, evaluation);
+  const pairs = options.boundPairs ?? usualBoundPairs(info);
+  const bounding = { prompts, pairs, mixture: options.mixture, batch, signal };
+  if (options.budgets) return calibrateBudgets(pipeline, request, options, { evaluation, bounding });
   const policy = target
     ? await towardsTarget(pipeline, { ...request, target, search, trials })
     : await forBudget(pipeline, { ...request, schedule: scheduleRequest(options, steps) });
@@ -242,8 +244,6 @@ async function calibrateAndWrite(pipeline: Pipeline, options: Options, signal: A
   const heldOut = await scorePolicy(pipeline, policy, unseen, { batch, signal });
   if (heldOut.length > 0) measured.heldOut = fidelityOf(heldOut);
   if (unusual.length > 0) measured.groups = await groupFidelities(pipeline, policy, unusual, { batch, signal });
-  const pairs = options.boundPairs ?? usualBoundPairs(info);
-  const bounding = { prompts, pairs, mixture: options.mixture, batch, signal };
   const [{ data }] = (await withBounds(pipeline, [policy], bounding)) as [Policy];
   const computed = computedSteps(reusedOf(policy.data.schedule));
   const file = options.out ?? `${info.id}-${steps}steps-g${guidance}-${computed}.json`;
@@ -271,7 +271,7 @@ async function calibrateBudgets(
   pipeline: Pipeline,
   request: Omit<CalibrateOptions, 'schedule'>,
   { budgets, search, trials, out }: Options,
-  evaluation: readonly Pair[],
+  { evaluation, bounding }: { readonly evaluation: readonly Pair[]; readonly bounding: BoundOptions },
 ): Promise<void> {
   const { steps, guidance, batch = 8, signal } = request;
   if (search === 'walk') {
@@ -299,7 +299,8 @@ async function calibrateBudgets(
     most = psnr ?? most;
     return true;
   });
-  const whole: Policy = { ...(usualBudget(growing) as Policy), budgets: growing };
+  const bounded = await withBounds(pipeline, growing, bounding);
+  const whole: Policy = { ...(usualBudget(bounded) as Policy), budgets: bounded };
   const file = out ?? `${pipeline.info.id}-${steps}steps-g${guidance}.json`;
   await writePolicy(file, whole);
   for (const line of budgetLines(whole)) console.log(line);

@@ -3,6 +3,7 @@ import { requireBoundPairs } from '../../calibration/bound/measure-bound';
 import { MOST } from '../../io/counts';
 import { boundLines } from '../../lab/report/bound-text';
 import { DEFAULT_MODEL } from '../../pipelines/default-model';
+import { budgetsOf } from '../../policy/budget';
 import { readPolicy, requirePolicyWritable, writePolicy } from '../../policy/file';
 import { startBackend } from '../backend';
 import { withBounds } from '../calibrate/bounds';
@@ -43,8 +44,9 @@ export function boundCommand(): Command {
         for (const [i, policy] of bounded.entries()) {
           const file = files[i] as string;
           await writePolicy(file, policy);
-          const lines = policy.data.bound ? boundLines(policy.data.bound) : [];
-          console.log([`${file}  ${policy.data.schedule}`, ...lines].join('\n'));
+          for (const { data } of budgetsOf(policy)) {
+            console.log([`${file}  ${data.schedule}`, ...(data.bound ? boundLines(data.bound) : [])].join('\n'));
+          }
         }
       } finally {
         pipeline.dispose();
