@@ -1,4 +1,4 @@
-import type { SignalName, Signals } from './signals';
+import type { SignalName, Signals } from './signal';
 
 /** What a signal of one step adds to the estimate of a picture's fidelity. */
 export interface BoundTerm {

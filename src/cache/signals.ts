@@ -2,16 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { parseState, type State, tensorState } from '../nn/state';
 import type { Decision, GuidedOutput } from './policy';
-
-/**
- * What a computed step shows at no cost of how well a run goes on, relative to the size of its output (root mean squares): by how much the
- * output was corrected, by how much it differs from the last computed one, and how far guidance's two outputs lie apart.
- */
-export type SignalName = 'correction' | 'change' | 'gap';
-/** All signals of a step. */
-export const signalNames = ['correction', 'change', 'gap'] as const satisfies readonly SignalName[];
-/** The signals of one picture at one step; 0 for one that the run has not. */
-export type Signals = Readonly<Record<SignalName, number>>;
+import { type Signals, signalNames } from './signal';
 
 /** Reads the signals of one run at some of its steps. Without such steps it keeps nothing and costs nothing. */
 export interface SignalReader {

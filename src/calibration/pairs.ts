@@ -4,7 +4,7 @@ import type { Pair } from '../policy/data';
 import { torchGenerator } from '../random/torch-generator';
 
 /**
- * Seeds of evaluation, of bounds, of calibration and of held-out pairs come from ranges that cannot meet, so that no noise is seen
+ * Seeds of evaluation, bounds, calibration and held-out pairs come from ranges that cannot meet, so that no noise is seen
  * twice. Generators tell seeds below 2³² apart.
  */
 const EVALUATION_SEEDS = { from: 100, below: 2 ** 29 } as const;

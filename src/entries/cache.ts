@@ -37,7 +37,7 @@ export {
   type Variant,
 } from '../cache/registry';
 export { type ResidualOptions, residualBranch } from '../cache/residual';
-export type { SignalName, Signals } from '../cache/signals';
+export type { SignalName, Signals } from '../cache/signal';
 export { type Site, type SiteName, site } from '../cache/sites';
 export { type TaylorSeerOptions, taylorseer } from '../cache/taylorseer';
 export { type TeaCacheOptions, type TeaCacheSignal, teacache } from '../cache/teacache';

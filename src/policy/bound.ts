@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { signalNames } from '../cache/signals';
+import { signalNames } from '../cache/signal';
 
 const positive = z.number().positive();
 const byConfidence = z.array(z.object({ confidence: z.number().gt(0).lt(1), dB: z.number() }));

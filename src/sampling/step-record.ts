@@ -1,5 +1,5 @@
 import type { Decision, StepInfo } from '../cache/policy';
-import type { Signals } from '../cache/signals';
+import type { Signals } from '../cache/signal';
 
 /** What happened at one step. */
 export interface StepRecord extends StepInfo {

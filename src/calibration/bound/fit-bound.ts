@@ -1,5 +1,5 @@
 import { type BoundTerm, type ByConfidence, type EachBound, estimateOf, type FidelityBound } from '../../cache/bound';
-import { type Signals, signalNames } from '../../cache/signals';
+import { type Signals, signalNames } from '../../cache/signal';
 import { reachedBy } from './conformal';
 import { ridge } from './ridge';
 

@@ -1,6 +1,6 @@
 import { none } from '../../cache/none';
 import type { CachePolicy } from '../../cache/policy';
-import type { Signals } from '../../cache/signals';
+import type { Signals } from '../../cache/signal';
 import { PolicyError, UsageError } from '../../errors';
 import { asWritten, type Media } from '../../media/pixels';
 import { psnr } from '../../metrics/psnr';
