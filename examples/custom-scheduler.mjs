@@ -46,8 +46,7 @@ const scheduler = {
 const calibrated = await calibrate(velocity, {
   runs: [{ latents: tf.randomNormal([256, 2], 0, 1, 'float32', 1) }],
   scheduler,
-  // The default search knows nothing of steps that look back on others; local search tries them, and this model is cheap.
-  schedule: { computed: STEPS / 2, search: 'anneal', trials: 24 },
+  schedule: { computed: STEPS / 2 },
   model: { id: 'five-points', hash: '1' },
 });
 await writePolicy('five-points.json', calibrated);

@@ -1,4 +1,5 @@
 import { PolicyError } from '../errors';
+import { splitTerm } from './by-guidance';
 import type { RunInfo } from './policy';
 import type { Combination, Rectification } from './rectify';
 
@@ -41,11 +42,12 @@ export function checkRectification(rectify: Rectification, reused: readonly bool
 }
 
 function checkTerms(weights: Combination, computed: number, wrong: Wrong): void {
-  for (const [term, weight] of Object.entries(weights)) {
-    if (!Number.isFinite(weight)) throw wrong(`weighs ${quoted(term)} by ${weight}`);
+  for (const [name, weight] of Object.entries(weights)) {
+    const { term } = splitTerm(name);
+    if (!Number.isFinite(weight)) throw wrong(`weighs ${quoted(name)} by ${weight}`);
     if (PLAIN_TERMS.includes(term)) continue;
     const aged = agedTerm(term);
-    if (!aged) throw wrong(`weighs ${quoted(term)}, and there is no such term`);
+    if (!aged) throw wrong(`weighs ${quoted(name)}, and there is no such term`);
     if (weight !== 0 && aged.age > computed) {
       throw wrong(`looks back ${aged.age} computed steps, and there are ${computed} before it`);
     }

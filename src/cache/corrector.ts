@@ -55,7 +55,7 @@ export function lookBackOf(rectify: Rectification): number {
 }
 
 /** The age that a term such as `conditional.2` names; 0 for the latent and the constant. */
-const ageOf = (term: string): number => Number(/\.(\d+)$/.exec(term)?.[1] ?? 0);
+const ageOf = (term: string): number => Number(/\.(\d+)(@\d)?$/.exec(term)?.[1] ?? 0);
 
 const historyForm = z.array(z.object({ sigma: z.number(), value: z.record(z.string(), tensorState) }));
 

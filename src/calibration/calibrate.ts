@@ -1,3 +1,4 @@
+import { type GuidanceRange, placeOf } from '../cache/by-guidance';
 import { UsageError } from '../errors';
 import { isObject, requireList, requireObject, requireWhole, wrongArgument } from '../io/arguments';
 import { usualBudget } from '../policy/budget';
@@ -8,7 +9,7 @@ import { velocityJob } from '../sampling/velocity/job';
 import { requireTensor } from '../sampling/velocity/require-tensor';
 import { schedulerOf, type Times } from '../sampling/velocity/scheduler';
 import { guidanceOf, type VelocitySource } from '../sampling/velocity/velocity';
-import { type Decided, decide, forwardsAtMost, type MethodOptions, requirePossible } from './decide';
+import { DEFAULT_RECTIFY, type Decided, decide, forwardsAtMost, type MethodOptions, requirePossible } from './decide';
 import { prepareJobs } from './jobs';
 import { requirePairs } from './pairs';
 
@@ -20,6 +21,11 @@ export interface CalibrateOptions extends MethodOptions {
   readonly steps: number;
   /** Strength of classifier-free guidance; 1 turns it off. */
   readonly guidance: number;
+  /**
+   * Makes a policy for every guidance from one to another, `guidance` being among them: the pairs run at several, and the
+   * weights of the correction depend on it. With the correction `lsq` only.
+   */
+  readonly guidanceRange?: GuidanceRange | undefined;
   /** How many pairs run at a time; 8 unless given. */
   readonly batch?: number | undefined;
 }
@@ -97,9 +103,19 @@ async function calibratePipeline(pipeline: Pipeline, options: CalibrateOptions):
   if (!(Number.isFinite(guidance) && guidance >= 0)) throw wrongArgument('guidance', guidance, 'a number from 0');
   if (pairs.length === 0) throw new UsageError('Calibration needs at least one prompt.');
   requirePossible(options.schedule, steps);
-  const jobs = await prepareJobs(pipeline, pairs, { steps, guidance, batch: options.batch ?? 8 });
+  const { guidanceRange, rectify = DEFAULT_RECTIFY } = options;
+  if (guidanceRange) requireRange(guidanceRange, guidance, rectify);
+  const levels = guidanceRange ? levelsIn(guidanceRange, pairs.length) : [guidance];
+  const jobs: Job[] = [];
+  const places: number[] = [];
   try {
-    const decided = await decide(jobs, options);
+    for (const [l, level] of levels.entries()) {
+      const own = pairs.filter((_, i) => i % levels.length === l);
+      const some = await prepareJobs(pipeline, own, { steps, guidance: level, batch: options.batch ?? 8 });
+      jobs.push(...some);
+      if (guidanceRange) places.push(...some.map(() => placeOf(level, guidanceRange)));
+    }
+    const decided = await decide(jobs, options, places);
     const { id, hash, loras, modelClass, schedulerClass } = pipeline.info;
     return policyOf(decided, ({ forwards, gap }) => ({
       model: {
@@ -110,6 +126,7 @@ async function calibratePipeline(pipeline: Pipeline, options: CalibrateOptions):
       },
       scheduler: schedulerClass,
       guidance,
+      ...(guidanceRange && { guidanceRange }),
       calibration: { pairs: [...pairs], forwards, ...(gap && { gap }) },
     }));
   } finally {
@@ -117,16 +134,42 @@ async function calibratePipeline(pipeline: Pipeline, options: CalibrateOptions):
   }
 }
 
+/** Guidances that a range is calibrated at; the weights have three coefficients each. */
+const LEVELS = 5;
+
+/** Guidances of a range, evenly spread over its logarithm, no more than there are pairs. */
+function levelsIn({ from, to }: GuidanceRange, pairs: number): number[] {
+  const count = Math.min(LEVELS, pairs);
+  return Array.from({ length: count }, (_, i) => from * (to / from) ** (count === 1 ? 0.5 : i / (count - 1)));
+}
+
+/** @throws UsageError for what is no range, or one that guidance is switched on in the middle of */
+function requireRange(range: GuidanceRange, guidance: number, rectify: string): void {
+  const { from, to } = range;
+  if (!(from > 0 && to > from && guidance >= from && guidance <= to)) {
+    throw new UsageError(`Guidance from ${from} to ${to} is no range that has ${guidance} in it.`, {
+      hint: 'Give two growing numbers, with the guidance between them.',
+    });
+  }
+  if (from <= 1 && to > 1) {
+    throw new UsageError(`Guidance from ${from} to ${to} has 1 in it, which turns guidance off.`, {
+      hint: 'Begin above 1, such as 1.5.',
+    });
+  }
+  if (rectify !== 'lsq') {
+    throw new UsageError(`The correction ${rectify} does not depend on guidance.`, { hint: 'Take lsq for a range.' });
+  }
+}
+
 const HEAD = { format: 'ertacache-policy', version: 1 } as const;
 
 /** Whose policy it is, and what it was calibrated on. */
-type Owner = Pick<Policy['data'], 'model' | 'scheduler' | 'guidance' | 'calibration'>;
+type Owner = Pick<Policy['data'], 'model' | 'scheduler' | 'guidance' | 'guidanceRange' | 'calibration'>;
 
 /** The policy of what was decided; of several budgets, the one that is the default with all of them. */
 function policyOf(decided: readonly Decided[], owner: (one: Decided) => Owner): Policy {
   const all = decided.map((one): Policy => {
-    const { model, scheduler, guidance, calibration } = owner(one);
-    const data = { ...HEAD, ...one.data, model, scheduler, guidance, calibration, measured: {} };
+    const data = { ...HEAD, ...one.data, ...owner(one), measured: {} };
     return { rectify: one.rectify, data };
   });
   const half = usualBudget(all) as Policy;

@@ -121,9 +121,14 @@ export interface Decided {
 /**
  * Calibrates ERTACache on jobs of one model, all over the same noise levels (method sections 3 to 5): uncached runs,
  * schedule, trust, rectification, each on the states that the former decisions lead to. Jobs stay the caller's.
+ * @param places where the guidance of each job lies in the range that is calibrated; none where all have one guidance
  * @returns one result, or one for every budget that was asked for, with growing numbers of computed steps
  */
-export async function decide(jobs: readonly Job[], options: MethodOptions): Promise<Decided[]> {
+export async function decide(
+  jobs: readonly Job[],
+  options: MethodOptions,
+  places: readonly number[] = [],
+): Promise<Decided[]> {
   const { signal } = options;
   const { sigmas } = jobs[0] as Job;
   requireReferenceMemory(jobs);
@@ -140,7 +145,7 @@ export async function decide(jobs: readonly Job[], options: MethodOptions): Prom
   try {
     // Progress is counted for all jobs together: the last one reports for them.
     const uncached = (job: Job, i: number): Promise<Reference> =>
-      referenceRun(job, found, { signal, ...(i === jobs.length - 1 && { onStep }) });
+      referenceRun(job, found, { signal, place: places[i], ...(i === jobs.length - 1 && { onStep }) });
     references.push(...(await across(jobs[0], jobs, uncached, reference => reference.dispose())));
     const searched = await findSchedules(references, options, walking);
     const decided: Omit<Decided, 'forwards'>[] = [];

@@ -1,10 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { POWERS, poweredTerm, weightsAt } from '../cache/by-guidance';
 import { corrector } from '../cache/corrector';
 import type { Affine, Combination, Rectification, RectifyForm } from '../cache/rectify';
 import { mean } from '../metrics/statistics';
 import { type Fitting, type FollowOptions, followAll } from './follow';
 import { inTurn } from './in-turn';
-import { affineFit, fitDecibels, type Moments, momentsOf } from './least-squares';
+import { affineFit, fitDecibels, type Moments, momentsOf, timesFactors } from './least-squares';
 import { type Reference, referenceAt } from './reference';
 import { type Look, type Rehearsal, rowDistances } from './rehearsal';
 
@@ -161,18 +162,29 @@ function combinationFitting(
   const { site, predictor, depth = DEFAULT_DEPTH } = options;
   const steps = [...known];
   const rectify: Rectification = { form: 'lsq', steps };
+  // The weights of every run at its own guidance; where all have one, those that are fitted.
+  const own = references.map(({ place }) => ({
+    form: 'lsq' as const,
+    steps: place === undefined ? steps : known.map(step => step && weightsAt(step, place)),
+  }));
+  const take = (weights: Combination | null): void => {
+    steps.push(weights);
+    for (const [r, { place }] of references.entries()) {
+      if (place !== undefined) own[r]?.steps.push(weights && weightsAt(weights, place));
+    }
+  };
   // Plain reuse makes the rebuilt output the last output again: one of two equal columns is enough.
   const reusesLast = site.name === 'velocity' && predictor.depth === 1 && depth > 0;
   const isCopy = (term: string, reused: boolean): boolean => reused && reusesLast && term.endsWith('.0');
   return {
     rectify,
     want: 'guess',
-    corrections: () => corrector(rectify, depth),
+    corrections: run => corrector(own[run] ?? rectify, depth),
     fork: () => combinationFitting(references, options, steps),
     async atStep({ index, reused }, runs, looks) {
       // A computed output is right as it is where no run has drifted yet, or where nobody can say what leads back.
       if (!reused && !(runs[0]!.canAim && steps.some(step => step !== null))) {
-        steps.push(null);
+        take(null);
         return;
       }
       const terms = runs.map((run, r) => {
@@ -189,11 +201,24 @@ function combinationFitting(
         const size = target.length / (run.sample().shape[0] as number);
         for (let from = 0; from < target.length; from += size) {
           const part = (values: Float32Array): Float32Array => values.subarray(from, from + size);
-          rows.push(momentsOf(columns.map(part), part(target)));
+          const moments = momentsOf(columns.map(part), part(target));
+          const { place } = references[r]!;
+          rows.push(
+            place === undefined
+              ? moments
+              : timesFactors(
+                  moments,
+                  POWERS.map(power => place ** power),
+                ),
+          );
         }
       }
       const weights = fitDecibels(rows, RIDGE);
-      steps.push(Object.fromEntries(names.map((name, n) => [name, Math.fround(weights[n] as number)])));
+      const powered =
+        references[0]!.place === undefined
+          ? names
+          : names.flatMap(name => POWERS.map(power => poweredTerm(name, power)));
+      take(Object.fromEntries(powered.map((name, n) => [name, Math.fround(weights[n] as number)])));
     },
   };
 }

@@ -21,8 +21,8 @@ export interface FollowOptions {
 export interface Fitting<F> {
   /** What it wants to see of reused steps. */
   readonly want: Want;
-  /** What corrects the outputs of one run. */
-  corrections(): Corrector;
+  /** What corrects the outputs of a run, by its number. */
+  corrections(run: number): Corrector;
   /** Called at every step before it is corrected and taken: what it fits corrects this very step. */
   atStep(step: FittedStep, runs: readonly Rehearsal[], looks: readonly Look[]): Promise<void>;
   /** The same so far, for a schedule that goes another way from here on. */
@@ -65,7 +65,7 @@ export async function followAll<F extends Fitting<F>>(
   const where = references[0]?.job;
   const nodeOf = (fitting: F): Node<F> => ({
     fitting,
-    runs: references.map(({ job }) => rehearse(job, options, fitting.corrections())),
+    runs: references.map(({ job }, r) => rehearse(job, options, fitting.corrections(r))),
   });
   const released = async (node: Node<F>, work: () => Promise<void>): Promise<void> => {
     try {

@@ -23,6 +23,16 @@ export function momentsOf(columns: readonly ArrayLike<number>[], target: ArrayLi
   return { gram, moment: Matrix.columnVector(columns.map(c => dot(c, target))), square: dot(target, target) };
 }
 
+/** The moments of every variable times every factor: variable by variable, in the order of the factors. */
+export function timesFactors({ gram, moment, square }: Moments, factors: readonly number[]): Moments {
+  const column = Matrix.columnVector([...factors]);
+  return {
+    gram: gram.kroneckerProduct(column.mmul(column.transpose())),
+    moment: moment.kroneckerProduct(column),
+    square,
+  };
+}
+
 /**
  * The weights that minimise the squared error, each run's counted `counts` times, plus `ridge` times the target's
  * squares times the weights' squares: what keeps columns that are nearly equal from getting huge weights of opposite

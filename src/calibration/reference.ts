@@ -10,6 +10,8 @@ import { rehearse, releaseLook, rowNorms } from './rehearsal';
 /** The uncached run of one job: the trajectory that caching should keep to. */
 export interface Reference {
   readonly job: Job;
+  /** Where its guidance lies in the range that is calibrated, -1 … 1; absent where all runs have one guidance. */
+  readonly place?: number | undefined;
   /** Latents before every step and after the last; length N + 1. */
   readonly samples: readonly tf.Tensor[];
   /** Guided outputs of every step. */
@@ -29,7 +31,11 @@ export interface Reference {
 export async function referenceRun(
   job: Job,
   site: Site,
-  options: { onStep?: (() => void | Promise<void>) | undefined; signal?: AbortSignal | undefined } = {},
+  options: {
+    onStep?: (() => void | Promise<void>) | undefined;
+    signal?: AbortSignal | undefined;
+    place?: number | undefined;
+  } = {},
 ): Promise<Reference> {
   const run = rehearse(job, { site, predictor: reuseLast, ...(options.signal && { signal: options.signal }) });
   const samples = [run.sample().clone()];
@@ -53,7 +59,7 @@ export async function referenceRun(
       }
       await options.onStep?.();
     }
-    return { job, samples, outputs, residualNorms, gaps, dispose };
+    return { job, place: options.place, samples, outputs, residualNorms, gaps, dispose };
   } catch (error) {
     dispose();
     throw error;

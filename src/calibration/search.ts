@@ -1,7 +1,9 @@
 import type { RectifyForm } from '../cache/rectify';
 import { uniformReuse } from '../cache/uniform';
+import { mean } from '../metrics/statistics';
 import { computedSteps } from '../policy/data';
 import { torchGenerator } from '../random/torch-generator';
+import type { Job } from '../sampling/pipeline';
 import { type FitAllOptions, type FittedRectification, fitRectifications } from './fit';
 import { qualityOf } from './quality';
 import type { Reference } from './reference';
@@ -120,8 +122,8 @@ export function triedAtMost(
   const anchors = anchorsOf(budgets, steps);
   return budgets.map(computed => ({
     computed,
-    // Between two anchors two ways are tried.
-    schedules: (anchors.includes(computed) ? WAYS : 2) + (method === 'anneal' ? trials : 0),
+    // Between two anchors two ways are tried, and even schedules where the sampler asks for them.
+    schedules: (anchors.includes(computed) ? WAYS : 2 + UNIFORM_LAST.length) + (method === 'anneal' ? trials : 0),
   }));
 }
 
@@ -134,6 +136,12 @@ async function bestPaths(
   const steps = (references[0] as Reference).outputs.length;
   const anchors = anchorsOf(budgets, steps);
   const ways = await waysOf(references);
+  const aims = canAim((references[0] as Reference).job);
+  /** Prices of Euler steps say little of a sampler that looks back: there, no schedule may err more than even ones. */
+  const allowed = <T extends Tried & { readonly way: number }>(judged: readonly T[]): readonly T[] => {
+    const even = Math.min(...judged.filter(({ way }) => way >= SHAPES.length).map(({ errors }) => mean(errors)));
+    return aims || !Number.isFinite(even) ? judged : judged.filter(({ errors }) => mean(errors) <= even);
+  };
   const found = new Map<number, Tried>();
   const waysThatWon = new Map<number, number>();
   const search = async (some: readonly number[], waysAt: (computed: number) => readonly number[]): Promise<void> => {
@@ -145,7 +153,7 @@ async function bestPaths(
     for (const computed of some) {
       const own = candidates.filter(c => c.computed === computed);
       const judged = own.map(({ way, reused }) => ({ way, ...(byKey.get(keyOf(reused)) as Judged) }));
-      const { way, ...best } = judged.reduce((a, b) => (b.quality > a.quality ? b : a));
+      const { way, ...best } = allowed(judged).reduce((a, b) => (b.quality > a.quality ? b : a));
       found.set(computed, best);
       waysThatWon.set(computed, way);
     }
@@ -156,9 +164,17 @@ async function bestPaths(
     const below = anchors.findLast(anchor => anchor < computed);
     const above = anchors.find(anchor => anchor > computed);
     const near = [below, above].flatMap(anchor => (anchor === undefined ? [] : [waysThatWon.get(anchor) as number]));
-    return [...new Set(near)];
+    return [...new Set(aims ? near : [...near, ...UNIFORM_LAST.map((_, u) => SHAPES.length + u)])];
   });
   return budgets.map(computed => found.get(computed) as Tried);
+}
+
+/** Whether the sampler of a job can say which output leads to a latent: where it does not look back. */
+function canAim(job: Job): boolean {
+  const solver = job.solver();
+  const aims = solver.aim !== undefined;
+  solver.dispose();
+  return aims;
 }
 
 /** How schedules of any budget are made. */

@@ -61,8 +61,8 @@ function checked(chosen: Chosen, use: PolicyUse): Chosen {
 }
 
 /** The caching method of a run under a policy that was checked against it. */
-export function cacheOf(chosen: Chosen | undefined, { skipped = 0 }: PolicyUse): CachePolicy {
-  return chosen ? ertacache(cutSettings(policySettings(chosen.policy), skipped)) : none();
+export function cacheOf(chosen: Chosen | undefined, { guidance, skipped = 0 }: PolicyUse): CachePolicy {
+  return chosen ? ertacache(cutSettings(policySettings(chosen.policy, guidance), skipped)) : none();
 }
 
 /** What a receipt says of a policy. */

@@ -9,7 +9,17 @@ const entrySchema = z.record(z.string(), z.unknown());
 const fileSchema = z.object({ budgets: z.array(entrySchema).max(MOST.steps).optional() });
 
 /** What all budgets of a file have in common, and what a budget may not say otherwise. */
-const SHARED = ['format', 'version', 'name', 'model', 'scheduler', 'guidance', 'sigmas', 'calibration'] as const;
+const SHARED = [
+  'format',
+  'version',
+  'name',
+  'model',
+  'scheduler',
+  'guidance',
+  'guidanceRange',
+  'sigmas',
+  'calibration',
+] as const;
 
 /**
  * What the file of a policy says of one of its budgets.

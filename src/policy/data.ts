@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { placeOf, rectificationAt } from '../cache/by-guidance';
 import type { ErtaSettings } from '../cache/ertacache';
 import type { Rectification } from '../cache/rectify';
 import { PolicyError } from '../errors';
@@ -52,6 +53,8 @@ export const policySchema = z.object({
   }),
   scheduler: z.string(),
   guidance: z.number(),
+  /** Every guidance from one to another is served: the weights depend on it. */
+  guidanceRange: z.object({ from: z.number().positive(), to: z.number().positive() }).optional(),
   /** Base noise levels, length N + 1. */
   sigmas: z.array(z.number().min(0)).min(5),
   /** One character a step: `#` computed, `.` reused. */
@@ -157,7 +160,7 @@ export function parsePolicy(value: unknown, where: string): PolicyData {
       : timestep.form !== 'off' && timestep.phi.length !== steps
         ? `its timestep adjustment has ${timestep.phi.length} values for ${steps} steps`
         : falling
-          ? boundFault(parsed.data)
+          ? (boundFault(parsed.data) ?? rangeFault(parsed.data))
           : 'its noise levels do not fall';
   if (fault) throw new PolicyError(`${where} contradicts itself: ${fault}.`, { hint: 'Calibrate it again.' });
   return parsed.data;
@@ -169,21 +172,34 @@ function boundFault({ bound, schedule }: PolicyData): string | undefined {
   return wrong && `its bound looks at step ${wrong.step + 1}, which is not computed`;
 }
 
+function rangeFault({ guidance, guidanceRange: range }: PolicyData): string | undefined {
+  if (!range || (range.from < range.to && guidance >= range.from && guidance <= range.to)) return undefined;
+  return `its guidance ${guidance} is not between ${range.from} and ${range.to}`;
+}
+
+/** The correction of a policy at a guidance of its range; of a policy of one guidance, the one that it has. */
+export function correctionAt({ data, rectify }: Pick<Policy, 'data' | 'rectify'>, guidance: number): Rectification {
+  const { guidanceRange } = data;
+  return guidanceRange ? rectificationAt(rectify, placeOf(guidance, guidanceRange)) : rectify;
+}
+
 /**
  * The settings of the cache that a policy describes.
  * @param policy a calibrated policy
+ * @param guidance that of the run, for policies of a range; the policy's own by default
  * @returns the settings, as `ertacache` takes them
  */
-export function policySettings({ data, rectify }: Policy): ErtaSettings {
+export function policySettings({ data, rectify }: Policy, guidance = data.guidance): ErtaSettings {
   return {
     name: data.name,
     reused: reusedOf(data.schedule),
     site: data.site,
     taylor: data.taylor,
     timestep: data.timestep,
-    rectify,
+    rectify: correctionAt({ data, rectify }, guidance),
     familiar: data.calibration.gap ?? data.bound?.gap,
-    bound: data.bound,
+    // It was measured at the policy's own guidance, and says nothing of others.
+    bound: Math.abs(guidance - data.guidance) < 1e-6 ? data.bound : undefined,
   };
 }
 
@@ -239,7 +255,14 @@ export function requireFits(policy: PolicyData, use: PolicyUse): void {
   if (policy.sigmas.some((s, i) => Math.abs(s - (use.sigmas[i] as number)) > SAME_SIGMA)) {
     refuse('The policy was calibrated on another noise schedule (another shift).', again);
   }
-  if (Math.abs(policy.guidance - use.guidance) > 1e-6) {
+  const { guidanceRange: range } = policy;
+  if (range && (use.guidance < range.from - 1e-6 || use.guidance > range.to + 1e-6)) {
+    refuse(
+      `The policy was calibrated for guidance from ${range.from} to ${range.to}, and this run uses ${use.guidance}.`,
+      `Run at a guidance in that range, or calibrate at ${use.guidance}.`,
+    );
+  }
+  if (!range && Math.abs(policy.guidance - use.guidance) > 1e-6) {
     refuse(
       `The policy was calibrated at guidance ${policy.guidance}, and this run uses ${use.guidance}.`,
       `Run at guidance ${policy.guidance} (--guidance ${policy.guidance}), or calibrate at ${use.guidance}.`,

@@ -49,7 +49,9 @@ export const DEFAULT_METHOD = 'ertacache';
 export function bestFitting(policies: readonly Policy[], use: PolicyUse, budget: Budget = {}): Policy | undefined {
   const fitting = policies
     .filter(policy => policy.data.name === DEFAULT_METHOD && fits(policy, use))
-    .flatMap(budgetsOf);
+    .flatMap(budgetsOf)
+    // Of equal budgets, one of the very guidance goes before one of a range.
+    .sort((a, b) => Number(a.data.guidanceRange !== undefined) - Number(b.data.guidanceRange !== undefined));
   // One that was made with the very LoRAs of the run goes before those that were not.
   const own = fitting.filter(({ data }) => hasLorasOf(data, use));
   const some = own.length > 0 ? own : fitting;

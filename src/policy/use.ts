@@ -13,5 +13,5 @@ export function usePolicy(choice: Policy | CachePolicy, use: PolicyUse): CachePo
   requireCaching('policy', choice);
   if ('begin' in choice) return choice;
   requireFits(choice.data, use);
-  return ertacache(cutSettings(policySettings(choice), use.skipped ?? 0));
+  return ertacache(cutSettings(policySettings(choice, use.guidance), use.skipped ?? 0));
 }

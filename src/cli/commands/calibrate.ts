@@ -1,4 +1,5 @@
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import type { GuidanceRange } from '../../cache/by-guidance';
 import { none } from '../../cache/none';
 import type { RectifyForm } from '../../cache/rectify';
 import type { SiteName } from '../../cache/sites';
@@ -64,6 +65,7 @@ interface Options extends PictureOptions {
   readonly timestep: TimestepForm;
   readonly rectify: RectifyForm;
   readonly granularity: Granularity;
+  readonly guidanceRange?: GuidanceRange | undefined;
   readonly budgets?: 'all' | readonly number[] | undefined;
   readonly worstWeight: number;
   readonly mixture: number;
@@ -118,6 +120,11 @@ export function calibrateCommand(): Command {
       new Option('--budgets <list>', 'a policy that holds many budgets, computed steps such as 5-29 or 6,8,10; or all')
         .argParser(budgetList)
         .conflicts(['lambda', 'schedule', 'targetSpeedup', 'targetPsnr', 'targetSsim']),
+    )
+    .option(
+      '--guidance-range <from-to>',
+      'a policy for every guidance between two, such as 1.5-6: its weights depend on it',
+      guidanceRange,
     )
     .option('--target-ssim <x>', 'the fewest steps whose mean SSIM reaches this, in the same way', numberBetween(0, 1))
     .addOption(
@@ -190,6 +197,22 @@ export function calibrateCommand(): Command {
   });
 }
 
+/** The guidance of a policy in its name. */
+const guidanceText = ({
+  guidance,
+  guidanceRange: range,
+}: Pick<CalibrateOptions, 'guidance' | 'guidanceRange'>): string =>
+  range ? `${range.from}-${range.to}` : String(guidance);
+
+/** Two numbers with a dash between them. */
+function guidanceRange(text: string): GuidanceRange {
+  const [from, to, ...more] = text.split('-').map(part => (part.trim() === '' ? Number.NaN : Number(part)));
+  if (from !== undefined && to !== undefined && more.length === 0 && from > 0 && to > from && to <= MOST.guidance) {
+    return { from, to };
+  }
+  throw new InvalidArgumentError('It must be two growing numbers, such as 1.5-6.');
+}
+
 const budgetList = (text: string): 'all' | number[] => (text === 'all' ? text : wholeNumbers(1, MOST.steps)(text));
 
 /** Before hours of work, not after: what is written where a baseline is measured, or a policy is calibrated. */
@@ -229,6 +252,7 @@ async function calibrateAndWrite(pipeline: Pipeline, options: Options, signal: A
     worstWeight,
     batch,
     signal,
+    ...(options.guidanceRange && { guidanceRange: options.guidanceRange }),
   };
   const target = targetOf(options);
   const pairs = options.boundPairs ?? usualBoundPairs(info);
@@ -246,7 +270,7 @@ async function calibrateAndWrite(pipeline: Pipeline, options: Options, signal: A
   if (unusual.length > 0) measured.groups = await groupFidelities(pipeline, policy, unusual, { batch, signal });
   const [{ data }] = (await withBounds(pipeline, [policy], bounding)) as [Policy];
   const computed = computedSteps(reusedOf(policy.data.schedule));
-  const file = options.out ?? `${info.id}-${steps}steps-g${guidance}-${computed}.json`;
+  const file = options.out ?? `${info.id}-${steps}steps-g${guidanceText(request)}-${computed}.json`;
   await writePolicy(file, { ...policy, data: { ...data, measured } });
   console.log(
     `schedule   ${policy.data.schedule}  (${computed} of ${steps} computed, ${(steps / computed).toFixed(2)}×)`,
@@ -273,7 +297,7 @@ async function calibrateBudgets(
   { budgets, search, trials, out }: Options,
   { evaluation, bounding }: { readonly evaluation: readonly Pair[]; readonly bounding: BoundOptions },
 ): Promise<void> {
-  const { steps, guidance, batch = 8, signal } = request;
+  const { steps, batch = 8, signal } = request;
   if (search === 'walk') {
     throw new UsageError("The paper's walk finds the schedule of one budget at a time.", {
       hint: 'Give one --target-speedup, or omit --search walk.',
@@ -301,7 +325,7 @@ async function calibrateBudgets(
   });
   const bounded = await withBounds(pipeline, growing, bounding);
   const whole: Policy = { ...(usualBudget(bounded) as Policy), budgets: bounded };
-  const file = out ?? `${pipeline.info.id}-${steps}steps-g${guidance}.json`;
+  const file = out ?? `${pipeline.info.id}-${steps}steps-g${guidanceText(request)}.json`;
   await writePolicy(file, whole);
   for (const line of budgetLines(whole)) console.log(line);
   console.log(`wrote ${file}`);

@@ -1,6 +1,6 @@
 import type { Affine, Combination } from '../../cache/rectify';
 import { budgetsOf, computedBy, measuredPsnr } from '../../policy/budget';
-import { computedSteps, type Fidelity, type Policy, reusedOf } from '../../policy/data';
+import { computedSteps, correctionAt, type Fidelity, type Policy, reusedOf } from '../../policy/data';
 import { boundLines } from './bound-text';
 import { fidelityText, times } from './text';
 
@@ -10,7 +10,8 @@ const BARS = '▁▂▃▄▅▆▇█';
 
 /** A policy as text: its schedule over the noise level, its corrections, what it was measured at, where it is from. */
 export function policyText(policy: Policy): string {
-  const { data, rectify } = policy;
+  const { data } = policy;
+  const rectify = correctionAt(policy, data.guidance);
   const reused = reusedOf(data.schedule);
   const [steps, computed] = [reused.length, computedSteps(reused)];
   const corrections = rectify.form === 'off' ? [] : rectify.steps;
@@ -20,7 +21,7 @@ export function policyText(policy: Policy): string {
   const lines: [string, string][] = [
     ['policy', data.name],
     ['model', `${model.id}, ${model.class}, ${model.hash.slice(0, 12)}`],
-    ['run', `${steps} steps, ${data.scheduler}, guidance ${data.guidance}`],
+    ['run', `${steps} steps, ${data.scheduler}, guidance ${rangeText(data)}`],
     ['schedule', `${data.schedule}   # computed   . reused`],
     ['', `${computed} of ${steps} steps computed: ${times(steps / computed)} fewer forward passes`],
     ['over σ', overSigma(data.sigmas, i => (reused[i] ? '░' : '█'))],
@@ -75,6 +76,10 @@ export function budgetLines(policy: Policy): string[] {
     return `  ${String(computedBy(each)).padStart(3)}  ${figure}${'█'.repeat(filled).padEnd(known.length > 0 ? CURVE : 0)}  ${each.data.schedule}`;
   });
 }
+
+/** The guidance of a policy, or the range that it serves. */
+const rangeText = ({ guidance, guidanceRange: range }: Policy['data']): string =>
+  range ? `from ${range.from} to ${range.to}` : String(guidance);
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 
