@@ -52,6 +52,14 @@ export function numberBetween(least: number, most = Number.POSITIVE_INFINITY): (
   };
 }
 
+/** What pictures have to keep, such as `40dB@90%`; 90 % where no confidence is given. */
+export function guaranteeText(text: string): { psnr: number; confidence: number } {
+  const found = /^(\d+(?:\.\d+)?) ?dB(?:@(\d+(?:\.\d+)?)%)?$/i.exec(text.trim());
+  const [psnr, percent] = [Number(found?.[1]), Number(found?.[2] ?? 90)];
+  if (psnr <= 100 && percent > 0 && percent < 100) return { psnr, confidence: percent / 100 };
+  throw new InvalidArgumentError('Give decibels and a confidence, such as 40dB@90%.');
+}
+
 /** A schedule such as `##.#.`, as true where a step is reused. */
 export function scheduleStrip(text: string): boolean[] {
   if (/^[#.]+$/.test(text)) return reusedOf(text);

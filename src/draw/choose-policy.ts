@@ -3,7 +3,7 @@ import { ertacache } from '../cache/ertacache';
 import { none } from '../cache/none';
 import type { CachePolicy } from '../cache/policy';
 import { PolicyError } from '../errors';
-import { allowsAll, atBudget, type Budget } from '../policy/budget';
+import { allowsAll, atBudget, type Budget, withinBudget } from '../policy/budget';
 import { type PolicyUse, policySettings, requireFits } from '../policy/data';
 import { policyHash } from '../policy/hash';
 import type { Chosen, PolicySource } from '../policy/source';
@@ -11,7 +11,12 @@ import type { Receipt } from './receipt';
 import type { FullRequest } from './request';
 
 /** What of a request says how much is computed. */
-export const budgetOf = ({ forwards, speedup, psnr }: Budget): Budget => ({ forwards, speedup, psnr });
+export const budgetOf = ({ forwards, speedup, psnr, guarantee }: Budget): Budget => ({
+  forwards,
+  speedup,
+  psnr,
+  guarantee,
+});
 
 /** What of a request chooses its policy. */
 export type PolicyChoice = Pick<FullRequest, 'policy'> & Budget;
@@ -36,7 +41,9 @@ export async function choosePolicy(
   }
   const policy = await policies.named(name);
   requireFits(policy.data, use);
-  return allowsAll(budget, use.sigmas.length - 1) ? undefined : { policy: atBudget(policy, budget), path: name };
+  if (allowsAll(budget, use.sigmas.length - 1)) return undefined;
+  const found = budget.guarantee ? withinBudget([policy], budget) : atBudget(policy, budget);
+  return found && { policy: found, path: name };
 }
 
 /**

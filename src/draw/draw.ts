@@ -6,7 +6,7 @@ import { requireObject } from '../io/arguments';
 import { sha256 } from '../io/sha256';
 import { enlarged, type Image, imageSize, type Media, toBytes } from '../media/pixels';
 import { kernelLevel, withKernels } from '../nn/wasm/run';
-import { allowsAll, atBudget, type Budget, isBudget } from '../policy/budget';
+import { allowsAll, atBudget, type Budget, isBudget, withinBudget } from '../policy/budget';
 import { type Policy, type PolicyUse, requireFits } from '../policy/data';
 import { hasLorasOf, noteOtherLoras } from '../policy/loras';
 import { requireCaching } from '../policy/require-policy';
@@ -23,6 +23,7 @@ import type { LoopOptions } from '../sampling/sample-loop';
 import { VERSION } from '../version';
 import { requireAlike } from './alike';
 import { budgetOf, cacheOf, choosePolicy, policyOfReceipt, policyReceipt } from './choose-policy';
+import { drawGuaranteed } from './guaranteed';
 import { parseReceipt, type Receipt, requestOf } from './receipt';
 import { type FullRequest, parseRequest, type Request } from './request';
 import { type RunFacts, runId } from './run-id';
@@ -74,6 +75,8 @@ export interface Drawn extends Omit<RunResult, 'media' | 'outside' | 'bound'> {
    * says too; null for a run that is unlike those that this was measured on. Absent where the policy has no bound.
    */
   readonly bound?: Bound | null | undefined;
+  /** Forward passes of pictures that were not sure enough of what was to be kept, and were computed again with more. */
+  readonly discarded?: number | undefined;
   /** What the text encoders did not read of the prompt: words that they do not know, and an end that did not fit. */
   readonly textLoss: readonly TextLoss[];
 }
@@ -108,7 +111,11 @@ export async function draw(request: Request, options: DrawOptions): Promise<Draw
  */
 export async function drawBatch(requests: readonly Request[], options: DrawOptions): Promise<Drawn[]> {
   const all = requests.map(parseRequest);
-  return drawWith(all, options, (use, policies) => choosePolicy(all[0] as FullRequest, use, policies));
+  const drawRows = (rows: readonly FullRequest[]): Promise<Drawn[]> =>
+    drawWith(rows, options, (use, policies) => choosePolicy(rows[0] as FullRequest, use, policies));
+  if (!all[0]?.guarantee) return drawRows(all);
+  requireAlike(all);
+  return drawGuaranteed(all, all[0].guarantee, drawRows);
 }
 
 /**
@@ -335,9 +342,9 @@ function withBudget(
 ): Policy | CachePolicy | undefined {
   if (!isBudget(budget)) return own;
   if (allowsAll(budget, sigmas.length - 1)) return undefined;
-  if (!('begin' in own)) return atBudget(own, budget);
+  if (!('begin' in own)) return budget.guarantee ? withinBudget([own], budget) : atBudget(own, budget);
   throw new UsageError(`${own.name} is a caching method of its own, and no budget chooses it.`, {
-    hint: 'Leave out forwards, speedup and psnr.',
+    hint: 'Leave out forwards, speedup, psnr and guarantee.',
   });
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { USUAL_CONFIDENCE } from '../cache/bound';
 import { UsageError } from '../errors';
 import { requireObject } from '../io/arguments';
 import { count, MOST } from '../io/counts';
@@ -66,6 +67,16 @@ export const budgetFields = {
   speedup: z.number().min(1).max(MOST.steps).optional(),
   /** The fewest forward passes whose mean PSNR, in dB, was measured to reach this. */
   psnr: z.number().min(0).max(100).optional(),
+  /**
+   * The fewest forward passes whose pictures keep this PSNR of their 8-bit pixels, in dB, with this confidence, by the bounds
+   * of policies. A picture that may be below is computed again with more, at last with all.
+   */
+  guarantee: z
+    .object({
+      psnr: z.number().min(0).max(100),
+      confidence: z.number().gt(0).lt(1).default(USUAL_CONFIDENCE),
+    })
+    .optional(),
 } as const;
 
 /** What `draw` is asked for. */

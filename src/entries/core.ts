@@ -36,7 +36,7 @@ export type { Watch } from '../models/pipeline-parts';
 export { loadPipeline } from '../pipelines/from-model';
 export type { HubOptions } from '../pipelines/hub-parts';
 export type { TransformerFile } from '../pipelines/transformer-file';
-export { atBudget, type Budget } from '../policy/budget';
+export { atBudget, type Budget, type Guarantee } from '../policy/budget';
 export { type CoefficientFile, deserializePolicy, type PolicyBytes, serializePolicy } from '../policy/bytes';
 export {
   type Fidelity,

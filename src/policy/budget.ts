@@ -1,9 +1,10 @@
+import { atLeast } from '../cache/bound';
 import { PolicyError, UsageError } from '../errors';
 import { MOST } from '../io/counts';
 import { computedSteps, type Policy, reusedOf } from './data';
 
 /**
- * How much of a run is to be computed; at most one of the three is given. A policy's file may hold policies of many
+ * How much of a run is to be computed; at most one of the four is given. A policy's file may hold policies of many
  * budgets.
  */
 export interface Budget {
@@ -13,6 +14,24 @@ export interface Budget {
   readonly speedup?: number | undefined;
   /** The fewest forward passes whose mean PSNR (8-bit pixels, dB) reached this when the policy was measured. */
   readonly psnr?: number | undefined;
+  /** The fewest forward passes, and more than `above`, whose pictures keep this PSNR at least, with this confidence. */
+  readonly guarantee?: Guarantee | undefined;
+}
+
+/** What a picture has to keep at least, and how sure that has to be. */
+export interface Guarantee {
+  /** PSNR of the 8-bit pixels to those of the uncached picture, in dB. */
+  readonly psnr: number;
+  /** Share of pictures for which it has to hold. */
+  readonly confidence: number;
+  /** Forward passes that were tried and are too few; 0 unless given. */
+  readonly above?: number | undefined;
+}
+
+/** Whether so many of a policy's pictures keep what is asked for. */
+function keeps({ data }: Policy, { psnr, confidence }: Guarantee): boolean {
+  const bound = data.bound && atLeast(data.bound.all, confidence);
+  return bound !== undefined && bound.dB >= psnr;
 }
 
 /** How many steps a policy computes. */
@@ -39,7 +58,7 @@ export function measuredPsnr({ data: { measured } }: Policy): number | undefined
 
 /** Whether a budget says anything. @throws UsageError where two of its three say something */
 export function isBudget(budget: Budget): boolean {
-  const given = (['forwards', 'speedup', 'psnr'] as const).filter(name => budget[name] !== undefined);
+  const given = (['forwards', 'speedup', 'psnr', 'guarantee'] as const).filter(name => budget[name] !== undefined);
   if (given.length < 2) return given.length === 1;
   throw new UsageError(`${given.slice(0, 2).join(' and ')} both say how much is computed.`, {
     hint: 'Give one of them.',
@@ -62,13 +81,14 @@ export function allowsAll(budget: Budget, steps: number): boolean {
  * Of policies for one run the one that a budget asks for: the most computed steps that it allows, or the fewest that
  * reach its likeness.
  * @param policies may hold several budgets each; of equal ones the first is taken
- * @returns nothing where none is measured to reach a likeness: then every step has to be computed
+ * @returns nothing where none is measured to reach a likeness, or to keep one: then every step has to be computed
  * @throws PolicyError where all compute more, with the fewest that there are
  */
 export function withinBudget(policies: readonly Policy[], budget: Budget): Policy | undefined {
   const all = policies.flatMap(budgetsOf).sort((a, b) => computedBy(a) - computedBy(b));
   const steps = Math.max(0, ...all.map(({ data }) => data.schedule.length));
-  const { psnr } = budget;
+  const { psnr, guarantee } = budget;
+  if (guarantee) return all.find(each => computedBy(each) > (guarantee.above ?? 0) && keeps(each, guarantee));
   if (psnr !== undefined) return all.find(policy => (measuredPsnr(policy) ?? Number.NEGATIVE_INFINITY) >= psnr);
   const most = mostForwards(budget, steps) ?? MOST.steps;
   const within = all.filter(policy => computedBy(policy) <= most);
@@ -94,6 +114,11 @@ export function atBudget(policy: Policy, budget: Budget): Policy {
   if (!isBudget(budget)) return policy;
   const found = withinBudget([policy], budget);
   if (found) return found;
+  if (budget.guarantee) {
+    throw new PolicyError(`No budget of the policy surely keeps ${budget.guarantee.psnr} dB.`, {
+      hint: 'Ask for less, or calibrate with more computed steps and --bound-pairs.',
+    });
+  }
   const best = Math.max(...budgetsOf(policy).map(each => measuredPsnr(each) ?? Number.NEGATIVE_INFINITY));
   throw new PolicyError(`No budget of the policy was measured to reach ${budget.psnr} dB.`, {
     hint: Number.isFinite(best) ? `The most is ${best.toFixed(1)} dB.` : 'The policy was not measured.',

@@ -54,11 +54,12 @@ export function bestFitting(policies: readonly Policy[], use: PolicyUse, budget:
     .sort((a, b) => Number(a.data.guidanceRange !== undefined) - Number(b.data.guidanceRange !== undefined));
   // One that was made with the very LoRAs of the run goes before those that were not.
   const own = fitting.filter(({ data }) => hasLorasOf(data, use));
-  const some = own.length > 0 ? own : fitting;
+  // What a policy keeps was measured without the LoRAs of others.
+  const some = own.length > 0 || budget.guarantee ? own : fitting;
   if (!isBudget(budget)) return usualBudget(some);
   const steps = use.sigmas.length - 1;
   if (allowsAll(budget, steps)) return undefined;
-  if (some.length > 0) return withinBudget(some, budget);
+  if (some.length > 0 || budget.guarantee) return withinBudget(some, budget);
   throw new PolicyError(
     `No policy fits ${use.model.id} in ${steps} steps at guidance ${use.guidance}, and every step would be computed.`,
     { hint: 'Make one with `ertacache calibrate`, or ask for no budget.' },

@@ -25,12 +25,12 @@ import type { Pipeline } from '../../sampling/pipeline';
 import { startBackend } from '../backend';
 import { encodeAhead } from '../encode-ahead';
 import { interruptible } from '../interrupt';
-import { numberBetween, seedText, wholeNumber } from '../parse';
+import { guaranteeText, numberBetween, seedText, wholeNumber } from '../parse';
 import { addPictureOptions } from '../picture-options';
 import { promptLines } from '../prompts';
 import { requireOwnPaths } from '../sample/check-paths';
 import { drawTask } from '../sample/draw-task';
-import { allComputedNote, noPolicyNote } from '../sample/notes';
+import { allComputedNote, noGuaranteeNote, noPolicyNote } from '../sample/notes';
 import { type DrawnPair, pairSheet } from '../sample/pair-sheet';
 import { repeated, requireRepeatable } from '../sample/repeat-options';
 import { type RequestOptions, requestOfTask } from '../sample/requests';
@@ -65,17 +65,25 @@ export function sampleCommand(): Command {
     .addOption(
       new Option('--forwards <n>', 'compute at most n steps: the policy of that budget')
         .argParser(wholeNumber(1, MOST.steps))
-        .conflicts(['speedup', 'psnr']),
+        .conflicts(['speedup', 'psnr', 'guarantee']),
     )
     .addOption(
       new Option('--speedup <x>', 'compute at most one step in x')
         .argParser(numberBetween(1, MOST.steps))
-        .conflicts('psnr'),
+        .conflicts(['psnr', 'guarantee']),
     )
     .option(
       '--psnr <dB>',
       'compute the fewest steps whose mean PSNR reached this when the policy was measured',
       numberBetween(0, 100),
+    )
+    .addOption(
+      new Option(
+        '--guarantee <dB@confidence>',
+        'such as 40dB@90%: compute the fewest steps whose bound holds, and doubtful pictures again with more',
+      )
+        .argParser(guaranteeText)
+        .conflicts(['psnr', 'resume']),
     )
     .option('--steps <n>', "denoising steps (default: the model's)", wholeNumber(1, MOST.steps))
     .option(
@@ -233,6 +241,7 @@ async function checkPolicy(
   if (chosen) return;
   if (sheet) throw nothingCached();
   if (request.psnr !== undefined) tell(allComputedNote(request.psnr));
+  if (request.guarantee) tell(noGuaranteeNote(request.guarantee));
   if (request.policy !== 'auto' || isBudget(request)) return;
   tell(noPolicyNote(given.model.info, use.sigmas.length - 1, use.guidance));
 }

@@ -11,7 +11,7 @@ import { policiesOnDisk } from '../../policy/on-disk';
 import type { Pipeline } from '../../sampling/pipeline';
 import { progressLine, stepLine } from '../progress';
 import { print, tell } from '../say';
-import { boundNote, outsideNote, stretchNote } from './notes';
+import { boundNote, discardedNote, outsideNote, stretchNote } from './notes';
 import type { DrawnPair } from './pair-sheet';
 import { previewOf } from './preview';
 import type { Task } from './tasks';
@@ -48,7 +48,14 @@ export async function drawTask(drawing: Drawing, task: Task, request: FullReques
   const resumable: Drawing & Pick<DrawOptions, 'checkpoint'> = { ...drawing, checkpoint };
   const plain = paired
     ? await withProgress(resumable, request, options =>
-        draw({ ...request, policy: 'none', forwards: undefined, speedup: undefined, psnr: undefined }, options),
+        draw(
+          {
+            ...request,
+            ...{ policy: 'none', forwards: undefined, speedup: undefined, psnr: undefined },
+            guarantee: undefined,
+          },
+          options,
+        ),
       )
     : undefined;
   const drawn = await withProgress(resumable, request, options =>
@@ -56,6 +63,7 @@ export async function drawTask(drawing: Drawing, task: Task, request: FullReques
   );
   const { media, receipt, schedule, forwards, seconds } = drawn;
   if (drawn.outside) tell(outsideNote(request.prompt));
+  if (drawn.discarded) tell(discardedNote(request.prompt, drawn.discarded));
   const stretched = init && stretchNote(init, media);
   if (stretched) process.stderr.write(stretched);
   await writeMedia(out, media, { receipt: publicReceipt(receipt), ...(info.fps !== undefined && { fps: info.fps }) });

@@ -1,4 +1,5 @@
 import type { Drawn } from '../../draw/draw';
+import type { FullRequest } from '../../draw/request';
 import { frameSize, type Image, imageSize, type Media } from '../../media/pixels';
 import type { PipelineInfo, TextLoss } from '../../sampling/pipeline';
 import { middleLeftOut, shortened } from '../../text/visible';
@@ -40,6 +41,16 @@ export function outsideNote(prompt: string): string {
     `"${shortened(prompt, SHOWN_PROMPT)}" is unlike all that the policy was calibrated on: its picture may differ more from the ` +
     'uncached one (--policy none) than the policy promises.\n'
   );
+}
+
+/** A word on a picture that was computed again. */
+export function discardedNote(prompt: string, discarded: number): string {
+  return `"${shortened(prompt, SHOWN_PROMPT)}" was doubtful after ${discarded} forwards, and was computed again with more.\n`;
+}
+
+/** A word on a bound that no policy has. */
+export function noGuaranteeNote({ psnr, confidence }: NonNullable<FullRequest['guarantee']>): string {
+  return `No policy that fits keeps ${psnr} dB with ${Number((100 * confidence).toFixed(2))} % confidence: every step is computed.\n`;
 }
 
 /** A word on a likeness that no policy reaches. */

@@ -9,6 +9,7 @@ export interface RequestOptions extends PictureOptions {
   readonly forwards?: number | undefined;
   readonly speedup?: number | undefined;
   readonly psnr?: number | undefined;
+  readonly guarantee?: FullRequest['guarantee'];
   readonly steps?: number | undefined;
   readonly guidance?: number | undefined;
   readonly negativePrompt?: string | undefined;
@@ -26,6 +27,7 @@ export function requestOfTask(options: RequestOptions, { prompt, seed }: Pick<Ta
     forwards,
     speedup,
     psnr,
+    guarantee,
     steps,
     guidance,
     negativePrompt,
@@ -47,6 +49,7 @@ export function requestOfTask(options: RequestOptions, { prompt, seed }: Pick<Ta
     forwards,
     speedup,
     psnr,
+    guarantee,
     steps,
     guidance,
     negativePrompt,

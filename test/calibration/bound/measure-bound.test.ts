@@ -4,10 +4,10 @@ import { measureBounds } from '../../../src/calibration/bound/measure-bound';
 import { calibrate } from '../../../src/calibration/calibrate';
 import { scorePolicy } from '../../../src/calibration/measure';
 import { boundPairs, splitPairs } from '../../../src/calibration/pairs';
-import { draw, repeat } from '../../../src/draw/draw';
+import { draw, drawBatch, repeat } from '../../../src/draw/draw';
 import { UsageError } from '../../../src/errors';
 import { deserializePolicy, serializePolicy } from '../../../src/policy/bytes';
-import type { Policy } from '../../../src/policy/data';
+import type { Pair, Policy } from '../../../src/policy/data';
 import { policyHash } from '../../../src/policy/hash';
 import { policiesInMemory } from '../../../src/policy/source';
 import type { Pipeline } from '../../../src/sampling/pipeline';
@@ -90,6 +90,35 @@ describeOnBackends('bounds of policies', () => {
     const other = { ...bare, bound: { ...(bound as NonNullable<typeof bound>), shape: [64, 48] } };
     const sized = await draw(request, { model, policy: { ...(policies[0] as Policy), data: other } });
     expect(sized.bound).toBeNull();
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  test('choose the fewest forwards that keep what is asked for, and a doubtful picture is computed again', async () => {
+    const before = tf.memory().numTensors;
+    const source = policiesInMemory({ more: policies[0] as Policy, fewer: policies[1] as Policy });
+    const kept = (policy: Policy | undefined): number =>
+      policy?.data.bound?.all.find(({ confidence }) => confidence === 0.9)?.dB ?? 0;
+    // One of those that were seen: the toy's prompts are few, and unlike each other.
+    const { prompt: seen } = pairs[0] as Pair;
+    const guaranteed = (psnr: number, prompt = seen) =>
+      draw({ prompt, seed: 3, guarantee: { psnr } }, { model, policies: source });
+    const easy = await guaranteed(0);
+    expect([easy.forwards, easy.discarded]).toEqual([3, undefined]);
+    expect(easy.bound?.confidence).toBe(0.9);
+    // No bound reaches this: every step is computed, at once.
+    const hard = await guaranteed(Math.max(...policies.map(kept)) + 1);
+    expect([hard.forwards, hard.policy, hard.discarded]).toEqual([6, undefined, undefined]);
+    // An empty prompt is unlike what was seen: nothing is sure until every step is computed.
+    const unlike = await guaranteed(0, '');
+    expect([unlike.forwards, unlike.policy, unlike.discarded]).toEqual([6, undefined, 3 + 4]);
+    const both = await drawBatch(
+      [seen, ''].map(prompt => ({ prompt, seed: 3, guarantee: { psnr: 0 } })),
+      { model, policies: source },
+    );
+    expect(both.map(({ forwards, discarded }) => [forwards, discarded])).toEqual([
+      [3, undefined],
+      [6, 7],
+    ]);
     expect(tf.memory().numTensors).toBe(before);
   });
 

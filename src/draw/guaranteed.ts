@@ -1,0 +1,54 @@
+import { type Bound, boundOf } from '../cache/bound';
+import { computedBy, type Guarantee } from '../policy/budget';
+import type { Policy } from '../policy/data';
+import type { StepRecord } from '../sampling/step-record';
+import type { FullRequest } from './request';
+
+/** What of a drawing says whether it is sure enough. */
+interface Try {
+  readonly policy: Policy | undefined;
+  readonly bound?: Bound | null | undefined;
+  readonly steps: readonly StepRecord[];
+  readonly forwards: number;
+  forget(): Promise<void>;
+}
+
+/**
+ * Draws with the fewest forward passes whose bound holds, and what its own bound leaves doubtful again with more, at last
+ * with all.
+ * @param requests at least one; all of them alike
+ * @param drawRows draws some of the requests as one batch, by the policy that their guarantee asks for
+ */
+export async function drawGuaranteed<T extends Try>(
+  requests: readonly FullRequest[],
+  guarantee: Guarantee,
+  drawRows: (rows: readonly FullRequest[]) => Promise<T[]>,
+): Promise<(T & { readonly discarded?: number })[]> {
+  const done: (T & { readonly discarded?: number })[] = [];
+  let open = requests.map((_, row) => row);
+  let above = 0;
+  let discarded = 0;
+  while (open.length > 0) {
+    const asked = { ...guarantee, above };
+    const drawn = await drawRows(open.map(row => ({ ...(requests[row] as FullRequest), guarantee: asked })));
+    const doubtful = new Set(drawn.flatMap((one, i) => (isSure(one, i, guarantee) ? [] : [i])));
+    for (const [i, one] of drawn.entries()) {
+      if (doubtful.has(i)) await one.forget();
+      else done[open[i] as number] = { ...one, ...(discarded > 0 && { discarded }) };
+    }
+    const [first] = drawn;
+    if (!first?.policy) break;
+    above = computedBy(first.policy);
+    discarded += first.forwards;
+    open = open.filter((_, i) => doubtful.has(i));
+  }
+  return done;
+}
+
+/** Whether a picture keeps what is asked for, by its own bound; one of which every step was computed does. */
+function isSure({ policy, bound, steps }: Try, row: number, { psnr, confidence }: Guarantee): boolean {
+  if (!policy) return true;
+  if (!bound || !policy.data.bound) return false;
+  const own = boundOf(policy.data.bound, step => steps[step]?.signals?.[row], confidence);
+  return own !== undefined && own.psnr >= psnr;
+}
