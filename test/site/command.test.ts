@@ -64,6 +64,28 @@ test('the page, with what gives it threads and keeps it to itself', async () => 
 });
 
 test.each([
+  ['bytes=0-4', 206, '<!doc', 'bytes 0-4/34'],
+  ['bytes=28-', 206, 'title>', 'bytes 28-33/34'],
+  ['bytes=-3', 206, 'le>', 'bytes 31-33/34'],
+  ['bytes=30-1000', 206, 'tle>', 'bytes 30-33/34'],
+  ['bytes=34-', 416, '', 'bytes */34'],
+  ['bytes=-0', 416, '', 'bytes */34'],
+  // Whatever is not one range of bytes is answered as if nothing had been said.
+  ...['bytes=0-4,6-9', 'bytes=4-0', 'bytes=-', 'bytes=a-b', '0-4', 'lines=0-4'].map(
+    range => [range, 200, '<!doctype html><title>page</title>', undefined] as const,
+  ),
+] as const)('of a file %s is asked for: %i', async (range, status, text, content) => {
+  const answer = await ask('/', { range });
+  expect([answer.status, answer.text, answer.headers['content-range']]).toEqual([status, text, content]);
+  if (status === 200) expect(answer.headers['content-length']).toBe('34');
+});
+
+test('a range of another state of a file is answered with the whole', async () => {
+  const { status } = await ask('/', { range: 'bytes=0-4', 'if-range': '"another"' });
+  expect(status).toBe(200);
+});
+
+test.each([
   '/../../secret.txt',
   '/%2e%2e/%2e%2e/secret.txt',
   '/..%2f..%2fsecret.txt',

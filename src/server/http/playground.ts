@@ -57,6 +57,7 @@ export function playgroundRoutes(prefix = '', root = packageRoot()): Hono {
     const place = (asked: string): string => asked.slice(from.length);
     app.use(`${path}/*`, keptInside(within, place));
     app.use(`${path}/*`, cached);
+    app.use(`${path}/*`, oneRange);
     app.use(`${path}/*`, serveStatic({ root: within, rewriteRequestPath: place }));
   }
   return app;
@@ -76,6 +77,23 @@ const cached: MiddlewareHandler = async (c, next) => {
   await next();
   const named = /\/assets\/[^/]+-[\w-]{8}\.\w+$/.test(c.req.path);
   c.header('cache-control', named ? 'public, max-age=31536000, immutable' : 'no-cache');
+};
+
+/** A range of bytes: from here to there, from here on, or the last so many. */
+const RANGE = /^bytes=(\d+-\d*|-\d+)$/;
+
+/**
+ * Passes over what is not one range of bytes, and what depends on a state of the file: the whole file is then the right
+ * answer, and not a part which is called one.
+ */
+const oneRange: MiddlewareHandler = async (c, next) => {
+  const asked = c.req.header('range');
+  const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(asked ?? '') ?? [];
+  const isBackwards = first !== undefined && Number(first) > Number(last);
+  if (asked !== undefined && (!RANGE.test(asked) || isBackwards || c.req.header('if-range') !== undefined)) {
+    c.req.raw.headers.delete('range');
+  }
+  await next();
 };
 
 /** Refuses what lies elsewhere, and is reached through a link in the folder. */
