@@ -57,6 +57,7 @@ export default defineConfig([
     client: 'src/browser/client/page.ts',
     webgl: 'src/browser/worker/webgl.ts',
     webgpu: 'src/browser/worker/webgpu.ts',
+    mp4: 'src/browser/worker/mp4.ts',
   }).map(([name, file], i) => ({
     entry: { [name]: file },
     outDir: 'dist/browser',

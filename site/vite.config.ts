@@ -46,7 +46,7 @@ function serveBeside(middlewares: Connect.Server): void {
 const ISOLATION = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
 
 /** Of what lies beside the page, what it needs on WebAssembly. */
-const NEEDED = /^worker[.]mjs$|[.](wasm|json|safetensors)$/;
+const NEEDED = /^(worker|mp4)[.]mjs$|[.](wasm|json|safetensors)$/;
 
 /** Tells the service worker which files the page is made of, and names their version. */
 const precache = (): Plugin => ({

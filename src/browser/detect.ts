@@ -14,6 +14,8 @@ export interface Detected {
   readonly cores: number;
   /** Whether files can be kept between visits. */
   readonly storage: boolean;
+  /** Whether clips can be written as MP4. */
+  readonly mp4: boolean;
 }
 
 /** A GPU, as far as the browser tells. */
@@ -46,7 +48,15 @@ export async function detect(): Promise<Detected> {
     ...(webgl && { webgl }),
     cores: navigator.hardwareConcurrency,
     storage: typeof caches === 'object',
+    mp4: await encodesH264(),
   };
+}
+
+/** As a usual clip: others may be too small or too large for an encoder. */
+async function encodesH264(): Promise<boolean> {
+  if (typeof VideoEncoder === 'undefined') return false;
+  const usual = { codec: 'avc1.42001f', width: 256, height: 256 };
+  return (await VideoEncoder.isConfigSupported(usual).catch(() => undefined))?.supported === true;
 }
 
 const isValid = (module: readonly number[]): boolean => WebAssembly.validate(Uint8Array.from(module));

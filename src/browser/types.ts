@@ -180,8 +180,8 @@ export interface Preview {
   readonly media: Media;
 }
 
-/** Kinds of files that are written here. All of them hold the receipt. */
-export type FileFormat = 'png' | 'webp';
+/** Kinds of files that are written here. All of them hold the receipt; `mp4` is of clips, where the browser encodes H.264. */
+export type FileFormat = 'png' | 'webp' | 'mp4';
 
 /** In what form a result is handed over. */
 export type Form = 'pixels' | 'bitmap' | 'file';
@@ -196,7 +196,7 @@ export interface EncodedFile {
   readonly extension: string;
 }
 
-/** The forms of a result: float pixels, one bitmap a frame, or a file (PNG; animated WebP for clips). */
+/** The forms of a result: float pixels, one bitmap a frame, or a file (PNG; animated WebP or MP4 for clips). */
 export interface Forms {
   readonly pixels: Media;
   readonly bitmap: readonly ImageBitmap[];

@@ -2,9 +2,10 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ErtaError, IoError } from '../errors';
 import { requireText } from '../io/arguments';
-import { isFile, readText } from '../io/node-file';
+import { isFile, openFile, readText } from '../io/node-file';
 import { hasJsonMark } from '../io/own-file';
 import { readError } from '../io/system-error';
+import { xmpBoxIn } from './mp4-xmp';
 import { readPictureFile } from './picture-file';
 import { isMarked, shallow, TOOL, unwrapped } from './receipt-value';
 import { receiptFromXmp } from './xmp';
@@ -53,9 +54,22 @@ export async function readReceipt(path: string): Promise<unknown> {
 /** A receipt has a few kilobytes. */
 const MOST_TEXT = 10_000_000;
 async function embeddedReceipt(path: string): Promise<unknown> {
+  if (/\.mp4$/i.test(path)) return receiptInMp4(path);
   if (!/\.(png|jpe?g|webp)$/i.test(path)) return undefined;
   const { xmp } = (await readPictureFile(path)).header;
   return xmp === undefined ? undefined : receiptFromXmp(xmp.toString('utf8'));
+}
+
+/** Pages write it into the file; the command line, beside it. */
+async function receiptInMp4(path: string): Promise<unknown> {
+  if (!(await isFile(path))) return undefined;
+  const file = await openFile(path);
+  try {
+    const xmp = await xmpBoxIn(file.size, file.read);
+    return xmp === undefined ? undefined : receiptFromXmp(xmp);
+  } finally {
+    await file.close();
+  }
 }
 
 async function separateReceipt(path: string): Promise<unknown> {

@@ -110,6 +110,56 @@ describeInBrowser('a page that draws', () => {
     },
     120_000,
   );
+
+  test('a clip becomes an MP4 file that plays, and repeats in Node', async () => {
+    const made = await tab.page.evaluate(async () => {
+      const worker = () => new Worker('/lib/worker.mjs', { type: 'module' });
+      const client = erta.createClient({ worker, backend: 'wasm', kernels: 'plain' });
+      const { fps } = await client.load('/models/fluent-emoji-video');
+      const { media, receipt } = await client.draw({ prompt: 'red heart', seed: 1, steps: 4, policy: 'none' });
+      const { bytes, extension, type } = await client.encode(media, { receipt, fps: fps!, format: 'mp4' });
+      const still = client.encode(media.pick(0, null, null, null), { format: 'mp4' });
+      const refused = await still.then(
+        () => 'written',
+        error => error.message,
+      );
+      client.terminate();
+      const video = document.createElement('video');
+      video.src = URL.createObjectURL(new Blob([bytes], { type }));
+      video.muted = true;
+      document.body.append(video);
+      // What is not shown yet has no pixels.
+      await video.play();
+      await new Promise(resolve => video.requestVideoFrameCallback(resolve));
+      const canvas = new OffscreenCanvas(32, 32);
+      const context = canvas.getContext('2d')!;
+      context.drawImage(video, 0, 0);
+      return {
+        bytes: [...bytes],
+        extension,
+        refused,
+        receipt,
+        read: await erta.readReceipt(bytes),
+        has: (await erta.detect()).mp4,
+        duration: video.duration,
+        size: [video.videoWidth, video.videoHeight],
+        seen: [...context.getImageData(0, 0, 32, 32).data],
+        first: [...(media.data as Float32Array).subarray(0, 32 * 32 * 3)],
+      };
+    });
+    expect(made).toMatchObject({ extension: '.mp4', has: true, size: [32, 32], read: made.receipt });
+    expect(made.refused).toBe('An MP4 file holds a clip, and this is a picture.');
+    expect(made.duration).toBeCloseTo(8 / 5, 1);
+    // Colours are kept at half the resolution, so that edges blur.
+    const errors = made.first.map((value, i) => Math.abs(255 * value - made.seen[4 * Math.floor(i / 3) + (i % 3)]!));
+    expect(errors.reduce((sum, error) => sum + error, 0) / errors.length).toBeLessThan(12);
+    const file = scratch.path('page.mp4');
+    writeFileSync(file, Uint8Array.from(made.bytes));
+    expect(await readReceipt(file)).toEqual(made.receipt);
+    await ertacache('sample', '--from', file, '--out', 'again.webp');
+    const again = await readMedia(scratch.path('again.webp'));
+    expect(again.pixels.shape).toEqual([8, 32, 32, 3]);
+  }, 120_000);
 });
 
 describeInBrowser('an isolated page that draws', () => {

@@ -4,7 +4,9 @@
 import {
   type Client,
   createClient,
+  detect,
   type EncodedFile,
+  type FileFormat,
   type LoadedModel,
   type Media,
   type PolicyFiles,
@@ -92,9 +94,16 @@ const framesOf = (media: Media): Media[] =>
     ? Array.from({ length: media.shape[0] ?? 0 }, (_, i) => media.pick(i, null, null, null))
     : [media];
 
-/** A result as a file that holds its receipt. */
-export const encode = ({ media, receipt, fps }: Result): Promise<EncodedFile> =>
-  client().encode(media, { receipt, ...(fps !== undefined && { fps }) });
+/** A result as a file that holds its receipt: without loss unless a format is given. */
+export const encode = ({ media, receipt, fps }: Result, format?: FileFormat): Promise<EncodedFile> =>
+  client().encode(media, { receipt, ...(format && { format }), ...(fps !== undefined && { fps }) });
+
+let mp4: Promise<boolean> | undefined;
+/** Whether clips can be saved as MP4 here. */
+export const writesMp4 = (): Promise<boolean> => {
+  mp4 ??= detect().then(found => found.mp4);
+  return mp4;
+};
 
 /** Adds a policy to a loaded model. */
 export const addPolicy = async (files: PolicyFiles, model: string): Promise<PolicyCard> => ({

@@ -37,6 +37,12 @@ export const DiceIcon = icon(
   </>,
 );
 export const SaveIcon = icon(<path d="M10 3.5v8.2M6.6 8.6 10 12l3.4-3.4M3.8 14v2.2h12.4V14" />);
+export const FilmIcon = icon(
+  <>
+    <rect x="3.2" y="4.2" width="13.6" height="11.6" rx="2" />
+    <path class="full" d="M8.4 7.4v5.2l4.2-2.6Z" />
+  </>,
+);
 export const OpenIcon = icon(<path d="M10 12V3.8M6.6 7 10 3.6 13.4 7M3.8 14v2.2h12.4V14" />);
 export const LinkIcon = icon(
   <path d="M8.4 11.6a3 3 0 0 0 4.3 0l2.6-2.6a3 3 0 0 0-4.3-4.3L9.9 5.8M11.6 8.4a3 3 0 0 0-4.3 0L4.7 11A3 3 0 0 0 9 15.3l1.1-1.1" />,

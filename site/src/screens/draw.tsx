@@ -66,7 +66,7 @@ export function Draw() {
               planned={plannedSchedule({ by: 'none' }, steps)}
               tone="plain"
             >
-              <SavePicture drawing={plain} order={plainOrder} />
+              <SavePicture result={plain.result} prompt={plainOrder.prompt} seed={plainOrder.seed} />
             </Easel>
             <Easel
               title={choice.by === 'none' ? 'The same: nothing to reuse' : 'With the step cache'}
@@ -76,7 +76,7 @@ export function Draw() {
               planned={plannedSchedule(choice, steps)}
               tone="strong"
             >
-              <SavePicture drawing={cached} order={order} />
+              <SavePicture result={cached.result} prompt={order.prompt} seed={order.seed} />
             </Easel>
             {link.value.difference && <DifferenceEasel plain={plain} cached={cached} />}
           </div>

@@ -1,15 +1,14 @@
 import { type Media, type Receipt, type Result, readReceipt } from 'ertacache/browser';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { encode, likeness, repeat } from '../engine/engine';
+import { likeness, repeat } from '../engine/engine';
 import { announce } from '../parts/announcer';
 import { decodePicture } from '../parts/decode-picture';
 import { differenceOf } from '../parts/difference';
 import { DropZone } from '../parts/drop-zone';
 import { Failure } from '../parts/failure';
 import { decibels, passes, seconds } from '../parts/format';
-import { SaveIcon } from '../parts/icons';
 import { Picture } from '../parts/picture';
-import { fileStem, saveFile } from '../parts/saving';
+import { SavePicture } from '../parts/save-picture';
 import { Strip } from '../parts/strip';
 import { MODELS, model, modelName } from '../state/model';
 import { addressOf, change } from '../state/route';
@@ -20,6 +19,8 @@ interface Given {
   readonly receipt: Receipt;
   /** An address of the picture itself; none where the file is a receipt alone. */
   readonly shown: string | undefined;
+  /** Whether it is a video, which is shown as one. */
+  readonly isVideo: boolean;
   readonly pixels: Media | undefined;
 }
 
@@ -55,11 +56,13 @@ export function Repeat() {
       const receipt = await readReceipt(new Uint8Array(await file.arrayBuffer()), file.name);
       if (shown.current) URL.revokeObjectURL(shown.current);
       const isPicture = file.type.startsWith('image/');
-      shown.current = isPicture ? URL.createObjectURL(file) : undefined;
+      const isVideo = file.type.startsWith('video/');
+      shown.current = isPicture || isVideo ? URL.createObjectURL(file) : undefined;
       setGiven({
         name: file.name,
         receipt,
         shown: shown.current,
+        isVideo,
         pixels: isPicture ? await decodePicture(file) : undefined,
       });
     } catch (caught) {
@@ -99,8 +102,8 @@ export function Repeat() {
         anywhere, on the command line, by a server or on this page, and it is drawn here once more.
       </p>
       <DropZone
-        label="A picture or clip of ertacache: PNG, WebP or JPEG, or the JSON beside a clip"
-        accept="image/png,image/webp,image/jpeg,application/json,.json"
+        label="A picture or clip of ertacache: PNG, WebP, JPEG or MP4, or the JSON beside a clip"
+        accept="image/png,image/webp,image/jpeg,video/mp4,application/json,.json"
         onFiles={open}
       />
       {error && <Failure {...error} />}
@@ -117,7 +120,17 @@ export function Repeat() {
               <figcaption>
                 <span class="title">{given.name}</span>
               </figcaption>
-              {given.shown ? (
+              {given.shown && given.isVideo ? (
+                <video
+                  class="picture"
+                  src={given.shown}
+                  aria-label={`the given file: ${given.receipt.prompt}`}
+                  autoPlay={!matchMedia('(prefers-reduced-motion: reduce)').matches}
+                  loop
+                  muted
+                  playsInline
+                />
+              ) : given.shown ? (
                 <img class="picture" src={given.shown} alt={`the given file: ${given.receipt.prompt}`} />
               ) : (
                 <p class="picture empty">a receipt without its picture</p>
@@ -127,7 +140,13 @@ export function Repeat() {
             <figure class="easel strong" data-state={again?.result ? 'done' : 'drawing'}>
               <figcaption>
                 <span class="title">Drawn again, here</span>
-                {again?.result && <SaveAgain result={again.result} />}
+                {again?.result && (
+                  <SavePicture
+                    result={again.result}
+                    prompt={again.result.receipt.prompt}
+                    seed={Number(again.result.receipt.seed)}
+                  />
+                )}
               </figcaption>
               <Picture
                 media={again?.media}
@@ -243,20 +262,4 @@ function requestAddress({ prompt, seed, steps, guidance, forwards, model: { id }
     passes: Math.round(forwards),
     schedule: undefined,
   });
-}
-
-function SaveAgain({ result }: { readonly result: Result }) {
-  return (
-    <button
-      type="button"
-      class="quiet round"
-      aria-label="Save the file"
-      onClick={async () => {
-        const { bytes, extension, type } = await encode(result);
-        saveFile(`${fileStem(result.receipt.prompt, Number(result.receipt.seed))}${extension}`, bytes, type);
-      }}
-    >
-      <SaveIcon />
-    </button>
-  );
 }

@@ -96,7 +96,7 @@ export function Schedule() {
             planned={schedule}
             tone="strong"
           >
-            <SavePicture drawing={mine} order={ownOrder} />
+            <SavePicture result={mine.result} prompt={ownOrder.prompt} seed={ownOrder.seed} />
           </Easel>
           <Likeness psnr={likeness?.psnr} ssim={likeness?.ssim} />
         </div>
@@ -110,7 +110,7 @@ export function Schedule() {
               planned={plannedSchedule(rival, steps)}
               tone="strong"
             >
-              <SavePicture drawing={theirs} order={rivalOrder} />
+              <SavePicture result={theirs.result} prompt={rivalOrder.prompt} seed={rivalOrder.seed} />
             </Easel>
             <Likeness psnr={rivalLikeness?.psnr} ssim={rivalLikeness?.ssim} />
           </div>
@@ -124,7 +124,7 @@ export function Schedule() {
             planned={fullSchedule(steps)}
             tone="plain"
           >
-            <SavePicture drawing={plain} order={plainOrder} />
+            <SavePicture result={plain.result} prompt={plainOrder.prompt} seed={plainOrder.seed} />
           </Easel>
           <p class="note">What both are compared with.</p>
         </div>

@@ -126,7 +126,10 @@ export interface Client {
   addPolicy(files: PolicyFiles, model?: string): Promise<PolicyInfo>;
   /** The files of a policy, by its name or hash, for the command line. */
   policyFiles(policy: string, model?: string): Promise<PolicyFiles>;
-  /** A picture or a clip as a file that holds its receipt. Clips are WebP. */
+  /**
+   * A picture or a clip as a file that holds its receipt: PNG, or WebP for clips, unless given.
+   * @throws UnsupportedError for MP4 where the browser encodes no H.264 video of that size; see `detect`
+   */
   encode(
     media: Media,
     options?: { readonly format?: FileFormat; readonly receipt?: unknown; readonly fps?: number },

@@ -9,7 +9,7 @@ const MOST_TEXT = 10_000_000;
 
 /**
  * The receipt of a picture or a clip that ertacache drew, wherever that was: of a PNG, JPEG or WebP file, or of the JSON
- * beside a clip.
+ * beside a clip; an MP4 file holds it where a page wrote it.
  * @param bytes the file's content
  * @param name how errors call it
  * @returns the receipt; `repeat` checks what is in it

@@ -1,4 +1,5 @@
 import { IoError } from '../../errors';
+import { isMp4, xmpBoxIn } from '../../media/mp4-xmp';
 import { chunksOf } from './riff';
 
 // Not by a TextDecoder: what it calls latin1 is Windows' own.
@@ -6,8 +7,9 @@ const text = (bytes: Uint8Array): string => String.fromCharCode(...bytes);
 const startsWith = (bytes: Uint8Array, characters: string): boolean =>
   text(bytes.subarray(0, characters.length)) === characters;
 
-/** The XMP packet of a PNG, JPEG or WebP file; nothing where there is none, or where it is another kind of file. */
+/** The XMP packet of a PNG, JPEG, WebP or MP4 file; nothing where there is none, or where it is another kind of file. */
 export async function xmpInFile(bytes: Uint8Array): Promise<string | undefined> {
+  if (isMp4(bytes)) return xmpBoxIn(bytes.length, async (begin, end) => bytes.subarray(begin, end));
   const found = startsWith(bytes, '\x89PNG\r\n\x1a\n')
     ? await xmpInPng(bytes)
     : startsWith(bytes, '\xff\xd8\xff')

@@ -1,7 +1,8 @@
 import encoder from '@jsquash/webp/codec/enc/webp_enc_simd.js';
 import { defaultOptions } from '@jsquash/webp/meta.js';
-import { UsageError } from '../../errors';
-import { frames, isClip, type Media } from '../../media/pixels';
+import { UnsupportedError, UsageError } from '../../errors';
+import { withXmpBox } from '../../media/mp4-xmp';
+import { frameSize, frames, isClip, type Media } from '../../media/pixels';
 import { toXmp } from '../../media/xmp';
 import { encodePng } from '../files/png';
 import { type EncodeStill, encodeWebp } from '../files/webp';
@@ -16,7 +17,10 @@ export interface EncodeOptions {
   readonly fps?: number | undefined;
 }
 
-/** A picture or a clip as a file without loss. @throws UsageError for a clip as PNG */
+/**
+ * A picture or a clip as a file: PNG and WebP without loss.
+ * @throws UsageError for a clip as PNG and a picture as MP4, UnsupportedError where the browser encodes no such video
+ */
 export async function encodeFile(media: Media, options: EncodeOptions): Promise<EncodedFile> {
   const { format = isClip(media) ? 'webp' : 'png', receipt, fps = 16 } = options;
   const stills = frames(media);
@@ -29,10 +33,29 @@ export async function encodeFile(media: Media, options: EncodeOptions): Promise<
     const xmp = receipt === undefined ? undefined : toXmp({ receipt });
     return { bytes: await encodePng(stills[0]!, xmp), type: 'image/png', extension: '.png' };
   }
-  if (format !== 'webp') throw new UsageError(`Files of the kind ${format} are not written: take png or webp.`);
+  if (format !== 'webp' && format !== 'mp4') {
+    throw new UsageError(`Files of the kind ${format} are not written: take png, webp or mp4.`);
+  }
   const timing = isClip(media) ? { frames: stills.length, fps } : {};
   const xmp = receipt === undefined && !isClip(media) ? undefined : toXmp({ receipt, ...timing });
+  if (format === 'mp4') return { bytes: await mp4Of(media, fps, xmp), type: 'video/mp4', extension: '.mp4' };
   return { bytes: await encodeWebp(media, encodeStill, { fps, xmp }), type: 'image/webp', extension: '.webp' };
+}
+
+/** As bundlers understand it: the script is found, and loaded when a clip is to be MP4. */
+const MP4 = new URL('./mp4.mjs', import.meta.url).href;
+
+async function mp4Of(media: Media, fps: number, xmp: string | undefined): Promise<Uint8Array<ArrayBuffer>> {
+  if (!isClip(media)) {
+    throw new UsageError('An MP4 file holds a clip, and this is a picture.', { hint: 'Write it as PNG or WebP.' });
+  }
+  const { encodeMp4 } = (await import(/* @vite-ignore */ /* webpackIgnore: true */ MP4)) as typeof import('./mp4');
+  const file = typeof VideoEncoder === 'undefined' ? undefined : await encodeMp4(media, fps);
+  if (file) return xmp === undefined ? file : withXmpBox(file, xmp);
+  const { width, height } = frameSize(media);
+  throw new UnsupportedError(`This browser encodes no H.264 video of ${width} × ${height} pixels.`, {
+    hint: 'Write the clip as WebP, which every browser can.',
+  });
 }
 
 /** Colours are kept as they are, and also where a picture is clear. */

@@ -43,6 +43,7 @@ export function playgroundRoutes(prefix = '', root = packageRoot()): Hono {
         workerSrc: ["'self'", 'blob:'],
         connectSrc: ["'self'", 'blob:', 'data:'],
         imgSrc: ["'self'", 'blob:', 'data:'],
+        mediaSrc: ["'self'", 'blob:'],
         // The bars and marks of charts have a place.
         styleSrc: ["'self'", "'unsafe-inline'"],
         frameAncestors: ["'none'"],
