@@ -30,6 +30,11 @@ export type PlainResult = Omit<Result<Form>, 'media'> & {
   readonly media: PlainMedia | readonly ImageBitmap[] | EncodedFile;
 };
 
+/** A request as it crosses. */
+export type PlainRequest = Omit<DrawRequest, 'init'> & {
+  readonly init?: { readonly picture: Blob | PlainMedia; readonly strength?: number | undefined } | undefined;
+};
+
 /** How a result is wanted, and what is told on the way. */
 export interface Wanted {
   readonly as: Form;
@@ -48,7 +53,7 @@ export interface Calls {
     answer: LoadedModel;
   };
   draw: {
-    asked: { readonly request: DrawRequest; readonly wanted: Wanted };
+    asked: { readonly request: PlainRequest; readonly wanted: Wanted };
     told: Drawing;
     answer: PlainResult;
   };

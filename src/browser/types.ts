@@ -81,8 +81,26 @@ export interface LoadOptions {
   readonly policies?: string | readonly string[] | undefined;
   /** Whether the browser keeps the files for the next visit; `true` unless given. */
   readonly storage?: boolean | undefined;
+  /** LoRAs that are merged into its weights. */
+  readonly loras?: readonly LoraAddress[] | undefined;
   /** Reads the transformer's blocks by range requests when they are needed, in place of holding them. */
   readonly offload?: boolean | undefined;
+}
+
+/** A LoRA on a server. */
+export interface LoraAddress {
+  /** Of its safetensors file, relative to the page. */
+  readonly address: string;
+  /** By how much its change of the weights is multiplied; 1 unless given. */
+  readonly scale?: number | undefined;
+}
+
+/** A picture to begin with. */
+export interface BeginWith {
+  /** A picture's file, such as one that was dropped on the page, or its pixels. It is brought to the size that is drawn. */
+  readonly picture: Blob | Media;
+  /** How much of it is drawn anew, 0 to 1; 0.6 unless given. */
+  readonly strength?: number | undefined;
 }
 
 /** A model that is ready to draw. */
@@ -143,6 +161,8 @@ export interface DrawRequest {
         readonly frames?: number | undefined;
       }
     | undefined;
+  /** A picture to begin with, for models that can. */
+  readonly init?: BeginWith | undefined;
   /** Name of a loaded model; the one that was loaded last unless given. */
   readonly model?: string | undefined;
   /**

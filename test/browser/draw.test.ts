@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { draw } from '../../src/draw/on-disk';
 import { run } from '../../src/engine/run';
@@ -7,6 +7,8 @@ import { packageRoot } from '../../src/io/package-root';
 import { dense, toBytes } from '../../src/media/pixels';
 import { readMedia } from '../../src/media/read';
 import { readReceipt } from '../../src/media/receipt';
+import { writeMedia } from '../../src/media/write';
+import { encodeSafetensors } from '../../src/weights/encode-safetensors';
 import { requireBuilt } from '../library/built-package';
 import { scratchFolder } from '../media/pictures';
 import { describeInBrowser } from '../support/chromium';
@@ -16,6 +18,19 @@ import { openTab, type Tab } from './tab';
 const PLAIN = { ...process.env, ERTACACHE_FUSED: 'plain' };
 
 const scratch = scratchFolder();
+
+/** A LoRA of rank 1 on the first attention of the 64 × 64 model. */
+const LORA = encodeSafetensors(
+  new Map(
+    [
+      ['A', [1, 192]],
+      ['B', [192, 1]],
+    ].map(([side, shape]) => [
+      `transformer.transformer_blocks.0.attn.to_q.lora_${side}.weight`,
+      { dtype: 'F32', shape: shape as number[], data: new Float32Array(192).fill(0.3) },
+    ]),
+  ),
+);
 
 beforeAll(requireBuilt);
 
@@ -159,6 +174,73 @@ describeInBrowser('a page that draws', () => {
     await ertacache('sample', '--from', file, '--out', 'again.webp');
     const again = await readMedia(scratch.path('again.webp'));
     expect(again.pixels.shape).toEqual([8, 32, 32, 3]);
+  }, 120_000);
+
+  test('begins with a picture as Node does, and its file repeats there', async () => {
+    const given = await draw({ prompt: 'lion', seed: 3, steps: 4, policy: 'none' });
+    const path = scratch.path('begin.png');
+    await writeMedia(path, given.media, {});
+    const asked = { prompt: 'red heart', seed: 1, steps: 6, policy: 'none' };
+    const here = await draw({ ...asked, init: { path, strength: 0.5 } });
+    const made = await tab.page.evaluate(
+      async ({ bytes, asked }) => {
+        const worker = () => new Worker('/lib/worker.mjs', { type: 'module' });
+        const client = erta.createClient({ worker, backend: 'wasm', kernels: 'plain' });
+        await client.load('/models/fluent-emoji');
+        const picture = new File([Uint8Array.from(bytes)], 'begin.png', { type: 'image/png' });
+        const drawn = await client.draw({ ...asked, init: { picture, strength: 0.5 } });
+        const file = await client.encode(drawn.media, { receipt: drawn.receipt });
+        // Pixels do as well, of any size.
+        const small = drawn.media.lo(16, 16, 0).hi(32, 32, 3);
+        const other = await client.draw({ ...asked, init: { picture: small } }, { as: 'file' });
+        const refused = await client.draw({ ...asked, init: { picture: new Blob(['no picture']) } }).then(
+          () => 'drawn',
+          error => error.message,
+        );
+        client.terminate();
+        const { receipt, forwards } = drawn;
+        const values = [...(drawn.media.data as Float32Array)];
+        return { values, receipt, forwards, file: [...file.bytes], other: other.receipt.init, refused };
+      },
+      { bytes: [...readFileSync(path)], asked },
+    );
+    expect(made.forwards).toBe(here.forwards);
+    expect(Float32Array.from(made.values)).toEqual(dense(here.media));
+    expect(made.receipt.init).toEqual({ ...here.receipt.init, path: 'begin.png' });
+    expect(made.other).toMatchObject({ path: 'picture', strength: 0.6 });
+    expect(made.refused).toBe('picture is no picture that this browser can read.');
+    writeFileSync(scratch.path('page.png'), Uint8Array.from(made.file));
+    await ertacache('sample', '--from', 'page.png', '--out', 'again.png');
+    expect(toBytes((await readMedia(scratch.path('again.png'))).pixels)).toEqual(toBytes(here.media));
+  }, 120_000);
+
+  test('merges LoRAs as Node does, and names them by their files', async () => {
+    const styled = scratch.path('loras');
+    mkdirSync(styled, { recursive: true });
+    writeFileSync(join(styled, 'style.safetensors'), LORA);
+    const asked = { prompt: 'red heart', seed: 1, steps: 3, policy: 'none' };
+    const here = await draw({ ...asked, loras: [{ path: join(styled, 'style.safetensors'), scale: 0.5 }] });
+    const plain = await draw(asked);
+    const other = await openTab({ folders: { loras: styled } });
+    const made = await other.page.evaluate(async asked => {
+      const worker = () => new Worker('/lib/worker.mjs', { type: 'module' });
+      const client = erta.createClient({ worker, backend: 'wasm', kernels: 'plain' });
+      await client.load('/models/fluent-emoji', { loras: [{ address: '/loras/style.safetensors', scale: 0.5 }] });
+      const { media, receipt } = await client.draw(asked);
+      const missing = await client
+        .load('/models/fluent-emoji', { loras: [{ address: '/loras/none.safetensors' }] })
+        .then(
+          () => 'loaded',
+          error => error.code,
+        );
+      client.terminate();
+      return { values: [...(media.data as Float32Array)], receipt, missing };
+    }, asked);
+    await other.close();
+    expect(Float32Array.from(made.values)).toEqual(dense(here.media));
+    expect(Float32Array.from(made.values)).not.toEqual(dense(plain.media));
+    expect(made.receipt.loras).toEqual([{ ...here.receipt.loras![0], path: 'style.safetensors' }]);
+    expect(made.missing).toBe('io');
   }, 120_000);
 });
 

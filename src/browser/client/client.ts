@@ -3,7 +3,7 @@ import { requireObject, requireText, requireWhole } from '../../io/arguments';
 import type { Media } from '../../media/pixels';
 import { purge } from '../load/storage';
 import { fromPlainMedia, toPlainMedia } from '../plain-media';
-import type { Calls, PlainMedia, PlainResult, Wanted } from '../protocol';
+import type { Calls, PlainMedia, PlainRequest, PlainResult, Wanted } from '../protocol';
 import type {
   BackendInfo,
   Calibrated,
@@ -189,18 +189,19 @@ export function createClient(options: ClientOptions): Client {
     get backend() {
       return info;
     },
-    async load(address, { onProgress, policies, storage, offload, ...rest } = {}) {
+    async load(address, { onProgress, policies, storage, offload, loras, ...rest } = {}) {
       requireText('address', address, "the address of a model's folder");
       const whole = (path: string): string => new URL(path, document.baseURI).href;
       const listed = typeof policies === 'object' ? policies.map(whole) : policies && whole(policies);
-      const loading = { policies: listed, storage, offload };
+      const merged = loras?.map(lora => ({ ...lora, address: whole(lora.address) }));
+      const loading = { policies: listed, storage, offload, loras: merged };
       const model = await call('load', { address: whole(address), options: loading }, rest, {
         progress: onProgress && (({ done, total }) => onProgress(done, total)),
       });
       info = model.backend;
       return model;
     },
-    draw: (request, given = {}) => drawn('draw', wanted => ({ request, wanted }), given),
+    draw: (request, given = {}) => drawn('draw', wanted => ({ request: plainRequest(request), wanted }), given),
     repeat: (receipt, given = {}) => drawn('repeat', wanted => ({ receipt, wanted }), given),
     calibrate: (request = {}, { onProgress, ...rest } = {}) =>
       call('calibrate', request, rest, { progress: onProgress }),
@@ -217,6 +218,13 @@ export function createClient(options: ClientOptions): Client {
       connection.close();
     },
   };
+}
+
+/** Pixels have methods, which do not cross. */
+function plainRequest({ init, ...request }: DrawRequest): PlainRequest {
+  if (!init) return request;
+  const { picture, strength } = init;
+  return { ...request, init: { picture: picture instanceof Blob ? picture : toPlainMedia(picture), strength } };
 }
 
 function revived<F extends Form>(result: PlainResult, as: F): Result<F> {

@@ -10,6 +10,7 @@ import type { BackendInfo, DrawRequest } from '../types';
 import { bitmapsOf } from './bitmaps';
 import { encodeFile } from './encode';
 import { handMade } from './hand-made';
+import { begunWith } from './picture';
 import type { Entry, Job } from './session';
 
 /** Draws what a page asks for. */
@@ -19,13 +20,15 @@ export async function drawFor(
   backend: BackendInfo,
   job: Job<Drawing>,
 ): Promise<PlainResult> {
-  const { policy: asked = 'auto', model: _, ...rest } = request;
+  const { policy: asked = 'auto', model: _, init: given, ...rest } = request;
+  const begun = given && (await begunWith(given));
   const named = await namedPolicy({ pipeline, policies }, asked, rest);
   const policy = named?.policy;
   const full = {
     ...rest,
     model: pipeline.info.id,
     policy: asked === 'none' ? 'none' : 'auto',
+    ...(begun && { init: begun.init }),
     // A policy is for one number of steps and one guidance.
     ...(policy && {
       steps: rest.steps ?? policy.data.schedule.length,
@@ -36,6 +39,7 @@ export async function drawFor(
     model: pipeline,
     policies: policies.source(),
     ...(policy && { policy }),
+    ...(begun && { init: begun.image }),
     ...(await watching(wanted, job)),
   });
   return resultOf(drawn, named, { pipeline, policies }, wanted, backend);

@@ -3,12 +3,14 @@ import { lastPart } from '../../io/folder';
 import { contenders } from '../../lab/compare/contenders';
 import type { Pipeline } from '../../sampling/pipeline';
 import { type LoadedParts, loadParts } from '../load/load-model';
+import { fetchLoras } from '../load/loras';
 import { fetchPolicies, policyInfo, type Shelf, shelf } from '../load/policies';
 import { noStorage, openStorage } from '../load/storage';
 import type { Calls } from '../protocol';
 import type { BackendInfo, ComputeOptions, LoadedModel } from '../types';
 import { promisingGpu, startGpu, startWasm } from './compute';
 import { isGpuFault, reasonOf } from './faults';
+import { resized } from './picture';
 import { objectionTo, tryOut } from './trial';
 
 /** A model in this worker, and its policies. */
@@ -118,8 +120,11 @@ export function openSession(compute: ComputeOptions, notice: (text: string) => v
       const listed = options.policies ? fetchPolicies(options.policies, storage, signal) : Promise.resolve([]);
       // Told below; the model may take longer to come.
       listed.catch(() => {});
+      const loras = options.loras && (await fetchLoras(options.loras, signal));
       const parts = await loadParts(address, {
         signal,
+        resize: resized,
+        ...(loras && { loras }),
         storage: options.storage,
         ...(options.offload && { offload: true }),
         onProgress: (done, total) => tell('progress', { done, total }),
