@@ -3,17 +3,13 @@ import * as tf from '@tensorflow/tfjs-core';
 import { describeCpu } from '../../src/engine/machine';
 import { VERSION } from '../../src/version';
 
-/** The versions of PyTorch and what it brings; undefined where this Python has none. */
+/** The version of PyTorch; undefined where this Python has none. */
 export function torchVersion(python: string | undefined): string | undefined {
   if (python === undefined) return undefined;
-  const { status, stdout } = spawnSync(
-    python,
-    ['-c', 'import torch, diffusers; print(torch.__version__, diffusers.__version__)'],
-    {
-      encoding: 'utf8',
-    },
-  );
-  return status === 0 ? stdout.trim().split(' ')[0] : undefined;
+  const { status, stdout } = spawnSync(python, ['-c', 'import torch; print(torch.__version__)'], {
+    encoding: 'utf8',
+  });
+  return status === 0 ? stdout.trim() : undefined;
 }
 
 /** One line on what figures were measured with. */
