@@ -84,7 +84,7 @@ const LOOP = `const me = (${member})(place); while (me.wait()) me.work();`;
 function startThread(place: Place): void {
   const node = nodeBuiltin('worker_threads');
   if (node) {
-    const text = `const place = require('node:worker_threads').workerData; ${LOOP}`;
+    const text = `const place = process.getBuiltinModule('worker_threads').workerData; ${LOOP}`;
     const worker = new node.Worker(text, { eval: true, execArgv: [], workerData: place });
     // What a thread that cannot start would have done, the others do.
     worker.on('error', () => {});
