@@ -158,7 +158,10 @@ async function bestPaths(
       waysThatWon.set(computed, way);
     }
   };
-  await search(anchors, () => ways.map((_, way) => way));
+  // Of Euler steps, even ones are near the best only where there are few.
+  const isEvenTried = (computed: number): boolean => !aims || budgets.length === 1 || 2 * computed <= steps;
+  const every = ways.map((_, way) => way);
+  await search(anchors, computed => (isEvenTried(computed) ? every : every.slice(0, SHAPES.length)));
   const others = budgets.filter(computed => !anchors.includes(computed));
   await search(others, computed => {
     const below = anchors.findLast(anchor => anchor < computed);
