@@ -60,7 +60,8 @@ function dmdBranch(reused: readonly boolean[], most: number, sigmas: readonly nu
   const line = taylorForecast(1);
   return {
     async evaluate({ index }, evaluation) {
-      if (!reused[index]) {
+      // Nothing is kept either where another model takes over.
+      if (!reused[index] || kept.length === 0) {
         const output = await evaluation.compute();
         kept.unshift({ step: index, value: output.clone() });
         release(kept.splice(most).map(s => s.value));

@@ -171,7 +171,8 @@ function outputBranch(plan: readonly Decision[], order: number): BranchCache {
   const module = differences(order);
   return {
     async evaluate({ index }, evaluation) {
-      const decision = plan[index] as Decision;
+      // Nothing is known either where another model takes over.
+      const decision = module.tensors().length === 0 ? 'compute' : (plan[index] as Decision);
       if (decision === 'reuse') return { output: module.predict(index)[0] as tf.Tensor, decision };
       const output = await evaluation.compute();
       module.update(index, [output]);

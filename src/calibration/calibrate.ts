@@ -117,6 +117,7 @@ async function calibratePipeline(pipeline: Pipeline, options: CalibrateOptions):
     }
     const decided = await decide(jobs, options, places);
     const { id, hash, loras, modelClass, schedulerClass } = pipeline.info;
+    const { steering } = jobs[0] as Job;
     return policyOf(decided, ({ forwards, gap }) => ({
       model: {
         id,
@@ -127,6 +128,7 @@ async function calibratePipeline(pipeline: Pipeline, options: CalibrateOptions):
       scheduler: schedulerClass,
       guidance,
       ...(guidanceRange && { guidanceRange }),
+      ...(steering && { steering }),
       calibration: { pairs: [...pairs], forwards, ...(gap && { gap }) },
     }));
   } finally {
@@ -164,7 +166,10 @@ function requireRange(range: GuidanceRange, guidance: number, rectify: string): 
 const HEAD = { format: 'ertacache-policy', version: 1 } as const;
 
 /** Whose policy it is, and what it was calibrated on. */
-type Owner = Pick<Policy['data'], 'model' | 'scheduler' | 'guidance' | 'guidanceRange' | 'calibration'>;
+type Owner = Pick<
+  Policy['data'],
+  'model' | 'scheduler' | 'guidance' | 'guidanceRange' | 'steering' | 'calibration'
+>;
 
 /** The policy of what was decided; of several budgets, the one that is the default with all of them. */
 function policyOf(decided: readonly Decided[], owner: (one: Decided) => Owner): Policy {

@@ -37,8 +37,8 @@ export function unusualPairs(pairs: readonly Pair[], group: PromptGroup, from: n
     }
   };
   return Array.from({ length: count }, (_, n) => {
-    const { seed } = pairs[(from + n) % pairs.length] as Pair;
-    return { ...promptOf(from + n, seed), seed, group };
+    const { seed, negative } = pairs[(from + n) % pairs.length] as Pair;
+    return { ...(negative !== undefined && { negative }), ...promptOf(from + n, seed), seed, group };
   });
 }
 

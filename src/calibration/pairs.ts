@@ -54,6 +54,13 @@ export function splitPairs(prompts: readonly string[], calibration: number, eval
   };
 }
 
+/** The same pairs, all of them steered away from a text. @param negative as they are, unless given */
+export function steeredAway({ calibration, evaluation }: PairSplit, negative: string | undefined): PairSplit {
+  const steer = (pairs: readonly Pair[]): readonly Pair[] =>
+    negative === undefined ? pairs : pairs.map(pair => ({ ...pair, negative }));
+  return { calibration: steer(calibration), evaluation: steer(evaluation) };
+}
+
 /**
  * Pairs that no choice has seen, to tell what a policy keeps: their noise follows from the policy, so that whoever chooses
  * between two policies by their figures gets new pairs for the next one.

@@ -76,13 +76,17 @@ export function rehearse(
   const branches = job.branches.map(branch => ({
     branch,
     history: residualHistory(options.site, options.predictor),
+    expert: undefined as number | undefined,
   }));
 
   /** Guides the outputs of all branches, and releases them. */
   function guided(index: number, all: readonly WithResidual[]): Side | undefined {
     if (all.length === 0) return undefined;
     const outputs = all.map(one => one.output);
-    const output = guideOutputs(job.guide, outputs, index);
+    const output = guideOutputs(job.guide, outputs, {
+      ...trajectory.step(index),
+      timestep: solver.timesteps[index] as number,
+    });
     tf.dispose(outputs);
     return { output, residuals: all.map(one => one.residual) };
   }
@@ -98,8 +102,13 @@ export function rehearse(
       await nextTurn(options.signal);
       const [truth, guess]: [WithResidual[], WithResidual[]] = [[], []];
       try {
-        for (const { branch, history } of branches) {
+        for (const own of branches) {
+          const { branch, history } = own;
           const timestep = solver.timesteps[index] as number;
+          // What was kept of one model is of no use to the one that takes over.
+          const expert = branch.expert?.(timestep);
+          if (expert !== own.expert) history.dispose();
+          own.expert = expert;
           const point = { sample: trajectory.sample(), timestep, signal: options.signal };
           await inEvaluation(branch, point, async evaluation => {
             if (want !== 'guess') truth.push(await history.capture(evaluation));

@@ -60,6 +60,13 @@ export function guaranteeText(text: string): { psnr: number; confidence: number 
   throw new InvalidArgumentError('Give decibels and a confidence, such as 40dB@90%.');
 }
 
+/** A part of the way from 0 to 1, such as `0.1,0.8`. */
+export function interval(text: string): [from: number, to: number] {
+  const [from = Number.NaN, to = Number.NaN, ...more] = text.split(',').map(part => Number(part.trim() || Number.NaN));
+  if (more.length === 0 && from >= 0 && from <= to && to <= 1) return [from, to];
+  throw new InvalidArgumentError('Give two numbers from 0 to 1, such as 0.1,0.8, the smaller one first.');
+}
+
 /** A schedule such as `##.#.`, as true where a step is reused. */
 export function scheduleStrip(text: string): boolean[] {
   if (/^[#.]+$/.test(text)) return reusedOf(text);

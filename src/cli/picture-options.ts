@@ -1,12 +1,13 @@
 import type { Command } from 'commander';
 import { MOST } from '../io/counts';
+import { given } from '../io/given';
 import type { ComputeType } from '../nn/bfloat16';
 import { type LoadModelOptions, loadModel } from '../pipelines/load';
 import { atSize, type PictureRequest } from '../sampling/at-size';
 import type { Pipeline } from '../sampling/pipeline';
 import type { LoraPath } from '../weights/lora/on-disk';
 import { dtypeOption } from './dtype-option';
-import { loraText, wholeNumber } from './parse';
+import { interval, loraText, numberBetween, wholeNumber } from './parse';
 
 /** What published models can be asked for besides steps and guidance. */
 export interface PictureOptions {
@@ -14,6 +15,11 @@ export interface PictureOptions {
   readonly height?: number | undefined;
   readonly frames?: number | undefined;
   readonly maxSequenceLength?: number | undefined;
+  readonly negativePrompt?: string | undefined;
+  readonly trueCfgScale?: number | undefined;
+  readonly guidance2?: number | undefined;
+  readonly guidanceInterval?: readonly [number, number] | undefined;
+  readonly shift?: number | undefined;
   readonly offload?: boolean | undefined;
   readonly vaeTiling?: boolean | undefined;
   readonly dtype?: ComputeType | undefined;
@@ -32,6 +38,27 @@ export function addPictureOptions(command: Command): Command {
       "tokens that a prompt may have (default: the model's)",
       wholeNumber(2, MOST.tokens),
     )
+    .option('--negative-prompt <prompt>', 'what to steer away from')
+    .option(
+      '--true-cfg-scale <s>',
+      'FLUX: true guidance from a second call a step; acts above 1, with --negative-prompt',
+      numberBetween(0, MOST.guidance),
+    )
+    .option(
+      '--guidance-2 <g>',
+      'Wan2.2: guidance of the second expert (default: that of the first)',
+      numberBetween(0, MOST.guidance),
+    )
+    .option(
+      '--guidance-interval <from,to>',
+      "where on the way from noise, 0, to picture, 1, guidance acts (default: the model's)",
+      interval,
+    )
+    .option(
+      '--shift <s>',
+      "spend more steps at high noise, above 1, or fewer, in place of the model's own shift (flow matching)",
+      numberBetween(Number.MIN_VALUE, MOST.shift),
+    )
     .option('--vae-tiling', 'decode large pictures in overlapping tiles: less memory, at faint seams')
     .option('--offload', 'leave the transformer on disk and read it block by block, for models larger than memory')
     .option(
@@ -46,7 +73,8 @@ export function addPictureOptions(command: Command): Command {
 
 /** The part of a request that the options make. */
 export function pictureRequest(options: PictureOptions): PictureRequest {
-  const { width, height, frames, maxSequenceLength } = options;
+  const { width, height, frames, maxSequenceLength, negativePrompt, trueCfgScale, guidance2, guidanceInterval, shift } =
+    options;
   const size = {
     ...(width !== undefined && { width }),
     ...(height !== undefined && { height }),
@@ -54,7 +82,7 @@ export function pictureRequest(options: PictureOptions): PictureRequest {
   };
   return {
     ...(Object.keys(size).length > 0 && { size }),
-    ...(maxSequenceLength !== undefined && { maxSequenceLength }),
+    ...given({ maxSequenceLength, negativePrompt, trueCfgScale, guidance2, guidanceInterval, shift }),
   };
 }
 
@@ -85,11 +113,13 @@ export async function loadForPictures(model: string, options: PictureOptions): P
 /** What of the options decides the pixels, by name: those that were given. */
 export function pictureFacts(options: PictureOptions): Record<string, number | string> {
   const { width, height, frames, maxSequenceLength, vaeTiling, dtype, variant, transformer } = options;
+  const { negativePrompt, trueCfgScale, guidance2, guidanceInterval, shift } = options;
   return {
     ...(width !== undefined && { width }),
     ...(height !== undefined && { height }),
     ...(frames !== undefined && { frames }),
     ...(maxSequenceLength !== undefined && { maxSequenceLength }),
+    ...given({ negativePrompt, trueCfgScale, guidance2, guidanceInterval: guidanceInterval?.join(), shift }),
     ...(vaeTiling && { vaeTiling: 'on' }),
     ...(dtype !== undefined && dtype !== 'float32' && { dtype }),
     ...(variant !== undefined && { variant }),

@@ -3,6 +3,7 @@ import type { CachePolicy } from '../cache/policy';
 import { activeKind, activeName } from '../engine/active-kind';
 import { UsageError } from '../errors';
 import { requireObject } from '../io/arguments';
+import { given } from '../io/given';
 import { sha256 } from '../io/sha256';
 import { enlarged, type Image, imageSize, type Media, toBytes } from '../media/pixels';
 import { kernelLevel, withKernels } from '../nn/wasm/run';
@@ -188,7 +189,8 @@ export function useOf(request: FullRequest, { model, init }: Pick<DrawOptions, '
  * @throws UsageError where the picture to begin with was not given
  */
 export function batchOf(request: FullRequest, { info }: Pipeline, init?: Image): BatchRequest {
-  const { prompt, seed, negativePrompt, size, maxSequenceLength } = request;
+  const { prompt, seed, negativePrompt, trueCfgScale, guidance2, guidanceInterval, shift, size, maxSequenceLength } =
+    request;
   if (request.init && !init) {
     throw new UsageError(`The picture ${request.init.path} that the request begins with was not given.`, {
       hint: 'Give its pixels as the option init.',
@@ -201,6 +203,10 @@ export function batchOf(request: FullRequest, { info }: Pipeline, init?: Image):
     steps: request.steps ?? info.defaults.steps,
     guidance: request.guidance ?? info.defaults.guidance,
     negativePrompt,
+    trueCfgScale,
+    guidance2,
+    guidanceInterval,
+    shift,
     size: size && Object.keys(size).length > 0 ? size : undefined,
     maxSequenceLength,
     init: init && { image: init, strength },
@@ -373,6 +379,7 @@ function factsOf(
   info: PipelineInfo,
   policy: Receipt['policy'],
 ): RunFacts {
+  const { trueCfgScale, guidance2, guidanceInterval, shift } = request;
   const { model, transformer, prompt, negativePrompt, seed, init, embeddings, vaeTiling, dtype, variant, scale } =
     request;
   return {
@@ -385,6 +392,7 @@ function factsOf(
     seed: seedJson(seed),
     steps,
     guidance,
+    ...given({ trueCfgScale, guidance2, guidanceInterval, shift }),
     ...(size && { size }),
     ...(maxSequenceLength !== undefined && { maxSequenceLength }),
     ...(begun && {

@@ -5,7 +5,8 @@ import { lastPart } from '../io/folder';
 import { seedJson, seedOf } from '../random/seed';
 import { drawnFields, embeddingsFields, type FullRequest, initFields, loraFields, transformerFields } from './request';
 
-const { prompt, negativePrompt, seed, size, maxSequenceLength, vaeTiling, dtype, variant, scale } = drawnFields;
+const { prompt, negativePrompt, trueCfgScale, guidance2, guidanceInterval, shift } = drawnFields;
+const { seed, size, maxSequenceLength, vaeTiling, dtype, variant, scale } = drawnFields;
 
 /** What a picture carries so that it can be made again. The order of the fields is that of the written receipt. */
 export const receiptSchema = z.object({
@@ -27,6 +28,10 @@ export const receiptSchema = z.object({
   steps: count(MOST.steps),
   /** Strength of classifier-free guidance. */
   guidance: z.number(),
+  trueCfgScale,
+  guidance2,
+  guidanceInterval,
+  shift,
   /** What was asked for where it was not the model's own. */
   size,
   /** Tokens that the prompt was cut or padded to, where it was not the model's own number. */

@@ -19,6 +19,12 @@ const seed = z.union([z.number(), z.bigint(), z.string()]).transform((value, con
   return z.NEVER;
 });
 
+const share = z.number().min(0).max(1);
+const rising = [
+  ([from, to]: readonly [number, number]): boolean => from <= to,
+  { error: 'its end must not be before its beginning' },
+] as const;
+
 /**
  * The fields that say what is drawn, spelled once: requests, receipts and command-line flags (in kebab case) take them
  * from here. What is optional is as usual for the model.
@@ -28,6 +34,18 @@ export const drawnFields = {
   prompt: z.string({ error: ({ input }) => (input === undefined ? 'it is missing' : undefined) }),
   /** What to steer away from. */
   negativePrompt: z.string().optional(),
+  /** Strength of true guidance from a second call, with a negative prompt, for models that are told their guidance. */
+  trueCfgScale: z.number().nonnegative().max(MOST.guidance).optional(),
+  /** Wan2.2: strength of guidance of the second expert; that of the first unless given. */
+  guidance2: z.number().nonnegative().max(MOST.guidance).optional(),
+  /** From and to which share of the way from noise to picture guidance acts. */
+  guidanceInterval: z
+    .tuple([share, share])
+    .readonly()
+    .refine(...rising)
+    .optional(),
+  /** Pushes the noise levels of flow-matching models towards noise, in place of the model's own shift. */
+  shift: z.number().positive().max(MOST.shift).optional(),
   /** PyTorch draws the same noise from it. */
   seed,
   /** Pixels, and frames of a clip. */

@@ -24,6 +24,8 @@ export const MOST = {
   frames: 10_000,
   /** Strength of guidance, and by how much a LoRA is multiplied: beyond, nothing is left of a picture. */
   guidance: 1000,
+  /** How far noise levels are pushed: beyond, all steps are at one end. */
+  shift: 1000,
   loraScale: 1000,
   steps: 10_000,
   /** Times that a sampler was trained at. */

@@ -36,6 +36,8 @@ export interface Joins {
 export interface IndexFields {
   /** Parts that are run, and parts that are never needed for a text. */
   readonly parts: readonly string[];
+  /** Whether there may be a `transformer_2`, which takes over at a `boundary_ratio`. */
+  readonly experts?: true;
   /** What the reference's class also takes, in words: refused where it asks for something. */
   readonly unsupported?: Readonly<Record<string, string>>;
 }

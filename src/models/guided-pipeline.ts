@@ -1,23 +1,35 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { release, tidy } from '../nn/scope';
+import { release, share, tidy } from '../nn/scope';
 import type { EncodedTexts, TextRequest } from '../sampling/embeddings';
 import { type FrameRule, onePicture } from '../sampling/frame-rule';
-import { denoiserBranch, type Guide, separateGuidance, single, unguided } from '../sampling/guidance';
+import {
+  type Branch,
+  denoiserBranch,
+  type Guide,
+  separateGuidance,
+  single,
+  unguided,
+  within,
+} from '../sampling/guidance';
 import { refusePicture } from '../sampling/initial-picture';
 import type {
   BatchRequest,
+  GuidanceRequest,
   Job,
   PictureSize,
   Pipeline,
   PipelineInfo,
   PrepareOptions,
+  RunLevels,
   ScheduleRequest,
   TextsRequest,
 } from '../sampling/pipeline';
 import { checkRows, noiseSource, releasing, requestedSize } from '../sampling/rows';
-import { levelsOf } from '../sampling/schedule';
+import { levelsOf, type Schedule } from '../sampling/schedule';
+import { refuseSecondGuidance, refuseTrueGuidance, steeringOf } from '../sampling/steering';
 import type { Solver } from '../schedulers/solver';
 import { decodeLatents } from './decode-latents';
+import { expertAt, expertBranch, expertGuidance, takeoverOf } from './experts';
 import type { PipelineParts } from './pipeline-parts';
 import type { Workload } from './workload';
 
@@ -39,8 +51,8 @@ export interface GuidedModel extends Pick<PipelineInfo, 'kind' | 'fps' | 'defaul
   readonly noiseScale?: number;
   /** Whether a run of this strength is guided; above 1 by default. */
   isGuided?(guidance: number): boolean;
-  /** How the two calls are combined; alike at every step by default. */
-  guide?(request: BatchRequest, sigmas: readonly number[]): Guide;
+  /** From and to which share of the way from noise to picture guidance acts unless asked; the whole by default. */
+  readonly guidanceInterval?: readonly [from: number, to: number];
   /** What is steered away from where no text says it, for models that need no text encoder for it; new tensors. */
   unconditional?(textTokens: number): object;
   /** A run's solver, changed in what only the model can tell. */
@@ -50,6 +62,13 @@ export interface GuidedModel extends Pick<PipelineInfo, 'kind' | 'fps' | 'defaul
    * @param prefix of the names that a watcher sees: what is steered away from is `negative_`
    */
   condition(encoded: EncodedTexts, prefix: '' | 'negative_'): object;
+}
+
+/** The calls of every step. */
+interface Calls {
+  readonly branches: readonly Branch[];
+  /** What they are made of. */
+  readonly kept: readonly unknown[];
 }
 
 /**
@@ -76,6 +95,8 @@ export function guidedPipeline(parts: PipelineParts, model: GuidedModel): Pipeli
 
   function sizeOf(request: ScheduleRequest): PictureSize {
     refusePicture(request, parts.info.id, kind);
+    refuseTrueGuidance(request, parts.info.id);
+    if (!parts.experts) refuseSecondGuidance(request, parts.info.id);
     const size = requestedSize(request, model.usual, model.multiple, model.frames ?? onePicture(parts.info.id));
     geometry.latentShape(size);
     return model.workload(size, model.textTokens).size;
@@ -89,7 +110,30 @@ export function guidedPipeline(parts: PipelineParts, model: GuidedModel): Pipeli
     return size;
   }
 
-  const isGuided = ({ guidance }: TextsRequest): boolean => model.isGuided?.(guidance) ?? guidance > 1;
+  const isGuided = ({ guidance }: GuidanceRequest): boolean => model.isGuided?.(guidance) ?? guidance > 1;
+
+  const scheduleOf = ({ steps, shift }: ScheduleRequest): Schedule => scheduler.schedule({ steps, shift });
+
+  const steered = (request: GuidanceRequest): Pick<Job, 'steering'> =>
+    steeringOf(request, {
+      isGuided: isGuided(request),
+      guidance2: parts.experts && (request.guidance2 ?? request.guidance),
+      usualInterval: model.guidanceInterval,
+    });
+
+  const at = parts.experts && expertAt(parts.experts, Number(scheduler.config.num_train_timesteps));
+
+  function levels(request: ScheduleRequest, schedule: Schedule): RunLevels {
+    const takeover = at && takeoverOf(schedule.timesteps, at);
+    return { ...levelsOf(schedule), ...steered(request), ...(takeover !== undefined && { takeover }) };
+  }
+
+  function guideOf(request: BatchRequest): Guide {
+    if (!isGuided(request)) return unguided;
+    const { guidance, guidance2 = guidance } = request;
+    const guide = at ? expertGuidance([guidance, guidance2], at) : separateGuidance(guidance);
+    return within(guide, request.guidanceInterval ?? model.guidanceInterval);
+  }
 
   /** The prompts and, where they guide, those steered away from. */
   async function textsOf(request: TextsRequest): Promise<TextRequest[]> {
@@ -117,12 +161,35 @@ export function guidedPipeline(parts: PipelineParts, model: GuidedModel): Pipeli
     }
   }
 
+  /** The calls of every step, and what they are made of, which is the caller's to release when the run is over. */
+  async function callsOf(conditions: readonly object[], shape: readonly number[]): Promise<Calls> {
+    const nameOf = (i: number): string => (i === 0 ? 'conditional' : 'unconditional');
+    const { experts } = parts;
+    if (experts && at) {
+      // Each expert makes of the conditions what it needs when it is loaded.
+      const kept: unknown[] = conditions.map(condition => share(condition));
+      const branches = conditions.map((_, i) =>
+        expertBranch({
+          ...{ name: nameOf(i), experts, at, shape, condition: kept[i] as object },
+          keep: context => kept.push(context),
+        }),
+      );
+      return { branches, kept };
+    }
+    const denoiser = await parts.transformer();
+    const kept = tidy(() => conditions.map(condition => denoiser.prepare(condition, shape)));
+    const branches = kept.map((context, i) =>
+      denoiserBranch({ name: nameOf(i), model: denoiser, context, expand: single }),
+    );
+    return { branches, kept };
+  }
+
   return {
     info: { ...parts.info, kind, ...(fps !== undefined && { fps }), defaults },
     textLoss: async request => parts.textLoss(await textsOf(request)),
     schedule(request) {
       sizeOf(request);
-      return levelsOf(scheduler.schedule({ steps: request.steps }));
+      return levels(request, scheduleOf(request));
     },
 
     prepare: (request, options) =>
@@ -130,31 +197,18 @@ export function guidedPipeline(parts: PipelineParts, model: GuidedModel): Pipeli
         const size = checked(request);
         const shape = latentShape(size);
         const conditions = own(await conditionsOf(request, options));
-        const denoiser = await parts.transformer();
-        const schedule = scheduler.schedule({ steps: request.steps });
-        const { latents, contexts } = tidy(() => ({
-          latents: startNoise(request.seeds, shape),
-          contexts: conditions.map(condition => denoiser.prepare(condition, [request.prompts.length, ...shape])),
-        }));
+        const schedule = scheduleOf(request);
+        const calls = await callsOf(conditions, [request.prompts.length, ...shape]);
+        const start = tidy(() => startNoise(request.seeds, shape));
         return {
-          branches: contexts.map((context, i) =>
-            denoiserBranch({
-              name: i === 0 ? 'conditional' : 'unconditional',
-              model: denoiser,
-              context,
-              expand: single,
-            }),
-          ),
-          guide:
-            contexts.length > 1
-              ? (model.guide?.(request, schedule.sigmas) ?? separateGuidance(request.guidance))
-              : unguided,
-          latents,
+          branches: calls.branches,
+          guide: guideOf(request),
+          latents: start,
           size,
-          ...levelsOf(schedule),
+          ...levels(request, schedule),
           solver: sigmas => model.solver?.(schedule.solver(sigmas)) ?? schedule.solver(sigmas),
           channelAxis: 1,
-          release: () => release([contexts, latents]),
+          release: () => release([calls.kept, start]),
         };
       }),
 

@@ -4,6 +4,7 @@ import type { Embeddings, EncodedTexts, TextRequest } from '../sampling/embeddin
 import type { PictureSize, PipelineInfo, PrepareOptions, TextLoss } from '../sampling/pipeline';
 import type { HubScheduler } from '../sampling/schedule';
 import type { Denoiser } from '../transformer/denoiser';
+import type { Experts } from './experts';
 import type { Autoencoder, CodeOptions, Posterior } from './vae/autoencoder';
 
 /**
@@ -54,6 +55,8 @@ export interface PipelineParts {
    * @throws MemoryError
    */
   requireMemory(run: RunSize): void;
+  /** Where the pipeline has two transformers; `transformer` is then not to be asked for. */
+  readonly experts?: Experts | undefined;
   /** Stays loaded until `dispose`. Encode the prompts first, so that encoder and transformer are not held at once. */
   transformer(): Promise<Denoiser>;
   /** Stays loaded until `dispose`; decodes only. */

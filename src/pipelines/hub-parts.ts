@@ -1,8 +1,12 @@
 import type * as tf from '@tensorflow/tfjs-core';
+import { CheckpointError } from '../errors';
+import { canonicalJson } from '../io/canonical-json';
 import { fileIn } from '../io/folder';
+import { note } from '../io/notes';
 import { parseConfig } from '../io/parse-config';
 import type { Resize } from '../media/pixels';
 import { autoencoderOf, decoderOnly, encoderOnly } from '../models/autoencoders';
+import { boundaryOf, EXPERTS, lending } from '../models/experts';
 import { familyOf } from '../models/families';
 import { withKnownNames } from '../models/known-names';
 import { knownTables } from '../models/known-tables';
@@ -55,11 +59,13 @@ export interface HubOptions {
 }
 
 const SCHEDULER = 'scheduler/scheduler_config.json';
+const MODEL_INDEX = 'model_index.json';
 
 /** @param model an opened pipeline folder; it is opened again for every part, so the caller may close it */
 export async function hubParts(model: OpenModel, options: HubOptions = {}): Promise<PipelineParts> {
   const id = modelName(model.path);
   const transformer = componentOf(model, 'transformer');
+  const second = await secondOf(model, transformer);
   const configs = new Map([...model.components].map(([name, { config }]) => [name, config]));
   const scheduler = hubScheduler(
     options.scheduler ?? (await readModelJson(model, SCHEDULER)),
@@ -71,13 +77,21 @@ export async function hubParts(model: OpenModel, options: HubOptions = {}): Prom
   const geometry = isPixels ? pixelSpace : sizesOf(componentOf(model, 'vae'));
   requireJoins(known.joins(parsed), geometry.latentChannels, model.components, id);
   const table = known.parameters(parsed);
-  const weights = denoiserBytes(transformer, options);
+  const parameters = parameterCount(table) * (second ? 2 : 1);
+  const own = denoiserBytes(transformer, options);
+  const weights = own * (second && !options.offload ? 2 : 1);
   const stores: WeightStore[] = [];
   let isLoaded = false;
   const keep = (store: WeightStore): void => {
     stores.push(store);
   };
   const loras = await requireLoras(options.loras, known, table);
+  const experts =
+    second &&
+    lending(second.boundary, expert => loadTransformer(model, EXPERTS[expert], options), options.offload ?? false);
+  if (second && options.loras?.length) {
+    note(`${id} has two transformers: LoRAs are merged into the first, which draws at high noise, as in diffusers.`);
+  }
   const { embeddings: given } = options;
   if (given) await requireOwn(given, id, name => model.components.get(name));
   const tokenizers = textTokenizers(work => opened(model, work));
@@ -88,11 +102,14 @@ export async function hubParts(model: OpenModel, options: HubOptions = {}): Prom
   return {
     info: {
       id,
-      hash: await combinedHash([transformer], scheduler.config),
+      hash: await combinedHash(
+        [transformer, ...(second ? [second.component] : [])],
+        second ? { ...scheduler.config, boundary_ratio: second.boundary } : scheduler.config,
+      ),
       ...loras,
       modelClass: transformer.className,
       schedulerClass: scheduler.className,
-      parameters: parameterCount(table),
+      parameters,
       prompts: [],
     },
     config: part => configs.get(part),
@@ -112,14 +129,16 @@ export async function hubParts(model: OpenModel, options: HubOptions = {}): Prom
     requireMemory({ size, tokens, width, rows }) {
       const { height, width: columns, frames } = size;
       const what = `${id} at ${height}x${columns}${frames === 1 ? '' : `, ${frames} frames,`}`;
-      const held = isLoaded ? weights : 0;
+      const held = experts ? own * (Number(experts.isLoaded(0)) + Number(experts.isLoaded(1))) : isLoaded ? weights : 0;
       requireMemory({ bytes: weights + activationBytes(tokens, width, rows), held }, what);
     },
     transformer: once(async () => {
-      const denoiser = await loadTransformer(model, options, keep);
+      const denoiser = await loadTransformer(model, 'transformer', options);
+      keep(denoiser.weights);
       isLoaded = true;
       return denoiser;
     }),
+    ...(experts && { experts }),
     autoencoder: once(async () =>
       isPixels ? pixelSpace : opened(model, again => loadDecoder(componentOf(again, 'vae'), keep)),
     ),
@@ -130,6 +149,7 @@ export async function hubParts(model: OpenModel, options: HubOptions = {}): Prom
     ...(options.watchDecoder && { watchDecoder: options.watchDecoder }),
     dispose() {
       for (const store of stores.splice(0)) store.dispose();
+      experts?.dispose();
     },
   };
 }
@@ -155,19 +175,44 @@ function once<T>(load: () => Promise<T>): () => Promise<T> {
   };
 }
 
+/** The transformer that takes over from the first, and where. @throws CheckpointError for one of another kind */
+async function secondOf(
+  model: OpenModel,
+  first: ModelComponent,
+): Promise<{ boundary: number; component: ModelComponent } | undefined> {
+  if (!familyOf(first.className).index.experts) return undefined;
+  const component = model.components.get(EXPERTS[1]);
+  const index = await readModelJson(model, MODEL_INDEX);
+  const boundary = boundaryOf(index, component !== undefined, fileIn(model.path, MODEL_INDEX));
+  if (boundary === undefined || !component) return undefined;
+  if (component.className === first.className && sameShape(component.config, first.config)) {
+    return { boundary, component };
+  }
+  throw new CheckpointError('shape_mismatch', `${component.where} is no transformer like the first one.`, {
+    hint: 'Take both from the same repository.',
+  });
+}
+
+/** Whether two configurations of one class say the same of all that is not a remark. */
+function sameShape(a: Readonly<Record<string, unknown>>, b: Readonly<Record<string, unknown>>): boolean {
+  const said = (config: object): string =>
+    canonicalJson(Object.fromEntries(Object.entries(config).filter(([name]) => !name.startsWith('_'))));
+  return said(a) === said(b);
+}
+
+/** One of the transformers; its store is the caller's. */
 async function loadTransformer(
   closed: OpenModel,
+  part: string,
   { offload = false, dtype, loras }: HubOptions,
-  keep: (s: WeightStore) => void,
 ): Promise<Denoiser> {
   const model = await closed.reopen();
   try {
-    const { denoiser } = await loadDenoiser(componentOf(model, 'transformer'), { offload, dtype, loras });
-    keep(denoiser.weights);
-    return denoiser;
+    const own = part === EXPERTS[0] ? loras : undefined;
+    return (await loadDenoiser(componentOf(model, part), { offload, dtype, loras: own })).denoiser;
   } finally {
     // Blocks that are left on disk are read from the transformer's files, which the store closes.
-    const done = [...model.components].filter(([name]) => !(offload && name === 'transformer'));
+    const done = [...model.components].filter(([name]) => !(offload && name === part));
     await Promise.all(done.map(([, { source }]) => source.close()));
   }
 }

@@ -39,6 +39,9 @@ export async function familyOfModel(model: OpenModel): Promise<Family> {
   return family;
 }
 
+/** What an index says of a second transformer; `boundaryOf` reads it. */
+const EXPERT_FIELDS = ['transformer_2', 'boundary_ratio'];
+
 /** Every field of the index is one that is run, or says that there is nothing to run, or is told. */
 function checkFields(index: unknown, { index: known }: Family, where: string): void {
   if (!isRecord(index)) return;
@@ -47,6 +50,7 @@ function checkFields(index: unknown, { index: known }: Family, where: string): v
   for (const name of names) {
     const value = index[name] ?? null;
     if (name.startsWith('_') || known.parts.includes(name) || isNothing(value)) continue;
+    if (known.experts && EXPERT_FIELDS.includes(name)) continue;
     const meaning = known.unsupported?.[name];
     if (meaning !== undefined || Array.isArray(value)) {
       throw new UnsupportedError(`${where} asks for ${meaning ?? 'a part'} (${name}), which ertacache does not run.`, {

@@ -7,10 +7,11 @@ import type { Resize } from '../media/pixels';
 import type { PixelFormat } from '../models/pixel-format';
 import { release, tidy } from '../nn/scope';
 import { torchGenerator } from '../random/torch-generator';
-import { batchedGuidance, denoiserBranch, doubled, single, unguided } from '../sampling/guidance';
+import { batchedGuidance, denoiserBranch, doubled, single, unguided, within } from '../sampling/guidance';
 import { firstStep, refusePicture } from '../sampling/initial-picture';
 import { withLifetime } from '../sampling/lifetime';
 import type { BatchRequest, Job, Pipeline, PipelineInfo, RunLevels, ScheduleRequest } from '../sampling/pipeline';
+import { refuseSecondGuidance, refuseTrueGuidance, steeringOf } from '../sampling/steering';
 import {
   createFlowMatchEuler,
   dynamicShift,
@@ -45,7 +46,10 @@ export function createPixelPipeline(parts: PixelParts): Pipeline {
     return format.condition(states, pooled);
   }
 
-  function levelsOf({ steps, size, init }: ScheduleRequest): RunLevels {
+  function levelsOf(request: ScheduleRequest): RunLevels {
+    const { steps, size, init, shift } = request;
+    refuseTrueGuidance(request, info.id);
+    refuseSecondGuidance(request, info.id);
     if (size) {
       throw new UnsupportedError(`${info.id} draws pictures of one size.`, { hint: 'Omit the size.' });
     }
@@ -54,9 +58,14 @@ export function createPixelPipeline(parts: PixelParts): Pipeline {
     const { sigmas } = flowMatchEulerGrid(scheduler, {
       steps,
       sigmas: linspace(1, 1 / steps, steps),
+      shift,
       ...(scheduler.use_dynamic_shifting && { mu: dynamicShift(scheduler, format.tokens) }),
     });
-    return { sigmas: sigmas.slice(skipped), ...(init && { base: { sigmas, skipped } }) };
+    return {
+      sigmas: sigmas.slice(skipped),
+      ...(init && { base: { sigmas, skipped } }),
+      ...steeringOf(request, { isGuided: request.guidance !== 1 }),
+    };
   }
 
   return withLifetime({
@@ -84,7 +93,7 @@ export function createPixelPipeline(parts: PixelParts): Pipeline {
           hint: 'Omit the length of the prompt.',
         });
       }
-      const { sigmas, base } = levelsOf(request);
+      const { sigmas, base, steering } = levelsOf(request);
       const { init } = request;
       const { height, width } = format.size;
       const picture = init && format.encode?.(await resize(init.image, height, width));
@@ -101,10 +110,11 @@ export function createPixelPipeline(parts: PixelParts): Pipeline {
         branches: [
           denoiserBranch({ name: guide ? 'guided' : 'conditional', model, context, expand: guide ? doubled : single }),
         ],
-        guide: guide ? batchedGuidance(request.guidance) : unguided,
+        guide: guide ? within(batchedGuidance(request.guidance), request.guidanceInterval) : unguided,
         latents,
         sigmas,
         ...(base && { base }),
+        ...(steering && { steering }),
         channelAxis: format.channelAxis,
         solver: (levels = sigmas) =>
           createFlowMatchEuler(scheduler, {

@@ -4,6 +4,7 @@ import type { ErtaSettings } from '../cache/ertacache';
 import type { Rectification } from '../cache/rectify';
 import { PolicyError } from '../errors';
 import { boundSchema } from './bound';
+import { requireSameSteering, steering } from './steering';
 
 const spread = z.object({ mean: z.number(), min: z.number(), std: z.number() });
 
@@ -55,6 +56,8 @@ export const policySchema = z.object({
   guidance: z.number(),
   /** Every guidance from one to another is served: the weights depend on it. */
   guidanceRange: z.object({ from: z.number().positive(), to: z.number().positive() }).optional(),
+  /** How it was guided beside that; absent where all was as usual for the model. */
+  steering: steering.optional(),
   /** Base noise levels, length N + 1. */
   sigmas: z.array(z.number().min(0)).min(5),
   /** One character a step: `#` computed, `.` reused. */
@@ -215,6 +218,8 @@ export interface PolicyUse {
   readonly scheduler: string;
   /** Strength of guidance; 1 is none. */
   readonly guidance: number;
+  /** How the run is guided beside that; absent where all is as usual for the model. */
+  readonly steering?: PolicyData['steering'];
   /** Of the whole schedule, also where a run takes only the last of its steps. */
   readonly sigmas: readonly number[];
   /** Steps at the beginning that are not taken, where a run begins with a picture. */
@@ -222,7 +227,7 @@ export interface PolicyUse {
 }
 
 /** Noise levels that differ by less are the same schedule. */
-const SAME_SIGMA = 1e-4;
+export const SAME_SIGMA = 1e-4;
 
 /**
  * Refuses a policy for a run that it was not calibrated for: coefficients of another model, sampler or guidance are a
@@ -268,4 +273,5 @@ export function requireFits(policy: PolicyData, use: PolicyUse): void {
       `Run at guidance ${policy.guidance} (--guidance ${policy.guidance}), or calibrate at ${use.guidance}.`,
     );
   }
+  requireSameSteering(policy.steering, use.steering);
 }

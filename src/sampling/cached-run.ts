@@ -10,7 +10,7 @@ import { UnsupportedError } from '../errors';
 import { breathe } from '../io/turn';
 import { release } from '../nn/scope';
 import { anyState, isResumable, type Keeper, parseState, type Resumable, type State, stateless } from '../nn/state';
-import type { Branch, Guide } from './guidance';
+import type { Branch, Guide, GuidedStep } from './guidance';
 
 /** What one step came to. */
 export interface StepOutput {
@@ -47,7 +47,7 @@ export function beginRun(
   // In browsers nobody chooses the backend by `selectBackend`, which heeds its faults.
   heedFaults(backend());
   const run = policy.begin({ ...info, parts: guide.parts });
-  const caches = branches.map(() => run.branch());
+  const caches = branches.map(branch => expertCache(branch, () => run.branch()));
   const signals = signalReader(policy.signals);
   const keepers = [run.correct || run.state ? run : { ...run, ...stateless }, signals, ...caches];
   return {
@@ -59,7 +59,7 @@ export function beginRun(
         for (const [i, branch] of branches.entries()) {
           await breathe(signal);
           const evaluated = await inEvaluation(branch, { sample, timestep, signal }, async evaluation => ({
-            ...(await (caches[i] as BranchCache).evaluate(step, evaluation)),
+            ...(await (caches[i] as BranchCaches).at(timestep).evaluate(step, evaluation)),
             spent: evaluation.spent(),
           }));
           const { output, decision, spent } = evaluated;
@@ -67,7 +67,7 @@ export function beginRun(
           decisions.push(decision);
           forwards += spent / branches.length;
         }
-        const guided = guideOutputs(guide, outputs, step.index);
+        const guided = guideOutputs(guide, outputs, { ...step, timestep });
         const all = decisions.every(d => d === 'compute') ? 'compute' : 'reuse';
         try {
           const gap = policy.familiar?.step === step.index ? await guidanceGap(guided.parts) : undefined;
@@ -95,6 +95,47 @@ export function beginRun(
   };
 }
 
+/** The cache of a branch. Where another model takes over, it begins anew: so its first step is computed. */
+interface BranchCaches extends Keeper {
+  at(timestep: number): BranchCache;
+  bytes(): number;
+  dispose(): void;
+}
+
+const expertForm = z.object({ expert: z.int(), cache: anyState });
+
+function expertCache({ expert }: Branch, begin: () => BranchCache): BranchCaches {
+  let cache = begin();
+  if (!expert) return { ...cache, at: () => cache };
+  let current: number | undefined;
+  const renew = (): void => {
+    cache.dispose();
+    cache = begin();
+  };
+  const kept: Partial<Resumable> = isResumable(cache)
+    ? {
+        state: () => ({ expert: current ?? 0, cache: (cache as Resumable).state() }),
+        restore(state) {
+          const given = parseState(expertForm, state);
+          renew();
+          current = given.expert;
+          (cache as Resumable).restore(given.cache);
+        },
+      }
+    : {};
+  return {
+    ...kept,
+    at(timestep) {
+      const own = expert(timestep);
+      if (current !== undefined && own !== current) renew();
+      current = own;
+      return cache;
+    },
+    bytes: () => cache.bytes(),
+    dispose: () => cache.dispose(),
+  };
+}
+
 function resumable(keeper: Keeper, { name }: Pick<CachePolicy, 'name'>): Resumable {
   if (isResumable(keeper)) return keeper;
   throw new UnsupportedError(`Runs with the method "${name}" cannot be taken up in the middle.`, {
@@ -103,9 +144,9 @@ function resumable(keeper: Keeper, { name }: Pick<CachePolicy, 'name'>): Resumab
 }
 
 /** The prediction of a step with its parts; release it with `release`. */
-export function guideOutputs(guide: Guide, outputs: readonly Tensor[], stepIndex: number): GuidedOutput {
+export function guideOutputs(guide: Guide, outputs: readonly Tensor[], step: GuidedStep): GuidedOutput {
   const parts = guide.split(outputs);
-  const value = guide.combine(parts, stepIndex);
+  const value = guide.combine(parts, step);
   return { value, parts: Object.fromEntries(guide.parts.map((name, i) => [name, parts[i] as Tensor])) };
 }
 
@@ -122,10 +163,15 @@ export async function inEvaluation<T>(
   { sample, timestep, signal }: EvaluationPoint,
   work: (evaluation: Evaluation) => Promise<T>,
 ): Promise<T> {
-  const evaluation = branch.evaluate(sample, timestep, signal);
+  const leave = await branch.enter?.(timestep);
   try {
-    return await work(evaluation);
+    const evaluation = branch.evaluate(sample, timestep, signal);
+    try {
+      return await work(evaluation);
+    } finally {
+      evaluation.release();
+    }
   } finally {
-    evaluation.release();
+    leave?.();
   }
 }

@@ -14,6 +14,18 @@ export interface Branch {
    * @returns the evaluation; its caller releases it
    */
   evaluate(sample: tf.Tensor, timestep: number, signal?: AbortSignal): Evaluation;
+  /**
+   * Of branches of several models: which of them is called at a time. What is kept of one is of no use to another.
+   * @param timestep in the solver's units
+   * @returns the number of the model
+   */
+  expert?(timestep: number): number;
+  /**
+   * Of branches whose model may have to be loaded: to be awaited before `evaluate` is called at that time.
+   * @param timestep in the solver's units
+   * @returns what says that the evaluation is released
+   */
+  enter?(timestep: number): Promise<() => void>;
 }
 
 /** What a branch of a denoiser is made of. */
@@ -44,6 +56,16 @@ export function denoiserBranch({ name, model, context, expand }: DenoiserBranch)
   };
 }
 
+/** Where in a run guidance is asked for. */
+export interface GuidedStep {
+  /** From 0. */
+  readonly index: number;
+  /** Noise level of the step. */
+  readonly sigma: number;
+  /** In the solver's units. */
+  readonly timestep: number;
+}
+
 /**
  * How the outputs of all branches become the one prediction that the solver gets. Between the two lie the parts, such
  * as the conditional and the unconditional output, which a correction may weigh on their own.
@@ -60,10 +82,10 @@ export interface Guide {
   /**
    * The prediction that the parts make; a new tensor.
    * @param parts one tensor a part; they stay the caller's
-   * @param stepIndex from 0, for guidance that changes over the run
+   * @param step for guidance that changes over the run
    * @returns the guided prediction; the caller disposes it
    */
-  combine(parts: readonly tf.Tensor[], stepIndex: number): tf.Tensor;
+  combine(parts: readonly tf.Tensor[], step: GuidedStep): tf.Tensor;
 }
 
 const copies = (outputs: readonly tf.Tensor[]): tf.Tensor[] => outputs.map(output => output.clone());
@@ -91,22 +113,25 @@ export function separateGuidance(scale: number): Guide {
 }
 
 /**
- * Classifier-free guidance from two calls in a part of the run, and none outside.
- * @param sigmas noise levels of the run
- * @param interval from and to this share of the way from noise to picture, both included
+ * Guidance in a part of the run, and none outside: there the first part, which is the conditional one, is the prediction.
+ * @param guide guidance of two parts
+ * @param interval from and to this share of the way from noise to picture, both included; the whole way unless given
+ * @param wayOf how far a step has come; what is not noise of its latent, unless given
  */
-export function intervalGuidance(scale: number, sigmas: readonly number[], interval: readonly [number, number]): Guide {
+export function within(
+  guide: Guide,
+  interval: readonly [from: number, to: number] | undefined,
+  wayOf = ({ sigma }: GuidedStep): number => 1 - sigma,
+): Guide {
+  if (!interval) return guide;
   const [from, to] = interval.map(Math.fround) as [number, number];
-  const isInside = (step: number): boolean => {
-    const time = Math.fround(1 - (sigmas[step] as number));
+  const isInside = (step: GuidedStep): boolean => {
+    const time = Math.fround(wayOf(step));
     return time >= from && time <= to;
   };
   return {
-    ...separateGuidance(scale),
-    combine: ([conditional, unconditional], step) =>
-      isInside(step)
-        ? guided(conditional as tf.Tensor, unconditional as tf.Tensor, scale)
-        : (conditional as tf.Tensor).clone(),
+    ...guide,
+    combine: (parts, step) => (isInside(step) ? guide.combine(parts, step) : (parts[0] as tf.Tensor).clone()),
   };
 }
 

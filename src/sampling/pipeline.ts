@@ -15,12 +15,29 @@ export interface PictureSize {
   readonly frames: number;
 }
 
-/** What decides the noise levels of a run. */
-export interface ScheduleRequest {
-  /** Strength of classifier-free guidance; 1 turns it off and halves the work. */
+/** How a run is guided. */
+export interface GuidanceRequest {
+  /** Strength of classifier-free guidance, or what FLUX.1-dev is told of it; 1 turns it off and halves the work. */
   readonly guidance: number;
+  /** What to steer away from; the model's null prompt unless given. */
+  readonly negativePrompt?: string | undefined;
+  /** FLUX: strength of true guidance, from two calls; it acts above 1 and with a negative prompt (`true_cfg_scale`). */
+  readonly trueCfgScale?: number | undefined;
+  /** Wan2.2: strength of guidance of the second expert, where it is not that of the first (`guidance_scale_2`). */
+  readonly guidance2?: number | undefined;
+  /** From and to which share of the way from noise to picture guidance acts; the model's own by default. */
+  readonly guidanceInterval?: readonly [from: number, to: number] | undefined;
+}
+
+/** What decides the noise levels of a run, and with what they are gone through. */
+export interface ScheduleRequest extends GuidanceRequest {
   /** Denoising steps (`num_inference_steps` of diffusers). */
   readonly steps: number;
+  /**
+   * Flow-matching models: `s` in `σ → s·σ / (1 + (s - 1)·σ)`, in place of the model's own shift, by size or fixed. Above
+   * 1 more steps are spent at high noise.
+   */
+  readonly shift?: number | undefined;
   /** The model's usual size unless given. Models that paint pixels directly have one size only. */
   readonly size?: Partial<Record<keyof PictureSize, number | undefined>> | undefined;
   /** What all rows begin with; models of pictures only. */
@@ -35,14 +52,10 @@ export interface BatchRequest extends ScheduleRequest {
   readonly prompts2?: readonly string[] | undefined;
   /** One seed a prompt; those above 2⁵³ as bigint. */
   readonly seeds: readonly Seed[];
-  /** What to steer away from; the model's null prompt unless given. */
-  readonly negativePrompt?: string | undefined;
   /** Tokens that prompts are cut or padded to; the model's usual number unless given. */
   readonly maxSequenceLength?: number | undefined;
   /** CogVideoX: guidance that grows over the run. */
   readonly dynamicGuidance?: boolean | undefined;
-  /** MiniT2I: from and to which share of the way from noise to picture guidance acts; the model's own by default. */
-  readonly guidanceInterval?: readonly [from: number, to: number] | undefined;
   /** Frames a second that the clip is meant for, in models that are told (Open-Sora). */
   readonly fps?: number | undefined;
 }
@@ -55,8 +68,22 @@ export interface InitialPicture {
   readonly strength: number;
 }
 
+/** What of a run's guidance its strength does not say, as far as it is not as usual for the model. */
+export interface Steering {
+  /** Strength of true guidance, where the model is told another one as well. */
+  readonly trueCfgScale?: number | undefined;
+  /** Strength of guidance of the second model. */
+  readonly guidance2?: number | undefined;
+  /** From and to which share of the way from noise to picture guidance acts. */
+  readonly interval?: readonly [from: number, to: number] | undefined;
+}
+
 /** The noise levels of a run. */
 export interface RunLevels {
+  /** Of two models, the step at which the second takes over: it has nothing to reuse yet. */
+  readonly takeover?: number | undefined;
+  /** How the run is guided, beside the strength of guidance; absent where all is as usual for the model. */
+  readonly steering?: Steering | undefined;
   /**
    * Noise levels of the base schedule, length `steps + 1`. Samplers of discrete times give those of their times,
    * `√(1 - ᾱ)`: they fall and tell one schedule from another, but a run cannot be moved to others.
@@ -142,7 +169,7 @@ export interface DecodeOptions {
 /** The texts of a request, and to how many tokens they are brought. */
 export type TextsRequest = Pick<
   BatchRequest,
-  'prompts' | 'prompts2' | 'negativePrompt' | 'maxSequenceLength' | 'guidance'
+  'prompts' | 'prompts2' | 'negativePrompt' | 'maxSequenceLength' | 'guidance' | 'trueCfgScale'
 >;
 
 /** What a text encoder does not read of a prompt. */

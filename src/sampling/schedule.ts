@@ -1,4 +1,4 @@
-import { ConfigError } from '../errors';
+import { ConfigError, UnsupportedError } from '../errors';
 import { parseConfig } from '../io/parse-config';
 import type { GridOptions } from '../schedulers/grid';
 import { schedulerClass } from '../schedulers/registry';
@@ -39,6 +39,11 @@ export function hubScheduler(json: unknown, where: string): HubScheduler {
     className,
     config,
     schedule(options, skipped = 0) {
+      if (options.shift !== undefined && !known.continuous) {
+        throw new UnsupportedError(`${className} has discrete times, which no shift moves.`, {
+          hint: 'Omit --shift (shift): it is for flow-matching models.',
+        });
+      }
       const whole = known.grid(config, options);
       const grid = {
         ...whole,

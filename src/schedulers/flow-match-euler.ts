@@ -5,7 +5,7 @@ import { count, MOST } from '../io/counts';
 import { knowing } from '../io/known-fields';
 import { stateless } from '../nn/state';
 import { eulerSteps } from './euler';
-import { requireSteps } from './grid';
+import { requireSteps, shifted } from './grid';
 import type { Solver, TimeGrid } from './solver';
 
 /** Configuration of diffusers' `FlowMatchEulerDiscreteScheduler`; what ertacache does not do is refused by name. */
@@ -44,6 +44,8 @@ export interface FlowMatchEulerOptions {
   readonly sigmas?: readonly number[] | undefined;
   /** Strength of the dynamic shift; required where `use_dynamic_shifting` is on. */
   readonly mu?: number | undefined;
+  /** A fixed shift in place of the configuration's own, by size or fixed. */
+  readonly shift?: number | undefined;
 }
 
 const f32 = Math.fround;
@@ -66,23 +68,24 @@ export function dynamicShift(c: FlowMatchEulerConfig, tokens: number): number {
  * The times of a run, exactly as the reference makes them. With a static shift and no sigmas given, the shift enters
  * twice: the constructor has shifted the range's ends already.
  */
-export function flowMatchEulerGrid(c: FlowMatchEulerConfig, options: FlowMatchEulerOptions): TimeGrid {
+export function flowMatchEulerGrid(own: FlowMatchEulerConfig, options: FlowMatchEulerOptions): TimeGrid {
   requireSteps(options);
-  const { steps, mu } = options;
+  const { steps, mu, shift } = options;
+  const c = shift === undefined ? own : { ...own, shift, use_dynamic_shifting: false };
   if (c.use_dynamic_shifting && mu === undefined) {
     throw new UsageError('This scheduler shifts by image size and needs `mu`.', {
       hint: 'Pass dynamicShift(config, imageTokens).',
     });
   }
-  const shifted = (s: number): number => (c.shift * s) / (1 + (c.shift - 1) * s);
+  const fixed = (s: number): number => shifted(s, c.shift);
   const dynamic = (s: number): number => {
     const strength = c.time_shift_type === 'exponential' ? Math.exp(mu as number) : (mu as number);
     return s === 0 ? 0 : strength / (strength + (1 / s - 1));
   };
-  const end = (s: number): number => f32(c.use_dynamic_shifting ? s : shifted(s));
+  const end = (s: number): number => f32(c.use_dynamic_shifting ? s : fixed(s));
 
   const base = options.sigmas?.map(f32) ?? linspace(end(1), end(f32(1 / c.num_train_timesteps)), steps);
-  const moved = base.map(c.use_dynamic_shifting ? dynamic : shifted);
+  const moved = base.map(c.use_dynamic_shifting ? dynamic : fixed);
   const sigmas = (c.shift_terminal ? stretched(moved, c.shift_terminal) : moved).map(f32);
   return { timesteps: sigmas.map(s => f32(s * c.num_train_timesteps)), sigmas: [...sigmas, 0] };
 }

@@ -9,6 +9,8 @@ export interface GridOptions {
   readonly sigmas?: readonly number[] | undefined;
   /** Strength of a dynamic shift; required where the configuration shifts dynamically. */
   readonly mu?: number | undefined;
+  /** A fixed shift in place of the configuration's own; flow-type schedulers only. */
+  readonly shift?: number | undefined;
   /** Height of the picture in pixels; Open-Sora shifts by the size. */
   readonly height?: number | undefined;
   /** Width of the picture in pixels. */
@@ -36,4 +38,9 @@ export function evenlySpaced(start: number, stop: number, count: number): number
   if (count === 1) return [start];
   const step = (stop - start) / (count - 1);
   return Array.from({ length: count }, (_, i) => (i === count - 1 ? stop : i * step + start));
+}
+
+/** A noise level pushed towards noise: `s·σ / (1 + (s - 1)·σ)`. Both ends stay. */
+export function shifted(sigma: number, shift: number): number {
+  return (shift * sigma) / (1 + (shift - 1) * sigma);
 }

@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { count, MOST } from '../io/counts';
 import { knowing } from '../io/known-fields';
 import { eulerSteps } from './euler';
-import { type GridOptions, requireSteps } from './grid';
+import { type GridOptions, requireSteps, shifted } from './grid';
 import type { Solver, TimeGrid } from './solver';
 
 export const miniT2ISchedulerConfig = knowing(
@@ -22,14 +22,12 @@ export const miniT2ISchedulerConfig = knowing(
 
 export type MiniT2ISchedulerConfig = z.infer<typeof miniT2ISchedulerConfig>;
 
-/** `σ_i = 1 - i / N`. */
+/** `σ_i = 1 - i / N`. The published sampler has no shift; one that is asked for moves these. */
 export function miniT2IGrid(_: MiniT2ISchedulerConfig, options: GridOptions): TimeGrid {
   requireSteps(options);
-  const { steps } = options;
-  return miniT2IGridAt(
-    _,
-    options.sigmas ? [...options.sigmas, 0] : Array.from({ length: steps + 1 }, (_, i) => 1 - i / steps),
-  );
+  const { steps, shift } = options;
+  const even = options.sigmas ? [...options.sigmas, 0] : Array.from({ length: steps + 1 }, (_, i) => 1 - i / steps);
+  return miniT2IGridAt(_, shift === undefined ? even : even.map(sigma => shifted(sigma, shift)));
 }
 
 /** The grid over other falling noise levels. */

@@ -52,9 +52,9 @@ export function rflowGrid(c: RFlowConfig, options: GridOptions): TimeGrid {
   const { steps, sigmas } = options;
   const even = Array.from({ length: steps }, (_, i) => sigmas?.[i] ?? 1 - i / steps).map(s => s * c.num_timesteps);
   const times = even.map(t => f32(c.use_discrete_timesteps ? roundHalfToEven(t) : t));
-  if (!c.use_timestep_transform) return rflowGridOf(c, times);
+  if (!c.use_timestep_transform && options.shift === undefined) return rflowGridOf(c, times);
 
-  const ratio = timeRatio(options);
+  const ratio = options.shift ?? timeRatio(options);
   const pushed = times.map(time => {
     const t = f32(time / c.num_timesteps);
     return f32(f32(f32(ratio * t) / f32(1 + f32(f32(ratio - 1) * t))) * c.num_timesteps);

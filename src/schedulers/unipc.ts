@@ -9,7 +9,7 @@ import { UsageError } from '../errors';
 import { count, MOST } from '../io/counts';
 import { knowing } from '../io/known-fields';
 import { parseState, tensorState } from '../nn/state';
-import { evenlySpaced, type GridOptions, requireSteps } from './grid';
+import { evenlySpaced, type GridOptions, requireSteps, shifted } from './grid';
 import type { Inspect } from './inspect';
 import { solveLinear } from './linear-system';
 import type { Solver, TimeGrid } from './solver';
@@ -64,19 +64,20 @@ const f32 = Math.fround;
 /** The first noise level is kept this far from 1, where λ would be infinite. */
 const MARGIN = 1e-6;
 
-export function uniPCGrid(c: UniPCConfig, options: GridOptions): TimeGrid {
+export function uniPCGrid(own: UniPCConfig, options: GridOptions): TimeGrid {
   requireSteps(options);
-  const { mu } = options;
+  const { mu, shift } = options;
+  const c = shift === undefined ? own : { ...own, flow_shift: shift, use_dynamic_shifting: false };
   if (c.use_dynamic_shifting && mu === undefined) {
     throw new UsageError('This scheduler shifts dynamically and needs `mu`.', { hint: 'Pass mu, or turn it off.' });
   }
   const base = options.sigmas ?? evenlySpaced(1, 1 / c.num_train_timesteps, options.steps + 1).slice(0, -1);
   const strength = Math.exp(mu ?? 0);
-  const shifted = base.map(s =>
-    c.use_dynamic_shifting ? strength / (strength + (1 / s - 1)) : (c.flow_shift * s) / (1 + (c.flow_shift - 1) * s),
+  const moved = base.map(s =>
+    c.use_dynamic_shifting ? strength / (strength + (1 / s - 1)) : shifted(s, c.flow_shift),
   );
-  const scale = c.shift_terminal ? (1 - (shifted.at(-1) as number)) / (1 - c.shift_terminal) : 1;
-  const [first, ...rest] = scale === 1 ? shifted : shifted.map(s => 1 - (1 - s) / scale);
+  const scale = c.shift_terminal ? (1 - (moved.at(-1) as number)) / (1 - c.shift_terminal) : 1;
+  const [first, ...rest] = scale === 1 ? moved : moved.map(s => 1 - (1 - s) / scale);
   const levels = [Math.abs((first as number) - 1) < MARGIN ? (first as number) - MARGIN : (first as number), ...rest];
   const end = c.final_sigmas_type === 'zero' ? 0 : (levels.at(-1) as number);
   return {

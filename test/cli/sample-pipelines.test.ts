@@ -241,6 +241,15 @@ describe('what cannot be right is said in a sentence, and nothing is written', (
       () => ['--model', tiny('flux-tiny'), '--negative-prompt', 'b'],
       'no use for a negative prompt',
     ],
+    ['an interval backwards', () => ['--guidance-interval', '0.8,0.1'], "option '--guidance-interval"],
+    ['an interval of one number', () => ['--guidance-interval', '0.8'], "option '--guidance-interval"],
+    ['a shift of 0', () => ['--shift', '0'], "option '--shift"],
+    ['true guidance of fluent-emoji', () => ['--true-cfg-scale', '2'], 'is guided by its guidance alone'],
+    [
+      'a shift of discrete times',
+      () => ['--model', tiny('cogvideox-tiny'), '--frames', '1', '--shift', '2'],
+      'which no shift moves',
+    ],
     ['a side of 33', () => ['--model', tiny('wan-tiny'), '--width', '33'], 'is not a multiple of'],
   ])('%s', async (_, args, message) => {
     const { code, stdout, stderr } = await sample('lion', ...args());

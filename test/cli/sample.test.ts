@@ -67,11 +67,14 @@ test('a negative prompt without guidance is said to do nothing', async () => {
   const run = ['--steps', '1', '--policy', 'none', '--negative-prompt', 'lion', '--out', scratch.path('a.png')];
   expect((await sample('key', '--guidance', '1', ...run)).stderr).toContain('does nothing at guidance 1');
   expect((await sample('key', '--guidance', '2', ...run)).stderr).not.toContain('does nothing');
+  const interval = await sample('key', '--guidance', '1', ...run, '--guidance-interval', '0,1');
+  expect(interval.stderr).toContain('--guidance-interval does nothing');
 });
 
 describe('--from', () => {
-  test('repeats a run bit for bit, with its scale, guidance and negative prompt', async () => {
-    const own = ['--steps', '2', '--guidance', '2', '--negative-prompt', 'lion', '--scale', '3'];
+  test('repeats a run bit for bit, with its scale, shift, guidance and negative prompt', async () => {
+    const guiding = ['--guidance', '2', '--negative-prompt', 'lion', '--guidance-interval', '0.1,0.9', '--shift', '2'];
+    const own = ['--steps', '2', ...guiding, '--scale', '3'];
     await sample('star', ...own, '--seed', '9', '--policy', 'none', '--out', scratch.path('a.png'));
     const { code, stdout } = await sample('--from', scratch.path('a.png'));
     expect([code, await files()]).toEqual([0, ['a-again.png', 'a.png']]);

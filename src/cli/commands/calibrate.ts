@@ -9,7 +9,7 @@ import { DEFAULT_SEARCH, type ScheduleRequest } from '../../calibration/decide';
 import type { Granularity } from '../../calibration/fit';
 import { fidelityOf, measurePolicy, scorePolicies, scorePolicy } from '../../calibration/measure';
 import { mixed, unusualGroups, unusualPairs } from '../../calibration/mixture';
-import { heldOutPairs, splitPairs } from '../../calibration/pairs';
+import { heldOutPairs, splitPairs, steeredAway } from '../../calibration/pairs';
 import { DEFAULT_WORST_WEIGHT } from '../../calibration/quality';
 import { DEFAULT_TRIALS, type SearchMethod } from '../../calibration/search';
 import { budgetsAtMost, calibrateToTarget, type FidelityTarget, type TargetOptions } from '../../calibration/target';
@@ -229,7 +229,10 @@ async function calibrateAndWrite(pipeline: Pipeline, options: Options, signal: A
   const steps = options.schedule?.length ?? options.steps ?? info.defaults.steps;
   const guidance = options.guidance ?? info.defaults.guidance;
   const prompts = await promptsFor(info, options.prompts);
-  const { calibration: ordinary, evaluation } = splitPairs(prompts, options.pairs, options.heldOut);
+  const { calibration: ordinary, evaluation } = steeredAway(
+    splitPairs(prompts, options.pairs, options.heldOut),
+    options.negativePrompt,
+  );
   const calibration = mixed(ordinary, options.mixture, guidance);
   const unusual = options.mixture > 0 ? unusualHeldOut(evaluation, guidance) : [];
   const all = [...calibration, ...evaluation, ...unusual];

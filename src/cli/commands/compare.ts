@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { mixed } from '../../calibration/mixture';
-import { splitPairs } from '../../calibration/pairs';
+import { splitPairs, steeredAway } from '../../calibration/pairs';
 import { DEFAULT_WORST_WEIGHT } from '../../calibration/quality';
 import { DEFAULT_TRIALS } from '../../calibration/search';
 import type { EngineChoice } from '../../engine/types';
@@ -28,6 +28,7 @@ import { DEFAULT_MODEL } from '../../pipelines/default-model';
 import { readNamedPolicy } from '../../policy/on-disk';
 import { DEFAULT_METHOD } from '../../policy/source';
 import type { Pipeline } from '../../sampling/pipeline';
+import { policyUse } from '../../sampling/policy-use';
 import { startBackend } from '../backend';
 import { encodeAhead, promptRequests } from '../encode-ahead';
 import { interruptible } from '../interrupt';
@@ -157,15 +158,13 @@ async function compare(
   const steps = options.steps ?? info.defaults.steps;
   const guidance = options.guidance ?? info.defaults.guidance;
   const prompts = await promptsFor(info, options.prompts);
-  const { calibration, evaluation: ordinary } = splitPairs(prompts, options.calibrationPairs, options.pairs);
+  const { calibration, evaluation: ordinary } = steeredAway(
+    splitPairs(prompts, options.calibrationPairs, options.pairs),
+    options.negativePrompt,
+  );
   const evaluation = mixed(ordinary, options.mixture, guidance);
   await encodeAhead(pipeline, promptRequests([...calibration, ...evaluation], { steps, guidance }), signal);
-  const use = {
-    model: info,
-    scheduler: info.schedulerClass,
-    guidance,
-    sigmas: pipeline.schedule({ steps, guidance }).sigmas,
-  };
+  const use = policyUse(info, guidance, pipeline.schedule({ steps, guidance }));
   const named = await Promise.all(
     options.policy.map(async called => ({ called, policy: await readNamedPolicy(called) })),
   );

@@ -3,7 +3,7 @@ import { PolicyError } from '../../errors';
 import { MOST } from '../../io/counts';
 import { policyText } from '../../lab/report/policy-text';
 import { loadModel } from '../../pipelines/load';
-import type { Policy } from '../../policy/data';
+import { type Policy, SAME_SIGMA } from '../../policy/data';
 import { exportMask, type MaskFormat, maskAdvice, maskFormats } from '../../policy/export-mask';
 import { requirePolicyWritable, writePolicy } from '../../policy/file';
 import { readNamedPolicy } from '../../policy/on-disk';
@@ -94,7 +94,18 @@ async function sigmasOfModel(model: string, { data }: Policy, steps: number, com
         { hint: 'Give the model that it was calibrated for.' },
       );
     }
-    return [...pipeline.schedule({ steps, guidance: data.guidance }).sigmas];
+    const sigmasAt = (count: number): readonly number[] =>
+      pipeline.schedule({ steps: count, guidance: data.guidance }).sigmas;
+    const own = sigmasAt(data.sigmas.length - 1);
+    if (own.some((sigma, i) => Math.abs(sigma - (data.sigmas[i] as number)) > SAME_SIGMA)) {
+      throw new PolicyError(
+        `The policy has another noise schedule than ${info.id} unless asked (another shift or size).`,
+        {
+          hint: 'Omit --model, or calibrate at that number of steps.',
+        },
+      );
+    }
+    return [...sigmasAt(steps)];
   } finally {
     pipeline.dispose();
   }

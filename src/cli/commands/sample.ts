@@ -30,7 +30,7 @@ import { addPictureOptions } from '../picture-options';
 import { promptLines } from '../prompts';
 import { requireOwnPaths } from '../sample/check-paths';
 import { drawTask } from '../sample/draw-task';
-import { allComputedNote, noGuaranteeNote, noPolicyNote } from '../sample/notes';
+import { allComputedNote, idleNotes, noGuaranteeNote, noPolicyNote } from '../sample/notes';
 import { type DrawnPair, pairSheet } from '../sample/pair-sheet';
 import { repeated, requireRepeatable } from '../sample/repeat-options';
 import { type RequestOptions, requestOfTask } from '../sample/requests';
@@ -93,7 +93,6 @@ export function sampleCommand(): Command {
     )
     .option('--seed <n>', 'seed of the first picture, or random; PyTorch draws the same noise from it', seedText, 0)
     .option('--num-images <n>', 'pictures of each prompt, with seeds counted up', wholeNumber(1, MOST.pictures), 1)
-    .option('--negative-prompt <prompt>', 'what to steer away from')
     .option('--init <picture>', 'begin with a picture in place of noise (FLUX, fluent-emoji)')
     .option(
       '--strength <s>',
@@ -203,9 +202,7 @@ async function drawAll(
   try {
     const requests = new Map(tasks.map(task => [task, { ...base, prompt: task.prompt, seed: task.seed }]));
     if (!repeats) await checkPolicy(base, options, { model, init });
-    if (base.negativePrompt !== undefined && (base.guidance ?? model.info.defaults.guidance) <= 1) {
-      tell('--negative-prompt does nothing at guidance 1, which turns the steering off.\n');
-    }
+    for (const line of idleNotes(base, model.info)) tell(line);
     const first = new Map([...requests.values()].map(request => [request.prompt, request]));
     await encodeAhead(
       model,

@@ -72,3 +72,21 @@ export function noPolicyNote({ id }: PipelineInfo, steps: number, guidance: numb
     'Make one with `ertacache calibrate`.\n'
   );
 }
+
+/** Settings of guidance that do nothing in a run: they are taken, as the reference takes them, but not in silence. */
+export function idleNotes(request: FullRequest, { defaults }: Pick<PipelineInfo, 'defaults'>): string[] {
+  const { guidance = defaults.guidance, negativePrompt, trueCfgScale, guidanceInterval } = request;
+  const isTrue = trueCfgScale !== undefined && trueCfgScale > 1;
+  if (isTrue && negativePrompt === undefined) {
+    return ['--true-cfg-scale does nothing without a --negative-prompt, which may be empty.\n'];
+  }
+  if (isTrue) return [];
+  if (trueCfgScale !== undefined && negativePrompt !== undefined) {
+    return [`--negative-prompt does nothing at --true-cfg-scale ${trueCfgScale}: true guidance acts above 1.\n`];
+  }
+  if (guidance > 1) return [];
+  const idle = [negativePrompt !== undefined && '--negative-prompt', guidanceInterval && '--guidance-interval'];
+  return idle.flatMap(option =>
+    option ? [`${option} does nothing at guidance 1, which turns the steering off.\n`] : [],
+  );
+}

@@ -12,7 +12,6 @@ export interface RequestOptions extends PictureOptions {
   readonly guarantee?: FullRequest['guarantee'];
   readonly steps?: number | undefined;
   readonly guidance?: number | undefined;
-  readonly negativePrompt?: string | undefined;
   readonly scale: number;
   readonly init?: string | undefined;
   readonly strength: number;
@@ -30,7 +29,6 @@ export function requestOfTask(options: RequestOptions, { prompt, seed }: Pick<Ta
     guarantee,
     steps,
     guidance,
-    negativePrompt,
     scale,
     init,
     strength,
@@ -52,7 +50,6 @@ export function requestOfTask(options: RequestOptions, { prompt, seed }: Pick<Ta
     guarantee,
     steps,
     guidance,
-    negativePrompt,
     scale,
     dtype,
     variant,

@@ -3,8 +3,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { parseConfig } from '../../io/parse-config';
 import { share } from '../../nn/scope';
-import { denoiserBranch, intervalGuidance, single } from '../../sampling/guidance';
+import { denoiserBranch, type Guide, separateGuidance, single, within } from '../../sampling/guidance';
 import { createMiniT2ISolver, miniT2IGrid, miniT2ISchedulerConfig } from '../../schedulers/minit2i';
+import type { TimeGrid } from '../../schedulers/solver';
 import type { Denoiser } from '../../transformer/denoiser';
 import { velocityOfSample } from '../../transformer/sample-prediction';
 import { residentStore } from '../../weights/store';
@@ -29,10 +30,10 @@ export const runMiniT2ISampler: CaseRunner = async (golden, produce) => {
   const grid = miniT2IGrid(config, { steps: asked.num_inference_steps });
   const recorded = golden.inputs.get('model_output') as GoldenTensor;
   const noise = golden.inputs.get('noise') as GoldenTensor;
-  const guide = intervalGuidance(asked.guidance_scale, grid.sigmas, asked.cfg_interval);
+  const guide = within(separateGuidance(asked.guidance_scale), asked.cfg_interval);
   const latents = tf.tidy(() => tf.mul(tf.tensor(noise.data, [...noise.shape]), asked.noise_scale));
   produce('sample_init', latents);
-  produce('guidance_per_step', guidanceOf(guide, asked.num_inference_steps));
+  produce('guidance_per_step', guidanceOf(guide, grid));
   const branches = [0, 1].map(half =>
     denoiserBranch({
       name: half === 0 ? 'conditional' : 'unconditional',
@@ -50,10 +51,13 @@ export const runMiniT2ISampler: CaseRunner = async (golden, produce) => {
 };
 
 /** The strength of guidance at every step: what it makes of 1 and 0. */
-function guidanceOf({ combine }: ReturnType<typeof intervalGuidance>, steps: number): number[] {
+function guidanceOf({ combine }: Guide, { timesteps, sigmas }: TimeGrid): number[] {
   return Array.from(
-    { length: steps },
-    (_, step) => tf.tidy(() => combine([tf.scalar(1), tf.scalar(0)], step).dataSync()[0]) as number,
+    timesteps,
+    (timestep, index) =>
+      tf.tidy(
+        () => combine([tf.scalar(1), tf.scalar(0)], { index, timestep, sigma: sigmas[index] as number }).dataSync()[0],
+      ) as number,
   );
 }
 

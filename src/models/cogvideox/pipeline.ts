@@ -8,11 +8,29 @@ import { parseConfig } from '../../io/parse-config';
 import { release, tidy } from '../../nn/scope';
 import { anyState, isResumable, parseState, type State } from '../../nn/state';
 import type { TextRequest } from '../../sampling/embeddings';
-import { denoiserBranch, doubled, type Guide, guided, single, unguided } from '../../sampling/guidance';
+import {
+  denoiserBranch,
+  doubled,
+  type Guide,
+  type GuidedStep,
+  guided,
+  single,
+  unguided,
+  within,
+} from '../../sampling/guidance';
 import { refusePicture } from '../../sampling/initial-picture';
-import type { BatchRequest, Job, PictureSize, Pipeline, ScheduleRequest, TextsRequest } from '../../sampling/pipeline';
+import type {
+  BatchRequest,
+  GuidanceRequest,
+  Job,
+  PictureSize,
+  Pipeline,
+  ScheduleRequest,
+  TextsRequest,
+} from '../../sampling/pipeline';
 import { checkRows, type NoiseSource, noiseSource, releasing, requestedSize } from '../../sampling/rows';
-import { levelsOf, requireFixedShift } from '../../sampling/schedule';
+import { levelsOf, requireFixedShift, type Schedule } from '../../sampling/schedule';
+import { refuseSecondGuidance, refuseTrueGuidance, steeringOf } from '../../sampling/steering';
 import type { Solver } from '../../schedulers/solver';
 import { decodeLatents } from '../decode-latents';
 import type { PipelineParts } from '../pipeline-parts';
@@ -28,7 +46,7 @@ function negativeFirst(scales: readonly number[]): Guide {
     parts: ['conditional', 'unconditional'],
     split: ([both]) => tf.split(both as tf.Tensor, 2).reverse(),
     combine: ([conditional, unconditional], step) =>
-      guided(conditional as tf.Tensor, unconditional as tf.Tensor, scales[step] as number),
+      guided(conditional as tf.Tensor, unconditional as tf.Tensor, scales[step.index] as number),
   };
 }
 
@@ -69,8 +87,12 @@ export function cogVideoXPipeline(parts: PipelineParts): Pipeline {
 
   function sizeOf(request: ScheduleRequest): PictureSize {
     refusePicture(request, parts.info.id);
+    refuseTrueGuidance(request, parts.info.id);
+    refuseSecondGuidance(request, parts.info.id);
     return requestedSize(request, usual, multiple, cogVideoXFrames(time));
   }
+
+  const scheduleOf = ({ steps, shift }: ScheduleRequest): Schedule => scheduler.schedule({ steps, shift });
 
   /** The size that is asked for; refuses what cannot be drawn, before anything is loaded. */
   function checked(request: BatchRequest): PictureSize {
@@ -87,9 +109,12 @@ export function cogVideoXPipeline(parts: PipelineParts): Pipeline {
     return size;
   }
 
+  // Nearly all of the latent is noise in most steps, so that its share does not tell them apart.
+  const wayOf = ({ timestep }: GuidedStep): number => 1 - timestep / Number(scheduler.config.num_train_timesteps);
+
   const latentFrames = (frames: number): number => cogVideoXLatentFrames(frames, time);
 
-  const isGuided = (request: TextsRequest): boolean => request.guidance > 1;
+  const isGuided = ({ guidance }: GuidanceRequest): boolean => guidance > 1;
 
   /** The prompts and, where they guide, those steered away from. */
   const textsOf = (request: TextsRequest): TextRequest[] =>
@@ -107,7 +132,7 @@ export function cogVideoXPipeline(parts: PipelineParts): Pipeline {
     textLoss: request => parts.textLoss(textsOf(request)),
     schedule(request) {
       sizeOf(request);
-      return levelsOf(scheduler.schedule({ steps: request.steps }));
+      return { ...levelsOf(scheduleOf(request)), ...steeringOf(request, { isGuided: isGuided(request) }) };
     },
 
     prepare: (request, options) =>
@@ -127,7 +152,7 @@ export function cogVideoXPipeline(parts: PipelineParts): Pipeline {
         }
 
         const model = await parts.transformer();
-        const schedule = scheduler.schedule({ steps: request.steps });
+        const schedule = scheduleOf(request);
         const { guidance, dynamicGuidance = false } = request;
         const scales = dynamicGuidance
           ? dynamicScales(guidance, schedule.timesteps)
@@ -145,10 +170,11 @@ export function cogVideoXPipeline(parts: PipelineParts): Pipeline {
               expand: guide ? doubled : single,
             }),
           ],
-          guide: guide ? negativeFirst(scales) : unguided,
+          guide: guide ? within(negativeFirst(scales), request.guidanceInterval, wayOf) : unguided,
           latents,
           size,
           ...levelsOf(schedule),
+          ...steeringOf(request, { isGuided: guide }),
           solver(sigmas) {
             const draw = noiseSource(request.seeds, shape);
             // The first draw of a seed was the start; the sampler's own noise comes after it.

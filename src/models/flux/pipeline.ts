@@ -1,6 +1,6 @@
 /**
  * FLUX.1 (Black Forest Labs, 2024; diffusers `FluxPipeline`): CLIP's pooled vector and T5's states, guidance that the
- * model is told, noise levels shifted by the picture's size.
+ * model is told, noise levels shifted by the picture's size; true guidance, from a second call, where it is asked for.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { UnsupportedError } from '../../errors';
@@ -9,11 +9,21 @@ import { dense, imageSize } from '../../media/pixels';
 import { range } from '../../nn/positions';
 import { release, tidy } from '../../nn/scope';
 import type { TextRequest } from '../../sampling/embeddings';
-import { denoiserBranch, single, unguided } from '../../sampling/guidance';
+import { denoiserBranch, separateGuidance, single, unguided, within } from '../../sampling/guidance';
 import { firstStep } from '../../sampling/initial-picture';
-import type { BatchRequest, Job, PictureSize, Pipeline, ScheduleRequest, TextsRequest } from '../../sampling/pipeline';
+import type {
+  BatchRequest,
+  GuidanceRequest,
+  Job,
+  PictureSize,
+  Pipeline,
+  PrepareOptions,
+  ScheduleRequest,
+  TextsRequest,
+} from '../../sampling/pipeline';
 import { checkRows, noiseSource, releasing, requestedSize } from '../../sampling/rows';
 import { levelsOf, type Schedule } from '../../sampling/schedule';
+import { refuseSecondGuidance, steeringOf } from '../../sampling/steering';
 import { dynamicShift, type FlowMatchEulerConfig, linspace } from '../../schedulers/flow-match-euler';
 import type { Denoiser } from '../../transformer/denoiser';
 import { decodeLatents } from '../decode-latents';
@@ -67,6 +77,25 @@ function onLatents(model: Denoiser, height: number, width: number): Denoiser {
   };
 }
 
+/** Strength of true guidance; undefined where the model is only told its guidance, and called once a step. */
+function trueGuidance({ negativePrompt, trueCfgScale = 1 }: GuidanceRequest): number | undefined {
+  return negativePrompt !== undefined && trueCfgScale > 1 ? trueCfgScale : undefined;
+}
+
+/** @throws UnsupportedError for what only true guidance has a use for, where there is none */
+function requireUse(request: GuidanceRequest): void {
+  if (trueGuidance(request) !== undefined) return;
+  const { negativePrompt, trueCfgScale, guidanceInterval } = request;
+  const what =
+    negativePrompt && trueCfgScale === undefined
+      ? ['a negative prompt', 'negative prompt']
+      : guidanceInterval && ['an interval of guidance', 'interval'];
+  if (!what) return;
+  throw new UnsupportedError(`FLUX is told its guidance and has no use for ${what[0]} without true guidance.`, {
+    hint: `Ask for it with a negative prompt and --true-cfg-scale (trueCfgScale) above 1, or omit the ${what[1]}.`,
+  });
+}
+
 /** FLUX from its parts, which the pipeline disposes. */
 export function fluxPipeline(parts: PipelineParts): Pipeline {
   const { geometry, scheduler, watch } = parts;
@@ -78,6 +107,8 @@ export function fluxPipeline(parts: PipelineParts): Pipeline {
 
   /** The size that is asked for, else that of the picture to begin with, else the model's. */
   function sizeOf(request: ScheduleRequest): PictureSize {
+    requireUse(request);
+    refuseSecondGuidance(request, parts.info.id);
     const whole = (length: number): number => Math.max(1, Math.floor(length / multiple)) * multiple;
     const own = request.init && imageSize(request.init.image);
     return requestedSize(
@@ -89,11 +120,11 @@ export function fluxPipeline(parts: PipelineParts): Pipeline {
   }
 
   /** Noise levels are shifted by the picture's size. */
-  function scheduleOf({ steps, init }: ScheduleRequest, { height, width }: PictureSize): Schedule {
+  function scheduleOf({ steps, init, shift }: ScheduleRequest, { height, width }: PictureSize): Schedule {
     const tokens = (height / multiple) * (width / multiple);
     const mu = dynamicShift(scheduler.config as FlowMatchEulerConfig, tokens);
     return scheduler.schedule(
-      { steps, sigmas: linspace(1, 1 / steps, steps), mu },
+      { steps, sigmas: linspace(1, 1 / steps, steps), mu, shift },
       init ? firstStep(steps, init.strength) : 0,
     );
   }
@@ -101,11 +132,6 @@ export function fluxPipeline(parts: PipelineParts): Pipeline {
   /** The size that is drawn; refuses what cannot be drawn, before anything is loaded. */
   function checked(request: BatchRequest): PictureSize {
     checkRows(request);
-    if (request.negativePrompt) {
-      throw new UnsupportedError('FLUX is told its guidance and has no use for a negative prompt.', {
-        hint: 'Omit the negative prompt.',
-      });
-    }
     if (request.init) firstStep(request.steps, request.init.strength);
     const size = sizeOf(request);
     parts.requireMemory({
@@ -120,6 +146,13 @@ export function fluxPipeline(parts: PipelineParts): Pipeline {
   const textTokens = ({ maxSequenceLength }: TextsRequest): number =>
     maxSequenceLength ?? TEXT_TOKENS[config.guidance_embeds ? 'guided' : 'distilled'];
 
+  /** What is steered away from, as the prompts of a request of its own; undefined without true guidance. */
+  const negativesOf = (request: TextsRequest): TextsRequest | undefined => {
+    const { prompts, negativePrompt = '', maxSequenceLength, guidance } = request;
+    if (trueGuidance(request) === undefined) return undefined;
+    return { prompts: prompts.map(() => negativePrompt), maxSequenceLength, guidance };
+  };
+  const textsOf = (request: TextsRequest): TextsRequest[] => [request, ...[negativesOf(request)].flatMap(n => n ?? [])];
   const forClip = ({ prompts }: TextsRequest): TextRequest => ({
     encoder: 'text_encoder',
     tokenizer: 'tokenizer',
@@ -131,6 +164,45 @@ export function fluxPipeline(parts: PipelineParts): Pipeline {
     texts: request.prompts2 ?? request.prompts,
     length: textTokens(request),
   });
+
+  const steered = (request: GuidanceRequest): Pick<Job, 'steering'> => {
+    const trueCfgScale = trueGuidance(request);
+    return steeringOf(request, { isGuided: trueCfgScale !== undefined, trueCfgScale });
+  };
+
+  /** How the encoded texts are kept, how watchers call them, and over how many tokens they are drawn. */
+  interface Encoding {
+    own<T>(tensors: T): T;
+    readonly prefix: '' | 'negative_';
+    readonly rows: number;
+    readonly columns: number;
+  }
+
+  /** What the texts of one call are to the model. */
+  async function conditionOf(
+    texts: TextsRequest,
+    { own, prefix, rows, columns }: Encoding,
+    options?: PrepareOptions,
+  ): Promise<FluxCondition> {
+    const clip = own(await parts.encode(forClip(texts), options));
+    const t5 = own(await parts.encode(forT5(texts), options));
+    const condition: FluxCondition = {
+      encoderHiddenStates: t5.states,
+      pooledProjections: clip.pooled as tf.Tensor,
+      guidance: texts.prompts.map(() => texts.guidance),
+      imgIds: range(rows).flatMap(y => range(columns).map(x => [0, y, x])),
+    };
+    watch(`${prefix}clip_input_ids`, clip.ids.flat());
+    watch(`${prefix}t5_input_ids`, t5.ids.flat());
+    watch(`${prefix}prompt_embeds`, condition.encoderHiddenStates);
+    watch(`${prefix}pooled_prompt_embeds`, condition.pooledProjections);
+    if (prefix === '') watch('img_ids', condition.imgIds.flat());
+    watch(
+      `${prefix}txt_ids`,
+      (t5.ids[0] ?? []).flatMap(() => [0, 0, 0]),
+    );
+    return condition;
+  }
 
   /**
    * The latents that a run begins with: noise alone, or a picture's latents with as much noise as the first step
@@ -162,8 +234,11 @@ export function fluxPipeline(parts: PipelineParts): Pipeline {
       kind: 'image',
       defaults: fluxUsualRun(config),
     },
-    textLoss: request => parts.textLoss([forClip(request), forT5(request)]),
-    schedule: request => levelsOf(scheduleOf(request, sizeOf(request)), request.init !== undefined),
+    textLoss: request => parts.textLoss(textsOf(request).flatMap(texts => [forClip(texts), forT5(texts)])),
+    schedule: request => ({
+      ...levelsOf(scheduleOf(request, sizeOf(request)), request.init !== undefined),
+      ...steered(request),
+    }),
 
     prepare: (request, options) =>
       releasing(async (own): Promise<Job> => {
@@ -171,50 +246,42 @@ export function fluxPipeline(parts: PipelineParts): Pipeline {
         const [channels, , height, width] = geometry.latentShape(size);
         const [rows, columns] = [height / PATCH, width / PATCH];
 
-        const [clip, t5] = [
-          own(await parts.encode(forClip(request), options)),
-          own(await parts.encode(forT5(request), options)),
-        ];
-        const condition: FluxCondition = {
-          encoderHiddenStates: t5.states,
-          pooledProjections: clip.pooled as tf.Tensor,
-          guidance: request.prompts.map(() => request.guidance),
-          imgIds: range(rows).flatMap(y => range(columns).map(x => [0, y, x])),
-        };
-        watch('clip_input_ids', clip.ids.flat());
-        watch('t5_input_ids', t5.ids.flat());
-        watch('prompt_embeds', condition.encoderHiddenStates);
-        watch('pooled_prompt_embeds', condition.pooledProjections);
-        watch('img_ids', condition.imgIds.flat());
-        watch(
-          'txt_ids',
-          (t5.ids[0] ?? []).flatMap(() => [0, 0, 0]),
-        );
-
+        const conditions: FluxCondition[] = [];
+        for (const [i, texts] of textsOf(request).entries()) {
+          conditions.push(
+            await conditionOf(texts, { own, prefix: i === 0 ? '' : 'negative_', rows, columns }, options),
+          );
+        }
         const schedule = scheduleOf(request, size);
         const shape = [channels, height, width];
         const start = own(await startOf(request, shape, size, schedule.sigmas[0] as number));
         const model = onLatents(await parts.transformer(), height, width);
-        const { latents, context } = tidy(() => ({
+        const { latents, contexts } = tidy(() => ({
           latents: start.clone(),
-          context: model.prepare(condition, [request.prompts.length, ...shape]),
+          contexts: conditions.map(condition => model.prepare(condition, [request.prompts.length, ...shape])),
         }));
+        const scale = trueGuidance(request);
         return {
-          branches: [denoiserBranch({ name: 'conditional', model, context, expand: single })],
-          guide: unguided,
+          branches: contexts.map((context, i) =>
+            denoiserBranch({ name: i === 0 ? 'conditional' : 'unconditional', model, context, expand: single }),
+          ),
+          guide: scale === undefined ? unguided : within(separateGuidance(scale), request.guidanceInterval),
           latents,
           size,
           ...levelsOf(schedule, request.init !== undefined),
+          ...steered(request),
           solver: schedule.solver,
           channelAxis: 1,
-          release: () => release([context, latents]),
+          release: () => release([contexts, latents]),
         };
       }),
 
     async encodePrompts(request, options) {
       checked(request);
-      release(await parts.encode(forClip(request), options));
-      release(await parts.encode(forT5(request), options));
+      for (const texts of textsOf(request)) {
+        release(await parts.encode(forClip(texts), options));
+        release(await parts.encode(forT5(texts), options));
+      }
     },
     embeddings: parts.embeddings,
     decode: (latents, _, options) => decodeLatents(parts, latents, options),

@@ -5,7 +5,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { parseConfig } from '../../io/parse-config';
 import { release } from '../../nn/scope';
-import { intervalGuidance } from '../../sampling/guidance';
 import type { Pipeline } from '../../sampling/pipeline';
 import { requireFixedShift } from '../../sampling/schedule';
 import { eulerSteps } from '../../schedulers/euler';
@@ -30,8 +29,7 @@ export function miniT2IPipeline(parts: PipelineParts): Pipeline {
     workload: (size, textTokens) => miniT2IWorkload(config, size, textTokens),
     noiseScale: config.noise_scale,
     isGuided: guidance => guidance !== 1,
-    guide: ({ guidance, guidanceInterval = config.cfg_interval }, sigmas) =>
-      intervalGuidance(guidance, sigmas, guidanceInterval),
+    guidanceInterval: config.cfg_interval,
 
     text: (texts, length) => ({ encoder: 'text_encoder', tokenizer: 'tokenizer', texts, length, masked: true }),
 

@@ -6,11 +6,20 @@ import * as tf from '@tensorflow/tfjs-core';
 import { parseConfig } from '../../io/parse-config';
 import { release, tidy } from '../../nn/scope';
 import type { TextRequest } from '../../sampling/embeddings';
-import { batchedGuidance, denoiserBranch, doubled, single, unguided } from '../../sampling/guidance';
+import { batchedGuidance, denoiserBranch, doubled, single, unguided, within } from '../../sampling/guidance';
 import { refusePicture } from '../../sampling/initial-picture';
-import type { BatchRequest, Job, PictureSize, Pipeline, ScheduleRequest, TextsRequest } from '../../sampling/pipeline';
+import type {
+  BatchRequest,
+  GuidanceRequest,
+  Job,
+  PictureSize,
+  Pipeline,
+  ScheduleRequest,
+  TextsRequest,
+} from '../../sampling/pipeline';
 import { checkRows, noiseSource, releasing, requestedSize, usualSize } from '../../sampling/rows';
-import { levelsOf, requireFixedShift } from '../../sampling/schedule';
+import { levelsOf, requireFixedShift, type Schedule } from '../../sampling/schedule';
+import { refuseSecondGuidance, refuseTrueGuidance, steeringOf } from '../../sampling/steering';
 import { velocityOnly } from '../../transformer/velocity-only';
 import { decodeLatents } from '../decode-latents';
 import type { PipelineParts } from '../pipeline-parts';
@@ -31,9 +40,14 @@ export function openSoraPipeline(parts: PipelineParts): Pipeline {
 
   function sizeOf(request: ScheduleRequest): PictureSize {
     refusePicture(request, parts.info.id);
+    refuseTrueGuidance(request, parts.info.id);
+    refuseSecondGuidance(request, parts.info.id);
     // What does not fill a patch is padded, so any multiple of the autoencoder's will do.
     return requestedSize(request, usual, geometry.compression.space, OPEN_SORA_FRAMES);
   }
+
+  const scheduleOf = ({ steps, shift }: ScheduleRequest, size: PictureSize): Schedule =>
+    scheduler.schedule({ steps, shift, ...size });
 
   /** The size that is asked for; refuses what cannot be drawn, before anything is loaded. */
   function checked(request: BatchRequest): PictureSize {
@@ -49,7 +63,7 @@ export function openSoraPipeline(parts: PipelineParts): Pipeline {
     return size;
   }
 
-  const isGuided = (request: BatchRequest): boolean => request.guidance !== 1;
+  const isGuided = ({ guidance }: GuidanceRequest): boolean => guidance !== 1;
 
   async function textOf({ prompts }: TextsRequest): Promise<TextRequest> {
     const { cleanOpenSoraPrompt } = await import('../../text/cleaning');
@@ -70,7 +84,10 @@ export function openSoraPipeline(parts: PipelineParts): Pipeline {
       defaults: openSoraUsualRun(config, scheduler.config),
     },
     textLoss: async request => parts.textLoss([await textOf(request)]),
-    schedule: request => levelsOf(scheduler.schedule({ steps: request.steps, ...sizeOf(request) })),
+    schedule: request => ({
+      ...levelsOf(scheduleOf(request, sizeOf(request))),
+      ...steeringOf(request, { isGuided: isGuided(request) }),
+    }),
 
     prepare: (request, options) =>
       releasing(async (own): Promise<Job> => {
@@ -93,7 +110,7 @@ export function openSoraPipeline(parts: PipelineParts): Pipeline {
           height: size.height,
           width: size.width,
         });
-        const schedule = scheduler.schedule({ steps: request.steps, ...size });
+        const schedule = scheduleOf(request, size);
         const { latents, context } = tidy(() => ({
           latents: noiseSource(request.seeds, shape)(),
           context: model.prepare(condition(), [guided ? 2 * rows : rows, ...shape]),
@@ -107,10 +124,11 @@ export function openSoraPipeline(parts: PipelineParts): Pipeline {
               expand: guided ? doubled : single,
             }),
           ],
-          guide: guided ? batchedGuidance(request.guidance) : unguided,
+          guide: guided ? within(batchedGuidance(request.guidance), request.guidanceInterval) : unguided,
           latents,
           size,
           ...levelsOf(schedule),
+          ...steeringOf(request, { isGuided: guided }),
           solver: schedule.solver,
           channelAxis: 1,
           release: () => release([context, latents]),

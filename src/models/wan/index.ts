@@ -12,7 +12,7 @@ import { createWan, wanConfig, wanParameters } from './transformer';
 import { WAN_RUN, WAN_SIZE } from './usual';
 import { wanWorkload } from './workload';
 
-/** Wan2.1 text to video (Wan Team, 2025). */
+/** Wan2.1 and Wan2.2-A14B text to video (Wan Team, 2025). */
 export const wan = family({
   className: 'WanTransformer3DModel',
   title: 'Wan2.1',
@@ -30,9 +30,8 @@ export const wan = family({
   pipelineClasses: ['WanPipeline'],
   index: {
     parts: ['transformer', 'vae', 'scheduler', 'text_encoder', 'tokenizer'],
+    experts: true,
     unsupported: {
-      transformer_2: 'a second transformer for the last steps (Wan2.2-A14B)',
-      boundary_ratio: 'a change from one transformer to another (Wan2.2-A14B)',
       expand_timesteps: 'a time for every token (Wan2.2-TI2V-5B)',
     },
   },

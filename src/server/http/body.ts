@@ -99,9 +99,11 @@ async function form(bytes: Buffer, type: string, schema: z.ZodObject): Promise<R
   return fields;
 }
 
-/** The text itself, or the number or the truth that it says where the field takes no text. */
+/** The text itself, or the number, the numbers or the truth that it says where the field takes no text. */
 function saidBy(text: string, field: z.ZodType | undefined): unknown {
   if (field?.safeParse(text).success ?? true) return text;
   if (text === 'true' || text === 'false') return text === 'true';
-  return text.trim() === '' || Number.isNaN(Number(text)) ? text : Number(text);
+  const numbers = text.split(',').map(part => (part.trim() === '' ? Number.NaN : Number(part)));
+  if (numbers.some(Number.isNaN)) return text;
+  return numbers.length === 1 ? numbers[0] : numbers;
 }

@@ -21,6 +21,7 @@ export interface Ordered {
 
 /** What all bodies share, and what they add to an order. */
 type Body = Pick<ImageBody, 'prompt' | 'model' | 'size' | 'seed' | 'steps' | 'guidance' | 'negative_prompt'> &
+  Pick<ImageBody, 'true_cfg_scale' | 'guidance_2' | 'guidance_interval' | 'shift'> &
   Pick<ImageBody, 'policy' | 'forwards' | 'scale' | 'output_compression'>;
 
 /** The order for pictures. */
@@ -122,6 +123,10 @@ function ordered({ limits }: OrderContext, body: Body, model: ServedModel, how: 
       seed: seedJson(seed ?? randomSeed()),
       steps: body.steps ?? undefined,
       guidance: body.guidance ?? undefined,
+      trueCfgScale: body.true_cfg_scale ?? undefined,
+      guidance2: body.guidance_2 ?? undefined,
+      guidanceInterval: body.guidance_interval ?? undefined,
+      shift: body.shift ?? undefined,
       policy: policy ?? 'auto',
       scale: body.scale ?? 1,
       size: sizeOf(body.size, how.frames, model),

@@ -3,6 +3,7 @@
  * interface; what that lacks are the fields of `draw`, with underscores.
  */
 import { z } from '@hono/zod-openapi';
+import { drawnFields } from '../../draw/request';
 import { count, MOST } from '../../io/counts';
 import { seedOf } from '../../random/seed';
 import { MAX_PROMPT } from '../../text/prompt-length';
@@ -46,6 +47,18 @@ const drawing = {
   steps: count(MOST.steps).nullish().describe("Denoising steps; the model's usual number unless given."),
   guidance: z.number().min(0).max(1000).nullish().describe('Strength of classifier-free guidance; 1 turns it off.'),
   negative_prompt: z.string().max(MAX_PROMPT).nullish().describe('What to steer away from.'),
+  true_cfg_scale: drawnFields.trueCfgScale
+    .nullish()
+    .describe('FLUX: true guidance from a second call a step; acts above 1, with a negative prompt.'),
+  guidance_2: drawnFields.guidance2
+    .nullish()
+    .describe('Wan2.2: strength of guidance of the second expert; that of the first unless given.'),
+  guidance_interval: drawnFields.guidanceInterval
+    .nullish()
+    .describe('From and to where on the way from noise, 0, to picture, 1, guidance acts.'),
+  shift: drawnFields.shift
+    .nullish()
+    .describe("Spends more steps at high noise, above 1, or fewer, in place of the model's own shift."),
   policy: name
     .nullish()
     .describe('`auto` for the policy that fits, `none` to compute every step, or the name of one that the server has.'),
