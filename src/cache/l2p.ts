@@ -36,9 +36,12 @@ export function historyForecast(weights: readonly (readonly number[])[]): Foreca
     weights({ computed, at }) {
       const known = new Set(computed);
       const taken: Combined[] = [];
+      // Where another model takes over, outputs of the one before it are not to be had: its own first stands for them.
+      const first = Math.min(...computed);
       for (let step = 0; step <= at; step++) {
         const row = weights[step] as readonly number[];
-        taken.push(known.has(step) ? itself(step) : sumOf(row.map((w, j) => [w, taken[j] as Combined])));
+        if (step <= first) taken.push(itself(first));
+        else taken.push(known.has(step) ? itself(step) : sumOf(row.map((w, j) => [w, taken[j] as Combined])));
       }
       return weightsOf(taken[at] as Combined, computed);
     },

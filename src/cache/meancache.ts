@@ -47,13 +47,20 @@ export function meancache({ reused, window = 2, form = 'corrected', site }: Mean
 export function averageForecast(reused: readonly boolean[], window: number, form: MeanCacheForm): Forecast {
   return {
     depth: Number.POSITIVE_INFINITY,
-    weights(outlook) {
+    weights(whole) {
+      // Where another model takes over, the run begins anew at the first step that is kept.
+      const first = Math.min(...whole.computed);
+      const outlook = {
+        computed: whole.computed.map(step => step - first),
+        at: whole.at - first,
+        sigmas: whole.sigmas.slice(first),
+      };
       const { computed, at, sigmas } = outlook;
       const known = new Set(computed);
       const taken: Combined[] = [];
       for (let step = 0; step <= at; step++) {
         if (known.has(step)) taken.push(itself(step));
-        else if (form === 'interval') taken.push(overInterval(step, taken, reused, window, outlook));
+        else if (form === 'interval') taken.push(overInterval(step, taken, reused.slice(first), window, outlook));
         else if (form === 'corrected') taken.push(alongLine(step, taken, window, outlook));
         else {
           const slope = derivative(step, taken, window, sigmas);

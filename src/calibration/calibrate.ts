@@ -166,10 +166,7 @@ function requireRange(range: GuidanceRange, guidance: number, rectify: string): 
 const HEAD = { format: 'ertacache-policy', version: 1 } as const;
 
 /** Whose policy it is, and what it was calibrated on. */
-type Owner = Pick<
-  Policy['data'],
-  'model' | 'scheduler' | 'guidance' | 'guidanceRange' | 'steering' | 'calibration'
->;
+type Owner = Pick<Policy['data'], 'model' | 'scheduler' | 'guidance' | 'guidanceRange' | 'steering' | 'calibration'>;
 
 /** The policy of what was decided; of several budgets, the one that is the default with all of them. */
 function policyOf(decided: readonly Decided[], owner: (one: Decided) => Owner): Policy {

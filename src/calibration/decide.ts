@@ -3,7 +3,7 @@ import type { Familiar } from '../cache/familiar';
 import type { Rectification, RectifyForm } from '../cache/rectify';
 import { type SiteName, site } from '../cache/sites';
 import { adjustGrid, type TimestepForm } from '../cache/time-grid';
-import { PolicyError, UsageError } from '../errors';
+import { PolicyError, UnsupportedError, UsageError } from '../errors';
 import { requireObject, wrongArgument } from '../io/arguments';
 import { computedSteps, type PolicyData, scheduleOf } from '../policy/data';
 import type { Job } from '../sampling/pipeline';
@@ -130,7 +130,8 @@ export async function decide(
   places: readonly number[] = [],
 ): Promise<Decided[]> {
   const { signal } = options;
-  const { sigmas } = jobs[0] as Job;
+  const { sigmas, takeover } = jobs[0] as Job;
+  if (takeover !== undefined) requireAnew(takeover, options);
   requireReferenceMemory(jobs);
   const rows = jobs.reduce((sum, job) => sum + (job.latents.shape[0] as number), 0);
   const total = forwardsAtMost(rows, sigmas.length - 1, options);
@@ -226,6 +227,29 @@ export function requirePossible(schedule: ScheduleRequest, steps: number): void 
 }
 
 /**
+ * Refuses what would have the second of two models reuse what the first has made.
+ * @param step at which the second takes over
+ */
+function requireAnew(step: number, { schedule, timestep = 'off' }: MethodOptions): void {
+  if ('reused' in schedule && schedule.reused[step]) {
+    throw new UsageError(`Step ${step + 1} of the schedule must be computed: another transformer takes over there.`);
+  }
+  const computed =
+    'computed' in schedule ? schedule.computed : 'budgets' in schedule ? Math.max(...schedule.budgets) : 2;
+  if (computed < 2) {
+    throw new UsageError('Each of the two transformers must compute a step; 1 was asked for in all.');
+  }
+  if (timestep !== 'off') {
+    throw new UnsupportedError(
+      'An adjustment of the steps would move the one at which another transformer takes over.',
+      {
+        hint: 'Calibrate with --timestep off (timestep).',
+      },
+    );
+  }
+}
+
+/**
  * Least trust in a step of a multistep sampler. Its update divides by the distance to former steps: next to a step of
  * almost no length the difference of two outputs is blown up until the run diverges.
  */
@@ -256,7 +280,10 @@ async function findSchedules(
   if ('lambda' in schedule) return [await walk(references, schedule.lambda, walking)];
   const options = { ...walking, rectify, trials: schedule.trials, worstWeight };
   if ('budgets' in schedule) {
-    const growing = [...new Set(schedule.budgets)].sort((a, b) => a - b);
+    const { takeover } = (references[0] as Reference).job;
+    // Each of two models has to compute a step.
+    const least = takeover === undefined ? 1 : 2;
+    const growing = [...new Set(schedule.budgets)].filter(computed => computed >= least).sort((a, b) => a - b);
     return searchBudgets(references, schedule.search ?? 'dp', growing, options);
   }
   return [await searchSchedule(references, schedule.search ?? DEFAULT_SEARCH, schedule.computed, options)];

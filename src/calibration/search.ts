@@ -185,19 +185,33 @@ type Way = (computed: number) => readonly boolean[];
 
 async function waysOf(references: readonly Reference[]): Promise<Way[]> {
   const distances = await pairwiseDistances(references);
-  const { sigmas } = (references[0] as Reference).job;
+  const { sigmas, takeover } = (references[0] as Reference).job;
   const steps = sigmas.length - 1;
+  // A model that takes over has nothing to reuse yet.
+  const crosses = (from: number, to: number): boolean => takeover !== undefined && from < takeover && takeover < to;
   return [
     ...SHAPES.map((shape): Way => {
       const cost = reuseCost(distances, sigmas, shape);
-      return computed => shortestSchedule(steps, computed, cost);
+      return computed =>
+        shortestSchedule(steps, computed, (from, to) =>
+          crosses(from, to) ? Number.POSITIVE_INFINITY : cost(from, to),
+        );
     }),
     ...UNIFORM_LAST.map(
       (last): Way =>
         computed =>
-          uniformReuse(steps, computed, { last: Math.min(last, computed - 1) }),
+          computedAt(takeover, uniformReuse(steps, computed, { last: Math.min(last, computed - 1) })),
     ),
   ];
+}
+
+/** A schedule of as many computed steps, one of which is this one: the nearest to it is given up for it. */
+function computedAt(step: number | undefined, reused: readonly boolean[]): readonly boolean[] {
+  if (step === undefined || !reused[step]) return reused;
+  const others = reused.flatMap((r, i) => (r || i === 0 ? [] : [i]));
+  if (others.length === 0) return reused;
+  const nearest = others.reduce((a, b) => (Math.abs(b - step) < Math.abs(a - step) ? b : a));
+  return reused.map((r, i) => (i === step ? false : i === nearest ? true : r));
 }
 
 /** Every schedule of a budget that `dp` tries, on the calibration pairs: what a choice is made from. */
@@ -241,7 +255,8 @@ async function annealed(
     const [tried] = await tryAll(references, [reused], options);
     return judge(tried as Tried, options);
   };
-  return anneal(judge(found, options), judged, options.trials ?? DEFAULT_TRIALS);
+  const { takeover } = (references[0] as Reference).job;
+  return anneal(judge(found, options), judged, options.trials ?? DEFAULT_TRIALS, takeover);
 }
 
 /** How much worse one half of the pairs may get where the whole gets better, in dB. */
@@ -250,12 +265,17 @@ const HALF_SLACK_DB = 0.5;
 const HEAT_DB = 0.3;
 
 /** Local search: computed steps are moved by up to three places; the best schedule seen wins. */
-async function anneal(start: Judged, judge: (reused: readonly boolean[]) => Promise<Judged>, trials: number) {
+async function anneal(
+  start: Judged,
+  judge: (reused: readonly boolean[]) => Promise<Judged>,
+  trials: number,
+  fixed: number | undefined,
+) {
   const random = torchGenerator(0);
   const seen = new Set([keyOf(start.reused)]);
   let [best, current] = [start, start];
   for (let trial = 0; trial < trials; trial++) {
-    const moved = randomMove(current.reused, random.uniformDouble, seen);
+    const moved = randomMove(current.reused, random.uniformDouble, seen, fixed);
     if (!moved) break;
     seen.add(keyOf(moved));
     const judged = await judge(moved);
@@ -279,9 +299,10 @@ function randomMove(
   reused: readonly boolean[],
   random: () => number,
   seen: ReadonlySet<string>,
+  fixed: number | undefined,
 ): readonly boolean[] | undefined {
-  const computed = reused.flatMap((r, i) => (r || i === 0 ? [] : [i]));
-  for (let attempt = 0; attempt < 200 && computedSteps(reused) > 1; attempt++) {
+  const computed = reused.flatMap((r, i) => (r || i === 0 || i === fixed ? [] : [i]));
+  for (let attempt = 0; attempt < 200 && computed.length > 0; attempt++) {
     const from = computed[Math.floor(random() * computed.length)] as number;
     const to = from + (random() < 0.5 ? -1 : 1) * (1 + Math.floor(random() * 3));
     if (to < 1 || to >= reused.length || !reused[to]) continue;

@@ -17,6 +17,7 @@ const SHARED = [
   'scheduler',
   'guidance',
   'guidanceRange',
+  'steering',
   'sigmas',
   'calibration',
 ] as const;

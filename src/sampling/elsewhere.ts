@@ -30,7 +30,7 @@ export function elsewhere(pipeline: Pipeline, far: FarModel): Pipeline {
       const job = await pipeline.prepare(request, options);
       const branches = job.branches.map(
         (own, branch): Branch => ({
-          name: own.name,
+          ...own,
           evaluate(sample, timestep, signal) {
             // What the branch makes of the latent is made here too: caches look at it.
             const { sample: given, release } = own.evaluate(sample, timestep, signal);

@@ -31,6 +31,15 @@ afterEach(() => {
   process.env = { ...environment };
 });
 
+/** A pipeline of two transformers, which are alike here. */
+function twoExperts(folder: string): void {
+  cpSync(join(pipelines, 'wan-tiny/pipeline'), folder, { recursive: true });
+  cpSync(join(folder, 'transformer'), join(folder, 'transformer_2'), { recursive: true });
+  const index = join(folder, 'model_index.json');
+  const second = { transformer_2: ['diffusers', 'WanTransformer3DModel'], boundary_ratio: 0.875 };
+  writeFileSync(index, JSON.stringify({ ...JSON.parse(readFileSync(index, 'utf8')), ...second }));
+}
+
 /** The hub that the page downloads from, the hub's cache, and the files of transformers that it names. */
 async function world(): Promise<void> {
   const hub = scratch.path('hub');
@@ -39,6 +48,7 @@ async function world(): Promise<void> {
   const two = join(hub, 'MiniT2I/MiniT2I');
   cpSync(join(two, 'minit2i-b-16'), join(two, 'minit2i-l-16'), { recursive: true });
   cpSync(flux, join(hub, 'black-forest-labs/FLUX.1-dev'), { recursive: true });
+  twoExperts(join(hub, 'Wan-AI/Wan2.2-T2V-A14B-Diffusers'));
   const started = await startFolderHub(hub);
   server = started.server;
   process.env.HF_ENDPOINT = started.endpoint;
