@@ -76,7 +76,6 @@ export function rehearse(
   const branches = job.branches.map(branch => ({
     branch,
     history: residualHistory(options.site, options.predictor),
-    expert: undefined as number | undefined,
   }));
 
   /** Guides the outputs of all branches, and releases them. */
@@ -102,13 +101,11 @@ export function rehearse(
       await nextTurn(options.signal);
       const [truth, guess]: [WithResidual[], WithResidual[]] = [[], []];
       try {
-        for (const own of branches) {
-          const { branch, history } = own;
+        for (const { branch, history } of branches) {
           const timestep = solver.timesteps[index] as number;
+          const before = solver.timesteps[index - 1];
           // What was kept of one model is of no use to the one that takes over.
-          const expert = branch.expert?.(timestep);
-          if (expert !== own.expert) history.dispose();
-          own.expert = expert;
+          if (before !== undefined && branch.expert?.(before) !== branch.expert?.(timestep)) history.dispose();
           const point = { sample: trajectory.sample(), timestep, signal: options.signal };
           await inEvaluation(branch, point, async evaluation => {
             if (want !== 'guess') truth.push(await history.capture(evaluation));

@@ -1,7 +1,6 @@
 import type { RectifyForm } from '../cache/rectify';
 import { uniformReuse } from '../cache/uniform';
 import { mean } from '../metrics/statistics';
-import { computedSteps } from '../policy/data';
 import { torchGenerator } from '../random/torch-generator';
 import type { Job } from '../sampling/pipeline';
 import { type FitAllOptions, type FittedRectification, fitRectifications } from './fit';

@@ -49,7 +49,7 @@ export type { Granularity } from '../calibration/fit';
 export type { SearchMethod } from '../calibration/search';
 export { anyState, type Keeper, parseState, type Resumable, type State, stateless, tensorState } from '../nn/state';
 export type { CheckpointStore, RunCheckpoints } from '../sampling/checkpoint';
-export type { Branch, Guide } from '../sampling/guidance';
+export type { Branch, Guide, GuidedStep } from '../sampling/guidance';
 export { type RunResult, runJob, runRequest } from '../sampling/run-job';
 export { type Estimate, type LoopOptions, type Run, type StepRecord, sampleLoop } from '../sampling/sample-loop';
 export type { Noise } from '../sampling/trajectory';

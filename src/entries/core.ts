@@ -55,6 +55,7 @@ export type {
   BatchRequest,
   DecodeOptions,
   Elsewhere,
+  GuidanceRequest,
   InitialPicture,
   Job,
   LoraInfo,
@@ -64,6 +65,7 @@ export type {
   PrepareOptions,
   RunLevels,
   ScheduleRequest,
+  Steering,
   TextLoss,
   TextsRequest,
 } from '../sampling/pipeline';

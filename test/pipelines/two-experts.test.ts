@@ -207,6 +207,7 @@ describeOnBackends('two experts', () => {
       { computed: 3 },
       { computed: 3, search: 'anneal', trials: 4 },
       { lambda: 10 },
+      { budgets: [1, 3, 5] },
     ] as CalibrateOptions['schedule'][]) {
       const sized = { ...pipeline, prepare: (r: BatchRequest) => pipeline.prepare({ ...r, size }) };
       const policy = await calibrate(sized, { ...options, schedule });
