@@ -12,24 +12,25 @@ export interface QueuePlace {
   readonly store: string;
 }
 
-/** The options of every command that uses a queue. The address may hold a password: better in a variable. */
-export function addQueueOptions(command: Command, isOptional = false): Command {
+/** The options of commands that ask a queue for something else than pictures, or may ask one. */
+export function addAddressOptions(command: Command, what = ''): Command {
   return command
     .addOption(
-      new Option(
-        '--queue <address>',
-        `Redis: redis://host:6379, or rediss:// with TLS${isOptional ? '; draws by the workers of this queue' : ''}`,
-      ).env('ERTACACHE_QUEUE'),
+      new Option('--queue <address>', `Redis: redis://host:6379, or rediss:// with TLS${what}`).env('ERTACACHE_QUEUE'),
     )
-    .option('--queue-ca <file>', 'certificates that a Redis of your own is known by')
-    .addOption(
-      new Option(
-        '--store <place>',
-        'where pictures are kept: redis (for a day), a folder that all machines share, s3://bucket/prefix',
-      )
-        .env('ERTACACHE_STORE')
-        .default('redis'),
-    );
+    .option('--queue-ca <file>', 'certificates that a Redis of your own is known by');
+}
+
+/** The options of every command that uses a queue. The address may hold a password: better in a variable. */
+export function addQueueOptions(command: Command, isOptional = false): Command {
+  return addAddressOptions(command, isOptional ? '; draws by the workers of this queue' : '').addOption(
+    new Option(
+      '--store <place>',
+      'where pictures are kept: redis (for a day), a folder that all machines share, s3://bucket/prefix',
+    )
+      .env('ERTACACHE_STORE')
+      .default('redis'),
+  );
 }
 
 export const everyOption = (): Option =>

@@ -1,10 +1,19 @@
-import { type Job, jobSchema } from '../server/jobs/job';
-import type { JobStore } from '../server/jobs/store';
+import { setTimeout as wait } from 'node:timers/promises';
+import { isOver, type Job, jobSchema } from '../server/jobs/job';
+import type { JobStore, SharedJobs } from '../server/jobs/store';
 import { heard } from './channels';
 import { own } from './names';
 import type { FleetQueue } from './queue';
 
 const JOBS = own('jobs');
+const CANCEL = own('job-cancelled');
+const LEFT = own('job-left');
+
+/** So long the server that has a job may take to end it, in milliseconds; after that it is taken to be gone. */
+const CANCEL_MS = 3000;
+const LOOK_MS = 50;
+
+const CANCELLED = { code: 'cancelled', message: 'The job was cancelled before it was finished.' };
 
 /**
  * Jobs of all servers on one queue: in Redis, and their files in its store. Each server holds all records in memory, as
@@ -22,14 +31,36 @@ export async function fleetJobStore({ redis, channels, store }: FleetQueue): Pro
     else jobs.delete(message);
   });
   for (const text of await redis.hvals(JOBS)) take(text);
+  const put = async (job: Job): Promise<void> => {
+    const text = JSON.stringify(job);
+    await redis.multi().hset(JOBS, job.key, text).publish(JOBS, text).exec();
+    jobs.set(job.key, job);
+  };
+  const stopped: (() => void)[] = [deaf];
+  const shared: SharedJobs = {
+    async cancel(key) {
+      const since = Date.now();
+      await redis.publish(CANCEL, key);
+      const isLeft = (): boolean => !isOver(jobs.get(key) ?? { status: 'cancelled' });
+      while (isLeft() && Date.now() - since < CANCEL_MS) await wait(LOOK_MS);
+      const job = jobs.get(key);
+      if (job && isLeft()) await put({ ...job, status: 'cancelled', error: CANCELLED, finished: Date.now() });
+    },
+    leave: async key => void (await redis.publish(LEFT, key)),
+    hear({ cancelled, left }) {
+      for (const [channel, ear] of [[CANCEL, cancelled] as const, [LEFT, left] as const]) {
+        channels.on(channel, ear).then(
+          stop => stopped.push(stop),
+          () => {},
+        );
+      }
+    },
+  };
   const place = ({ key }: Job, name: string): string => `${key}.${name}`;
   return {
     isLasting: true,
-    async put(job) {
-      const text = JSON.stringify(job);
-      await redis.multi().hset(JOBS, job.key, text).publish(JOBS, text).exec();
-      jobs.set(job.key, job);
-    },
+    shared,
+    put,
     get: key => jobs.get(key),
     byToken: token => [...jobs.values()].find(job => job.token === token),
     all: () => [...jobs.values()].sort((a, b) => a.created - b.created),
@@ -41,7 +72,7 @@ export async function fleetJobStore({ redis, channels, store }: FleetQueue): Pro
       for (const { name } of job.results) await store.remove(place(job, name));
     },
     async close() {
-      deaf();
+      for (const stop of stopped) stop();
     },
   };
 }

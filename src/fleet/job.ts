@@ -15,6 +15,8 @@ export const fleetJobSchema = z.object({
   piece: z.object(pieceFields),
   /** Content hash of the model: a worker whose model is another one fails the job. */
   model: z.string(),
+  /** Content hash of the policy, where one is named: a worker whose policy of that name is another one fails the job. */
+  policy: z.string().optional(),
   /** Version of ertacache that decides the bytes. */
   ertacache: z.string(),
   /** Whose it is, for fairness. */
@@ -34,6 +36,7 @@ export type Result = z.infer<typeof resultSchema>;
 /** What jobs have in common. */
 export interface JobSettings {
   readonly model: string;
+  readonly policy?: string | undefined;
   readonly user: string;
   readonly every: number;
 }
@@ -47,9 +50,9 @@ export function fleetJob({ bytes: _, ...piece }: Piece, settings: JobSettings): 
  * What identifies a job, and names its output: equal ones give the same bytes. Previews change nothing of them, and
  * whose it is neither.
  */
-export function jobId({ piece, model, ertacache }: FleetJob): string {
+export function jobId({ piece, model, policy, ertacache }: FleetJob): string {
   const { previews: _, ...decisive } = piece;
-  return sha256(canonicalJson([decisive, model, ertacache]));
+  return sha256(canonicalJson([decisive, model, ertacache, ...(policy === undefined ? [] : [policy])]));
 }
 
 /** Names in the store. */

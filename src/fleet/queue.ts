@@ -5,6 +5,7 @@ import { type Channels, createChannels, heard } from './channels';
 import { type FleetJob, fleetJobSchema, type JobState, jobId, NAMES, type Over, overSchema } from './job';
 import { CHANNELS, KEYS, PREFIX, queueOf } from './names';
 import { bullmq } from './packages';
+import { type FleetPart, PART_KEEP_S, PART_KEYS, partId } from './part';
 import { anotherConnection, connectRedis, type Redis } from './redis';
 import { openStore } from './store/open';
 import type { FileStore } from './store/store';
@@ -14,6 +15,8 @@ export interface FleetQueue {
   readonly redis: Redis;
   readonly store: FileStore;
   readonly channels: Channels;
+  /** Whether Redis answers. */
+  isThere(): boolean;
   /**
    * Adds jobs; one that is there already, or was drawn before, is joined.
    * @param priority 0, first, to 7
@@ -23,6 +26,12 @@ export interface FleetQueue {
     jobs: readonly FleetJob[],
     priority: number,
   ): Promise<readonly { readonly id: string; readonly state: JobState }[]>;
+  /**
+   * Adds a question about a model.
+   * @param rank where it stands among the unfinished ones of who asks, from 1
+   * @returns its id
+   */
+  addPart(part: FleetPart, question: Uint8Array, rank: number): Promise<string>;
   state(model: string, id: string): Promise<JobState>;
   /** Why a job failed. */
   fault(model: string, id: string): Promise<Over['fault']>;
@@ -30,6 +39,10 @@ export interface FleetQueue {
   counts(): Promise<ReadonlyMap<string, Readonly<Record<JobCount, number>>>>;
   /** Failed jobs, the newest first. */
   failed(most: number): Promise<readonly FailedJob[]>;
+  /** Jobs that wait or are drawn now, those first that come first. */
+  unfinished(most: number): Promise<readonly UnfinishedJob[]>;
+  /** Stops all unfinished jobs of a user. @returns how many */
+  cancelOf(user: string): Promise<number>;
   /** One who waits for a job does no more; it is stopped when nobody does. */
   letGo(model: string, id: string): Promise<void>;
   /** Stops a job, whoever waits for it. @returns whether it was not over yet */
@@ -46,8 +59,20 @@ export interface FleetQueue {
 const COUNTED = ['waiting', 'active', 'delayed', 'completed', 'failed'] as const;
 type JobCount = (typeof COUNTED)[number];
 
+/** Redis is asked now and then, and is away when it says nothing for so long, in milliseconds. */
+const PING_MS = 1000;
+const SILENT_MS = 4000;
+
 /** How long Redis has to hear that a queue is left, in milliseconds. */
 const CLOSE_MS = 1000;
+
+export interface UnfinishedJob {
+  readonly id: string;
+  readonly model: string;
+  readonly prompt: string;
+  readonly user: string;
+  readonly state: 'waiting' | 'active';
+}
 
 export interface FailedJob {
   readonly id: string;
@@ -88,6 +113,15 @@ export async function openQueue(options: QueueOptions): Promise<FleetQueue> {
   });
   const channels = createChannels(anotherConnection(redis, options));
   const queues = new Map<string, Queue>();
+  let askedAt: number | undefined;
+  const answered = (): void => {
+    askedAt = undefined;
+  };
+  const asking = setInterval(() => {
+    if (askedAt !== undefined || redis.status !== 'ready') return;
+    askedAt = Date.now();
+    redis.ping().then(answered, answered);
+  }, PING_MS).unref();
 
   function queue(model: string): Queue {
     const found = queues.get(model);
@@ -129,19 +163,20 @@ export async function openQueue(options: QueueOptions): Promise<FleetQueue> {
 
   async function entryOf(job: FleetJob, id: string, priority: number) {
     const rank = await redis.hincrby(KEYS.users, job.user, 1);
-    return {
-      name: 'draw',
-      data: job,
-      opts: {
-        jobId: id,
-        priority: priority * RANKS + Math.min(rank, RANKS - 1) + 1,
-        attempts: ATTEMPTS,
-        backoff: { type: 'exponential', delay: BACK_OFF_MS },
-        removeOnComplete: KEPT.completed,
-        removeOnFail: KEPT.failed,
-        stackTraceLimit: 1,
-      },
-    };
+    return { name: 'draw', data: job, opts: optionsOf(id, priority, rank) };
+  }
+
+  /** Adds a part that is not there. Nothing is remembered of it when it is over. */
+  async function addPart(part: FleetPart, question: Uint8Array, rank: number): Promise<string> {
+    const id = partId(part, question);
+    const { model } = part.target;
+    await redis.set(PART_KEYS.question(id), Buffer.from(question), 'EX', PART_KEEP_S);
+    await redis.sadd(KEYS.models, model);
+    if ((await stateOf(queue(model), id)) !== 'unknown') return id;
+    const opts = { ...optionsOf(id, PRIORITIES.usual, rank), removeOnComplete: true, removeOnFail: true };
+    await queue(model).add('part', part, opts);
+    await redis.publish(CHANNELS.wake, model);
+    return id;
   }
 
   /** What has become of a job; one that is to be drawn anew is unknown. */
@@ -154,6 +189,26 @@ export async function openQueue(options: QueueOptions): Promise<FleetQueue> {
     if (state !== 'unknown') await own.remove(id);
     await redis.unlink(KEYS.cancelled(id));
     return 'unknown';
+  }
+
+  async function unfinished(most: number): Promise<UnfinishedJob[]> {
+    const all: UnfinishedJob[] = [];
+    for (const model of await models()) {
+      for (const state of ['active', 'waiting'] as const) {
+        const names = state === 'active' ? (['active'] as const) : (['prioritized', 'waiting', 'delayed'] as const);
+        for (let from = 0; all.length < most; from += CHUNK) {
+          const some = (await queue(model).getJobs([...names], from, from + CHUNK - 1, true)) as (Job | undefined)[];
+          for (const job of some) {
+            const data = fleetJobSchema.safeParse(job?.data);
+            if (!data.success) continue;
+            const { piece, user } = data.data;
+            all.push({ id: String(job?.id), model, prompt: piece.request.prompt, user, state });
+          }
+          if (some.length < CHUNK) break;
+        }
+      }
+    }
+    return all.slice(0, most);
   }
 
   async function tellOver(over: Over): Promise<void> {
@@ -171,8 +226,7 @@ export async function openQueue(options: QueueOptions): Promise<FleetQueue> {
         () => false,
       );
       if (isGone) {
-        const data = fleetJobSchema.safeParse(job?.data);
-        await forget(redis, id, data.success ? data.data.user : undefined);
+        await forget(redis, id, (job?.data as Partial<FleetJob> | undefined)?.user);
         await tellOver({ id, state: 'cancelled' });
         return true;
       }
@@ -186,6 +240,7 @@ export async function openQueue(options: QueueOptions): Promise<FleetQueue> {
     redis,
     store,
     channels,
+    isThere: () => redis.status === 'ready' && Date.now() - (askedAt ?? Date.now()) < SILENT_MS,
     async add(jobs, priority) {
       const all: { readonly id: string; readonly state: JobState }[] = [];
       for (let from = 0; from < jobs.length; from += CHUNK) {
@@ -193,6 +248,7 @@ export async function openQueue(options: QueueOptions): Promise<FleetQueue> {
       }
       return all;
     },
+    addPart,
     async state(model, id) {
       const state = await stateOf(queue(model), id);
       return state === 'unknown' && (await store.has(NAMES.result(id))) ? 'completed' : state;
@@ -233,6 +289,14 @@ export async function openQueue(options: QueueOptions): Promise<FleetQueue> {
       }
       return all.slice(0, most);
     },
+    unfinished: most => unfinished(most),
+    async cancelOf(user) {
+      let count = 0;
+      for (const job of await unfinished(Number.MAX_SAFE_INTEGER)) {
+        if (job.user === user && (await stop(job.model, job.id))) count++;
+      }
+      return count;
+    },
     async letGo(model, id) {
       if ((await redis.hincrby(KEYS.holders, id, -1)) <= 0) await stop(model, id);
     },
@@ -270,12 +334,26 @@ export async function openQueue(options: QueueOptions): Promise<FleetQueue> {
     },
     queues: async () => (await models()).map(queue),
     async close() {
+      clearInterval(asking);
       // Where Redis is away, closing would wait for it.
       const closed = Promise.all([...queues.values()].map(each => each.close())).catch(() => {});
       await Promise.race([closed, new Promise(resolve => setTimeout(resolve, CLOSE_MS).unref())]);
       channels.close();
       redis.disconnect();
     },
+  };
+}
+
+/** @param rank which of its user's unfinished jobs it is, from 1 */
+function optionsOf(jobId: string, priority: number, rank: number) {
+  return {
+    jobId,
+    priority: priority * RANKS + Math.min(rank, RANKS - 1) + 1,
+    attempts: ATTEMPTS,
+    backoff: { type: 'exponential', delay: BACK_OFF_MS },
+    removeOnComplete: KEPT.completed,
+    removeOnFail: KEPT.failed,
+    stackTraceLimit: 1,
   };
 }
 

@@ -1,6 +1,6 @@
 import { type ErrorCode, ErtaError, InterruptedError } from '../errors';
 import { INVALID_IMAGE, Refusal } from '../server/jobs/faults';
-import type { Assignment, Finished, Runner, WorkerHealth } from '../server/jobs/runner';
+import { type Assignment, type Finished, LEFT, type Runner, type WorkerHealth } from '../server/jobs/runner';
 import { heard } from './channels';
 import { createFollower, eventSchema } from './follow';
 import { fleetJob, type JobSettings, jobId, NAMES, type Over, resultSchema } from './job';
@@ -12,6 +12,8 @@ export interface FleetRunnerOptions {
   readonly queue: FleetQueue;
   /** Content hashes of models, by their names. */
   readonly hashes: Readonly<Record<string, string>>;
+  /** Content hashes of policies, by their names. */
+  readonly policies: Readonly<Record<string, string>>;
   readonly every: number;
 }
 
@@ -20,7 +22,7 @@ const PLACES = 256;
 const LOOK_MS = 2000;
 
 /** Those who draw are workers elsewhere. */
-export async function fleetRunner({ queue, hashes, every }: FleetRunnerOptions): Promise<Runner> {
+export async function fleetRunner({ queue, hashes, policies, every }: FleetRunnerOptions): Promise<Runner> {
   const { store, channels } = queue;
   const follower = await createFollower(queue);
   let workers: WorkerHealth[] = [];
@@ -33,10 +35,11 @@ export async function fleetRunner({ queue, hashes, every }: FleetRunnerOptions):
   await look();
   const timer = setInterval(() => void look().catch(() => {}), LOOK_MS);
 
-  async function draw({ piece, signal, onEvent }: Assignment): Promise<Finished> {
+  async function draw({ piece, user = 'server', signal, onEvent }: Assignment): Promise<Finished> {
     if (signal.aborted) throw new InterruptedError('Stopped before it was begun.', signal.reason);
-    const { model } = piece.request;
-    const settings: JobSettings = { model: hashes[model] ?? '', user: 'server', every };
+    const { model, policy } = piece.request;
+    const named = Object.hasOwn(policies, policy) ? { policy: policies[policy] } : {};
+    const settings: JobSettings = { model: hashes[model] ?? '', ...named, user: user.slice(0, 200), every };
     const job = fleetJob(piece, settings);
     const id = jobId(job);
     if (piece.bytes && piece.picture !== undefined) await store.put(NAMES.picture(piece.picture), piece.bytes);
@@ -48,9 +51,11 @@ export async function fleetRunner({ queue, hashes, every }: FleetRunnerOptions):
       const over = await new Promise<Over>((resolve, reject) => {
         const leave = (): void => {
           follower.forget(id);
-          queue.letGo(model, id).catch(() => {});
+          if (signal.reason !== LEFT) queue.letGo(model, id).catch(() => {});
           reject(new InterruptedError('Stopped.', signal.reason));
         };
+        // It may have been stopped since it was begun.
+        if (signal.aborted) return reject(new InterruptedError('Stopped.', signal.reason));
         signal.addEventListener('abort', leave, { once: true });
         follower.follow(model, id, ended => {
           signal.removeEventListener('abort', leave);
@@ -58,7 +63,7 @@ export async function fleetRunner({ queue, hashes, every }: FleetRunnerOptions):
         });
         queue.add([job], PRIORITIES.usual).then(([added]) => {
           if (added?.state === 'completed') resolve({ id, state: 'completed' });
-          if (signal.aborted) queue.letGo(model, id).catch(() => {});
+          if (signal.aborted && signal.reason !== LEFT) queue.letGo(model, id).catch(() => {});
         }, reject);
       });
       if (over.state !== 'completed') throw errorOf(over);
@@ -82,7 +87,7 @@ export async function fleetRunner({ queue, hashes, every }: FleetRunnerOptions):
     draw: batch => batch.map(draw),
     begun: async () => {},
     health() {
-      const isThere = queue.redis.status === 'ready';
+      const isThere = queue.isThere();
       const faults = [
         ...(isThere ? [] : ['Redis is away']),
         ...(workers.length > 0 ? [] : ['no worker is there: ertacache worker --queue ADDRESS']),
@@ -97,7 +102,7 @@ export async function fleetRunner({ queue, hashes, every }: FleetRunnerOptions):
 }
 
 /** A failure elsewhere as the error that it was there. */
-function errorOf({ state, fault }: Over): Error {
+export function errorOf({ state, fault }: Over): Error {
   if (state === 'cancelled') return new InterruptedError(fault?.message);
   const { code = 'failure', message = 'The job failed.' } = fault ?? {};
   if (code === INVALID_IMAGE) return new Refusal(400, code, message, { param: 'image' });

@@ -1,11 +1,13 @@
 import pino from 'pino';
 import { readCatalog } from '../server/catalog';
+import { errorAnswer } from '../server/http/answers';
 import { type ServerOptions, USUAL } from '../server/options';
 import { httpSettings, type PictureServer, serverOf } from '../server/server';
 import { queueAddress } from './address';
 import { createBoard } from './board';
 import { fleetJobStore } from './job-store';
 import { hashesOf } from './model-hash';
+import { policyHashes } from './policy-hashes';
 import { openQueue } from './queue';
 import { fleetRunner } from './runner';
 
@@ -20,6 +22,16 @@ export interface FleetServerOptions extends ServerOptions {
   readonly every: number;
 }
 
+/** What is answered while Redis is away. */
+const ALWAYS = /^(\/?|\/docs|\/openapi\.json|\/healthz|\/readyz|\/metrics|\/playground.*|\/v1\/models.*)$/;
+const AGAIN_S = 5;
+
+/** Nobody is let wait for a Redis that may not come back. */
+function awayAnswer(): Response {
+  const fault = { code: 'queue_away', message: 'The queue is away; ask again in a moment.' };
+  return Response.json(errorAnswer(503, fault), { status: 503, headers: { 'retry-after': String(AGAIN_S) } });
+}
+
 /** The server; close it when done. @throws ErtaError for a queue, a store or a model that cannot be used */
 export async function createFleetServer(options: FleetServerOptions): Promise<PictureServer> {
   const log = pino({ level: options.logLevel ?? 'info', base: null, timestamp: pino.stdTimeFunctions.isoTime });
@@ -27,6 +39,7 @@ export async function createFleetServer(options: FleetServerOptions): Promise<Pi
   const { keepMs = USUAL.keepMs, maxDisk: mostBytes = USUAL.maxDisk, basePath = '' } = options;
   const settings = httpSettings(options, keepMs);
   const hashes = await hashesOf(catalog.models);
+  const policies = await policyHashes(options.policies ?? []);
   const address = queueAddress(options.queue);
   const queue = await openQueue({ address, ca: options.queueCa, place: options.store, log });
   const ending: (() => unknown)[] = [() => queue.close()];
@@ -34,7 +47,7 @@ export async function createFleetServer(options: FleetServerOptions): Promise<Pi
     for (const each of ending.splice(0).reverse()) await each();
   };
   try {
-    const runner = await fleetRunner({ queue, hashes, every: options.every });
+    const runner = await fleetRunner({ queue, hashes, policies, every: options.every });
     ending.push(() => runner.close());
     const board = await createBoard(queue, { path: `${basePath}/queue`, keys: options.apiKeys ?? [] });
     ending.push(board.close);
@@ -45,7 +58,11 @@ export async function createFleetServer(options: FleetServerOptions): Promise<Pi
     });
     return {
       ...server,
-      fetch: request => board.fetch(request) ?? server.fetch(request),
+      fetch(request) {
+        const path = new URL(request.url).pathname.slice(basePath.length);
+        if (!queue.isThere() && !ALWAYS.test(path)) return Promise.resolve(awayAnswer());
+        return board.fetch(request) ?? server.fetch(request);
+      },
       async close(graceMs) {
         await server.close(graceMs);
         await end();

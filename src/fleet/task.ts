@@ -1,9 +1,12 @@
-import { ErtaError } from '../errors';
+import { ErtaError, UsageError } from '../errors';
 import { faultOf, isOfRequest } from '../server/jobs/faults';
 import type { Piece } from '../server/jobs/order';
 import type { Finished, PieceEvent, Runner } from '../server/jobs/runner';
+import { VERSION } from '../version';
 import { type FleetJob, NAMES, type Result } from './job';
 import { latestOf } from './latest';
+import { type FleetPart, PART_KEEP_S, PART_KEYS } from './part';
+import type { Redis } from './redis';
 import type { FileStore } from './store/store';
 
 /** A job in the hands of a worker. */
@@ -21,9 +24,55 @@ export class Hopeless extends Error {
   }
 }
 
+/** A part in the hands of a worker. */
+export interface PartTask extends Pick<Task, 'id' | 'signal'> {
+  readonly part: FleetPart;
+}
+
+/**
+ * Answers the question of a part, unless whoever asked has left.
+ * @throws Hopeless for a question that has no answer, other errors for what may go well elsewhere
+ */
+export async function doPart({ id, part, signal }: PartTask, runner: Runner, redis: Redis): Promise<void> {
+  const bytes = await redis.getBuffer(PART_KEYS.question(id));
+  if (!bytes) return;
+  if (!runner.ask || part.ertacache !== VERSION) {
+    const theirs = `A worker of version ${VERSION} does not answer a command of version ${part.ertacache}.`;
+    throw new Hopeless({ code: 'unsupported', message: theirs });
+  }
+  try {
+    const answer = await runner.ask({ target: part.target, bytes, signal });
+    await redis.set(PART_KEYS.answer(id), Buffer.from(answer), 'EX', PART_KEEP_S);
+  } catch (error) {
+    // What is wrong with a model's values is wrong everywhere.
+    throw ErtaError.isInstance(error) && isOfQuestion(error.code) ? new Hopeless(faultOf(error)) : error;
+  }
+}
+
+const isOfQuestion = (code: string): boolean => isOfRequest(code) || code === 'numeric';
+
+/** The store does not take what was drawn: the job is as good as it was. */
+export class StoreFault extends Error {
+  constructor(store: Pick<FileStore, 'shown'>, cause: unknown) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    super(`What is drawn cannot be kept in ${store.shown}: ${why}`, { cause });
+  }
+}
+
+/** Keeps a file. @throws Hopeless for one that the store never takes, StoreFault where it takes none now */
+async function put(store: FileStore, name: string, bytes: Uint8Array): Promise<void> {
+  try {
+    await store.put(name, bytes);
+  } catch (error) {
+    if (error instanceof UsageError) throw new Hopeless(faultOf(error));
+    throw new StoreFault(store, error);
+  }
+}
+
 /**
  * Draws a job into the store, unless it is there already: it goes on at the last checkpoint, whichever worker wrote it.
- * @throws Hopeless for a job that cannot be drawn, InterruptedError when it was stopped, other errors for what may go well elsewhere
+ * @throws Hopeless for a job that cannot be drawn, StoreFault for a picture that cannot be kept, InterruptedError when it was
+ *   stopped, other errors for what may go well elsewhere
  */
 export async function doTask(task: Task, runner: Runner, store: FileStore): Promise<void> {
   const { id, job, signal, onEvent } = task;
@@ -64,10 +113,18 @@ async function keep({ id, job }: Task, { bytes, ...told }: Finished, store: File
       message: `The model "${job.piece.request.model}" of this worker is another version: ${ours}, and ${theirs} is wanted.`,
     });
   }
+  const policy = told.receipt.policy?.hash;
+  if (job.policy !== undefined && policy !== job.policy) {
+    const [theirs, ours] = [job.policy, policy ?? 'none'].map(hash => hash.slice(0, 12));
+    throw new Hopeless({
+      code: 'policy_version',
+      message: `The policy "${job.piece.request.policy}" of this worker is another one: ${ours}, and ${theirs} is wanted.`,
+    });
+  }
   const result: Result = { ...told, bytes: bytes.length };
-  await store.put(NAMES.output(id, job), bytes);
+  await put(store, NAMES.output(id, job), bytes);
   // What vouches for the picture comes after it.
-  await store.put(NAMES.result(id), Buffer.from(JSON.stringify(result)));
+  await put(store, NAMES.result(id), Buffer.from(JSON.stringify(result)));
 }
 
 async function pictureOf({ piece }: FleetJob, store: FileStore): Promise<Pick<Piece, 'bytes'>> {

@@ -10,9 +10,10 @@ import { VERSION } from '../version';
 import { type FleetJob, fleetJobSchema, type Over } from './job';
 import { CHANNELS, KEYS, PREFIX, queueOf } from './names';
 import { bullmq } from './packages';
-import { type FleetQueue, forget, reasonOf } from './queue';
+import { fleetPartSchema, PART_KEEP_S, PART_KEYS } from './part';
+import { type FleetQueue, faultOfReason, forget, reasonOf } from './queue';
 import { shelf } from './shelf';
-import { doTask, Hopeless } from './task';
+import { doPart, doTask, Hopeless, StoreFault } from './task';
 
 /** One process that takes jobs from a queue, and has them drawn by others: its own event loop is always free. */
 export interface FleetWorker {
@@ -33,6 +34,8 @@ export interface FleetWorkerOptions {
   readonly models: readonly string[];
   readonly log: Log;
   readonly logPrompts?: boolean | undefined;
+  /** Logs where in the code something failed. */
+  readonly verbose?: boolean | undefined;
 }
 
 /** A worker that says nothing for so long has its jobs taken away, in milliseconds. */
@@ -47,6 +50,8 @@ const BEAT_MS = 5000;
 /** How long Redis has to hear that a worker ends. */
 const FAREWELL_MS = 2000;
 const DEAD_MS = 15_000;
+/** How often a store that took nothing is tried again. */
+const PROBE_MS = 5000;
 /** Steps are told at most so often, in milliseconds. */
 const STEP_MS = 100;
 
@@ -82,7 +87,8 @@ export async function startFleetWorker(options: FleetWorkerOptions): Promise<Fle
       bull.on('error', () => {});
       bull.on('stalled', jobId => log.warn({ job: jobId }, 'its worker has ended; another one goes on'));
       bull.on('failed', (job, error) => {
-        if (job && /stalled/.test(error.message)) void over(job, { id: String(job.id), state: 'failed' });
+        if (!job || !/stalled/.test(error.message)) return;
+        void over(job, { id: String(job.id), state: 'failed', fault: faultOfReason(error.message) });
       });
       return [model, bull] as const;
     }),
@@ -90,6 +96,8 @@ export async function startFleetWorker(options: FleetWorkerOptions): Promise<Fle
   const order = shelf(models);
   const holdings = new Map<string, Holding>();
   let isOpen = true;
+  /** Why no job is taken now. */
+  let hindrance: string | undefined;
   let tokens = 0;
   let drawn = 0;
   let filling: Promise<void> | undefined;
@@ -108,7 +116,7 @@ export async function startFleetWorker(options: FleetWorkerOptions): Promise<Fle
 
   async function takeAll(): Promise<void> {
     isCalled = false;
-    while (isOpen && holdings.size < runner.places && (await takeOne()));
+    while (isOpen && hindrance === undefined && holdings.size < runner.places && (await takeOne()));
   }
 
   /** Takes a job of a model that is in memory, or else one of another. */
@@ -147,19 +155,21 @@ export async function startFleetWorker(options: FleetWorkerOptions): Promise<Fle
     const { job, token, controller } = holding;
     const jobId = String(job.id);
     const started = performance.now();
+    const { signal } = controller;
+    const part = fleetPartSchema.safeParse(job.data);
     const parsed = fleetJobSchema.safeParse(job.data);
     try {
-      if (!parsed.success)
+      if (!parsed.success && !part.success)
         throw new Hopeless({ code: 'job', message: 'The job is not one that this version can read.' });
       if (await redis.exists(KEYS.cancelled(jobId))) stop(holding);
-      await doTask(
-        { id: jobId, job: parsed.data, signal: controller.signal, onEvent: telling(holding) },
-        runner,
-        store,
-      );
+      if (part.success) await doPart({ id: jobId, part: part.data, signal }, runner, redis);
+      else if (parsed.success) {
+        await doTask({ id: jobId, job: parsed.data, signal, onEvent: telling(holding) }, runner, store);
+      }
       await job.moveToCompleted(null, token, false);
-      drawn++;
       await over(job, { id: jobId, state: 'completed' });
+      if (!parsed.success) return;
+      drawn++;
       const prompt = options.logPrompts ? parsed.data.piece.request.prompt : undefined;
       log.info({ job: jobId, model: parsed.data.piece.request.model, seconds: since(started), prompt }, 'drawn');
     } catch (error) {
@@ -179,14 +189,39 @@ export async function startFleetWorker(options: FleetWorkerOptions): Promise<Fle
       log.info({ job: jobId }, 'given back');
       return;
     }
+    if (error instanceof StoreFault && !isCancelled) {
+      await job.moveToWait(token);
+      hinder(error.message);
+      return;
+    }
     const fault = error instanceof Hopeless ? error.fault : workerFault(error);
-    log.warn({ job: jobId, ...fault, error: error instanceof Error ? error.stack : error }, 'failed');
+    const stack = options.verbose && error instanceof Error ? error.stack : undefined;
+    log.warn({ job: jobId, ...fault, ...(stack !== undefined && { stack }) }, 'failed');
     const isFinal = isCancelled || error instanceof Hopeless;
     const told = isCancelled ? CANCELLED : fault;
     const failure = isFinal ? new UnrecoverableError(reasonOf(told)) : new Error(reasonOf(told));
     await job.moveToFailed(failure, token, false);
     const isLast = isFinal || job.attemptsMade >= (job.opts.attempts ?? 1);
+    if (isLast && fleetPartSchema.safeParse(job.data).success) {
+      await redis.set(PART_KEYS.fault(jobId), JSON.stringify(told), 'EX', PART_KEEP_S);
+    }
     if (isLast) await over(job, { id: jobId, state: isCancelled ? 'cancelled' : 'failed', fault: told });
+  }
+
+  /** Takes no job until the store takes files again: each would be drawn for nothing. */
+  function hinder(why: string): void {
+    if (hindrance === undefined) log.error({ error: why }, 'no job is taken until pictures can be kept again');
+    hindrance = why;
+  }
+
+  async function probe(): Promise<void> {
+    if (hindrance === undefined) return;
+    const name = `probe-${id}`;
+    await store.put(name, new Uint8Array(1));
+    await store.remove(name);
+    hindrance = undefined;
+    log.info({}, 'pictures can be kept again');
+    fill();
   }
 
   /** A job is over: whoever waits is told. */
@@ -238,6 +273,7 @@ export async function startFleetWorker(options: FleetWorkerOptions): Promise<Fle
     const facts = {
       ...{ host: hostname(), pid: process.pid, version: VERSION, places: runner.places, models, held, drawn },
       running: holdings.size,
+      ...(hindrance !== undefined && { fault: hindrance }),
     };
     await redis
       .multi()
@@ -269,6 +305,7 @@ export async function startFleetWorker(options: FleetWorkerOptions): Promise<Fle
   repeat(RENEW_MS, renew);
   repeat(POLL_MS, fill);
   repeat(BEAT_MS, beat);
+  repeat(PROBE_MS, probe);
   fill();
 
   return {

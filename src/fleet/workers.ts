@@ -15,6 +15,8 @@ const factsSchema = z.object({
   running: z.int(),
   /** Since it was started. */
   drawn: z.int(),
+  /** Why it takes no job. */
+  fault: z.string().optional(),
 });
 
 /** What a worker says of itself. */

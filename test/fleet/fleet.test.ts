@@ -39,6 +39,9 @@ test('a job is known by what decides its bytes, and by nothing else', () => {
   const others = [job('lion', { seed: 2 }), job('key'), job('lion', { model: 'b' }), { ...job('lion'), model: 'hash' }];
   expect(new Set([id, ...others.map(jobId)]).size).toBe(5);
   expect(jobId({ ...job('lion'), ertacache: '9.9.9' })).not.toBe(id);
+  // What a policy says counts, not only what it is called.
+  const named = ['a', 'b'].map(policy => jobId({ ...job('lion'), policy }));
+  expect(new Set([id, ...named]).size).toBe(3);
 });
 
 test('an address is checked, and its password is not told', () => {
@@ -226,6 +229,49 @@ describeWithRedis('a queue on Redis', () => {
     runner.drawings[1]!.finish();
     await until(async () => (await queue.counts()).get('toy')?.completed === 2);
     expect(await queue.state('toy', first!.id)).toBe('completed');
+  });
+
+  test('a worker whose store takes nothing gives its job back untried, and goes on when it can', async () => {
+    const queue = await queueAt();
+    let isFull = true;
+    const store = {
+      ...queue.store,
+      async put(name: string, bytes: Uint8Array) {
+        if (isFull) throw new Error('ENOSPC: no space left on device');
+        await queue.store.put(name, bytes);
+      },
+    };
+    const runner = fakeRunner({ atOnce: true });
+    const started = await startFleetWorker({ queue: { ...(await queueAt()), store }, runner, models: ['toy'], log });
+    open.push({ close: () => started.close(0) });
+    log.error.mockClear();
+    await queue.add([job('lion'), job('key')], 4);
+    await until(() => log.error.mock.calls.length > 0);
+    expect(log.error.mock.calls[0]).toEqual([
+      { error: expect.stringMatching(/^What is drawn cannot be kept in .*no space left on device$/) },
+      'no job is taken until pictures can be kept again',
+    ]);
+    await wait(1200);
+    expect(runner.drawings).toHaveLength(1);
+    expect((await queue.counts()).get('toy')).toMatchObject({ waiting: 2, active: 0, failed: 0, completed: 0 });
+    isFull = false;
+    await until(async () => (await queue.counts()).get('toy')?.completed === 2);
+    expect(runner.drawings).toHaveLength(3);
+  });
+
+  test('what waits is listed, and a user can be cancelled', async () => {
+    const queue = await queueAt();
+    await queue.add([job('lion'), job('key')], 4);
+    await queue.add([job('star', { user: 'bob' })], 4);
+    expect(await queue.unfinished(10)).toEqual(
+      ['lion', 'star', 'key'].map(prompt => ({
+        ...{ id: jobId(job(prompt)), model: 'toy', prompt, state: 'waiting' },
+        user: prompt === 'star' ? 'bob' : 'anna',
+      })),
+    );
+    expect(await queue.unfinished(1)).toHaveLength(1);
+    expect(await queue.cancelOf('anna')).toBe(2);
+    expect((await queue.unfinished(10)).map(({ user }) => user)).toEqual(['bob']);
   });
 
   test('drain removes what waits; the store of a queue is one place', async () => {

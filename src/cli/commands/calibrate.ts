@@ -38,13 +38,15 @@ import { startBackend } from '../backend';
 import { type BaselineMethod, calibrateBaseline, requireFactsWritable } from '../baseline-facts';
 import { type BoundOptions, checkBoundPairs, usualBoundPairs, withBounds } from '../calibrate/bounds';
 import { encodeAhead, promptRequests } from '../encode-ahead';
+import { loadNearOrFar, type NearOrFar } from '../far-pictures';
 import { interruptible } from '../interrupt';
 import { numberBetween, scheduleStrip, wholeNumber, wholeNumbers } from '../parse';
-import { addPictureOptions, loadForPictures, type PictureOptions } from '../picture-options';
+import { addPictureOptions, type PictureOptions } from '../picture-options';
 import { progressLine } from '../progress';
 import { promptsFor } from '../prompts';
+import { addAddressOptions, type QueuePlace } from '../queue-options';
 
-interface Options extends PictureOptions {
+interface Options extends PictureOptions, Omit<QueuePlace, 'store'> {
   readonly model: string;
   readonly method: 'ertacache' | BaselineMethod;
   readonly steps?: number | undefined;
@@ -183,15 +185,17 @@ export function calibrateCommand(): Command {
       '--out <file>',
       'policy file to write; a policy of that name is replaced (default: named after the model and the run)',
     );
+  addAddressOptions(command, '; forward passes are then made by its workers, to the same policy');
   return addPictureOptions(command).action(async (options: Options, command: Command) => {
+    requireOutside(options);
     await requireOutput(options);
     await startBackend(command);
     await interruptible(async signal => {
-      const pipeline = await loadForPictures(options.model, options);
+      const { pipeline, places, close } = await loadNearOrFar(options);
       try {
-        await calibrateAndWrite(pipeline, options, signal);
+        await calibrateAndWrite(pipeline, { ...options, places }, signal);
       } finally {
-        pipeline.dispose();
+        await close();
       }
     });
   });
@@ -224,7 +228,19 @@ async function requireOutput({ out, method, rectify, boundPairs = 0 }: Options):
   else if (out !== undefined) await requireFactsWritable(out);
 }
 
-async function calibrateAndWrite(pipeline: Pipeline, options: Options, signal: AbortSignal): Promise<void> {
+/** @throws UsageError for what works inside the model, which workers only run as a whole */
+function requireOutside({ queue, site, method }: Options): void {
+  if (queue === undefined) return;
+  const inside = site === 'hidden' ? '--site hidden' : method === 'ertacache' ? undefined : `--method ${method}`;
+  if (inside === undefined) return;
+  throw new UsageError(`${inside} works inside the model, and workers run it as a whole.`, {
+    hint: 'Leave out --queue (and ERTACACHE_QUEUE).',
+  });
+}
+
+type Running = Options & Pick<NearOrFar, 'places'>;
+
+async function calibrateAndWrite(pipeline: Pipeline, options: Running, signal: AbortSignal): Promise<void> {
   const { info } = pipeline;
   const steps = options.schedule?.length ?? options.steps ?? info.defaults.steps;
   const guidance = options.guidance ?? info.defaults.guidance;
@@ -256,6 +272,7 @@ async function calibrateAndWrite(pipeline: Pipeline, options: Options, signal: A
     batch,
     signal,
     ...(options.guidanceRange && { guidanceRange: options.guidanceRange }),
+    places: options.places,
   };
   const target = targetOf(options);
   const pairs = options.boundPairs ?? usualBoundPairs(info);
@@ -296,7 +313,7 @@ const LEAST_BUDGET = 5;
 /** One calibration for many budgets, each measured on the same held-out pairs. */
 async function calibrateBudgets(
   pipeline: Pipeline,
-  request: Omit<CalibrateOptions, 'schedule'>,
+  request: Omit<CalibrateOptions, 'schedule'> & AtATime,
   { budgets, search, trials, out }: Options,
   { evaluation, bounding }: { readonly evaluation: readonly Pair[]; readonly bounding: BoundOptions },
 ): Promise<void> {
@@ -355,14 +372,17 @@ async function groupFidelities(
   return Object.fromEntries(groups.map(group => [group, ofGroup(group)]));
 }
 
-async function forBudget(pipeline: Pipeline, request: CalibrateOptions): Promise<Policy> {
+/** How many forward passes are made at a time. */
+type AtATime = Pick<NearOrFar, 'places'>;
+
+async function forBudget(pipeline: Pipeline, request: CalibrateOptions & AtATime): Promise<Policy> {
   const most = calibrationForwards(request);
   await announce(pipeline, request, most);
   const line = progressLine('calibrating', most);
   return calibrate(pipeline, { ...request, onProgress: done => line.update(done) }).finally(line.stop);
 }
 
-async function towardsTarget(pipeline: Pipeline, options: TargetOptions): Promise<Policy> {
+async function towardsTarget(pipeline: Pipeline, options: TargetOptions & AtATime): Promise<Policy> {
   const { search, trials, steps, target } = options;
   // A bisection tries about half of the steps on average.
   const schedule = { computed: Math.ceil(steps / 2), search, trials };
@@ -378,7 +398,7 @@ async function towardsTarget(pipeline: Pipeline, options: TargetOptions): Promis
 /** Says what is about to be done, and how long it will take at the speed of one forward pass. */
 async function announce(
   pipeline: Pipeline,
-  { pairs, steps, guidance, batch = 8 }: Omit<CalibrateOptions, 'schedule'>,
+  { pairs, steps, guidance, batch = 8, places }: Omit<CalibrateOptions, 'schedule'> & AtATime,
   most: number,
 ): Promise<void> {
   const group = pairs.slice(0, batch);
@@ -386,7 +406,7 @@ async function announce(
   const timed = await runRequest(pipeline, { prompts, seeds, steps: 3, guidance }, none());
   // The first step also compiles and allocates.
   const perPass = Math.min(...timed.steps.map(s => s.seconds)) / group.length;
-  const minutes = Math.ceil((most * perPass) / 60);
+  const minutes = Math.ceil((most * perPass) / places / 60);
   console.log(
     `Calibrating ${pipeline.info.id} on ${pairs.length} pairs, ${steps} steps, guidance ${guidance}: ` +
       `at most ${most} forward passes, about ${minutes} min.`,

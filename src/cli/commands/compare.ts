@@ -16,6 +16,7 @@ import type { Contender } from '../../lab/compare/contender';
 import { contenderCalled, contenders } from '../../lab/compare/contenders';
 import { COMPARISON_FILE, type DiskStore, requireUsable, withStore } from '../../lab/compare/disk-store';
 import { durationText, estimateSeconds } from '../../lab/compare/estimate';
+import type { FarArena } from '../../lab/compare/far';
 import { givenPolicies } from '../../lab/compare/given';
 import { type Plan, passesOf } from '../../lab/compare/plan';
 import { thisMachine } from '../../lab/compare/this-machine';
@@ -31,16 +32,18 @@ import type { Pipeline } from '../../sampling/pipeline';
 import { policyUse } from '../../sampling/policy-use';
 import { startBackend } from '../backend';
 import { encodeAhead, promptRequests } from '../encode-ahead';
+import { loadNearOrFar } from '../far-pictures';
 import { interruptible } from '../interrupt';
 import { numberBetween, wholeNumber, wholeNumbers } from '../parse';
-import { addPictureOptions, loadForPictures, type PictureOptions, pictureFacts } from '../picture-options';
+import { addPictureOptions, type PictureOptions, pictureFacts } from '../picture-options';
 import { progressLine } from '../progress';
 import { promptsFor } from '../prompts';
+import { addAddressOptions, type QueuePlace } from '../queue-options';
 
 /** The weights of LPIPS have 10 MB. */
 const MOST_LPIPS = 2 ** 30;
 
-interface Options extends PictureOptions {
+interface Options extends PictureOptions, Omit<QueuePlace, 'store'> {
   readonly model: string;
   readonly methods?: readonly string[] | undefined;
   readonly budgets?: readonly number[] | undefined;
@@ -106,7 +109,11 @@ export function compareCommand(): Command {
     .option('--json', 'print the JSON instead of a table', false)
     .option('--markdown', 'print the table as Markdown', false)
     .addHelpText('after', '\nA run that was cut continues with the same command.');
+  addAddressOptions(command, '; its workers then do the measuring, to the same figures');
   return addPictureOptions(command).action(async (options: Options, command: Command) => {
+    if (options.queue !== undefined && options.lpips !== undefined) {
+      throw new UsageError('Workers have no weights of LPIPS.', { hint: 'Leave out --lpips, or --queue.' });
+    }
     const chosen = chooseContenders(options);
     rivalOf(options, chosen);
     // Before hours of work, not after.
@@ -114,11 +121,11 @@ export function compareCommand(): Command {
     await requireWritableFolder(folderOf(options));
     const engine = await startBackend(command);
     await interruptible(async signal => {
-      const pipeline = await loadForPictures(options.model, options);
+      const { own, arena, places, close } = await loadNearOrFar(options);
       try {
-        await compare(pipeline, engine, chosen, options, signal);
+        await compare(own, engine, chosen, { ...options, places, far: arena?.(signal) }, signal);
       } finally {
-        pipeline.dispose();
+        await close();
       }
     });
   });
@@ -146,11 +153,19 @@ function rivalOf({ against, ablation }: Options, chosen: readonly Contender[]): 
   return chosen.some(c => c.name === usual) ? usual : (chosen.at(-1) as Contender).name;
 }
 
+/** Who does the work. */
+interface Working {
+  readonly places: number;
+  readonly far: FarArena | undefined;
+}
+
+type Running = Options & Working;
+
 async function compare(
   pipeline: Pipeline,
   engine: EngineChoice,
   chosen: readonly Contender[],
-  options: Options,
+  options: Running,
   signal: AbortSignal,
 ): Promise<void> {
   const { info } = pipeline;
@@ -193,7 +208,13 @@ async function compare(
   await withStore(folderOf(options), fresh, { force: options.force }, async store => {
     const lpips = options.lpips ? createLpips(await readLpipsWeights(options.lpips)) : undefined;
     try {
-      await fight(pipeline, store, chosen, { given: given.byCell, lpips, signal });
+      await fight(pipeline, store, chosen, {
+        given: given.byCell,
+        lpips,
+        signal,
+        places: options.places,
+        far: options.far,
+      });
     } finally {
       lpips?.dispose();
     }
@@ -213,7 +234,7 @@ async function fight(
   pipeline: Pipeline,
   store: DiskStore,
   chosen: readonly Contender[],
-  arena: { given: Parameters<typeof runArena>[2]['given']; lpips?: Lpips | undefined; signal: AbortSignal },
+  arena: { given: Parameters<typeof runArena>[2]['given']; lpips?: Lpips | undefined; signal: AbortSignal } & Working,
 ): Promise<void> {
   const { steps, guidance, budgets, evaluation, calibration, batch } = store.comparison.request;
   let line: ReturnType<typeof progressLine> | undefined;
@@ -224,7 +245,8 @@ async function fight(
       async onPlan(plan: Plan) {
         const most = passesOf(plan.total);
         if (most === 0) return;
-        const seconds = await estimateSeconds(pipeline, calibration, plan.total, { batch, guidance });
+        const alone = await estimateSeconds(pipeline, calibration, plan.total, { batch, guidance });
+        const seconds = alone / arena.places;
         process.stderr.write(
           `${store.continued ? 'Continuing' : 'Comparing'} ${chosen.length} methods at ${listText(budgets)} of ${steps} ` +
             `steps on ${evaluation.length} pairs, calibrated on ${calibration.length} others:\n` +

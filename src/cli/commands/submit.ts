@@ -1,17 +1,26 @@
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { Command, Option } from 'commander';
 import { requestSchema } from '../../draw/request';
 import { InterruptedError, UsageError } from '../../errors';
 import { createFollower } from '../../fleet/follow';
 import { fleetJob, jobId, NAMES, type Over } from '../../fleet/job';
 import { hashesOf } from '../../fleet/model-hash';
+import { namedModel } from '../../fleet/named-model';
 import { type FleetQueue, openQueue, PRIORITIES } from '../../fleet/queue';
 import { writeFileAtomic } from '../../io/atomic';
 import { MOST } from '../../io/counts';
+import { isFile } from '../../io/node-file';
+import { sha256 } from '../../io/sha256';
 import { requireWritableFolder } from '../../io/writable';
+import type { ComputeType } from '../../nn/bfloat16';
+import { policyHash } from '../../policy/hash';
+import { readNamedPolicy } from '../../policy/on-disk';
 import { type Seed, seedJson } from '../../random/seed';
-import { readCatalog } from '../../server/catalog';
+import { DEFAULT_STRENGTH } from '../../sampling/initial-picture';
+import type { ServedModel } from '../../server/catalog';
 import { outputSchema, type Piece } from '../../server/jobs/order';
+import { dtypeOption } from '../dtype-option';
 import { interruptible } from '../interrupt';
 import { numberBetween, seedText, wholeNumber } from '../parse';
 import { progressLine } from '../progress';
@@ -31,6 +40,13 @@ interface SubmitOptions extends QueuePlace {
   readonly width?: number;
   readonly height?: number;
   readonly frames?: number;
+  readonly maxSequenceLength?: number;
+  readonly init?: string;
+  readonly strength: number;
+  readonly scale: number;
+  readonly dtype?: ComputeType;
+  readonly variant?: string;
+  readonly vaeTiling?: boolean;
   readonly format?: Piece['output']['format'];
   readonly out?: string;
   readonly wait: boolean;
@@ -44,7 +60,11 @@ export function submitCommand(): Command {
   const command = new Command('submit').argument('<prompts>', 'a file with a prompt on each line');
   return addQueueOptions(command)
     .option('--model <name>', 'a model that ships with ertacache, a folder, or NAME=FOLDER', 'fluent-emoji')
-    .option('--policy <name>', 'auto, none, a shipped policy, or one that the workers were started with', 'auto')
+    .option(
+      '--policy <name>',
+      'auto, none, a shipped policy, or the file of one that the workers were started with too',
+      'auto',
+    )
     .option('--steps <n>', "denoising steps (default: the model's)", wholeNumber(1, MOST.steps))
     .option('--guidance <g>', "classifier-free guidance (default: the model's)", numberBetween(0, MOST.guidance))
     .option('--seed <n>', 'seed of the first picture of each prompt', seedText, 0)
@@ -53,6 +73,17 @@ export function submitCommand(): Command {
     .option('--width <pixels>', "(default: the model's)", wholeNumber(1, MOST.pixels))
     .option('--height <pixels>', "(default: the model's)", wholeNumber(1, MOST.pixels))
     .option('--frames <n>', "of clips (default: the model's)", wholeNumber(1, MOST.frames))
+    .option(
+      '--max-sequence-length <n>',
+      "tokens that a prompt may have (default: the model's)",
+      wholeNumber(2, MOST.tokens),
+    )
+    .option('--init <picture>', 'begin with a picture in place of noise')
+    .option('--strength <s>', 'share of the steps that redraw it', numberBetween(0, 1), DEFAULT_STRENGTH)
+    .option('--scale <n>', 'enlarge the file this many times, pixel by pixel', wholeNumber(1, MOST.scale), 1)
+    .option('--vae-tiling', 'decode large pictures in overlapping tiles')
+    .option('--variant <name>', 'take the weight files of this variant, such as fp16')
+    .addOption(dtypeOption())
     .addOption(
       new Option('--format <type>', 'of the files (default: png, webp for clips)').choices(
         outputSchema.shape.format.options,
@@ -75,19 +106,24 @@ export function submitCommand(): Command {
       }
       if (given.out !== undefined) await requireWritableFolder(given.out);
       const tasks = tasksOf(await promptLines(file), { seed: given.seed, numImages: given.numImages });
-      const { models } = await readCatalog(/[/\\=]/.test(given.model) ? [given.model] : []);
-      const model = models.find(({ id }) => given.model === id) ?? (/[/\\=]/.test(given.model) ? models[0] : undefined);
-      if (!model)
-        throw new UsageError(`There is no model "${given.model}".`, { hint: 'Give its folder: NAME=FOLDER.' });
+      const model = await namedModel(given.model);
+      requireItsSize(model, given);
       const format = given.format ?? (model.kind === 'clip' ? 'webp' : 'png');
       const hashes = await hashesOf([model]);
-      const settings = { model: hashes[model.id] ?? '', user: given.user, every: given.checkpointEvery };
+      const policy = await policyOf(given.policy);
+      const settings = {
+        ...{ model: hashes[model.id] ?? '', policy: policy.hash },
+        ...{ user: given.user, every: given.checkpointEvery },
+      };
+      const picture = given.init === undefined ? undefined : await pictureAt(given.init);
+      const asked = { ...given, model: model.id, policy: policy.name };
       const wanted = tasks.map(task => {
-        const job = fleetJob(pieceOf(task, { ...given, model: model.id }, format), settings);
+        const job = fleetJob(pieceOf(task, asked, format, picture?.sha256), settings);
         return { job, id: jobId(job), file: `${task.name}.${format}` };
       });
       const queue = await openQueue(queueOptions(given));
       try {
+        if (picture) await queue.store.put(NAMES.picture(picture.sha256), picture.bytes);
         await (given.wait
           ? waitFor(queue, wanted, given)
           : queue
@@ -97,6 +133,7 @@ export function submitCommand(): Command {
               )
               .then(added => {
                 const there = added.filter(({ state }) => state !== 'unknown').length;
+                for (const { id, file: name } of wanted) print(`${id}  ${name}`);
                 print(`${added.length} submitted${there > 0 ? `, ${there} of them were there already` : ''}`);
               }));
       } finally {
@@ -112,14 +149,62 @@ interface Wanted {
   readonly file: string;
 }
 
-function pieceOf({ prompt, seed }: Task, given: SubmitOptions, format: Piece['output']['format']): Piece {
+/** @throws UsageError for another size than the only one, or for frames of a picture, naming the option */
+function requireItsSize({ id, kind, size, isOneSize }: ServedModel, given: SubmitOptions): void {
+  const { width = size.width, height = size.height, frames = size.frames } = given;
+  if (kind === 'image' && frames !== 1) {
+    throw new UsageError(`${id} draws pictures, which have no frames.`, { hint: 'Leave out --frames.' });
+  }
+  if (!isOneSize) return;
+  if (width !== size.width || height !== size.height) {
+    throw new UsageError(`${id} draws ${size.width}×${size.height} pixels only.`, {
+      hint: 'Leave out --width and --height.',
+    });
+  }
+  if (frames !== size.frames) {
+    throw new UsageError(`${id} draws clips of ${size.frames} frames only.`, { hint: 'Leave out --frames.' });
+  }
+}
+
+/** A policy by its name and content; of a file its name is what workers call it. @throws IoError where there is none */
+async function policyOf(given: string): Promise<{ readonly name: string; readonly hash?: string }> {
+  if (given === 'auto' || given === 'none') return { name: given };
+  return { name: basename(given, '.json'), hash: policyHash(await readNamedPolicy(given)) };
+}
+
+/** Pictures of that many bytes are read. */
+const MOST_PICTURE = 64e6;
+
+async function pictureAt(path: string): Promise<{ readonly bytes: Uint8Array; readonly sha256: string }> {
+  if (!(await isFile(path))) throw new UsageError(`There is no picture ${path}.`);
+  const bytes = await readFile(path);
+  if (bytes.length <= MOST_PICTURE) return { bytes, sha256: sha256(bytes) };
+  throw new UsageError(`${path} has more than ${MOST_PICTURE / 1e6} MB.`, {
+    hint: 'Give a smaller picture as --init.',
+  });
+}
+
+function pieceOf(
+  { prompt, seed }: Task,
+  given: SubmitOptions,
+  format: Piece['output']['format'],
+  picture: string | undefined,
+): Piece {
   const { model, policy, steps, guidance, negativePrompt, width, height, frames } = given;
+  const { maxSequenceLength, strength, scale, dtype, variant, vaeTiling } = given;
   const size = Object.fromEntries(Object.entries({ width, height, frames }).filter(([, value]) => value !== undefined));
   const { seed: parsed, ...request } = requestSchema.parse({
     ...{ prompt, seed, model, policy, steps, guidance, negativePrompt },
+    ...{ maxSequenceLength, scale, dtype, variant, vaeTiling },
+    ...(picture !== undefined && { init: { path: 'image', sha256: picture, strength } }),
     ...(Object.keys(size).length > 0 && { size }),
   });
-  return { request: { ...request, seed: seedJson(parsed) }, output: { format }, previews: 0 };
+  return {
+    request: { ...request, seed: seedJson(parsed) },
+    output: { format },
+    previews: 0,
+    ...(picture !== undefined && { picture }),
+  };
 }
 
 /** Adds the jobs, tells how it goes, and collects the pictures. */

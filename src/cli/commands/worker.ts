@@ -42,7 +42,7 @@ export function workerCommand(): Command {
     )
     .option('--log-prompts', 'log prompts too', false)
     .action(async (given: WorkerOptions, command: Command) => {
-      const { backend, threads } = command.optsWithGlobals<GlobalOptions>();
+      const { backend, threads, verbose } = command.optsWithGlobals<GlobalOptions>();
       const { model: models, policy: policies, concurrency: workers, modelsInMemory, grace, logPrompts } = given;
       const log = pino({ level: given.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
       const queue = await openQueue({ ...queueOptions(given), log });
@@ -52,7 +52,7 @@ export function workerCommand(): Command {
         try {
           await runner.begun();
           const names = catalog.models.map(({ id }) => id);
-          const worker = await startFleetWorker({ queue, runner, models: names, log, logPrompts });
+          const worker = await startFleetWorker({ queue, runner, models: names, log, logPrompts, verbose });
           tell(`takes jobs of ${names.join(', ')} from ${queueOptions(given).address.shown}\n`);
           await interruptible(
             signal => new Promise(resolve => signal.addEventListener('abort', resolve, { once: true })),

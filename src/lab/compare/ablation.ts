@@ -47,6 +47,7 @@ function policyRow(site: SiteName, { timestep, rectify }: Recipe): Contender {
     title: `${site}: ${['policy', ...added].join(' + ')}`,
     summary: "The paper's calibrated schedule with what the title adds to it.",
     dynamic: false,
+    ...(added.length > 0 && { after: schedule.name }),
     cost(budget, bench) {
       const search = added.length === 0 ? 'walk' : Array<boolean>(budget.steps).fill(false);
       return recipeCost({ site, timestep, rectify, search }, budget, bench);

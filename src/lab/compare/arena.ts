@@ -8,6 +8,7 @@ import { runJob } from '../../sampling/run-job';
 import type { Bench } from './bench';
 import type { Cell, Comparison } from './comparison';
 import type { Contender } from './contender';
+import type { FarArena } from './far';
 import { countFlops } from './flops';
 import { measureCell } from './measure-cell';
 import { type Meter, meter } from './meter';
@@ -23,6 +24,8 @@ export interface ArenaOptions {
   /** Policies to use instead of calibrating, by the name of a cell. */
   readonly given?: ReadonlyMap<string, Policy> | undefined;
   readonly lpips?: Lpips | undefined;
+  /** Other machines that do the work. */
+  readonly far?: FarArena | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Told what is about to be done. */
   readonly onPlan?: ((plan: Plan) => void | Promise<void>) | undefined;
@@ -50,6 +53,16 @@ export async function runArena(pipeline: Pipeline, store: Store, options: ArenaO
     const missing = comparison.state === 'complete' ? [] : await missingReferences(store, runs);
     const plan = planWork(store, options.contenders, bench, missing);
     await options.onPlan?.(plan);
+    if (options.far) {
+      const { far } = options;
+      // Loaded when it is used: pages never do.
+      const { farCells, farReferences } = await import('./far');
+      await counter.phase(plan.references, 'every step computed', () => farReferences(store, far, missing));
+      const rest = passesOf(plan.total) - plan.references;
+      await counter.phase(rest, 'comparing', () => farCells(store, far, plan, counter, options));
+      if (comparison.state !== 'complete') await store.finish();
+      return comparison;
+    }
     await counter.phase(plan.references, 'every step computed', () => runReferences(store, runs, missing));
     const ready: Ready = { store, runs, bench, counter, reference: referenceReader(store, runs), options };
     for (const planned of plan.cells) await settle(ready, planned);

@@ -95,6 +95,16 @@ const method = z.object({
   dynamic: z.boolean(),
 });
 
+const facts = z.object({
+  polynomial: z.array(z.number()),
+  ratios: z.array(z.number()),
+  history: z.array(z.array(z.number())),
+  r2: z.number(),
+  forwards: z.number(),
+});
+
+const refusal = z.object({ method: z.string(), budget: z.int(), reason: z.string() });
+
 /** The uncached runs. */
 const reference = z.object({
   /** Noise levels, one more than there are steps. */
@@ -105,6 +115,13 @@ const reference = z.object({
   seconds: z.array(z.number()),
   flops: z.number().optional(),
 });
+
+/** What decides the numbers of a comparison, as it is asked of other machines. */
+export const comparisonRequestSchema = request;
+export const cellSchema = cell;
+export const factsSchema = facts;
+export const refusalSchema = refusal;
+export const referenceSchema = reference;
 
 export const comparisonSchema = z.object({
   format: z.literal(COMPARISON_FORMAT),
@@ -121,15 +138,7 @@ export const comparisonSchema = z.object({
   request,
   methods: z.array(method),
   /** Measured facts that some methods need; kept so that a continued run uses the same. */
-  facts: z
-    .object({
-      polynomial: z.array(z.number()),
-      ratios: z.array(z.number()),
-      history: z.array(z.array(z.number())),
-      r2: z.number(),
-      forwards: z.number(),
-    })
-    .optional(),
+  facts: facts.optional(),
   reference,
   /** Names of the policies that were calibrated for it, each noted before its file is written. */
   calibrated: z.array(z.string()).optional(),
@@ -137,7 +146,7 @@ export const comparisonSchema = z.object({
   replaces: z.object({ request, calibrated: z.array(z.string()).optional() }).optional(),
   cells: z.array(cell),
   /** What could not be measured, and why. */
-  refused: z.array(z.object({ method: z.string(), budget: z.int(), reason: z.string() })),
+  refused: z.array(refusal),
 });
 
 export type Comparison = z.infer<typeof comparisonSchema>;

@@ -26,6 +26,8 @@ export interface Contender {
   readonly source?: string;
   /** Decides anew for every picture, and on a batch as one: it is measured on one pair at a time. */
   readonly dynamic: boolean;
+  /** The contender whose policy it uses at the same budget. */
+  readonly after?: string;
   /** The forward passes that preparing it costs at most, over all calibration pairs. */
   cost(budget: Budget, bench: Bench): Passes;
   prepare(budget: Budget, bench: Bench): Promise<Prepared>;

@@ -63,6 +63,7 @@ const onSearched: Contender = {
   summary: "TaylorSeer's forecast of the output, on the schedule that ERTACache's search finds.",
   source: 'arXiv 2503.06923',
   dynamic: false,
+  after: DEFAULT_METHOD,
   cost: (budget, bench) => addPasses(searchCost(budget, bench), choiceCost(2, budget, bench)),
   async prepare(budget, bench) {
     const { schedules, passes } = await searchedSchedules(budget, bench);
@@ -140,6 +141,7 @@ function fromRegistry(method: Method): Contender {
     summary,
     dynamic,
     ...(source && { source }),
+    ...(method.kind === 'chosen' && method.usesSearched && { after: DEFAULT_METHOD }),
     ...ready(method),
   };
 }

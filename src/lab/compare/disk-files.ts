@@ -17,6 +17,7 @@ export function diskFiles(path: (name: string) => string): Omit<Store, 'comparis
     pixels: batch => readMedia(path(floatsName(batch))),
     keepPicture: (name, media) => writeStill(path(name), media),
     keepDifference: (name, reference, media) => writeDifference(path(name), reference, media),
+    keepFile: (name, bytes) => writeFileAtomic(path(name), bytes),
     policy: async name => ((await isFile(path(name))) ? readPolicy(path(name)) : undefined),
     async keepPolicy(name, policy) {
       await writePolicy(path(name), policy);

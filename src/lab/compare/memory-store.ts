@@ -21,6 +21,7 @@ export function memoryStore(comparison: Comparison): Store {
     pixels: async batch => pixels.get(batch) ?? [],
     async keepPicture() {},
     async keepDifference() {},
+    async keepFile() {},
     policy: async name => policies.get(name),
     async keepPolicy(name, policy) {
       const { json, coefficients } = await serializePolicy(policy, name);

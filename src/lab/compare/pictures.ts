@@ -12,25 +12,30 @@ export function still(media: Media): Image {
   return all[Math.floor(all.length / 2)] as Image;
 }
 
-/** Writes what stands for `media` as a PNG file. */
-export async function writeStill(path: string, media: Media): Promise<void> {
-  await writeFileAtomic(path, await encodePng(still(media)));
-}
+/** What stands for `media` as a PNG file. */
+export const stillPng = (media: Media): Promise<Uint8Array> => encodePng(still(media));
 
 /**
- * Writes where two pictures differ, as a grey PNG file: the mean over the colours of the absolute difference, on a
+ * Where two pictures differ, as a grey PNG file: the mean over the colours of the absolute difference, on a
  * logarithmic scale from a thousandth of the full range (0) to all of it (255).
  */
-export async function writeDifference(path: string, reference: Media, media: Media): Promise<void> {
+export async function differencePng(reference: Media, media: Media): Promise<Uint8Array> {
   const [a, b] = [still(reference), still(media)];
   const { width, height } = imageSize(a);
   const bytes = differenceLevels(a, b);
-  await writeFileAtomic(
-    path,
-    await sharp(bytes, { raw: { width, height, channels: 1 } })
-      .png()
-      .toBuffer(),
-  );
+  return sharp(bytes, { raw: { width, height, channels: 1 } })
+    .png()
+    .toBuffer();
+}
+
+/** Writes what stands for `media` as a PNG file. */
+export async function writeStill(path: string, media: Media): Promise<void> {
+  await writeFileAtomic(path, await stillPng(media));
+}
+
+/** Writes where two pictures differ as a PNG file. */
+export async function writeDifference(path: string, reference: Media, media: Media): Promise<void> {
+  await writeFileAtomic(path, await differencePng(reference, media));
 }
 
 /** One level in 0 … 255 for every pixel. */

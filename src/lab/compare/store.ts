@@ -20,6 +20,8 @@ export interface Store {
   keepPicture(name: string, media: Media): Promise<void>;
   /** Keeps where a picture differs from the uncached one. */
   keepDifference(name: string, reference: Media, media: Media): Promise<void>;
+  /** Keeps a picture that is a file already. */
+  keepFile(name: string, bytes: Uint8Array): Promise<void>;
   /** The policy that is kept under a name of `names.ts`; nothing where there is none. */
   policy(name: string): Promise<Policy | undefined>;
   /** @returns the policy as `policy` will give it: what is kept has fewer digits */

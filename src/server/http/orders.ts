@@ -16,13 +16,15 @@ export interface Ordered {
   readonly order: Order;
   /** Whether the body gives a seed. */
   readonly hasSeed: boolean;
+  /** Whoever it is for. */
+  readonly user?: string | undefined;
   readonly model: ServedModel;
 }
 
 /** What all bodies share, and what they add to an order. */
 type Body = Pick<ImageBody, 'prompt' | 'model' | 'size' | 'seed' | 'steps' | 'guidance' | 'negative_prompt'> &
   Pick<ImageBody, 'true_cfg_scale' | 'guidance_2' | 'guidance_interval' | 'shift'> &
-  Pick<ImageBody, 'policy' | 'forwards' | 'scale' | 'output_compression'>;
+  Pick<ImageBody, 'policy' | 'forwards' | 'scale' | 'output_compression' | 'user'>;
 
 /** The order for pictures. */
 export function imageOrder(context: OrderContext, body: ImageBody): Ordered {
@@ -147,7 +149,7 @@ function ordered({ limits }: OrderContext, body: Body, model: ServedModel, how: 
   const length = seconds && { size: { ...request.size, frames: framesIn(seconds, model) } };
   requireWithin(limits, { ...request, ...length }, model);
   requireItsSize(order.data, model);
-  return { order: order.data, hasSeed: seed !== undefined, model };
+  return { order: order.data, hasSeed: seed !== undefined, user: body.user ?? undefined, model };
 }
 
 /** @throws Refusal for another size or length than the only one that the model draws */

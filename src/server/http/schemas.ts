@@ -42,7 +42,7 @@ const drawing = {
   prompt: prompt.describe('What to draw.'),
   model: name.optional().describe('The name of a model; `GET /v1/models` lists them.'),
   size: size.nullish(),
-  user: z.string().max(256).nullish().describe('Whoever it is for. It is not kept.'),
+  user: z.string().max(256).nullish().describe('Whoever it is for. It is not kept; in a queue, users take turns.'),
   seed: seed.nullish(),
   steps: count(MOST.steps).nullish().describe("Denoising steps; the model's usual number unless given."),
   guidance: z.number().min(0).max(1000).nullish().describe('Strength of classifier-free guidance; 1 turns it off.'),

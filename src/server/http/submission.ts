@@ -7,9 +7,9 @@ import type { Ordered } from './orders';
 /** What a request says of an order beside its body. */
 export function submissionOf(
   c: Context<Env>,
-  { order, hasSeed }: Ordered,
+  { order, hasSeed, user }: Ordered,
   { settings }: Services,
-): Pick<Submission, 'owner' | 'order' | 'hasSeed' | 'idempotencyKey' | 'isRetry'> {
+): Pick<Submission, 'owner' | 'user' | 'order' | 'hasSeed' | 'idempotencyKey' | 'isRetry'> {
   const { model, steps } = order.request;
   Object.assign(c.get('notes'), { model, ...(steps && { steps }), count: order.count });
   if (settings.logPrompts) Object.assign(c.get('notes'), { prompt: order.request.prompt });
@@ -19,6 +19,7 @@ export function submissionOf(
   }
   return {
     owner: c.get('owner'),
+    user,
     order,
     hasSeed,
     idempotencyKey,

@@ -1,3 +1,4 @@
+import { InterruptedError } from '../../errors';
 import { sidecarPath, sidecarText } from '../../media/receipt';
 import type { Log } from '../log';
 import type { Metrics } from '../metrics';
@@ -8,7 +9,7 @@ import { contentKey, newId, storeKey } from './keys';
 import { createLine, type Waiting } from './line';
 import { hear, type Live, liveJob, progressOf, type Treatment } from './live';
 import type { Order, Piece } from './order';
-import type { Assignment, Finished, Runner } from './runner';
+import { type Assignment, type Finished, LEFT, type Runner } from './runner';
 import { type JobStore, PICTURE } from './store';
 import { pastTicket, type Ticket, ticketOf } from './ticket';
 import { createTurns } from './turns';
@@ -29,6 +30,8 @@ export interface DeskOptions {
 /** An order, whose it is, and how it is treated. */
 export interface Submission extends Asked, Pick<Treatment, 'isKept' | 'isDetached'> {
   readonly owner: string;
+  /** Which of the owner's users it is for. */
+  readonly user?: string | undefined;
   readonly kind: Job['kind'];
   readonly order: Order;
   /** The picture to begin with. */
@@ -143,6 +146,8 @@ export function createDesk({ runner, store, log, metrics, mostWaiting, joinMs }:
   async function drawTogether(batch: readonly Waiting[], onEnding: () => void): Promise<void> {
     const areWanted = await Promise.all(batch.map(begun));
     const wanted = batch.filter((_, i) => areWanted[i]);
+    // Stopped while that was kept: it is over, or left to the next server.
+    for (const [i, { live }] of batch.entries()) if (!areWanted[i]) await fail(live, new InterruptedError());
     if (wanted.length === 0) return;
     const started = performance.now();
     const drawn = runner.draw(wanted.map(assignment), onEnding);
@@ -161,6 +166,7 @@ export function createDesk({ runner, store, log, metrics, mostWaiting, joinMs }:
 
   const assignment = ({ live, index }: Waiting): Assignment => ({
     piece: live.pieces[index] as Piece,
+    user: [live.job.owner, live.user].filter(Boolean).join('/'),
     signal: live.controller.signal,
     onEvent(event) {
       if (event.type === 'step') metrics.step(live.job, event);
@@ -208,10 +214,13 @@ export function createDesk({ runner, store, log, metrics, mostWaiting, joinMs }:
   /** Leaves a job to the next server, which is not the end that attempts are counted for. */
   function leave(live: Live): void {
     jobs.delete(live.job.key);
-    const { status, attempts } = live.job;
-    if (status === 'in_progress') {
-      keep(live, { status: 'queued', attempts: attempts - 1 }).catch(error => log.error({ error: String(error) }));
-    }
+    const { key, status, attempts } = live.job;
+    const isBegun = status === 'in_progress';
+    if (isBegun) live.job = { ...live.job, status: 'queued', attempts: attempts - 1 };
+    stored(key, async () => {
+      if (isBegun && live.isKept) await store.put(live.job);
+      await store.shared?.leave(key);
+    }).catch(() => {});
     live.settle(live.job);
   }
 
@@ -282,7 +291,7 @@ export function createDesk({ runner, store, log, metrics, mostWaiting, joinMs }:
       attempts: 0,
       results: [],
     };
-    const live = liveJob(job, picture, { isKept, isDetached, joinKey });
+    const live = liveJob(job, picture, { isKept, isDetached, joinKey, user: submission.user });
     enter(live);
     const held = ticket(live, false);
     if (isKept) {
@@ -306,10 +315,20 @@ export function createDesk({ runner, store, log, metrics, mostWaiting, joinMs }:
     const treatment = { isKept: true, isDetached: true, joinKey: JSON.stringify([job.owner, 'taken up', job.id]) };
     const live = liveJob({ ...job, status: 'queued', results: [] }, picture, treatment);
     enter(live);
-    if (job.attempts < MOST_ATTEMPTS) return;
+    // Of several servers none draws, and each counts its own.
+    if (job.attempts < MOST_ATTEMPTS || store.shared) return;
     const message = `The server ended ${job.attempts} times while it drew this; it is not begun again.`;
     await end(live, { status: 'failed', error: { code: 'given_up', message } });
   }
+
+  store.shared?.hear({
+    cancelled: key => void (jobs.has(key) && cancelLive(jobs.get(key) as Live)),
+    left(key) {
+      const job = store.get(key);
+      if (!job || !isOpen || jobs.has(key) || isOver(job)) return;
+      takeUp(job).then(pump, error => log.error({ job: key, error: String(error) }, 'job could not be taken up'));
+    },
+  });
 
   return {
     submit,
@@ -333,11 +352,13 @@ export function createDesk({ runner, store, log, metrics, mostWaiting, joinMs }:
     async cancel(job) {
       const live = jobs.get(job.key);
       if (live) await cancelLive(live);
+      else if (!isOver(job)) await store.shared?.cancel(job.key);
       return live?.job ?? store.get(job.key) ?? job;
     },
     async remove(job) {
       const live = jobs.get(job.key);
       if (live) await cancelLive(live);
+      else if (!isOver(job)) await store.shared?.cancel(job.key);
       await stored(job.key, () => store.remove(job));
     },
     isOpen: () => isOpen,
@@ -356,7 +377,7 @@ export function createDesk({ runner, store, log, metrics, mostWaiting, joinMs }:
         else await end(live, { status: 'failed', error: { code: 'shutting_down', message } });
       }
       await within(graceMs, [...jobs.values()]);
-      for (const { controller } of jobs.values()) controller.abort();
+      for (const live of jobs.values()) live.controller.abort(isLasting(live) ? LEFT : undefined);
       await within(STOP_MS, [...jobs.values()]);
       await allDone();
     },

@@ -16,6 +16,8 @@ export interface Treatment {
   readonly isDetached: boolean;
   /** What equal orders share. */
   readonly joinKey: string;
+  /** Which of the owner's users it is for. */
+  readonly user?: string | undefined;
 }
 
 /** A job that is not over, or just has been. */

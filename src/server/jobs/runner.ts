@@ -1,3 +1,4 @@
+import type { FarTarget } from '../workers/far-target';
 import type { JobResult } from './job';
 import type { Piece } from './order';
 
@@ -29,11 +30,16 @@ export type PieceEvent =
 /** A piece that is to be drawn, who is told of it, and who may stop it: at the next step or between two blocks. */
 export interface Assignment {
   readonly piece: Piece;
+  /** Whose it is, where users take turns. */
+  readonly user?: string | undefined;
   readonly signal: AbortSignal;
   readonly onEvent: (event: PieceEvent) => void;
   /** Where the drawing goes on, and how often it tells where it is. It is then drawn alone. */
   readonly checkpoint?: Checkpointing | undefined;
 }
+
+/** The reason of signals that stop what the next server goes on with: whoever draws elsewhere need not stop. */
+export const LEFT = new Error('The next server goes on with it.');
 
 /** How a drawing that may be interrupted tells where it is. */
 export interface Checkpointing {
@@ -41,6 +47,14 @@ export interface Checkpointing {
   readonly every: number;
   /** The last one of a drawing that was interrupted. */
   readonly last?: Uint8Array | undefined;
+}
+
+/** What is asked of a model beside pictures, such as a forward pass. */
+export interface Question {
+  readonly target: FarTarget;
+  /** As `encodeFar` makes them. */
+  readonly bytes: Uint8Array;
+  readonly signal: AbortSignal;
 }
 
 /** A piece that is drawn. */
@@ -94,6 +108,11 @@ export interface Runner {
    *   InterruptedError for one that was stopped
    */
   draw(batch: readonly Assignment[], onEnding?: () => void): readonly Promise<Finished>[];
+  /**
+   * Answers a question about a model, where that can be asked.
+   * @throws ErtaError for one that cannot be answered, InterruptedError when it was stopped
+   */
+  ask?(question: Question): Promise<Uint8Array>;
   /**
    * Waits until pieces can be drawn.
    * @throws EngineError when none ever will be

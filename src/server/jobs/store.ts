@@ -18,7 +18,19 @@ export interface JobStore {
   file(job: Job, name: string): Promise<Uint8Array | undefined>;
   /** Removes a job and its files. */
   remove(job: Job): Promise<void>;
+  /** Where several servers have these jobs. */
+  readonly shared?: SharedJobs | undefined;
   close(): Promise<void>;
+}
+
+/** What servers that have the same jobs tell each other. */
+export interface SharedJobs {
+  /** Ends a job that is another server's; when this returns it is over. */
+  cancel(key: string): Promise<void>;
+  /** Another server may go on with a job. */
+  leave(key: string): Promise<void>;
+  /** Hears the others. */
+  hear(ears: { cancelled(key: string): void; left(key: string): void }): void;
 }
 
 /** The picture that a job begins with. */

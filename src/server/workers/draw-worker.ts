@@ -9,11 +9,14 @@ import { Refusal } from '../jobs/faults';
 import type { Piece } from '../jobs/order';
 import type { Checkpointing, Finished } from '../jobs/runner';
 import { type Drawing, drawPieces } from './draw-pieces';
+import { type FarAnswers, farAnswers } from './far-call';
+import type { FarTarget } from './far-target';
 import { type Begin, type Fault, type FromWorker, type ToWorker, toWorkerSchema } from './messages';
 import { heldModels } from './models';
 import { servedPolicies } from './policies';
 
 let drawing: Drawing | undefined;
+let answers: FarAnswers | undefined;
 /** Folders of this machine, which errors are told without. */
 let folders: Begin['models'] = {};
 /** What is drawn, and what waits for that. */
@@ -47,6 +50,7 @@ async function begin({ backend, threads, verbose, models, publicNames, policies,
   try {
     const choice = await selectBackend(backend, { verbose, threads });
     drawing = { models: heldModels(models, held), policies: servedPolicies(policies), publicNames };
+    answers = farAnswers(drawing.models);
     say({ type: 'ready', kind: choice.kind, backend: describeChoice(choice) });
     if (first !== undefined) await drawing.models.take(first);
   } catch (error) {
@@ -118,6 +122,22 @@ function batchOf(id: number, pieces: readonly Piece[], checkpoint?: Checkpointin
   };
 }
 
+/** A question takes its turn as a batch does. */
+function questionOf(id: number, target: FarTarget, question: Uint8Array): Batch {
+  const controller = new AbortController();
+  return {
+    async draw() {
+      try {
+        if (!answers) throw new Error('A question came before the backend.');
+        say({ type: 'answered', id, row: 0, bytes: await answers.answer(target, question, controller.signal) });
+      } catch (error) {
+        say({ type: 'failed', id, row: 0, fault: faultOf(error) });
+      }
+    },
+    stop: () => controller.abort(),
+  };
+}
+
 /** Draws a batch when those before it are drawn. */
 function take(id: number, batch: Batch): void {
   batches.set(id, batch);
@@ -132,6 +152,7 @@ process.on('message', (given: unknown) => {
   const message = toWorkerSchema.parse(given) satisfies ToWorker;
   if (message.type === 'begin') void begin(message);
   else if (message.type === 'stop') batches.get(message.id)?.stop(message.row);
+  else if (message.type === 'ask') take(message.id, questionOf(message.id, message.target, message.question));
   else take(message.id, batchOf(message.id, message.pieces, message.checkpoint));
 });
 

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { count, MOST } from '../../io/counts';
 import { resultFields } from '../jobs/job';
 import { orderSchema } from '../jobs/order';
+import { farTargetSchema } from './far-target';
 
 const bytes = z.custom<Uint8Array>(value => value instanceof Uint8Array, 'must be bytes');
 
@@ -42,6 +43,8 @@ export const toWorkerSchema = z.discriminatedUnion('type', [
     pieces: z.array(z.object({ ...pieceFields, bytes: bytes.optional() })).min(1),
     checkpoint: z.object({ every: count(MOST.steps), last: bytes.optional() }).optional(),
   }),
+  /** Something else than a picture, of a model. */
+  z.object({ type: z.literal('ask'), id: z.int(), target: farTargetSchema, question: bytes }),
   z.object({ type: z.literal('stop'), id: z.int(), row: z.int() }),
 ]);
 
@@ -77,6 +80,7 @@ export const fromWorkerSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('preview'), ...row, index: z.int(), bytes, width: z.int(), height: z.int() }),
   z.object({ type: z.literal('checkpoint'), ...row, bytes }),
   z.object({ type: z.literal('done'), ...row, bytes, ...finishedFields }),
+  z.object({ type: z.literal('answered'), ...row, bytes }),
   z.object({ type: z.literal('failed'), ...row, fault: faultSchema }),
   /** Nothing is being drawn: at the beginning, and after every batch. */
   z.object({ type: z.literal('free'), memory: z.number(), tensors: z.int(), models: z.array(z.string()) }),

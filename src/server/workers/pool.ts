@@ -1,5 +1,5 @@
 import { EngineError, InterruptedError } from '../../errors';
-import type { Assignment, Finished, Runner } from '../jobs/runner';
+import type { Assignment, Finished, Question, Runner } from '../jobs/runner';
 import type { Log } from '../log';
 import type { Begin } from './messages';
 import type { Together } from './together';
@@ -108,8 +108,20 @@ export function processPool({ count, begin, log, script, together = () => 1 }: P
     return worker ? handTo(worker, batch, onEnding) : whenFree(batch, onEnding);
   }
 
+  async function ask(question: Question): Promise<Uint8Array> {
+    const worker = freeFor(question.target.model) ?? (isStopped() ? workers[0] : undefined);
+    const next = worker ?? (await new Promise<Worker>(resolve => waiting.push(resolve)));
+    try {
+      return await next.ask(question);
+    } catch (error) {
+      if (error instanceof NotDrawn) return ask(question);
+      throw error;
+    }
+  }
+
   return {
     places: count,
+    ask,
     begun: () => begun,
     mostTogether: piece =>
       together(

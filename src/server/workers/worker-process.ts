@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import type { EngineKind } from '../../engine/types';
 import { EngineError, type ErrorCode, ErtaError, InterruptedError } from '../../errors';
-import type { Assignment, Finished, PieceEvent, WorkerHealth } from '../jobs/runner';
+import type { Assignment, Finished, PieceEvent, Question, WorkerHealth } from '../jobs/runner';
 import type { Log } from '../log';
 import { type Begin, type Fault, type FromWorker, fromWorkerSchema, type ToWorker } from './messages';
 
@@ -24,6 +24,8 @@ export interface Worker {
    * @returns for each piece its file, or why there is none: NotDrawn where it should be drawn by another worker
    */
   draw(batch: readonly Assignment[], onEnding: () => void): readonly Promise<Finished>[];
+  /** Answers a question, after what it draws. @throws NotDrawn where another worker should answer it */
+  ask(question: Question): Promise<Uint8Array>;
   health(): WorkerHealth;
   /** What is wrong with it, where something is. */
   fault(): string | undefined;
@@ -64,8 +66,8 @@ const SCRIPT = join(__dirname, `draw-worker${extname(__filename)}`);
 interface Row {
   isOver(): boolean;
   onEvent(event: PieceEvent): void;
-  /** It is drawn, or failed; what comes after the first call is passed over. */
-  resolve(finished: Finished): void;
+  /** It is drawn or answered, or failed; what comes after the first call is passed over. */
+  resolve(told: { readonly bytes: Uint8Array }): void;
   reject(error: unknown): void;
 }
 
@@ -110,6 +112,7 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
     kind: () => kind,
     models: () => models,
     draw,
+    ask,
     health: () => ({ state, ...(child?.pid !== undefined && { pid: child.pid }), ...told, restarts, models }),
     fault: () => fault,
     onFree() {},
@@ -198,7 +201,7 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
     else {
       const { type: __, ...finished } = told;
       ends = 0;
-      row?.resolve(finished as Finished);
+      row?.resolve(finished);
     }
   }
 
@@ -221,7 +224,8 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
       if (each.signal.aborted) return Promise.reject(new InterruptedError('Stopped before it was begun.'));
       const row = rows.length;
       return new Promise<Finished>((resolve, reject) => {
-        rows.push(rowOf(each, () => send({ type: 'stop', id, row }), resolve, reject));
+        const stop = (): void => send({ type: 'stop', id, row });
+        rows.push(rowOf(each, stop, told => resolve(told as Finished), reject));
       });
     });
     if (wanted.length > 0) {
@@ -231,6 +235,20 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
       send({ type: 'draw', id, pieces: wanted.map(({ piece }) => piece), checkpoint });
     }
     return drawn;
+  }
+
+  async function ask({ target, bytes, signal }: Question): Promise<Uint8Array> {
+    if (state === 'stopped' || isClosing) throw gone(fault ?? 'it has been stopped');
+    if (signal.aborted) throw new InterruptedError('Stopped before it was begun.');
+    const id = nextId++;
+    const answered = await new Promise<{ readonly bytes: Uint8Array }>((resolve, reject) => {
+      const stop = (): void => send({ type: 'stop', id, row: 0 });
+      const rows = [rowOf({ signal, onEvent() {} }, stop, resolve, reject)];
+      state = 'busy';
+      queue = [...queue, { id, rows, began: performance.now(), isEnding: false, onEnding() {} }];
+      send({ type: 'ask', id, target, question: bytes });
+    });
+    return answered.bytes;
   }
 
   function ended(how: string): void {
@@ -301,9 +319,9 @@ function yieldToServer(pid: number | undefined): void {
 }
 
 function rowOf(
-  { signal, onEvent }: Assignment,
+  { signal, onEvent }: Pick<Assignment, 'signal' | 'onEvent'>,
   stop: () => void,
-  resolve: (finished: Finished) => void,
+  resolve: (told: { readonly bytes: Uint8Array }) => void,
   reject: (error: unknown) => void,
 ): Row {
   let isOver = false;
@@ -316,9 +334,9 @@ function rowOf(
     isOver: () => isOver,
     // Of one that was stopped nothing is told any more, though its batch goes on.
     onEvent: event => !isOver && onEvent(event),
-    resolve(finished) {
+    resolve(told) {
       settle();
-      resolve(finished);
+      resolve(told);
     },
     reject(error) {
       settle();

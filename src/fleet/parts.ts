@@ -1,0 +1,116 @@
+import { ErtaError, InterruptedError, UsageError } from '../errors';
+import { atMost } from '../io/at-most';
+import type { FarTarget } from '../server/workers/far-target';
+import { VERSION } from '../version';
+import { heard } from './channels';
+import { type Over, overSchema } from './job';
+import { CHANNELS } from './names';
+import { type FleetPart, PART_KEYS, partId } from './part';
+import type { FleetQueue } from './queue';
+import { errorOf } from './runner';
+import { workersOf } from './workers';
+
+/** Asks the workers of a queue. */
+export interface Parts {
+  /**
+   * The answer to a question; equal ones that are open at the same time are asked once.
+   * @throws ErtaError that the worker had, InterruptedError when it was stopped
+   */
+  ask(target: FarTarget, question: Uint8Array, signal?: AbortSignal): Promise<Uint8Array>;
+  close(): void;
+}
+
+/** Questions in Redis for each place of a worker: one is answered while the next one waits. */
+const AHEAD = 2;
+/** Worker processes that may come later find something to do. */
+const LEAST_AHEAD = 8;
+/** How often it is looked for answers that nobody told, in milliseconds. */
+const LOOK_MS = 1000;
+
+interface Open {
+  readonly part: FleetPart;
+  readonly question: Uint8Array;
+  settle(fault?: Over['fault']): void;
+}
+
+export async function createParts(queue: FleetQueue): Promise<Parts> {
+  const { redis, channels } = queue;
+  const open = new Map<string, Open>();
+  const answers = new Map<string, Promise<Uint8Array>>();
+  const places = (await workersOf(queue)).reduce((sum, worker) => sum + worker.places, 0);
+  const inTurn = atMost(Math.max(LEAST_AHEAD, AHEAD * places));
+  const deaf = await channels.on(CHANNELS.over, message => {
+    const over = overSchema.safeParse(heard(message));
+    if (over.success) open.get(over.data.id)?.settle(over.data.fault);
+  });
+  let isLooking = false;
+  /** Answers may have come while Redis was away, and questions may be lost with it. */
+  async function look(): Promise<void> {
+    if (isLooking) return;
+    isLooking = true;
+    try {
+      for (const [id, { part, question, settle }] of open) {
+        if ((await redis.exists(PART_KEYS.answer(id), PART_KEYS.fault(id))) > 0) settle();
+        else await queue.addPart(part, question, open.size);
+      }
+    } finally {
+      isLooking = false;
+    }
+  }
+  const timer = setInterval(() => void look().catch(() => {}), LOOK_MS);
+
+  async function asked(id: string, part: FleetPart, question: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
+    requireGoingOn(signal);
+    let stop = (): void => {};
+    try {
+      const told = await new Promise<Over['fault']>((resolve, reject) => {
+        open.set(id, { part, question, settle: resolve });
+        stop = (): void => reject(new InterruptedError('Stopped.', signal?.reason));
+        signal?.addEventListener('abort', stop, { once: true });
+        queue.addPart(part, question, open.size).catch(reject);
+      });
+      const [answer, fault] = await redis.mgetBuffer(PART_KEYS.answer(id), PART_KEYS.fault(id));
+      if (answer) return new Uint8Array(answer);
+      const kept = overSchema.shape.fault.safeParse(heard(String(fault))).data;
+      throw errorOf({ id, state: 'failed', fault: told ?? kept });
+    } catch (error) {
+      if (ErtaError.isInstance(error) && error.code === 'interrupted') void queue.cancel(id).catch(() => {});
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', stop);
+      open.delete(id);
+      redis.unlink(PART_KEYS.question(id), PART_KEYS.answer(id), PART_KEYS.fault(id)).catch(() => {});
+    }
+  }
+
+  return {
+    ask(target, question, signal) {
+      const part: FleetPart = { format: 'ertacache-fleet-part', version: 1, target, ertacache: VERSION };
+      const id = partId(part, question);
+      const answer = answers.get(id) ?? inTurn(() => asked(id, part, question, signal));
+      if (!answers.has(id)) {
+        answers.set(id, answer);
+        const forget = (): void => void answers.delete(id);
+        answer.then(forget, forget);
+      }
+      return answer;
+    },
+    close() {
+      clearInterval(timer);
+      deaf();
+    },
+  };
+}
+
+function requireGoingOn(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new InterruptedError('Stopped.', signal.reason);
+}
+
+/** @throws UsageError where nobody would answer */
+export async function requireWorkers(queue: FleetQueue, model: string): Promise<number> {
+  const able = (await workersOf(queue)).filter(({ models }) => models.includes(model));
+  if (able.length > 0) return able.reduce((sum, { places }) => sum + places, 0);
+  throw new UsageError(`No worker of this queue has the model "${model}".`, {
+    hint: 'Start one: ertacache worker --queue ADDRESS --model FOLDER',
+  });
+}

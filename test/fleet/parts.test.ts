@@ -1,0 +1,115 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import * as tf from '@tensorflow/tfjs-core';
+import { calibrate } from '../../src/calibration/calibrate';
+import { measurePolicy } from '../../src/calibration/measure';
+import { splitPairs } from '../../src/calibration/pairs';
+import { activeKind } from '../../src/engine/active-kind';
+import { queueAddress } from '../../src/fleet/address';
+import { farPipeline } from '../../src/fleet/far-model';
+import { createParts, requireWorkers } from '../../src/fleet/parts';
+import { openQueue } from '../../src/fleet/queue';
+import { loadModel } from '../../src/pipelines/load';
+import { serializePolicy } from '../../src/policy/bytes';
+import type { Pipeline } from '../../src/sampling/pipeline';
+import { describeOnBackends } from '../support/backends';
+import { describeWithRedis, startRedis, type TestRedis } from '../support/redis';
+
+const MODEL = 'fluent-emoji';
+const { calibration: pairs } = splitPairs(['red heart', 'blue star', 'lion', 'key'], 4, 1);
+
+// Processes that load models.
+jest.setTimeout(180_000);
+
+/** The bytes of the policy that is calibrated, and its figures. */
+async function policyOf(pipeline: Pipeline, signal?: AbortSignal): Promise<string[]> {
+  const run = { pairs, steps: 5, guidance: 2, batch: 2, signal };
+  const policy = await calibrate(pipeline, { ...run, schedule: { computed: 3 } });
+  const calibration = await measurePolicy(pipeline, policy, pairs, { batch: 2, signal });
+  const measured = { ...policy, data: { ...policy.data, measured: { calibration } } };
+  const { json, coefficients } = await serializePolicy(measured, 'policy.json');
+  return [json, Buffer.from(coefficients!).toString('hex')];
+}
+
+describeWithRedis('a calibration by the workers of a queue', () => {
+  let redis: TestRedis;
+  const children: ChildProcess[] = [];
+  beforeAll(async () => {
+    redis = await startRedis();
+  });
+  afterAll(() => redis.stop());
+  afterEach(async () => {
+    for (const child of children.splice(0)) await kill(child);
+  });
+
+  async function kill(child: ChildProcess): Promise<void> {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  }
+
+  async function startWorkers(count: number, backend: string): Promise<void> {
+    const options = { queue: redis.url, place: 'any', models: [MODEL], backend, threads: 1 };
+    const ready = Array.from({ length: count }, () => {
+      const child = spawn(process.execPath, [join(__dirname, '../support/fleet-worker.cjs'), JSON.stringify(options)]);
+      children.push(child);
+      return new Promise<void>((resolve, reject) => {
+        let told = '';
+        child.stderr.on('data', data => {
+          told += data;
+          if (told.includes('ready')) resolve();
+        });
+        child.once('exit', () => reject(new Error(told)));
+      });
+    });
+    await Promise.all(ready);
+  }
+
+  async function withParts<T>(work: (far: (own: Pipeline) => Pipeline) => Promise<T>): Promise<T> {
+    const queue = await openQueue({ address: queueAddress(redis.url), place: 'any' });
+    const parts = await createParts(queue);
+    try {
+      const result = await work(own => farPipeline(own, { model: MODEL, loading: {} }, parts));
+      // What was asked and answered is gone, and nobody is thought to wait.
+      await wait(50);
+      expect(await queue.redis.keys('ertacache:fleet:part:*')).toEqual([]);
+      expect(await queue.redis.hgetall('ertacache:fleet:users')).toEqual({});
+      return result;
+    } finally {
+      parts.close();
+      await queue.close();
+    }
+  }
+
+  describeOnBackends('', () => {
+    test('gives the policy of one machine, byte for byte, with 1, 2 and 3 workers and when one is killed', async () => {
+      const own = await loadModel(MODEL);
+      const here = await policyOf(own);
+      const before = tf.memory().numTensors;
+      const backend = activeKind();
+      await startWorkers(1, backend);
+      expect(await withParts(far => policyOf(far(own)))).toEqual(here);
+      await startWorkers(1, backend);
+      expect(await withParts(far => policyOf(far(own)))).toEqual(here);
+      await startWorkers(1, backend);
+      const [first] = children;
+      const killed = withParts(async far => {
+        const done = policyOf(far(own));
+        await wait(300);
+        await kill(first!);
+        return done;
+      });
+      expect(await killed).toEqual(here);
+      expect(tf.memory().numTensors).toBe(before);
+      own.dispose();
+    });
+  });
+
+  test('nobody is asked where no worker has the model', async () => {
+    const queue = await openQueue({ address: queueAddress(redis.url), place: 'any' });
+    await expect(requireWorkers(queue, 'other')).rejects.toThrow('No worker of this queue has the model "other".');
+    await queue.close();
+  });
+});

@@ -1,0 +1,130 @@
+/** Several servers on one queue, with workers that draw nothing. */
+import { setTimeout as wait } from 'node:timers/promises';
+import { queueAddress } from '../../src/fleet/address';
+import { hashesOf } from '../../src/fleet/model-hash';
+import { openQueue } from '../../src/fleet/queue';
+import { createFleetServer } from '../../src/fleet/serve';
+import { startFleetWorker } from '../../src/fleet/worker';
+import { readCatalog, type ServedModel } from '../../src/server/catalog';
+import type { Assignment, Finished } from '../../src/server/jobs/runner';
+import type { PictureServer } from '../../src/server/server';
+import { type FakeRunner, fakeRunner } from '../server/fake-runner';
+import { describeWithRedis, startRedis, type TestRedis } from '../support/redis';
+
+const MODEL = 'fluent-emoji';
+const KEYS = ['0123456789abcdef0123', 'abcdef0123456789abcd'] as const;
+let hash: string | undefined;
+const log = { info() {}, warn() {}, error() {} };
+
+jest.setTimeout(120_000);
+
+const until = async (holds: () => boolean | Promise<boolean>): Promise<void> => {
+  for (let i = 0; i < 1200; i++) {
+    if (await holds()) return;
+    await wait(25);
+  }
+  throw new Error('It did not come about within 30 s.');
+};
+
+describeWithRedis('servers on one queue', () => {
+  let redis: TestRedis;
+  const open: { close(): Promise<unknown> }[] = [];
+  beforeEach(async () => {
+    redis = await startRedis();
+  });
+  afterEach(async () => {
+    for (const each of open.splice(0).reverse()) await each.close();
+    await redis.stop();
+  });
+
+  async function serve(apiKeys: readonly string[] = []): Promise<PictureServer> {
+    const server = await createFleetServer({
+      ...{ queue: redis.url, store: 'redis', every: 5, logLevel: 'silent', apiKeys },
+    });
+    open.push({ close: () => server.close(0) });
+    return server;
+  }
+  /** @param own who draws; its receipts name the model as it is */
+  async function work(own: FakeRunner): Promise<void> {
+    const [{ id, path }] = (await readCatalog([])).models as [ServedModel];
+    hash ??= (await hashesOf([{ id, path }]))[id];
+    const named = ({ receipt, ...rest }: Finished): Finished => ({
+      ...rest,
+      receipt: { ...receipt, model: { ...receipt.model, hash: hash ?? '' } },
+    });
+    const runner = { ...own, draw: (batch: readonly Assignment[]) => own.draw(batch).map(each => each.then(named)) };
+    const queue = await openQueue({ address: queueAddress(redis.url), place: 'redis' });
+    open.push(queue);
+    const worker = await startFleetWorker({ queue, runner, models: [MODEL], log });
+    open.push({ close: () => worker.close(0) });
+  }
+  const ask = (server: PictureServer, path: string, body?: object, key: string = KEYS[0]): Promise<Response> =>
+    server.fetch(
+      new Request(`http://localhost${path}`, {
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${key}` },
+        ...(body && { method: 'POST', body: JSON.stringify(body) }),
+      }),
+    );
+  const submit = (server: PictureServer, id: string, more: object = {}, key?: string): Promise<Response> =>
+    ask(server, '/v1/jobs', { id, model: MODEL, prompt: id, seed: 1, policy: 'none', ...more }, key);
+  const statusOf = async (server: PictureServer, id: string): Promise<string> =>
+    ((await (await ask(server, `/v1/jobs/${id}`)).json()) as { status: string }).status;
+
+  test('a job of one is cancelled through the other, also when the first is gone', async () => {
+    const runner = fakeRunner();
+    const [one, other] = [await serve(), await serve()];
+    await work(runner);
+    expect((await submit(one, 'the-first-job')).status).toBeLessThan(300);
+    await until(() => runner.drawings.length === 1);
+    await until(async () => (await ask(other, '/v1/jobs/the-first-job')).status === 200);
+    const cancelled = await ask(other, '/v1/jobs/the-first-job/cancel', {});
+    expect(await cancelled.json()).toMatchObject({ status: 'cancelled' });
+    expect(await statusOf(one, 'the-first-job')).toBe('cancelled');
+    await until(() => runner.drawings[0]!.signal.aborted);
+  });
+
+  test('a stopped server loses no accepted job: the others go on with it, or the next one does', async () => {
+    const runner = fakeRunner({ atOnce: true });
+    const one = await serve();
+    const other = await serve();
+    expect((await submit(one, 'one-that-is-left')).status).toBeLessThan(300);
+    await one.close(0);
+    await work(runner);
+    await until(async () => (await statusOf(other, 'one-that-is-left')) === 'completed');
+    expect((await submit(other, 'the-last-job')).status).toBeLessThan(300);
+    await other.close(0);
+    const next = await serve();
+    await until(async () => (await statusOf(next, 'the-last-job')) === 'completed');
+    expect(runner.drawings.map(each => each.piece.request.prompt).sort()).toEqual(['one-that-is-left', 'the-last-job']);
+  });
+
+  test('keys take turns, and the users of each', async () => {
+    const server = await serve(KEYS);
+    for (const id of ['a1', 'a2', 'a3']) await submit(server, `picture-${id}`, { prompt: id });
+    await submit(server, 'picture-c1', { prompt: 'c1', user: 'carl' });
+    await submit(server, 'picture-b1', { prompt: 'b1' }, KEYS[1]);
+    const queue = await openQueue({ address: queueAddress(redis.url), place: 'redis' });
+    open.push(queue);
+    await until(async () => (await queue.counts()).get(MODEL)?.waiting === 5);
+    const runner = fakeRunner({ atOnce: true });
+    await work(runner);
+    await until(() => runner.drawings.length === 5);
+    const drawn = runner.drawings.map(each => each.piece.request.prompt);
+    expect(drawn.slice(0, 3).sort()).toEqual(['a1', 'b1', 'c1']);
+    expect(drawn.slice(3)).toEqual(['a2', 'a3']);
+  });
+
+  test('nobody is let wait while Redis is away', async () => {
+    const server = await serve();
+    const runner = fakeRunner({ atOnce: true });
+    await work(runner);
+    await until(async () => (await ask(server, '/readyz')).status === 200);
+    await redis.stop();
+    await until(async () => (await ask(server, '/readyz')).status === 503);
+    const refused = await submit(server, 'one');
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '5']);
+    expect(await refused.json()).toMatchObject({ error: { code: 'queue_away' } });
+    for (const path of ['/healthz', '/v1/models']) expect((await ask(server, path)).status).toBe(200);
+    redis = await startRedis();
+  });
+});
