@@ -8,9 +8,16 @@ import { measurePolicy } from '../../src/calibration/measure';
 import { splitPairs } from '../../src/calibration/pairs';
 import { activeKind } from '../../src/engine/active-kind';
 import { queueAddress } from '../../src/fleet/address';
+import { farArena } from '../../src/fleet/far-arena';
 import { farPipeline } from '../../src/fleet/far-model';
 import { createParts, requireWorkers } from '../../src/fleet/parts';
 import { openQueue } from '../../src/fleet/queue';
+import { runArena } from '../../src/lab/compare/arena';
+import { beginComparison } from '../../src/lab/compare/begin';
+import type { Comparison } from '../../src/lab/compare/comparison';
+import { contenderCalled } from '../../src/lab/compare/contenders';
+import type { FarArena } from '../../src/lab/compare/far';
+import { memoryStore } from '../../src/lab/compare/memory-store';
 import { loadModel } from '../../src/pipelines/load';
 import { serializePolicy } from '../../src/policy/bytes';
 import type { Pipeline } from '../../src/sampling/pipeline';
@@ -83,7 +90,36 @@ describeWithRedis('a calibration by the workers of a queue', () => {
     }
   }
 
+  async function compared(own: Pipeline, far?: FarArena): Promise<Comparison> {
+    const chosen = ['fewer-steps', 'uniform', 'ertacache'].map(name => contenderCalled(name));
+    const { calibration, evaluation } = splitPairs(own.info.prompts, 2, 3);
+    const asked = {
+      ...{ steps: 4, guidance: 2, picture: {}, kind: 'methods' as const, budgets: [2], against: 'ertacache' },
+      ...{ calibration: [...calibration], evaluation: [...evaluation], batch: 2, trials: 0 },
+      ...{ timed: 0, lpips: null, policies: [] },
+    };
+    const where = { command: '', machine: { cpu: '', threads: 1, gpus: [], memoryBytes: 0 }, node: '' };
+    const engine = { kind: activeKind(), label: '' };
+    const store = memoryStore(beginComparison(own.info, chosen, asked, { ...where, engine }));
+    const comparison = await runArena(own, store, { contenders: chosen, ...(far && { far }) });
+    const isClock = (key: string): boolean => ['seconds', 'started'].includes(key);
+    return JSON.parse(JSON.stringify(comparison, (key, value) => (isClock(key) ? undefined : value)));
+  }
+
   describeOnBackends('', () => {
+    test('gives the figures of one machine in a comparison', async () => {
+      const own = await loadModel(MODEL);
+      const here = await compared(own);
+      expect(here.cells).toHaveLength(3);
+      await startWorkers(2, activeKind());
+      const queue = await openQueue({ address: queueAddress(redis.url), place: 'any' });
+      const parts = await createParts(queue);
+      expect(await compared(own, farArena(own.info, { model: MODEL, loading: {} }, {}, parts))).toEqual(here);
+      parts.close();
+      await queue.close();
+      own.dispose();
+    });
+
     test('gives the policy of one machine, byte for byte, with 1, 2 and 3 workers and when one is killed', async () => {
       const own = await loadModel(MODEL);
       const here = await policyOf(own);

@@ -1,0 +1,95 @@
+/**
+ * A calibration of the embedded model by one worker and by two, each pinned to a processor: the time that it takes, and
+ * whether the policy is the same. Needs `redis-server`, a build (`npx tsdown`) and Linux.
+ *
+ *   node bench/run.cjs bench/fleet-calibrate.ts [--pairs 16] [--steps 20] [--batch 8] [--backend native] [--rounds 1]
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { loadavg } from 'node:os';
+import { resolve } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { calibrate } from '../src/calibration/calibrate';
+import { measurePolicy } from '../src/calibration/measure';
+import { splitPairs } from '../src/calibration/pairs';
+import { selectBackend } from '../src/engine/select';
+import { queueAddress } from '../src/fleet/address';
+import { farPipeline } from '../src/fleet/far-model';
+import { createParts } from '../src/fleet/parts';
+import { openQueue } from '../src/fleet/queue';
+import { loadModel } from '../src/pipelines/load';
+import { policyHash } from '../src/policy/hash';
+import { startRedis } from '../test/support/redis';
+
+const { values: given } = parseArgs({
+  options: {
+    pairs: { type: 'string', default: '16' },
+    steps: { type: 'string', default: '20' },
+    batch: { type: 'string', default: '8' },
+    backend: { type: 'string', default: 'native' },
+    rounds: { type: 'string', default: '1' },
+  },
+});
+const MODEL = 'fluent-emoji';
+
+async function startWorkers(count: number, url: string): Promise<ChildProcess[]> {
+  const children: ChildProcess[] = [];
+  for (let i = 0; i < count; i++) {
+    const cli = [resolve(__dirname, '../dist/cli.mjs'), '--backend', given.backend, '--threads', '1', 'worker'];
+    const args = ['-c', String(i), process.execPath, ...cli, '--queue', url, '--log-level', 'error'];
+    const child = spawn('taskset', args, { stdio: ['ignore', 'inherit', 'pipe'] });
+    children.push(child);
+    let told = '';
+    child.stderr.on('data', data => (told += data));
+    while (!told.includes('takes jobs')) {
+      if (child.exitCode !== null) throw new Error(told);
+      await wait(20);
+    }
+  }
+  return children;
+}
+
+/** Seconds of a calibration with its measuring, and the policy that it finds. */
+async function timed(count: number): Promise<{ readonly seconds: number; readonly hash: string }> {
+  const redis = await startRedis('--appendfsync', 'everysec');
+  const children = await startWorkers(count, redis.url);
+  const queue = await openQueue({ address: queueAddress(redis.url), place: 'any' });
+  const parts = await createParts(queue);
+  const own = await loadModel(MODEL);
+  const pipeline = farPipeline(own, { model: MODEL, loading: {} }, parts);
+  const { calibration: pairs } = splitPairs(own.info.prompts, Number(given.pairs), 1);
+  const batch = Number(given.batch);
+  const run = { pairs, steps: Number(given.steps), guidance: own.info.defaults.guidance, batch };
+  const schedule = { computed: Math.round(run.steps / 2) };
+  // The first pass also loads.
+  await calibrate(pipeline, { ...run, pairs: pairs.slice(0, count * batch), steps: 4, schedule: { computed: 2 } });
+  const started = performance.now();
+  const policy = await calibrate(pipeline, { ...run, schedule });
+  await measurePolicy(pipeline, policy, pairs, { batch });
+  const seconds = (performance.now() - started) / 1000;
+  parts.close();
+  await queue.close();
+  own.dispose();
+  for (const child of children) {
+    child.kill('SIGTERM');
+    await once(child, 'exit');
+  }
+  await redis.stop();
+  return { seconds, hash: policyHash(policy) };
+}
+
+async function main(): Promise<void> {
+  await selectBackend(given.backend as 'native', { threads: 1 });
+  for (let round = 0; round < Number(given.rounds); round++) {
+    const [one, two] = [await timed(1), await timed(2)];
+    console.log(
+      `calibrating on ${given.pairs} pairs, ${given.steps} steps, ${given.backend}: one worker ${one.seconds.toFixed(1)} s, ` +
+        `two ${two.seconds.toFixed(1)} s: ${(one.seconds / two.seconds).toFixed(2)} ×, ` +
+        `${one.hash === two.hash ? 'the same policy' : 'ANOTHER POLICY'}  (load ${loadavg()[0]?.toFixed(1)})`,
+    );
+    if (one.hash !== two.hash) process.exitCode = 1;
+  }
+}
+
+void main();
