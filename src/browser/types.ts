@@ -7,7 +7,8 @@ import type { Summary } from '../lab/compare/aggregate';
 import type { Comparison } from '../lab/compare/comparison';
 import type { Media } from '../media/pixels';
 import type { KernelLevel } from '../nn/wasm/module';
-import type { Fidelity, Pair } from '../policy/data';
+import type { Fidelity } from '../policy/data';
+import type { Pair } from '../policy/pair';
 import type { TextLoss } from '../sampling/pipeline';
 
 /** Where tensors are to run. `auto` takes what draws the model fastest, and never what draws it wrong. */

@@ -1,5 +1,5 @@
 import { UsageError } from '../errors';
-import type { Pair } from '../policy/data';
+import type { Pair } from '../policy/pair';
 import type { BatchRequest, Job, Pipeline } from '../sampling/pipeline';
 import { batches } from './pairs';
 

@@ -1,4 +1,4 @@
-import type { Pair, PromptGroup } from '../policy/data';
+import type { Pair, PromptGroup } from '../policy/pair';
 
 /** Kinds of prompts that people write and lists of captions do not hold. */
 export const unusualGroups = ['empty', 'unknown', 'background', 'long', 'negative'] as const satisfies PromptGroup[];

@@ -1,6 +1,6 @@
 import { UsageError } from '../errors';
 import { isObject, requireList, requireWhole } from '../io/arguments';
-import type { Pair } from '../policy/data';
+import type { Pair } from '../policy/pair';
 import { torchGenerator } from '../random/torch-generator';
 
 /**

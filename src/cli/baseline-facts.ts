@@ -5,7 +5,7 @@ import { changeRecord, fitPolynomial } from '../calibration/teacache-fit';
 import { writeFileAtomic } from '../io/atomic';
 import { hasJsonMark, requireOwn } from '../io/own-file';
 import { requireWritable } from '../io/writable';
-import type { Pair } from '../policy/data';
+import type { Pair } from '../policy/pair';
 import type { Pipeline } from '../sampling/pipeline';
 
 /** Methods besides ERTACache that need to know something of a model. */

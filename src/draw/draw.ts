@@ -25,6 +25,7 @@ import { VERSION } from '../version';
 import { requireAlike } from './alike';
 import { budgetOf, cacheOf, choosePolicy, policyOfReceipt, policyReceipt } from './choose-policy';
 import { drawGuaranteed } from './guaranteed';
+import { ownBound } from './own-bound';
 import { parseReceipt, type Receipt, requestOf } from './receipt';
 import { type FullRequest, parseRequest, type Request } from './request';
 import { type RunFacts, runId } from './run-id';
@@ -251,6 +252,8 @@ async function drawWith(requests: readonly FullRequest[], options: DrawOptions, 
       },
     });
     const { schedule, forwards } = made;
+    const boundAt = (row: number): Bound | null =>
+      policy ? ownBound(bound?.[row], requests[row] as FullRequest, policy, model.info) : null;
     return facts.map((own, row) => ({
       ...made,
       run: runs[row] as string,
@@ -259,10 +262,10 @@ async function drawWith(requests: readonly FullRequest[], options: DrawOptions, 
       receipt: {
         ...{ ...own, schedule, forwards },
         ...(outside?.[row] && { outside: true as const }),
-        ...(bound && { bound: bound[row] ?? null }),
+        ...(bound && { bound: boundAt(row) }),
       },
       outside: outside?.[row],
-      ...(bound && { bound: bound[row] ?? null }),
+      ...(bound && { bound: boundAt(row) }),
       policy,
       textLoss: textLosses[row] as readonly TextLoss[],
     }));

@@ -38,7 +38,10 @@ export async function drawGuaranteed<T extends Try>(
     }
     const [first] = drawn;
     if (!first?.policy) break;
-    above = computedBy(first.policy);
+    // What is unlike all that one bound was measured on is so for the others.
+    above = drawn.some(({ bound }, i) => doubtful.has(i) && bound)
+      ? computedBy(first.policy)
+      : Number.POSITIVE_INFINITY;
     discarded += first.forwards;
     open = open.filter((_, i) => doubtful.has(i));
   }

@@ -24,4 +24,5 @@ export type { Cell, Comparison, PairResult } from '../lab/compare/comparison';
 export type { Media } from '../media/pixels';
 export { psnr } from '../metrics/psnr';
 export { ssim } from '../metrics/ssim';
-export type { Fidelity, Pair } from '../policy/data';
+export type { Fidelity } from '../policy/data';
+export type { Pair } from '../policy/pair';

@@ -6,6 +6,7 @@
  */
 export { type LoadModelOptions, loadModel } from '../browser/load/load-model';
 export type { Bound } from '../cache/bound';
+export type { GuidanceRange } from '../cache/by-guidance';
 export type { CachePolicy } from '../cache/policy';
 export {
   type CalibrateOptions,
@@ -40,13 +41,13 @@ export { atBudget, type Budget, type Guarantee } from '../policy/budget';
 export { type CoefficientFile, deserializePolicy, type PolicyBytes, serializePolicy } from '../policy/bytes';
 export {
   type Fidelity,
-  type Pair,
   type Policy,
   type PolicyData,
   type PolicyUse,
   policySettings,
   requireFits,
 } from '../policy/data';
+export type { Pair } from '../policy/pair';
 export { type Chosen, type PolicySource, policiesInMemory } from '../policy/source';
 export type { Seed } from '../random/seed';
 export type { CheckpointStore, RunCheckpoints } from '../sampling/checkpoint';

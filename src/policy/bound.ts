@@ -11,6 +11,8 @@ const byConfidence = z.array(z.object({ confidence: z.number().gt(0).lt(1), dB: 
 export const boundSchema = z.object({
   /** How many pairs it was found on; neither the fit nor a choice of the policy has seen them. */
   pairs: z.int().positive(),
+  /** Whether their prompts were those that the model lists: then it says nothing of other prompts. */
+  listed: z.literal(true).optional(),
   /** Of the latents of one picture. */
   shape: z.array(z.int().positive()),
   /** How far guidance's two outputs lay apart at the last step before one is reused: the least and the most. */

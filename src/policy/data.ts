@@ -4,6 +4,7 @@ import type { ErtaSettings } from '../cache/ertacache';
 import type { Rectification } from '../cache/rectify';
 import { PolicyError } from '../errors';
 import { boundSchema } from './bound';
+import { pairSchema, promptGroup } from './pair';
 import { requireSameSteering, steering } from './steering';
 
 const spread = z.object({ mean: z.number(), min: z.number(), std: z.number() });
@@ -23,19 +24,6 @@ const fidelity = z.object({
   below30: z.number().min(0).max(1).optional(),
   /** At most 1. */
   ssim: spread,
-});
-
-/** What kind of prompt a pair has. */
-const promptGroup = z.enum(['ordinary', 'empty', 'unknown', 'background', 'long', 'negative']);
-
-/** A prompt and the seed of its noise. */
-export const pairSchema = z.object({
-  prompt: z.string(),
-  seed: z.int().nonnegative(),
-  /** What the run steers away from; the model's null prompt unless given. */
-  negative: z.string().optional(),
-  /** `ordinary` unless given. */
-  group: promptGroup.optional(),
 });
 
 /** `calibration/*.json`: everything about a policy but the rectification's coefficients. */
@@ -110,11 +98,6 @@ export const policySchema = z.object({
 export type PolicyData = z.infer<typeof policySchema>;
 /** Mean, worst and spread of likeness over pairs; PSNR in dB. */
 export type Fidelity = z.infer<typeof fidelity>;
-/** A prompt and a seed: what one picture is made of. */
-export type Pair = z.infer<typeof pairSchema>;
-
-/** What kind of prompt a pair has: of the model's own list, or one that people write and lists do not hold. */
-export type PromptGroup = z.infer<typeof promptGroup>;
 
 /** A policy whole: its file and its coefficients. */
 export interface Policy {

@@ -2,8 +2,9 @@ import { type CalibrateOptions, calibrate, calibrationForwards } from '../../cal
 import { measurePolicy } from '../../calibration/measure';
 import { heldOutPairs, splitPairs } from '../../calibration/pairs';
 import { serializePolicy } from '../../policy/bytes';
-import { computedSteps, type Pair, type Policy, type PolicyData, reusedOf } from '../../policy/data';
+import { computedSteps, type Policy, type PolicyData, reusedOf } from '../../policy/data';
 import { policyHash } from '../../policy/hash';
+import type { Pair } from '../../policy/pair';
 import type { Pipeline } from '../../sampling/pipeline';
 import { policyInfo, readPolicyFiles } from '../load/policies';
 import type { Calls } from '../protocol';

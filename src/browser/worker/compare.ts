@@ -10,7 +10,7 @@ import { contenderCalled, contenders } from '../../lab/compare/contenders';
 import { givenPolicies } from '../../lab/compare/given';
 import { memoryStore } from '../../lab/compare/memory-store';
 import { passesOf } from '../../lab/compare/plan';
-import type { Pair } from '../../policy/data';
+import type { Pair } from '../../policy/pair';
 import { DEFAULT_METHOD } from '../../policy/source';
 import type { PipelineInfo } from '../../sampling/pipeline';
 import type { Calls } from '../protocol';

@@ -1,6 +1,7 @@
 import { boundForwards, measureBounds, requireBoundPairs } from '../../calibration/bound/measure-bound';
 import { mixed } from '../../calibration/mixture';
 import { boundPairs } from '../../calibration/pairs';
+import type { PolicyBound } from '../../policy/bound';
 import { budgetsOf, computedBy } from '../../policy/budget';
 import type { Policy } from '../../policy/data';
 import type { Pipeline } from '../../sampling/pipeline';
@@ -50,7 +51,10 @@ export async function withBounds(
     line.update(done);
   };
   const bounds = await measureBounds(pipeline, all, pairs, { batch, signal, onPasses }).finally(line.stop);
-  const found = new Map(all.map((policy, i) => [policy, bounds[i]]));
+  const isListed = mixture === 0 && prompts.every(prompt => pipeline.info.prompts.includes(prompt));
+  const found = new Map(
+    all.map((policy, i) => [policy, { ...(bounds[i] as PolicyBound), ...(isListed && { listed: true as const }) }]),
+  );
   const bounded = (policy: Policy): Policy => ({ ...policy, data: { ...policy.data, bound: found.get(policy) } });
   return policies.map(policy => {
     if (!policy.budgets) return bounded(policy);

@@ -21,17 +21,10 @@ import { budgetLines } from '../../lab/report/policy-text';
 import { fidelityText } from '../../lab/report/text';
 import { DEFAULT_MODEL } from '../../pipelines/default-model';
 import { budgetsOf, measuredPsnr, usualBudget } from '../../policy/budget';
-import {
-  computedSteps,
-  type Fidelity,
-  type Pair,
-  type Policy,
-  type PolicyData,
-  type PromptGroup,
-  reusedOf,
-} from '../../policy/data';
+import { computedSteps, type Fidelity, type Policy, type PolicyData, reusedOf } from '../../policy/data';
 import { requirePolicyName, requirePolicyWritable, writePolicy } from '../../policy/file';
 import { policyHash } from '../../policy/hash';
+import type { Pair, PromptGroup } from '../../policy/pair';
 import type { Pipeline } from '../../sampling/pipeline';
 import { runRequest } from '../../sampling/run-job';
 import { startBackend } from '../backend';

@@ -1,6 +1,6 @@
 import { version_core } from '@tensorflow/tfjs-core';
 import { UsageError } from '../../errors';
-import type { Pair } from '../../policy/data';
+import type { Pair } from '../../policy/pair';
 import type { PipelineInfo } from '../../sampling/pipeline';
 import { VERSION } from '../../version';
 import { COMPARISON_FORMAT, type Comparison, type ComparisonRequest } from './comparison';

@@ -1,7 +1,8 @@
 import type { ModelFacts } from '../../cache/registry';
 import type { CalibrateOptions } from '../../calibration/calibrate';
 import type { Target } from '../../calibration/choose-variant';
-import type { Pair, Policy } from '../../policy/data';
+import type { Policy } from '../../policy/data';
+import type { Pair } from '../../policy/pair';
 import type { Job, Pipeline } from '../../sampling/pipeline';
 
 /** What calibrating a contender works with. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { UsageError } from '../../errors';
 import { count, MOST } from '../../io/counts';
-import { pairSchema } from '../../policy/data';
+import { pairSchema } from '../../policy/pair';
 
 /** The value of the field `format`: the mark that a file, and the folder it lies in, is a comparison of ertacache's. */
 export const COMPARISON_FORMAT = 'ertacache-comparison';

@@ -1,5 +1,5 @@
 import { none } from '../../cache/none';
-import type { Pair } from '../../policy/data';
+import type { Pair } from '../../policy/pair';
 import type { Pipeline } from '../../sampling/pipeline';
 import { runRequest } from '../../sampling/run-job';
 import type { Passes } from './contender';

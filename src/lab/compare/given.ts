@@ -1,7 +1,8 @@
 import { UsageError } from '../../errors';
 import { budgetsOf } from '../../policy/budget';
-import { computedSteps, type Pair, type Policy, type PolicyUse, requireFits, reusedOf } from '../../policy/data';
+import { computedSteps, type Policy, type PolicyUse, requireFits, reusedOf } from '../../policy/data';
 import { policyHash } from '../../policy/hash';
+import type { Pair } from '../../policy/pair';
 import { requireApart } from './begin';
 import type { ComparisonRequest } from './comparison';
 import type { Contender } from './contender';

@@ -1,7 +1,7 @@
 import { pairsRequest } from '../../calibration/jobs';
 import { batches } from '../../calibration/pairs';
 import type { Media } from '../../media/pixels';
-import type { Pair } from '../../policy/data';
+import type { Pair } from '../../policy/pair';
 import type { Pipeline } from '../../sampling/pipeline';
 import { runJob } from '../../sampling/run-job';
 import { pictureName, REFERENCE } from './names';

@@ -6,7 +6,7 @@ import { type Comparison, comparisonRequestSchema } from '../../../src/lab/compa
 import { contenderCalled } from '../../../src/lab/compare/contenders';
 import { openStore } from '../../../src/lab/compare/disk-store';
 import { answeredCellSchema, askedCellSchema, type FarArena } from '../../../src/lab/compare/far';
-import type { Pair } from '../../../src/policy/data';
+import type { Pair } from '../../../src/policy/pair';
 import type { Pipeline } from '../../../src/sampling/pipeline';
 import { scratchFolder } from '../../media/pictures';
 import { describeOnBackends } from '../../support/backends';
