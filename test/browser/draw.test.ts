@@ -171,7 +171,7 @@ describeInBrowser('a page that draws', () => {
     const file = scratch.path('page.mp4');
     writeFileSync(file, Uint8Array.from(made.bytes));
     expect(await readReceipt(file)).toEqual(made.receipt);
-    await ertacache('sample', '--from', file, '--out', 'again.webp');
+    await ertacache('sample', '--from', file, '--backend', 'wasm', '--out', 'again.webp');
     const again = await readMedia(scratch.path('again.webp'));
     expect(again.pixels.shape).toEqual([8, 32, 32, 3]);
   }, 120_000);
@@ -210,7 +210,7 @@ describeInBrowser('a page that draws', () => {
     expect(made.other).toMatchObject({ path: 'picture', strength: 0.6 });
     expect(made.refused).toBe('picture is no picture that this browser can read.');
     writeFileSync(scratch.path('page.png'), Uint8Array.from(made.file));
-    await ertacache('sample', '--from', 'page.png', '--out', 'again.png');
+    await ertacache('sample', '--from', 'page.png', '--backend', 'wasm', '--out', 'again.png');
     expect(toBytes((await readMedia(scratch.path('again.png'))).pixels)).toEqual(toBytes(here.media));
   }, 120_000);
 
