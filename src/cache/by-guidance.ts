@@ -2,7 +2,9 @@ import type { Combination, Rectification } from './rectify';
 
 /** Guidance from a least to a most. */
 export interface GuidanceRange {
+  /** The least; more than 0. */
   readonly from: number;
+  /** The most. */
   readonly to: number;
 }
 
