@@ -59,7 +59,9 @@ test('the ablation has its own rows', async () => {
 
 test('what cannot be compared is refused before anything runs', async () => {
   await expect(compared('--methods', 'uniform,magic')).rejects.toThrow('"magic" is no method that can be compared.');
-  await expect(compared('--methods', 'uniform', '--against', 'teacache')).rejects.toThrow('cannot be compared with teacache: it is not among the methods');
+  await expect(compared('--methods', 'uniform', '--against', 'teacache')).rejects.toThrow(
+    'cannot be compared with teacache: it is not among the methods',
+  );
   await expect(compared('--budgets', '10,x')).rejects.toThrow(/Give whole numbers such as 15,10,6/);
   await expect(compared('--budgets', '30', '--out', scratch.path('out'))).rejects.toThrow('30 of 30 steps cannot');
 });
