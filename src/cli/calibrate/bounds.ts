@@ -12,10 +12,15 @@ import { progressLine } from '../progress';
 const SMALL = 50e6;
 /** On so many pairs. */
 const USUAL_PAIRS = 128;
+/** A calibration on fewer pairs is a trial, which a bound would make many times as long. */
+const LEAST_CALIBRATION = 16;
 
-/** Pairs that a bound is found on where nobody says how many. */
-export const usualBoundPairs = ({ parameters }: Pick<Pipeline['info'], 'parameters'>): number =>
-  parameters < SMALL ? USUAL_PAIRS : 0;
+/**
+ * Pairs that a bound is found on where nobody says how many.
+ * @param calibration pairs that the policy is calibrated on
+ */
+export const usualBoundPairs = ({ parameters }: Pick<Pipeline['info'], 'parameters'>, calibration: number): number =>
+  parameters < SMALL && calibration >= LEAST_CALIBRATION ? USUAL_PAIRS : 0;
 
 export interface BoundOptions {
   readonly prompts: readonly string[];

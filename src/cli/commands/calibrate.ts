@@ -150,7 +150,7 @@ export function calibrateCommand(): Command {
     )
     .option(
       '--bound-pairs <n>',
-      'further pairs to find out what pictures keep at least; 0 for none (default: 128 for models of less than 50 million parameters)',
+      'further pairs to find out what pictures keep at least; 0 for none (default: 128 for models of less than 50 million parameters that are calibrated on 16 pairs or more)',
       wholeNumber(0, MOST.pictures),
     )
     .option('--batch <n>', 'pairs to run at a time', wholeNumber(1, MOST.rows), 8)
@@ -268,7 +268,7 @@ async function calibrateAndWrite(pipeline: Pipeline, options: Running, signal: A
     places: options.places,
   };
   const target = targetOf(options);
-  const pairs = options.boundPairs ?? usualBoundPairs(info);
+  const pairs = options.boundPairs ?? usualBoundPairs(info, options.pairs);
   const bounding = { prompts, pairs, mixture: options.mixture, batch, signal };
   if (options.budgets) return calibrateBudgets(pipeline, request, options, { evaluation, bounding });
   const policy = target
