@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } f
 import { dirname, join } from 'node:path';
 import { findTensorFlow, tensorflowIn } from '../../src/engine/link/find-tensorflow';
 import { linkEngine, unlinkEngine } from '../../src/engine/link/link';
-import { cacheFolder, findLink, staleness } from '../../src/engine/link/record';
+import { cacheFolder, findLink, REVISION, staleness } from '../../src/engine/link/record';
 import { findCompiler, findNodeHeaders } from '../../src/engine/link/toolchain';
 import { assertSupportedNode } from '../../src/engine/node-support';
 import { EngineError, type ErtaError } from '../../src/errors';
@@ -194,6 +194,7 @@ describe('the cache folder', () => {
   test('a link whose TensorFlow has gone or changed is not used', () => {
     const record = {
       schema: 2 as const,
+      revision: REVISION,
       tensorflow: '2.21.0',
       binding: '',
       compiler: '',
@@ -204,6 +205,7 @@ describe('the cache folder', () => {
     expect(staleness({ folder: '', record: { ...record, library: { ...record.library, path: '/none' } } })).toContain(
       'is gone',
     );
+    expect(staleness({ folder: '', record: { ...record, revision: 0 } })).toContain('another version of ertacache');
   });
 });
 

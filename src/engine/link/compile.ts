@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '../../errors';
 import { lastLines, run } from '../run';
+import { HOLD_SIGNALS } from './files';
 import type { TensorFlow } from './find-tensorflow';
 
 /** What a compilation needs to know about the machine. */
@@ -25,10 +26,13 @@ async function compile(cwd: string, args: string[], what: string, { compiler, no
   });
 }
 
+const SIGNALS = 'hold-signals.h';
+
 /** Compiles the two files of tfjs-node's binding in place, linked to TensorFlow's own libraries where they lie. */
 export async function compileBinding(packageFolder: string, tf: TensorFlow, toolchain: Toolchain): Promise<void> {
   const out = join(packageFolder, 'lib/napi-v8');
   await mkdir(out, { recursive: true });
+  await writeFile(join(packageFolder, 'binding', SIGNALS), HOLD_SIGNALS);
   const libraries =
     process.platform === 'darwin'
       ? tf.libraries.map(name => join(tf.lib, name))
@@ -38,6 +42,8 @@ export async function compileBinding(packageFolder: string, tf: TensorFlow, tool
     [
       `-I${tf.include}`,
       '-I..',
+      '-include',
+      SIGNALS,
       'tfjs_backend.cc',
       'tfjs_binding.cc',
       '-o',

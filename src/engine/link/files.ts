@@ -145,3 +145,48 @@ static napi_value Init(napi_env env, napi_value exports) {
 
 NAPI_MODULE(NODE_GYP_MODULE_NAME, Init)
 `;
+
+/**
+ * Included ahead of the binding's sources: no signal is handled while TensorFlow computes. oneDNN's products point the
+ * stack at their own memory (mended in March 2026, github.com/uxlfoundation/oneDNN/issues/4845), and a handler that runs
+ * then writes over it: a terminal that changes its size, or Ctrl-C, ended the process. A held signal is delivered when the
+ * operation has ended. Threads that TensorFlow starts meanwhile inherit the mask, and take no signal at all.
+ */
+export const HOLD_SIGNALS = `// Written by 'ertacache engine link'.
+#pragma once
+#include <pthread.h>
+#include <signal.h>
+
+#include <initializer_list>
+
+#include "tensorflow/c/c_api.h"
+#include "tensorflow/c/eager/c_api.h"
+
+class HoldSignals {
+ public:
+  HoldSignals() {
+    sigset_t held;
+    sigfillset(&held);
+    // Faults are the thread's own.
+    for (int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP}) sigdelset(&held, fault);
+    pthread_sigmask(SIG_BLOCK, &held, &before_);
+  }
+  ~HoldSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  sigset_t before_;
+};
+
+#define HELD(call)                   \\
+  ([&](auto&&... given) {            \\
+    HoldSignals hold;                \\
+    return call(given...);           \\
+  })
+
+#define TFE_NewContext HELD(TFE_NewContext)
+#define TFE_Execute HELD(TFE_Execute)
+#define TFE_TensorHandleResolve HELD(TFE_TensorHandleResolve)
+#define TFE_TensorHandleCopyToDevice HELD(TFE_TensorHandleCopyToDevice)
+#define TF_LoadSessionFromSavedModel HELD(TF_LoadSessionFromSavedModel)
+#define TF_SessionRun HELD(TF_SessionRun)
+`;

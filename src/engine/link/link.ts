@@ -10,7 +10,7 @@ import { compileBinding, compileHelper } from './compile';
 import { BINDING, fetchBinding } from './fetch-binding';
 import { BRIDGE, HELPER, LOADER } from './files';
 import { findTensorFlow, type TensorFlow } from './find-tensorflow';
-import { type Link, type LinkRecord, libraryStamp, linksFolder, readRecord, staleness } from './record';
+import { type Link, type LinkRecord, libraryStamp, linksFolder, REVISION, readRecord, staleness } from './record';
 import { findCompiler, findNodeHeaders, headerFolders } from './toolchain';
 
 export interface LinkOptions {
@@ -100,6 +100,7 @@ export async function linkEngine(options: LinkOptions = {}): Promise<LinkOutcome
       const made: LinkRecord = {
         schema: 2,
         tensorflow: tested.version ?? tf.version,
+        revision: REVISION,
         binding: BINDING,
         node: process.versions.node,
         library,

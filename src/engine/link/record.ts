@@ -8,6 +8,8 @@ export interface LinkRecord {
   schema: 2;
   /** Version that the TensorFlow library itself reports. */
   tensorflow: string;
+  /** What ertacache adds to the binding, counted up when it changes; absent in the first links. */
+  revision?: number;
   /** The published package whose binding was compiled. */
   binding: string;
   /** The Node that compiled it. The binding speaks N-API, so every Node runs it. */
@@ -18,6 +20,9 @@ export interface LinkRecord {
   /** When it was last asked for: the newest is used. */
   linked: string;
 }
+
+/** What ertacache adds to a binding today: 1 holds signals while TensorFlow computes. */
+export const REVISION = 1;
 
 /** A linked binding on disk. */
 export interface Link {
@@ -54,6 +59,7 @@ export function libraryStamp(path: string): LinkRecord['library'] {
 
 /** Why a link can no longer be used; undefined when it can. */
 export function staleness({ record }: Link): string | undefined {
+  if (record.revision !== REVISION) return 'it was linked by another version of ertacache';
   const { path, bytes, modified } = record.library;
   if (!existsSync(path)) return `its TensorFlow is gone (${path})`;
   const now = libraryStamp(path);
