@@ -25,6 +25,29 @@ const threadText = {
   },
 };
 
+/**
+ * Node reads a CommonJS module that is imported twice: once for the names that it exports, in JavaScript of its own, and
+ * once to run it. Of TensorFlow.js the first takes longer than the second, so a command requires it.
+ */
+const required = {
+  name: 'required',
+  renderChunk(code: string): string {
+    const whole = /^import \* as ([\w$]+) from "(@tensorflow\/[\w-]+)";$/gm;
+    const named = /^import (\{[^}]*\}) from "(@tensorflow\/[\w-]+)";$/gm;
+    const later = /\bimport\("(@tensorflow\/[\w-]+)"\)/g;
+    const create = 'import { createRequire as requireFrom } from "node:module";\n';
+    const changed = code
+      .replace(whole, 'const $1 = requireFrom(import.meta.url)("$2");')
+      .replace(
+        named,
+        (_, names: string, from) =>
+          `const ${names.replaceAll(' as ', ': ')} = requireFrom(import.meta.url)("${from}");`,
+      )
+      .replace(later, 'Promise.resolve(requireFrom(import.meta.url)("$1"))');
+    return changed === code ? code : create + changed;
+  },
+};
+
 export default defineConfig([
   {
     entry: {
@@ -91,6 +114,9 @@ export default defineConfig([
     platform: 'node',
     target: 'node20',
     clean: false,
+    // Their many small files take longer to open than to run.
+    deps: { alwaysBundle: ['zod', 'commander', /^@noble\/hashes/], onlyBundle: false },
+    plugins: [required],
     // Run in processes and threads of their own, so they must lie beside the bundle as files.
     copy: ['probe-child', 'legacy-util', 'wasm-thread', 'webgpu-in-node'].map(name => `src/engine/${name}.cjs`),
   },
