@@ -16,6 +16,7 @@ import { queueAddress } from '../src/fleet/address';
 import { fleetJob, jobId, NAMES } from '../src/fleet/job';
 import { workerPool } from '../src/fleet/pool';
 import { openQueue } from '../src/fleet/queue';
+import { atMost } from '../src/io/at-most';
 import { torchGenerator } from '../src/random/torch-generator';
 import { startRedis } from '../test/support/redis';
 
@@ -90,8 +91,11 @@ async function main(): Promise<void> {
     recoveries.push((performance.now() - since) / 1000);
   }
   const recovering: Promise<void>[] = [];
+  const completed = async (): Promise<number> => (await queue.counts()).get(MODEL)?.completed ?? 0;
   while (killed < kills) {
-    await wait(500 + 4000 * random.uniformFloat());
+    // Spread over all jobs, at random moments.
+    while ((await completed()) < (killed * jobs.length) / (kills + 1)) await wait(100);
+    await wait(1500 * random.uniformFloat());
     const i = Math.floor(random.uniformFloat() * workers.length);
     const worker = workers[i] as Running;
     if (!worker.isReady) continue;
@@ -108,7 +112,6 @@ async function main(): Promise<void> {
     if (held.length > 0) recovering.push(recovery(held));
     if (killed === Math.ceil(kills / 2)) await redis.restart();
     workers[i] = startWorker(redis.url, place);
-    if ((await queue.counts()).get(MODEL)?.waiting === 0) break;
   }
   await Promise.all(recovering);
   for (;;) {
@@ -121,19 +124,20 @@ async function main(): Promise<void> {
   const counts = (await queue.counts()).get(MODEL);
   const files = readdirSync(place).filter(name => name.endsWith('.png'));
   const { runner } = await workerPool(
-    { backend: given.backend as 'wasm', threads: 1 },
+    { backend: given.backend as 'wasm', threads: 1, workers: 2 },
     log,
     resolve(__dirname, '../dist/draw-worker.cjs'),
   );
   let different = 0;
   const { signal } = new AbortController();
-  for (const [i, piece] of pieces.entries()) {
-    const { bytes } = await (runner.draw([{ piece, signal, onEvent() {} }])[0] as ReturnType<
-      typeof runner.draw
-    >[number]);
+  const inTurn = atMost(2);
+  const compare = async (piece: (typeof pieces)[number], i: number): Promise<void> => {
+    const [drawn] = runner.draw([{ piece, signal, onEvent() {} }]);
+    const bytes = (await drawn)?.bytes;
     const kept = await queue.store.get(NAMES.output(ids[i] as string, jobs[i] as (typeof jobs)[number]));
-    if (!kept || !Buffer.from(bytes).equals(Buffer.from(kept))) different++;
-  }
+    if (!bytes || !kept || !Buffer.from(bytes).equals(Buffer.from(kept))) different++;
+  };
+  await Promise.all(pieces.map((piece, i) => inTurn(() => compare(piece, i))));
   await runner.close();
   const sorted = recoveries.sort((a, b) => a - b);
   say(

@@ -4,7 +4,7 @@
  * asks, and whether memory stays flat. Needs a build (`npx tsdown`) and Linux.
  *
  *   node bench/run.cjs bench/server-load.ts [--requests 500] [--clients 100] [--steps 4] [--rounds 5] [--backend wasm]
- *     [--max-batch N]
+ *     [--max-batch N] [--only-load]
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -31,6 +31,8 @@ const { values: given } = parseArgs({
     rounds: { type: 'string', default: '5' },
     backend: { type: 'string', default: 'wasm' },
     'max-batch': { type: 'string' },
+    /** Neither idle nor asked for its health. */
+    'only-load': { type: 'boolean', default: false },
   },
 });
 const WORKERS = 2;
@@ -140,7 +142,8 @@ function processorTime({ pid }: ChildProcess): number {
   return [String(pid), ...children].reduce((sum, id) => sum + processorTimeOf(id), 0);
 }
 
-async function main(): Promise<void> {
+/** How long it takes to start, and what it costs when nobody asks. */
+async function startAndIdle(): Promise<void> {
   const began = performance.now();
   const first = await serve('--workers', '1');
   await picture(first.url, 0);
@@ -151,7 +154,10 @@ async function main(): Promise<void> {
   say(`idle for 10 s: ${(processorTime(first.child) - before).toFixed(2)} s of processor time`);
   first.child.kill('SIGTERM');
   await once(first.child, 'exit');
+}
 
+async function main(): Promise<void> {
+  if (!given['only-load']) await startAndIdle();
   const [requests, clients, rounds] = [Number(given.requests), Number(given.clients), Number(given.rounds)];
   const most = given['max-batch'] === undefined ? [] : ['--max-batch', given['max-batch']];
   const { child, url } = await serve('--workers', String(WORKERS), '--max-queue', String(requests), ...most);
@@ -182,6 +188,8 @@ async function main(): Promise<void> {
   const statuses = new Map<number, number>();
   const ratios: number[] = [];
   let clientTime = 0;
+  const bareWorkerTime = (): number => runner.health().workers.reduce((sum, { pid }) => sum + processorTimeOf(pid), 0);
+  let [bareTime, bareOwn, overSeconds, withoutSeconds] = [0, 0, 0, 0];
   let early: readonly number[] = [];
   const held = async () => [await figure(url, 'worker_tensors'), await figure(url, 'worker_memory_bytes')];
   for (let round = 0; round < rounds; round++) {
@@ -192,8 +200,14 @@ async function main(): Promise<void> {
     });
     const { user, system } = process.cpuUsage(started);
     clientTime += (user + system) / 1e6;
+    overSeconds += over;
+    const [bareBefore, ownBefore] = [bareWorkerTime(), process.cpuUsage()];
     // Twice as many batches as workers: each has its next one while it draws, as it has from the server.
     const without = await inParallel(batches, 2 * WORKERS, index => bare(round * batches + index));
+    withoutSeconds += without;
+    bareTime += bareWorkerTime() - bareBefore;
+    const spentHere = process.cpuUsage(ownBefore);
+    bareOwn += (spentHere.user + spentHere.system) / 1e6;
     ratios.push(without / over);
     say(
       `${each} pictures: ${over.toFixed(1)} s over HTTP, ${without.toFixed(1)} s without, ratio ${(without / over).toFixed(3)}`,
@@ -211,6 +225,9 @@ async function main(): Promise<void> {
   say(
     `processor time for each picture: workers ${ms(allNow - all - (ownNow - own))}, server ${ms(ownNow - own)}, clients ${ms(clientTime)}`,
   );
+  say(
+    `without HTTP: workers ${ms(bareTime)}, who hands them batches ${ms(bareOwn)}; a picture takes ${ms(overSeconds)} and ${ms(withoutSeconds)}`,
+  );
   const computed = (await figure(url, 'forwards_computed_total')) - spent;
   say(`forward passes for each picture: ${computed / (statuses.get(200) ?? 0)} of ${steps}`);
   const [[tensors, memory], [laterTensors, laterMemory]] = [early, await held()] as [number[], number[]];
@@ -219,7 +236,13 @@ async function main(): Promise<void> {
     `workers after round 1 and at the end: ${tensors} and ${laterTensors} tensors, ${megabytes(memory)} and ${megabytes(laterMemory)}`,
   );
   await runner.close();
+  if (!given['only-load']) await askHealth(url);
+  child.kill('SIGTERM');
+  await once(child, 'exit');
+}
 
+/** How soon `/healthz` answers. */
+async function askHealth(url: string): Promise<void> {
   const health = async (when: string): Promise<void> => {
     const options = { url: `${url}/healthz`, connections: 4, duration: 10, overallRate: 200, workers: 1 };
     const { latency, non2xx } = await autocannon(options);
@@ -231,8 +254,6 @@ async function main(): Promise<void> {
   await health('both workers draw');
   isBusy = false;
   await busy;
-  child.kill('SIGTERM');
-  await once(child, 'exit');
 }
 
 main()

@@ -15,6 +15,8 @@ export interface Task {
   readonly job: FleetJob;
   readonly signal: AbortSignal;
   readonly onEvent: (event: PieceEvent) => void;
+  /** Called when the next one can be handed over already. */
+  readonly onEnding?: (() => void) | undefined;
 }
 
 /** A failure that another try would not mend. */
@@ -25,7 +27,7 @@ export class Hopeless extends Error {
 }
 
 /** A part in the hands of a worker. */
-export interface PartTask extends Pick<Task, 'id' | 'signal'> {
+export interface PartTask extends Pick<Task, 'id' | 'signal' | 'onEnding'> {
   readonly part: FleetPart;
 }
 
@@ -33,7 +35,7 @@ export interface PartTask extends Pick<Task, 'id' | 'signal'> {
  * Answers the question of a part, unless whoever asked has left.
  * @throws Hopeless for a question that has no answer, other errors for what may go well elsewhere
  */
-export async function doPart({ id, part, signal }: PartTask, runner: Runner, redis: Redis): Promise<void> {
+export async function doPart({ id, part, signal, onEnding }: PartTask, runner: Runner, redis: Redis): Promise<void> {
   const bytes = await redis.getBuffer(PART_KEYS.question(id));
   if (!bytes) return;
   if (!runner.ask || part.ertacache !== VERSION) {
@@ -41,7 +43,7 @@ export async function doPart({ id, part, signal }: PartTask, runner: Runner, red
     throw new Hopeless({ code: 'unsupported', message: theirs });
   }
   try {
-    const answer = await runner.ask({ target: part.target, bytes, signal });
+    const answer = await runner.ask({ target: part.target, bytes, signal }, onEnding);
     await redis.set(PART_KEYS.answer(id), Buffer.from(answer), 'EX', PART_KEEP_S);
   } catch (error) {
     // What is wrong with a model's values is wrong everywhere.
@@ -75,7 +77,7 @@ async function put(store: FileStore, name: string, bytes: Uint8Array): Promise<v
  *   stopped, other errors for what may go well elsewhere
  */
 export async function doTask(task: Task, runner: Runner, store: FileStore): Promise<void> {
-  const { id, job, signal, onEvent } = task;
+  const { id, job, signal, onEvent, onEnding } = task;
   const [isThere, last] = await Promise.all([store.has(NAMES.result(id)), store.get(NAMES.checkpoint(id))]);
   if (isThere) return;
   const piece: Piece = { ...job.piece, ...(await pictureOf(job, store)) };
@@ -94,7 +96,7 @@ export async function doTask(task: Task, runner: Runner, store: FileStore): Prom
     checkpoint: { every: job.every, ...(last && { last }) },
   };
   try {
-    const [drawn] = runner.draw([assignment]);
+    const [drawn] = runner.draw([assignment], onEnding);
     await keep(task, await (drawn as Promise<Finished>), store);
   } catch (error) {
     const fault = faultOf(error);

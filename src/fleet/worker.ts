@@ -63,6 +63,8 @@ interface Holding {
   /** Whether the job is to be given back when it is stopped. */
   isGivenBack: boolean;
   isCancelled: boolean;
+  /** Whether whoever draws it can be handed another one already. */
+  isEnding: boolean;
   done: Promise<void>;
 }
 
@@ -116,12 +118,20 @@ export async function startFleetWorker(options: FleetWorkerOptions): Promise<Fle
 
   async function takeAll(): Promise<void> {
     isCalled = false;
-    while (isOpen && hindrance === undefined && holdings.size < runner.places && (await takeOne()));
+    while (isOpen && hindrance === undefined && hasRoom() && (await takeOne()));
+  }
+
+  /** The next job is taken while one comes to its end: what lies between two pictures is then no pause. */
+  function hasRoom(): boolean {
+    const ending = [...holdings.values()].filter(({ isEnding }) => isEnding).length;
+    return holdings.size < runner.places + ending;
   }
 
   /** Takes a job of a model that is in memory, or else one of another. */
   async function takeOne(): Promise<boolean> {
-    const held = runner.health().workers.flatMap(({ state, models: names }) => (state === 'idle' ? names : []));
+    const all = runner.health().workers;
+    const idle = all.filter(({ state }) => state === 'idle');
+    const held = (idle.length > 0 ? idle : all).flatMap(each => each.models);
     for (const model of order.inTurn(held)) {
       const token = `${id}:${tokens++}`;
       const bull = bulls.get(model) as BullWorker;
@@ -140,6 +150,7 @@ export async function startFleetWorker(options: FleetWorkerOptions): Promise<Fle
       controller: new AbortController(),
       isGivenBack: false,
       isCancelled: false,
+      isEnding: false,
       done: Promise.resolve(),
     };
     holdings.set(String(job.id), holding);
@@ -156,15 +167,19 @@ export async function startFleetWorker(options: FleetWorkerOptions): Promise<Fle
     const jobId = String(job.id);
     const started = performance.now();
     const { signal } = controller;
+    const onEnding = (): void => {
+      holding.isEnding = true;
+      fill();
+    };
     const part = fleetPartSchema.safeParse(job.data);
     const parsed = fleetJobSchema.safeParse(job.data);
     try {
       if (!parsed.success && !part.success)
         throw new Hopeless({ code: 'job', message: 'The job is not one that this version can read.' });
       if (await redis.exists(KEYS.cancelled(jobId))) stop(holding);
-      if (part.success) await doPart({ id: jobId, part: part.data, signal }, runner, redis);
+      if (part.success) await doPart({ id: jobId, part: part.data, signal, onEnding }, runner, redis);
       else if (parsed.success) {
-        await doTask({ id: jobId, job: parsed.data, signal, onEvent: telling(holding) }, runner, store);
+        await doTask({ id: jobId, job: parsed.data, signal, onEvent: telling(holding), onEnding }, runner, store);
       }
       await job.moveToCompleted(null, token, false);
       await over(job, { id: jobId, state: 'completed' });

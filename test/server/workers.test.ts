@@ -1,5 +1,6 @@
 /** The processes that draw: what stops them, what becomes of them when they end, and that they hold no more each time. */
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import OpenAI from 'openai';
 import pino from 'pino';
 import { readCatalog } from '../../src/server/catalog';
@@ -79,6 +80,8 @@ test('a piece that is stopped ends within one forward pass, and its worker draws
 
 test('what one piece makes is the same on every worker, and leaves nothing behind', async () => {
   const runner = await pool(2);
+  // Each has loaded the model.
+  while (runner.health().workers.some(({ state }) => state !== 'idle')) await wait(50);
   const all = await Promise.all([1, 1, 1, 1, 2, 2].map(seed => draw(runner, piece(3, { seed }))));
   const pictures = all.map(({ bytes }) => Buffer.from(bytes).toString('base64'));
   expect(new Set(pictures.slice(0, 4)).size).toBe(1);

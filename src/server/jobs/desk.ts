@@ -111,6 +111,18 @@ export function createDesk({ runner, store, log, metrics, mostWaiting, joinMs }:
     }
   }
 
+  let isCalled = false;
+
+  /** The same in a moment: requests that come together are then drawn together. */
+  function pumpSoon(): void {
+    if (isCalled) return;
+    isCalled = true;
+    setImmediate(() => {
+      isCalled = false;
+      pump();
+    });
+  }
+
   function hand(batch: readonly Waiting[]): void {
     running++;
     drawing += batch.length;
@@ -306,7 +318,7 @@ export function createDesk({ runner, store, log, metrics, mostWaiting, joinMs }:
       await end(live, { status: 'failed', error: faultOf(error) });
       throw error;
     }
-    pump();
+    pumpSoon();
     return held;
   }
 

@@ -53,17 +53,20 @@ export function processPool({ count, begin, log, script, together = () => 1 }: P
     );
   }
 
+  /** A worker comes to the end of what it does: it is handed what waits, or else more is asked for. */
+  function handNext(worker: Worker, onEnding: () => void): void {
+    const go = waiting.shift();
+    if (go) go(worker);
+    else onEnding();
+  }
+
   /**
    * Hands a batch to a worker. One that ended with a process before it was begun goes to the next; pieces that ended with
    * one together are drawn each alone, so that the one which ended it fails alone.
    */
   function handTo(worker: Worker, batch: readonly Assignment[], onEnding: () => void): Promise<Finished>[] {
     let again: readonly Promise<Finished>[] | undefined;
-    const drawn = worker.draw(batch, () => {
-      const go = waiting.shift();
-      if (go) go(worker);
-      else onEnding();
-    });
+    const drawn = worker.draw(batch, () => handNext(worker, onEnding));
     return drawn.map((each, row) =>
       each.catch(error => {
         if (!(error instanceof NotDrawn)) throw error;
@@ -108,13 +111,13 @@ export function processPool({ count, begin, log, script, together = () => 1 }: P
     return worker ? handTo(worker, batch, onEnding) : whenFree(batch, onEnding);
   }
 
-  async function ask(question: Question): Promise<Uint8Array> {
+  async function ask(question: Question, onEnding: () => void = () => {}): Promise<Uint8Array> {
     const worker = freeFor(question.target.model) ?? (isStopped() ? workers[0] : undefined);
     const next = worker ?? (await new Promise<Worker>(resolve => waiting.push(resolve)));
     try {
-      return await next.ask(question);
+      return await next.ask(question, () => handNext(next, onEnding));
     } catch (error) {
-      if (error instanceof NotDrawn) return ask(question);
+      if (error instanceof NotDrawn) return ask(question, onEnding);
       throw error;
     }
   }

@@ -24,8 +24,12 @@ export interface Worker {
    * @returns for each piece its file, or why there is none: NotDrawn where it should be drawn by another worker
    */
   draw(batch: readonly Assignment[], onEnding: () => void): readonly Promise<Finished>[];
-  /** Answers a question, after what it draws. @throws NotDrawn where another worker should answer it */
-  ask(question: Question): Promise<Uint8Array>;
+  /**
+   * Answers a question, after what it draws.
+   * @param onEnding called at most once, when it can be handed another one already
+   * @throws NotDrawn where another worker should answer it
+   */
+  ask(question: Question, onEnding: () => void): Promise<Uint8Array>;
   health(): WorkerHealth;
   /** What is wrong with it, where something is. */
   fault(): string | undefined;
@@ -74,6 +78,7 @@ interface Row {
 interface Running {
   readonly id: number;
   readonly rows: readonly Row[];
+  readonly isQuestion: boolean;
   /** When its worker was free for it, in milliseconds. */
   began: number;
   isEnding: boolean;
@@ -102,6 +107,8 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
   let ends = 0;
   let restarts = 0;
   let nextId = 0;
+  /** What the last question took, in milliseconds. */
+  let lastAnswer = Number.POSITIVE_INFINITY;
   let isReady = false;
   let isClosing = false;
   let timer: NodeJS.Timeout | undefined;
@@ -170,9 +177,10 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
     } else if (message.type === 'free') {
       ({ models } = message);
       told = { memory: message.memory, tensors: message.tensors };
+      const [last] = queue;
+      if (last?.isQuestion) lastAnswer = performance.now() - last.began;
       queue = queue.slice(1);
-      const [next] = queue;
-      if (next) next.began = performance.now();
+      if (queue.length > 0) begun();
       else {
         state = 'idle';
         worker.onFree();
@@ -188,10 +196,7 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
     const { rows } = batch;
     if (event.type === 'step') {
       for (const row of rows) row.onEvent(event);
-      if (!batch.isEnding && endsSoon(batch, event)) {
-        batch.isEnding = true;
-        if (worker.isEnding()) batch.onEnding();
-      }
+      if (!batch.isEnding && endsSoon(batch, event)) ending(batch);
       return;
     }
     const { row: number, ...told } = event;
@@ -203,6 +208,25 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
       ends = 0;
       row?.resolve(finished);
     }
+  }
+
+  function enter(batch: Omit<Running, 'began' | 'isEnding'>): void {
+    state = 'busy';
+    queue = [...queue, { ...batch, began: 0, isEnding: false }];
+    if (queue.length === 1) begun();
+  }
+
+  /** The first of the queue has its turn. */
+  function begun(): void {
+    const batch = queue[0] as Running;
+    batch.began = performance.now();
+    // A question says nothing on its way: those after one that was answered soon are expected to be so too.
+    if (batch.isQuestion && lastAnswer <= AHEAD_MS) ending(batch);
+  }
+
+  function ending(batch: Running): void {
+    batch.isEnding = true;
+    if (worker.isEnding()) batch.onEnding();
   }
 
   function giveUp(): void {
@@ -229,24 +253,22 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
       });
     });
     if (wanted.length > 0) {
-      state = 'busy';
-      queue = [...queue, { id, rows, began: performance.now(), isEnding: false, onEnding }];
       const { checkpoint } = wanted[0] as Assignment;
       send({ type: 'draw', id, pieces: wanted.map(({ piece }) => piece), checkpoint });
+      enter({ id, rows, isQuestion: false, onEnding });
     }
     return drawn;
   }
 
-  async function ask({ target, bytes, signal }: Question): Promise<Uint8Array> {
+  async function ask({ target, bytes, signal }: Question, onEnding: () => void): Promise<Uint8Array> {
     if (state === 'stopped' || isClosing) throw gone(fault ?? 'it has been stopped');
     if (signal.aborted) throw new InterruptedError('Stopped before it was begun.');
     const id = nextId++;
     const answered = await new Promise<{ readonly bytes: Uint8Array }>((resolve, reject) => {
       const stop = (): void => send({ type: 'stop', id, row: 0 });
       const rows = [rowOf({ signal, onEvent() {} }, stop, resolve, reject)];
-      state = 'busy';
-      queue = [...queue, { id, rows, began: performance.now(), isEnding: false, onEnding() {} }];
       send({ type: 'ask', id, target, question: bytes });
+      enter({ id, rows, isQuestion: true, onEnding });
     });
     return answered.bytes;
   }
