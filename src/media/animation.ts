@@ -1,8 +1,7 @@
 import type { Sharp } from 'sharp';
 import { frameDelays } from './frame-delays';
 import { type Clip, frameSize, toBytes } from './pixels';
-import { MAX_PIXELS } from './png';
-import { loadSharp } from './sharp';
+import { loadSharp, MAX_PIXELS } from './sharp';
 import { toXmp } from './xmp';
 
 export interface AnimationOptions {

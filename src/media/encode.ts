@@ -3,7 +3,9 @@ import { requireObject, wrongArgument } from '../io/arguments';
 import { encodeAnimatedWebp, encodeGif } from './animation';
 import { encodeMp4 } from './mp4';
 import { frames, isClip, joinFrames, type Media } from './pixels';
-import { encodeJpeg, encodePng, encodeWebp } from './png';
+import { encodePng } from './png';
+import { encodeJpeg, encodeWebp } from './stills';
+import { toXmp } from './xmp';
 
 /** Forms in which pixels can be written. */
 export type MediaFormat = 'png' | 'jpeg' | 'webp' | 'gif' | 'mp4' | 'frames';
@@ -42,7 +44,7 @@ export async function encodeMedia(media: Media, format: FileFormat, options: Wri
   if (format === 'png' || format === 'jpeg') {
     const stills = frames(media);
     if (stills.length === 1) {
-      return format === 'png' ? encodePng(stills[0]!, { receipt }) : encodeJpeg(stills[0]!, { quality, receipt });
+      return format === 'png' ? encodePng(stills[0]!, packet(receipt)) : encodeJpeg(stills[0]!, { quality, receipt });
     }
     throw new UsageError(
       `A ${format.toUpperCase()} file holds one picture, and the clip has ${stills.length} frames.`,
@@ -56,6 +58,8 @@ export async function encodeMedia(media: Media, format: FileFormat, options: Wri
   if (format === 'webp') return encodeAnimatedWebp(clip, { fps, quality, receipt });
   return format === 'gif' ? encodeGif(clip, { fps }) : encodeMp4(clip, { fps, quality });
 }
+
+const packet = (receipt: unknown): string | undefined => (receipt === undefined ? undefined : toXmp({ receipt }));
 
 /** @throws UsageError for a rate or a quality out of range */
 export function checkWriteOptions(options: WriteOptions): void {

@@ -7,8 +7,7 @@ import { frameDelays } from './frame-delays';
 import { requireReadable } from './limits';
 import { type PictureFile, pictureFileOf, readPictureFile } from './picture-file';
 import { frames, fromBytes, type Image, joinFrames, type Media } from './pixels';
-import { MAX_PIXELS } from './png';
-import { loadSharp } from './sharp';
+import { loadSharp, MAX_PIXELS } from './sharp';
 import { timingFromXmp } from './xmp';
 
 /** Pixels from a file, and the frame rate where the file has one. */

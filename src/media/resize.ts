@@ -1,6 +1,5 @@
 import { fromBytes, type Image, imageSize, toBytes } from './pixels';
-import { MAX_PIXELS } from './png';
-import { loadSharp } from './sharp';
+import { loadSharp, MAX_PIXELS } from './sharp';
 
 /** An image at another size, by Lanczos' filter, stretched where the proportions differ. The same size gives it back. */
 export async function resized(image: Image, height: number, width: number): Promise<Image> {

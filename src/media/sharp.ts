@@ -1,5 +1,8 @@
 import { UnsupportedError } from '../errors';
 
+/** More pixels than sharp allows unasked, because a clip reaches it as one tall picture. */
+export const MAX_PIXELS = 2 ** 31 - 1;
+
 /**
  * The library that reads and writes pictures. It is loaded for the first of them: who only samples does without it.
  * @returns sharp's constructor

@@ -1,7 +1,6 @@
 import type { OverlayOptions } from 'sharp';
 import { frames, fromBytes, type Image, imageSize, type Media, toBytes } from './pixels';
-import { MAX_PIXELS } from './png';
-import { loadSharp } from './sharp';
+import { loadSharp, MAX_PIXELS } from './sharp';
 import { layOut, type PlacedImage, type Sheet } from './sheet-layout';
 
 /**

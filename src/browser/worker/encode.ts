@@ -3,8 +3,8 @@ import { defaultOptions } from '@jsquash/webp/meta.js';
 import { UnsupportedError, UsageError } from '../../errors';
 import { withXmpBox } from '../../media/mp4-xmp';
 import { frameSize, frames, isClip, type Media } from '../../media/pixels';
+import { encodePng } from '../../media/png';
 import { toXmp } from '../../media/xmp';
-import { encodePng } from '../files/png';
 import { type EncodeStill, encodeWebp } from '../files/webp';
 import type { EncodedFile, FileFormat } from '../types';
 
