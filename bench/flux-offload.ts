@@ -1,8 +1,9 @@
 /**
  * One forward pass of FLUX.1-dev at its full size, made-up weights, blocks left on disk: memory and read rate.
  * Writes 23.8 GB of float16, or 6.7 GB of Q4_0 with --gguf, and deletes them afterwards.
+ * --lora RANK also brings in every block with a LoRA merged on every matrix of it.
  *
- *   node bench/run.cjs bench/flux-offload.ts [--gguf] [--folder DIR] [--size 256x256] [--text-tokens 64] [--keep]
+ *   node bench/run.cjs bench/flux-offload.ts [--gguf] [--lora 16] [--folder DIR] [--size 256x256] [--text-tokens 64] [--keep]
  */
 import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,6 +11,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { formatBytes, peakMemory } from '../src/engine/memory';
 import { selectBackend } from '../src/engine/select';
+import { diskFolder } from '../src/io/disk-folder';
 import { syntheticCondition, syntheticLatents } from '../src/lab/timing/synthetic-job';
 import { familyOf } from '../src/models/families';
 import { loadDenoiser } from '../src/models/load-denoiser';
@@ -20,6 +22,7 @@ import { openModelFileAt, openModelFolderAt } from '../src/weights/disk';
 import type { WeightStore } from '../src/weights/parameters';
 import { directRate, forgetCached, parallelRate, watchReads } from './disk';
 import { writeCheckpoint, writeGguf } from './synthetic-checkpoint';
+import { writeLora } from './synthetic-lora';
 
 const { values: given } = parseArgs({
   options: {
@@ -27,6 +30,7 @@ const { values: given } = parseArgs({
     size: { type: 'string', default: '256x256' },
     'text-tokens': { type: 'string', default: '64' },
     gguf: { type: 'boolean', default: false },
+    lora: { type: 'string' },
     keep: { type: 'boolean', default: false },
   },
 });
@@ -38,6 +42,7 @@ const rate = (bytesPerSecond: number): string => `${(bytesPerSecond / 1e9).toFix
 const seconds = (since: number): number => (performance.now() - since) / 1000;
 
 const GGUF = 'flux-dev-Q4_0.gguf';
+const LORA = 'lora.safetensors';
 
 function writeQuantised(folder: string, config: { readonly _class_name: string }): number {
   writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
@@ -61,11 +66,27 @@ async function diskRate(path: string, begin: number, length: number): Promise<nu
 /** Brings in every block, once, as a forward pass does, and computes nothing with it: the rate of the store itself. */
 async function streamBlocks(store: WeightStore, blocks: readonly string[]) {
   const endWatch = watchReads();
-  const started = performance.now();
+  const [started, began] = [performance.now(), process.cpuUsage()];
   for (const [i, block] of blocks.entries()) await store.use(block, () => undefined, blocks[i + 1]);
   const took = seconds(started);
   const { bytes } = await endWatch();
-  return { bytes, seconds: took, rate: bytes / took };
+  const { user, system } = process.cpuUsage(began);
+  return { bytes, seconds: took, rate: bytes / took, busy: (user + system) / 1e6 };
+}
+
+/** The same with a LoRA that is merged into every matrix of every block. */
+async function streamMerged(folder: string, path: string, rank: number) {
+  const component = given.gguf ? await openModelFileAt(path) : await openModelFolderAt(folder);
+  const known = familyOf(component.className);
+  const parsed = known.schema.parse(component.config);
+  const blocks = known.blockNames(parsed);
+  writeLora(join(folder, LORA), known.parameters(parsed), blocks, rank);
+  const loras = [{ folder: diskFolder(folder), file: LORA, scale: 0.8 }];
+  const { denoiser } = await loadDenoiser(component, { offload: true, loras });
+  forgetCached(path);
+  const streamed = await streamBlocks(denoiser.weights, blocks);
+  denoiser.weights.dispose();
+  return streamed;
 }
 
 async function main(): Promise<void> {
@@ -109,6 +130,7 @@ async function main(): Promise<void> {
     forgetCached(path);
     const streamed = await streamBlocks(denoiser.weights, familyOf(className).blockNames(config));
     denoiser.weights.dispose();
+    const merged = given.lora && (await streamMerged(folder, path, Number(given.lora)));
 
     const after = await diskRate(path, Math.floor(size / 4), probe);
     const disk = (before + after) / 2;
@@ -123,6 +145,13 @@ async function main(): Promise<void> {
         `${rate(streamed.rate)}, ${share(streamed.rate)} of what the disk gives`,
     );
     console.log(`  ${rate(active)} while reading (${activeSeconds.toFixed(1)} s), ${share(active)}`);
+    if (merged) {
+      const of = (part: 'seconds' | 'busy'): string => `${(merged[part] / streamed[part]).toFixed(2)} of it`;
+      console.log(
+        `the same with a LoRA of rank ${given.lora}: ${merged.seconds.toFixed(1)} s, ${of('seconds')}; ` +
+          `processor time ${merged.busy.toFixed(1)} s, ${of('busy')}`,
+      );
+    }
     console.log(`most memory in use: ${formatBytes(peakMemory())}`);
   } finally {
     if (isNew && !given.keep) rmSync(folder, { recursive: true, force: true });

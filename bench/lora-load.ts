@@ -2,7 +2,7 @@
  * What merging a LoRA adds to loading a transformer: made-up weights at full width, a LoRA on every matrix of every
  * block, loaded in turns with it and without.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -13,10 +13,9 @@ import { familyOf } from '../src/models/families';
 import { loadDenoiser } from '../src/models/load-denoiser';
 import { preset } from '../src/models/presets';
 import { openModelFolderAt } from '../src/weights/disk';
-import { encodeSafetensors, type TensorToWrite } from '../src/weights/encode-safetensors';
 import type { LoraFile } from '../src/weights/lora/adapter';
-import type { ParameterTable } from '../src/weights/parameters';
 import { writeCheckpoint } from './synthetic-checkpoint';
+import { writeLora } from './synthetic-lora';
 
 const { values } = parseArgs({
   options: {
@@ -33,24 +32,6 @@ const { values } = parseArgs({
 });
 
 const median = (times: readonly number[]): number => [...times].sort((a, b) => a - b)[Math.floor(times.length / 2)]!;
-
-/** A LoRA in bfloat16 on every matrix of the blocks. */
-function writeLora(path: string, table: ParameterTable, blocks: readonly string[], rank: number): number {
-  const tensors = new Map<string, TensorToWrite>();
-  const add = (name: string, shape: number[]): void => {
-    const data = Uint16Array.from({ length: shape[0]! * shape[1]! }, (_, i) => 0x3a00 + (i % 97));
-    tensors.set(name, { dtype: 'BF16', shape, data });
-  };
-  for (const { name, shape, layout } of table) {
-    if (layout !== 'matrix' || !blocks.some(block => name.startsWith(`${block}.`))) continue;
-    const module = `transformer.${name.replace(/\.weight$/, '')}`;
-    add(`${module}.lora_A.weight`, [rank, shape[1]!]);
-    add(`${module}.lora_B.weight`, [shape[0]!, rank]);
-  }
-  const bytes = encodeSafetensors(tensors);
-  writeFileSync(path, bytes);
-  return bytes.length;
-}
 
 async function main(): Promise<void> {
   const engine = await selectBackend(values.backend as 'native' | 'wasm', { threads: Number(values.threads) });

@@ -152,6 +152,14 @@ export interface DrawRequest {
   readonly steps?: number | undefined;
   /** Strength of guidance; that of the policy that is named, else the model's usual one. */
   readonly guidance?: number | undefined;
+  /** FLUX: strength of true guidance from a second call a step; acts above 1, with a negative prompt. */
+  readonly trueCfgScale?: number | undefined;
+  /** Wan2.2: strength of guidance of the second expert; that of the first unless given. */
+  readonly guidance2?: number | undefined;
+  /** From and to which share of the way from noise, 0, to picture, 1, guidance acts. */
+  readonly guidanceInterval?: readonly [number, number] | undefined;
+  /** Spends more steps at high noise, above 1, or fewer, in place of the model's own shift. */
+  readonly shift?: number | undefined;
   /** Enlarges the picture this many times, pixel by pixel. */
   readonly scale?: number | undefined;
   /** Pixels, and frames of a clip, for models that draw several sizes. */

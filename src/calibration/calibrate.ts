@@ -3,6 +3,7 @@ import { UsageError } from '../errors';
 import { isObject, requireList, requireObject, requireWhole, wrongArgument } from '../io/arguments';
 import { usualBudget } from '../policy/budget';
 import type { Policy } from '../policy/data';
+import { lorasOf } from '../policy/loras';
 import type { Pair } from '../policy/pair';
 import type { Job, Pipeline } from '../sampling/pipeline';
 import { type ModelIdentity, UNNAMED } from '../sampling/velocity/identity';
@@ -117,14 +118,14 @@ async function calibratePipeline(pipeline: Pipeline, options: CalibrateOptions):
       if (guidanceRange) places.push(...some.map(() => placeOf(level, guidanceRange)));
     }
     const decided = await decide(jobs, options, places);
-    const { id, hash, loras, modelClass, schedulerClass } = pipeline.info;
+    const { id, hash, modelClass, schedulerClass } = pipeline.info;
     const { steering } = jobs[0] as Job;
     return policyOf(decided, ({ forwards, gap }) => ({
       model: {
         id,
         hash,
         class: modelClass,
-        ...(loras && { loras: loras.map(({ sha256, scale }) => ({ sha256, scale })) }),
+        ...lorasOf(pipeline.info),
       },
       scheduler: schedulerClass,
       guidance,

@@ -32,9 +32,14 @@ export async function loadNearOrFar(options: FarOptions): Promise<NearOrFar> {
     const pipeline = await loadForPictures(options.model, options);
     return { pipeline, own: pipeline, places: 1, close: async () => pipeline.dispose() };
   }
-  for (const name of ['lora', 'transformer'] as const) {
+  for (const [name, option] of [
+    ['lora', '--lora'],
+    ['lora2', '--lora-2'],
+    ['transformer', '--transformer'],
+    ['transformer2', '--transformer-2'],
+  ] as const) {
     if (options[name] === undefined) continue;
-    throw new UsageError(`Workers have no --${name}.`, { hint: 'Leave out --queue.' });
+    throw new UsageError(`Workers have no ${option}.`, { hint: 'Leave out --queue.' });
   }
   // Loaded when it is used: most runs need no queue.
   const [{ openQueue }, { createParts, requireWorkers }, { farPipeline }, { farArena }, { namedModel }] =

@@ -25,7 +25,9 @@ export interface PictureOptions {
   readonly dtype?: ComputeType | undefined;
   readonly variant?: string | undefined;
   readonly lora?: readonly LoraPath[] | undefined;
+  readonly lora2?: readonly LoraPath[] | undefined;
   readonly transformer?: string | undefined;
+  readonly transformer2?: string | undefined;
 }
 
 export function addPictureOptions(command: Command): Command {
@@ -66,8 +68,14 @@ export function addPictureOptions(command: Command): Command {
       'merge a LoRA, or a folder of peft, times a scale (default: 1); may be given more than once',
       (text: string, before: readonly LoraPath[] = []) => [...before, loraText(text)],
     )
+    .option(
+      '--lora-2 <file[:scale]>',
+      'Wan2.2: the same for the second transformer',
+      (text: string, before: readonly LoraPath[] = []) => [...before, loraText(text)],
+    )
     .option('--variant <name>', 'take the weight files of this variant, such as fp16')
     .option('--transformer <file>', "a .gguf or .safetensors file in place of the folder's transformer")
+    .option('--transformer-2 <file>', 'Wan2.2: the same for the second transformer')
     .addOption(dtypeOption());
 }
 
@@ -86,23 +94,25 @@ export function pictureRequest(options: PictureOptions): PictureRequest {
   };
 }
 
-/** How the options want a model loaded. */
-export function loadingOptions({
-  offload = false,
-  vaeTiling = false,
-  dtype,
-  variant,
+/** The files of transformers and LoRAs that the options name. */
+export function weightFiles({
   transformer,
-  lora,
-}: PictureOptions): LoadModelOptions {
+  transformer2,
+  lora = [],
+  lora2 = [],
+}: PictureOptions): Pick<LoadModelOptions, 'transformer' | 'transformer2'> & { loras?: LoraPath[] } {
+  const loras = [...lora, ...lora2.map(each => ({ ...each, component: 'transformer_2' as const }))];
   return {
-    offload,
-    tiling: vaeTiling,
-    dtype,
-    variant,
-    loras: lora,
     ...(transformer !== undefined && { transformer: { path: transformer } }),
+    ...(transformer2 !== undefined && { transformer2: { path: transformer2 } }),
+    ...(loras.length > 0 && { loras }),
   };
+}
+
+/** How the options want a model loaded. */
+export function loadingOptions(options: PictureOptions): LoadModelOptions {
+  const { offload = false, vaeTiling = false, dtype, variant } = options;
+  return { offload, tiling: vaeTiling, dtype, variant, ...weightFiles(options) };
 }
 
 /** Loads a model that draws as the options say. */
@@ -112,7 +122,7 @@ export async function loadForPictures(model: string, options: PictureOptions): P
 
 /** What of the options decides the pixels, by name: those that were given. */
 export function pictureFacts(options: PictureOptions): Record<string, number | string> {
-  const { width, height, frames, maxSequenceLength, vaeTiling, dtype, variant, transformer } = options;
+  const { width, height, frames, maxSequenceLength, vaeTiling, dtype, variant, transformer, transformer2 } = options;
   const { negativePrompt, trueCfgScale, guidance2, guidanceInterval, shift } = options;
   return {
     ...(width !== undefined && { width }),
@@ -123,6 +133,6 @@ export function pictureFacts(options: PictureOptions): Record<string, number | s
     ...(vaeTiling && { vaeTiling: 'on' }),
     ...(dtype !== undefined && dtype !== 'float32' && { dtype }),
     ...(variant !== undefined && { variant }),
-    ...(transformer !== undefined && { transformer }),
+    ...given({ transformer, transformer2 }),
   };
 }

@@ -311,11 +311,13 @@ async function planOf(requests: readonly FullRequest[], options: DrawOptions, ch
 
 /** The LoRAs that are asked for are those that were merged when the model was loaded. */
 function requireMerged(asked: NonNullable<FullRequest['loras']>, { id, loras = [] }: PipelineInfo): void {
-  const isMerged = ({ scale, sha256 }: (typeof asked)[number], i: number): boolean =>
-    loras[i]?.scale === scale && (sha256 === undefined || loras[i].sha256 === sha256);
+  const isMerged = ({ scale, sha256, component }: (typeof asked)[number], i: number): boolean =>
+    loras[i]?.scale === scale &&
+    loras[i].component === component &&
+    (sha256 === undefined || loras[i].sha256 === sha256);
   if (asked.length === loras.length && asked.every(isMerged)) return;
   const count = (n: number): string => (n === 0 ? 'no LoRA' : n === 1 ? 'a LoRA' : `${n} LoRAs`);
-  const others = asked.length === loras.length ? ' that differs in file, scale or order' : '';
+  const others = asked.length === loras.length ? ' that differs in file, scale, transformer or order' : '';
   throw new UsageError(
     `The run is with ${count(asked.length)}, and ${id} was loaded with ${count(loras.length)}${others}.`,
     {
@@ -383,13 +385,26 @@ function factsOf(
   policy: Receipt['policy'],
 ): RunFacts {
   const { trueCfgScale, guidance2, guidanceInterval, shift } = request;
-  const { model, transformer, prompt, negativePrompt, seed, init, embeddings, vaeTiling, dtype, variant, scale } =
-    request;
+  const {
+    model,
+    transformer,
+    transformer2,
+    prompt,
+    negativePrompt,
+    seed,
+    init,
+    embeddings,
+    vaeTiling,
+    dtype,
+    variant,
+    scale,
+  } = request;
   return {
     tool: 'ertacache',
     version: VERSION,
     model: { id: info.id, hash: info.hash, path: model },
     ...(transformer && { transformer: { ...transformer, sha256: transformer.sha256 ?? '' } }),
+    ...(transformer2 && { transformer2: { ...transformer2, sha256: transformer2.sha256 ?? '' } }),
     prompt,
     ...(negativePrompt !== undefined && { negativePrompt }),
     seed: seedJson(seed),

@@ -96,8 +96,8 @@ async function withModel<T>(
   options: DrawFilesOptions,
   work: (options: DrawOptions) => Promise<T>,
 ): Promise<T> {
-  const { dtype, variant, transformer, loras, vaeTiling: tiling = false } = request;
-  const loading = { dtype, variant, transformer, loras, tiling, ...(embeddings && { embeddings }) };
+  const { dtype, variant, transformer, transformer2, loras, vaeTiling: tiling = false } = request;
+  const loading = { dtype, variant, transformer, transformer2, loras, tiling, ...(embeddings && { embeddings }) };
   const model = options.model ?? (await loadModel(request.model, loading));
   try {
     const { checkpoint: given } = options;

@@ -15,7 +15,7 @@ export interface Inputs {
 }
 
 /**
- * Reads the picture and the embeddings that a request draws on, and the hash of its transformer's file. A large picture
+ * Reads the picture and the embeddings that a request draws on, and the hashes of its transformers' files. A large picture
  * is shrunk while it is decoded.
  * @throws UsageError for a file that is not the one whose hash the request gives
  */
@@ -25,14 +25,15 @@ export async function readInputs(request: FullRequest): Promise<Inputs> {
     ...request.embeddings,
     sha256: await identity('embeddings', request.embeddings, MOST_EMBEDDINGS),
   };
-  const transformer = request.transformer && {
-    ...request.transformer,
-    sha256: await identity('transformer', request.transformer),
-  };
+  const [transformer, transformer2] = [
+    request.transformer && { ...request.transformer, sha256: await identity('transformer', request.transformer) },
+    request.transformer2 && { ...request.transformer2, sha256: await identity('transformer2', request.transformer2) },
+  ];
   return {
     request: {
       ...request,
       ...(transformer && { transformer }),
+      ...(transformer2 && { transformer2 }),
       ...(init && { init }),
       ...(embeddings && { embeddings }),
     },

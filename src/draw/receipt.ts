@@ -18,6 +18,8 @@ export const receiptSchema = z.object({
   model: z.object({ id: z.string(), hash: z.string(), path: z.string() }),
   /** The file of the transformer, where it was not the folder's own. */
   transformer: z.object(transformerFields).optional(),
+  /** That of the second transformer, of a model that has two. */
+  transformer2: z.object(transformerFields).optional(),
   /** What was drawn. */
   prompt,
   /** What was steered away from. */

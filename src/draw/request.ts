@@ -68,12 +68,16 @@ export const drawnFields = {
 /** A file that a run draws on, and what it must hold. */
 const file = { path: z.string(), sha256: z.string() } as const;
 
-/** The file of the transformer, in place of the folder's own. */
+/** The file of a transformer, in place of the folder's own. */
 export const transformerFields = file;
 /** The picture that a run begins with, and how much of it is drawn anew. */
 export const initFields = { ...file, strength: z.number().min(0).max(1) } as const;
-/** A LoRA that is merged into the model, and by how much it is multiplied. */
-export const loraFields = { ...file, scale: z.number().min(-MOST.loraScale).max(MOST.loraScale) } as const;
+/** A LoRA that is merged into the model, by how much it is multiplied, and into which transformer where that is the second. */
+export const loraFields = {
+  ...file,
+  scale: z.number().min(-MOST.loraScale).max(MOST.loraScale),
+  component: z.literal('transformer_2').optional(),
+} as const;
 /** Prompt embeddings that take the place of the text encoders. */
 export const embeddingsFields = file;
 
@@ -106,6 +110,8 @@ export const requestSchema = z.strictObject({
   model: z.string().default(DEFAULT_MODEL),
   /** The transformer's file, GGUF or safetensors, in place of the folder's own. */
   transformer: z.object({ ...transformerFields, sha256: transformerFields.sha256.optional() }).optional(),
+  /** The same for the second transformer of a pipeline that has two. */
+  transformer2: z.object({ ...transformerFields, sha256: transformerFields.sha256.optional() }).optional(),
   /** Denoising steps; the model's usual number by default. */
   steps: count(MOST.steps).optional(),
   /** Strength of classifier-free guidance; 1 turns it off. */

@@ -14,6 +14,7 @@ export function adapterModules({ keys, adapterKeys }: Family, table: ParameterTa
 
 /**
  * Checks LoRAs whole, values too, before anything is merged, and says once what of them is not merged.
+ * @param isPair whether the pipeline has a second transformer
  * @returns what identifies them, for the facts of a pipeline; nothing where there are none
  * @throws CheckpointError naming what is wrong, IoError, UsageError
  */
@@ -21,8 +22,16 @@ export async function requireLoras(
   loras: readonly LoraFile[] | undefined = [],
   family: Family,
   table: ParameterTable,
+  isPair = false,
 ): Promise<Pick<PipelineInfo, 'loras'>> {
   if (loras.length === 0) return {};
+  const homeless = loras.find(({ component }) => component !== undefined && !isPair);
+  if (homeless) {
+    throw new UsageError(
+      `${homeless.folder.pathTo(homeless.file)} is for a second transformer, and the model has one.`,
+      { hint: 'Give it by --lora, in a program without component.' },
+    );
+  }
   const modules = adapterModules(family, table);
   const found: LoraInfo[] = [];
   for (const lora of loras) {
@@ -40,7 +49,8 @@ export async function requireLoras(
           hint: 'Put it back as it was.',
         });
       }
-      found.push({ path: adapter.where, sha256, scale: adapter.scale });
+      const { component } = lora;
+      found.push({ path: adapter.where, sha256, scale: adapter.scale, ...(component && { component }) });
     } finally {
       await adapter.source.close();
     }

@@ -44,7 +44,7 @@ export interface HubOptions {
   readonly offload?: boolean | undefined;
   /** What the products of the transformer's blocks are computed in; `bfloat16` needs the native backend. */
   readonly dtype?: ComputeType | undefined;
-  /** LoRAs that are merged into the transformer's weights as they are read, one after the other. */
+  /** LoRAs that are merged into a transformer's weights as they are read, one after the other. */
   readonly loras?: readonly LoraFile[] | undefined;
   /** Decodes pictures larger than a tile in tiles, as `enable_tiling` of diffusers does: less memory, faint seams. */
   readonly tiling?: boolean | undefined;
@@ -85,12 +85,15 @@ export async function hubParts(model: OpenModel, options: HubOptions = {}): Prom
   const keep = (store: WeightStore): void => {
     stores.push(store);
   };
-  const loras = await requireLoras(options.loras, known, table);
+  const loras = await requireLoras(options.loras, known, table, second !== undefined);
   const experts =
     second &&
     lending(second.boundary, expert => loadTransformer(model, EXPERTS[expert], options), options.offload ?? false);
-  if (second && options.loras?.length) {
-    note(`${id} has two transformers: LoRAs are merged into the first, which draws at high noise, as in diffusers.`);
+  if (second && options.loras?.length && new Set(options.loras.map(({ component }) => component)).size === 1) {
+    const [own, option, other] = options.loras[0]?.component
+      ? ['second, which draws at low noise', '--lora', 'first']
+      : ['first, which draws at high noise', '--lora-2', 'second'];
+    note(`${id} has two transformers: LoRAs are merged into the ${own}. By ${option} they are into the ${other}.`);
   }
   const { embeddings: given } = options;
   if (given) await requireOwn(given, id, name => model.components.get(name));
@@ -208,7 +211,7 @@ async function loadTransformer(
 ): Promise<Denoiser> {
   const model = await closed.reopen();
   try {
-    const own = part === EXPERTS[0] ? loras : undefined;
+    const own = loras?.filter(({ component = EXPERTS[0] }) => component === part);
     return (await loadDenoiser(componentOf(model, part), { offload, dtype, loras: own })).denoiser;
   } finally {
     // Blocks that are left on disk are read from the transformer's files, which the store closes.

@@ -63,12 +63,14 @@ export function locateModel(nameOrPath: string): string {
 
 /** How a model on disk is opened, loaded and run. */
 export interface LoadModelOptions extends Omit<HubOptions, 'loras'> {
-  /** LoRAs that are merged into the transformer's weights as they are read, one after the other. */
+  /** LoRAs that are merged into a transformer's weights as they are read, one after the other. */
   readonly loras?: readonly (LoraPath | LoraFile)[] | undefined;
   /** Takes the weight files of a variant such as `fp16`, of folders in the hub's layout. */
   readonly variant?: string | undefined;
   /** A file, GGUF or safetensors, that is the transformer of a folder in the hub's layout. */
   readonly transformer?: TransformerFile | undefined;
+  /** The same for the second transformer of a pipeline that has two. */
+  readonly transformer2?: TransformerFile | undefined;
 }
 
 /**
@@ -91,9 +93,9 @@ export async function loadModel(nameOrPath: string = DEFAULT_MODEL, options: Loa
   );
   requireObject('options', options, 'an object');
   requireComputeType(options.dtype);
-  const { variant, transformer, loras: given = [], ...hub } = options;
+  const { variant, transformer, transformer2, loras: given = [], ...hub } = options;
   const loras = await Promise.all(given.map(lora => ('path' in lora ? loraAt(lora) : lora)));
-  const model = await openNamed(locateModel(nameOrPath), { variant, transformer });
+  const model = await openNamed(locateModel(nameOrPath), { variant, transformer, transformer2 });
   try {
     return await loadPipeline(model, { ...hub, loras, resize: hub.resize ?? resized });
   } finally {

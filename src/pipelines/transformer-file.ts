@@ -32,17 +32,33 @@ const PREFIXES: Readonly<Record<string, string>> = {
   UMT5EncoderModel: 'text_encoders.umt5xxl.transformer.',
 };
 
+/** The files of a pipeline's transformers. */
+export interface TransformerFiles {
+  readonly transformer?: TransformerFile | undefined;
+  /** Of a pipeline that has two. */
+  readonly transformer2?: TransformerFile | undefined;
+}
+
 /**
- * The parts of a pipeline that a transformer's file takes the place of. The file is read once more, to know it by its
+ * The parts of a pipeline that files of transformers take the place of. A file is read once more, to know it by its
  * hash, unless that is given.
- * @throws UsageError for a file that is not the one whose hash is given
  */
-export async function partsOfFile({ path, sha256 }: TransformerFile, variant?: string): Promise<OpenPart> {
-  const contentHash = sha256 ?? (await fileHash(path));
+export async function partsOfFiles(
+  { transformer, transformer2 }: TransformerFiles,
+  variant?: string,
+): Promise<OpenPart> {
+  const known = async (file: TransformerFile | undefined) =>
+    file && { path: file.path, contentHash: file.sha256 ?? (await fileHash(file.path)) };
+  const files: Readonly<Record<string, Awaited<ReturnType<typeof known>>>> = {
+    transformer: await known(transformer),
+    transformer_2: await known(transformer2),
+  };
   return async (name, folder) => {
-    if (name === 'transformer') return { ...(await openTransformer(path, folder)), contentHash };
-    if (await hasWeights(folder, { variant })) return undefined;
-    return openOther(path, folder);
+    const own = files[name];
+    if (own) return { ...(await openTransformer(own.path, folder)), contentHash: own.contentHash };
+    // The other transformer is never in the same file.
+    if (!transformer || name in files || (await hasWeights(folder, { variant }))) return undefined;
+    return openOther(transformer.path, folder);
   };
 }
 
@@ -76,6 +92,13 @@ async function opened<T>(path: string, work: (source: TensorSource) => Promise<T
     await source.close();
     throw error;
   }
+}
+
+/** Refuses the file of a second transformer beside a pipeline that has one. */
+export function noSecondIn(model: string): UsageError {
+  return new UsageError(`${model} has one transformer, and a file for a second one is given.`, {
+    hint: 'Give the file by --transformer (transformer), or the folder of a model with transformer_2.',
+  });
 }
 
 /** Refuses a transformer's file beside what is no pipeline folder. */

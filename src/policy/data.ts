@@ -4,6 +4,7 @@ import type { ErtaSettings } from '../cache/ertacache';
 import type { Rectification } from '../cache/rectify';
 import { PolicyError } from '../errors';
 import { boundSchema } from './bound';
+import { lora, type PolicyLora } from './lora';
 import { pairSchema, promptGroup } from './pair';
 import { requireSameSteering, steering } from './steering';
 
@@ -38,7 +39,7 @@ export const policySchema = z.object({
     hash: z.string(),
     class: z.string(),
     /** LoRAs that were merged, in their order. */
-    loras: z.array(z.object({ sha256: z.string(), scale: z.number() })).optional(),
+    loras: z.array(lora).optional(),
   }),
   scheduler: z.string(),
   guidance: z.number(),
@@ -195,7 +196,7 @@ export interface PolicyUse {
   readonly model: {
     readonly id: string;
     readonly hash: string;
-    readonly loras?: readonly { readonly sha256: string; readonly scale: number }[];
+    readonly loras?: readonly PolicyLora[];
   };
   /** Class or name of the scheduler. */
   readonly scheduler: string;

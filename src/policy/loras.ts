@@ -1,12 +1,22 @@
 import { note } from '../io/notes';
 import type { PolicyData, PolicyUse } from './data';
+import type { PolicyLora } from './lora';
+
+/** What identifies the LoRAs of a model; nothing where there are none. */
+export function lorasOf({ loras }: { readonly loras?: readonly PolicyLora[] }): { loras?: PolicyLora[] } {
+  if (!loras) return {};
+  return { loras: loras.map(({ sha256, scale, component }) => ({ sha256, scale, ...(component && { component }) })) };
+}
 
 /** Whether a policy was calibrated with the LoRAs that a run has, in their order. */
 export function hasLorasOf({ model }: PolicyData, use: PolicyUse): boolean {
   const [ours, theirs] = [model.loras ?? [], use.model.loras ?? []];
   return (
     ours.length === theirs.length &&
-    ours.every((lora, i) => lora.sha256 === theirs[i]?.sha256 && lora.scale === theirs[i]?.scale)
+    ours.every(({ sha256, scale, component }, i) => {
+      const other = theirs[i];
+      return sha256 === other?.sha256 && scale === other.scale && component === other.component;
+    })
   );
 }
 

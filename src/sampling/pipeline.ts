@@ -130,6 +130,8 @@ export interface LoraInfo {
   readonly sha256: string;
   /** By how much it was multiplied. */
   readonly scale: number;
+  /** The transformer that it was merged into, where that is not the first. */
+  readonly component?: 'transformer_2' | undefined;
 }
 
 /** Facts about a pipeline that policies, receipts and reports name. */

@@ -1,6 +1,7 @@
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { loraText } from '../../src/cli/parse';
+import { repeated } from '../../src/cli/sample/repeat-options';
 import type { Receipt } from '../../src/draw/receipt';
 import { dense } from '../../src/media/pixels';
 import { readMedia } from '../../src/media/read';
@@ -145,4 +146,37 @@ test.each([
   expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringMatching(words) });
   const json = JSON.parse((await command('info', path, '--json')).stdout);
   expect(json).toMatchObject({ kind: 'lora', path, modules: expect.any(Array) });
+});
+
+test('--lora-2 and --transformer-2 are for models with two transformers', async () => {
+  const file = scratch.path('second.safetensors');
+  writeLora(file, 0.5);
+  const out = ['--out', scratch.path('none.png')];
+  for (const [option, sentence] of [
+    ['--lora-2', `${file} is for a second transformer, and the model has one.`],
+    ['--transformer-2', 'has one transformer, and a file for a second one is given.'],
+  ] as const) {
+    const said = await sample('a fox', ...small, option, file, ...out);
+    expect(said.code).toBe(2);
+    expect(said.stderr).toContain(sentence);
+  }
+});
+
+test('--from finds LoRAs of both transformers where they are now', () => {
+  const scaled = [
+    { path: 'a.safetensors', sha256: 'a', scale: 0.5 },
+    { path: 'b.safetensors', sha256: 'b', scale: 1, component: 'transformer_2' },
+    { path: 'c.safetensors', sha256: 'c', scale: 1 },
+  ];
+  const receipt = { model: { path: 'wan' }, seed: 1, policy: null, loras: scaled } as unknown as Receipt;
+  const lora2 = [{ path: 'x/b.safetensors', scale: 1 }];
+  const { loras } = repeated(receipt, 'clip.webp', { lora2 });
+  expect(loras).toEqual([scaled[0], { ...scaled[1], path: 'x/b.safetensors' }, scaled[2]]);
+  const firsts = [{ path: 'x/a.safetensors' }, { path: 'x/c.safetensors' }];
+  expect(repeated(receipt, 'clip.webp', { lora: firsts }).loras?.map(({ path }) => path)).toEqual([
+    'x/a.safetensors',
+    'b.safetensors',
+    'x/c.safetensors',
+  ]);
+  expect(() => repeated(receipt, 'clip.webp', { lora2: firsts })).toThrow('with 1 LoRAs, and --lora-2 names 2');
 });

@@ -4,10 +4,12 @@ import type { Server } from 'node:http';
 import { join, resolve } from 'node:path';
 import { scratchFolder } from '../media/pictures';
 import { ggufOf } from '../pipelines/gguf-of';
+import { schnell } from '../pipelines/schnell';
 import { usableBackends } from '../support/backends';
 import { command } from '../weights/command';
 import { startFolderHub } from '../weights/folder-hub';
 import { COMMIT } from '../weights/hub';
+import { writeRankOne } from '../weights/rank-one';
 import { commandLines } from './command-line';
 import { snippets } from './pages';
 
@@ -66,6 +68,10 @@ async function world(): Promise<void> {
   for (const name of ['flux1-dev.safetensors', 'flux1-dev-fp8.safetensors']) copyFileSync(join(flux, WEIGHTS), name);
   copyFileSync(join(flux, 'transformer/config.json'), 'config.json');
   for (const name of ['flux1-dev-Q4_0.gguf', 'flux1-dev-Q8_0.gguf']) await ggufOf(flux, name);
+  cpSync(await schnell(), 'FLUX.1-schnell', { recursive: true });
+  const wan = JSON.parse(readFileSync(join(pipelines, 'wan-tiny/pipeline/transformer/config.json'), 'utf8'));
+  const side = wan.num_attention_heads * wan.attention_head_dim;
+  for (const name of ['high.safetensors', 'low.safetensors']) writeRankOne(name, 'blocks.0.attn1.to_q', side, 0.1);
 }
 
 test('every one of them does what the page says', async () => {

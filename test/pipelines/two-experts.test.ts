@@ -1,4 +1,4 @@
-import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { dmd } from '../../src/cache/dmd';
@@ -28,22 +28,36 @@ import type { BatchRequest, Job, Pipeline } from '../../src/sampling/pipeline';
 import { runRequest } from '../../src/sampling/run-job';
 import { sampleLoop } from '../../src/sampling/sample-loop';
 import { describeOnBackends, usableBackends } from '../support/backends';
+import { writeRankOne } from '../weights/rank-one';
 import { altered } from './altered';
 
 const WEIGHTS = 'diffusion_pytorch_model.safetensors';
 const SECOND = ['diffusers', 'WanTransformer3DModel'];
 
-/** The matrices of a float32 safetensors file, half as large again. */
-function grown(path: string): void {
+/** Changes the values of some tensors of a float32 safetensors file. */
+function changeValues(
+  path: string,
+  isChanged: (name: string, shape: readonly number[]) => boolean,
+  change: (value: number) => number,
+): void {
   const bytes = readFileSync(path);
   const begin = 8 + Number(bytes.readBigUInt64LE(0));
   const header = JSON.parse(bytes.toString('utf8', 8, begin));
   for (const [name, tensor] of Object.entries<{ shape: number[]; data_offsets: [number, number] }>(header)) {
-    if (name === '__metadata__' || tensor.shape.length < 2) continue;
+    if (name === '__metadata__' || !isChanged(name, tensor.shape)) continue;
     const [from, to] = tensor.data_offsets;
-    for (let at = begin + from; at < begin + to; at += 4) bytes.writeFloatLE(bytes.readFloatLE(at) * 1.5, at);
+    for (let at = begin + from; at < begin + to; at += 4) bytes.writeFloatLE(change(bytes.readFloatLE(at)), at);
   }
   writeFileSync(path, bytes);
+}
+
+/** The matrices of a float32 safetensors file, half as large again. */
+function grown(path: string): void {
+  changeValues(
+    path,
+    (_, shape) => shape.length >= 2,
+    value => value * 1.5,
+  );
 }
 
 /** A pipeline in the layout of Wan2.2-A14B: the second expert is another model than the first. */
@@ -254,6 +268,95 @@ describeOnBackends('two experts', () => {
     expect(resumed.schedule).toBe(whole.schedule);
     expect(dense(resumed.media)).toEqual(dense(whole.media));
     pipeline.dispose();
+  });
+});
+
+const MODULE = 'blocks.0.attn1.to_q';
+
+/** A LoRA of rank 1 that adds 0.25 to every value of one matrix. */
+function writeLora(): string {
+  const folder = altered('wan-tiny');
+  const { num_attention_heads: heads, attention_head_dim: width } = JSON.parse(
+    readFileSync(join(folder, 'transformer/config.json'), 'utf8'),
+  );
+  return writeRankOne(join(folder, 'style.safetensors'), MODULE, heads * width, 0.5);
+}
+
+/** The two experts, to whose matrix a LoRA of a scale was added. */
+function merged(scales: Readonly<Record<string, number>>): string {
+  const folder = twoExperts({ boundary_ratio: 0.5 });
+  for (const [part, scale] of Object.entries(scales)) {
+    changeValues(
+      join(folder, part, WEIGHTS),
+      name => name === `${MODULE}.weight`,
+      value => value + 0.25 * scale,
+    );
+  }
+  return folder;
+}
+
+describeOnBackends('files of the second transformer', () => {
+  const second = { component: 'transformer_2' } as const;
+
+  test.each([false, true])('a LoRA is merged into the transformer that it is for (offload: %s)', async offload => {
+    const before = tf.memory().numTensors;
+    const path = writeLora();
+    const seen: Float32Array[] = [];
+    for (const [loras, scales] of [
+      [[{ path, scale: 0.8 }], { transformer: 0.8 }],
+      [[{ path, scale: -2, ...second }], { transformer_2: -2 }],
+      [
+        [
+          { path, ...second },
+          { path, scale: 0.5 },
+        ],
+        { transformer: 0.5, transformer_2: 1 },
+      ],
+    ] as const) {
+      const pipeline = await load(merged({}), { loras, offload });
+      const expected = await load(merged(scales));
+      const values = await latentsOf(pipeline, REQUEST);
+      expect(maxAbsError(values, await latentsOf(expected, REQUEST))).toBeLessThan(1e-4);
+      expect(pipeline.info.loras).toEqual(loras.map(lora => expect.objectContaining(lora)));
+      seen.push(values);
+      pipeline.dispose();
+      expected.dispose();
+    }
+    expect(maxAbsError(seen[0]!, seen[1]!)).toBeGreaterThan(1e-2);
+    await new Promise(setImmediate);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  test('a file takes the place of the second transformer, which needs no weights then', async () => {
+    const folder = twoExperts({ boundary_ratio: 0.5 });
+    const plain = await load(folder);
+    const expected = await latentsOf(plain, REQUEST);
+    plain.dispose();
+    const path = join(folder, 'low-noise.safetensors');
+    renameSync(join(folder, 'transformer_2', WEIGHTS), path);
+    const pipeline = await load(folder, { transformer2: { path } });
+    expect(await latentsOf(pipeline, REQUEST)).toEqual(expected);
+    expect(pipeline.info.hash).not.toBe(plain.info.hash);
+    pipeline.dispose();
+    await expect(load(folder)).rejects.toThrow('transformer_2');
+  });
+
+  test('a receipt tells what was merged into which, and other ones are refused', async () => {
+    const path = writeLora();
+    const pipeline = await load(twoExperts(), { loras: [{ path, ...second }] });
+    const { size } = REQUEST;
+    const request = { prompt: 'a fox', steps: 2, size: size!, loras: [{ path, ...second }] };
+    const { receipt } = await draw(request, { model: pipeline });
+    expect(receipt.loras).toEqual([expect.objectContaining({ path, scale: 1, ...second })]);
+    await expect(draw({ ...request, loras: [{ path }] }, { model: pipeline })).rejects.toThrow('transformer or order');
+    pipeline.dispose();
+  });
+
+  test('a model with one transformer has no place for them', async () => {
+    const loras = [{ path: writeLora(), ...second }];
+    await expect(load(altered('wan-tiny'), { loras })).rejects.toThrow('is for a second transformer');
+    const path = join(altered('wan-tiny'), 'transformer', WEIGHTS);
+    await expect(load(altered('wan-tiny'), { transformer2: { path } })).rejects.toThrow('has one transformer');
   });
 });
 

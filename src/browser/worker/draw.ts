@@ -66,7 +66,7 @@ export async function repeatFor(
 async function namedPolicy(
   { pipeline, policies }: Entry,
   asked: NonNullable<DrawRequest['policy']>,
-  run: Pick<DrawRequest, 'steps' | 'guidance'>,
+  run: Omit<DrawRequest, 'policy' | 'init' | 'model'>,
 ): Promise<NamedPolicy | undefined> {
   if (asked === 'auto' || asked === 'none') return undefined;
   if (typeof asked === 'string') return policies.find(asked);

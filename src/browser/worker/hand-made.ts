@@ -20,7 +20,7 @@ export const HAND_MADE = 'by-hand';
 export function handMade(
   { info, schedule: levels }: Pipeline,
   { schedule }: HandMade,
-  run: Pick<DrawRequest, 'steps' | 'guidance'>,
+  run: Omit<DrawRequest, 'policy' | 'init' | 'model'>,
 ): Policy | undefined {
   requireSchedule(schedule);
   const { steps = schedule.length, guidance = info.defaults.guidance } = run;
@@ -29,6 +29,9 @@ export function handMade(
   }
   if (!schedule.includes('.')) return undefined;
   const { id, hash, loras, modelClass, schedulerClass } = info;
+  const { negativePrompt, trueCfgScale, guidance2, guidanceInterval, shift, size } = run;
+  const asked = { negativePrompt, trueCfgScale, guidance2, guidanceInterval, shift, size };
+  const { sigmas, steering } = levels({ steps, guidance, ...asked });
   const data = {
     format: 'ertacache-policy',
     version: 1,
@@ -36,7 +39,8 @@ export function handMade(
     model: { id, hash, class: modelClass, ...(loras && { loras }) },
     scheduler: schedulerClass,
     guidance,
-    sigmas: [...levels({ steps, guidance }).sigmas],
+    sigmas: [...sigmas],
+    ...(steering && { steering }),
     schedule,
     site: 'velocity',
     taylor: 0,

@@ -187,13 +187,14 @@ async function drawAll(
   signal: AbortSignal,
   repeats?: Receipt,
 ): Promise<void> {
-  const { dtype, variant, transformer, loras, vaeTiling: tiling = false } = base;
+  const { dtype, variant, transformer, transformer2, loras, vaeTiling: tiling = false } = base;
   const { offload = false } = options;
   const model = await loadModel(base.model, {
     dtype,
     variant,
     loras,
     transformer,
+    transformer2,
     tiling,
     offload,
     ...(embeddings && { embeddings }),

@@ -10,7 +10,7 @@ import type { LoraPath } from '../../weights/lora/on-disk';
 const BESIDE_FROM: ReadonlySet<string> = new Set([
   ...['from', 'out', 'outDir', 'sheet', 'preview', 'saveEmbeddings', 'offload'],
   ...['resume', 'checkpointEvery'],
-  ...['model', 'transformer', 'lora', 'init', 'embeddings'],
+  ...['model', 'transformer', 'transformer2', 'lora', 'lora2', 'init', 'embeddings'],
 ]);
 
 /** @throws UsageError for an option whose value the receipt has: it would be passed over in silence */
@@ -28,9 +28,11 @@ export function requireRepeatable(command: Command, from: string): void {
 interface Moved {
   readonly model?: string | undefined;
   readonly transformer?: string | undefined;
+  readonly transformer2?: string | undefined;
   readonly init?: string | undefined;
   readonly embeddings?: string | undefined;
   readonly lora?: readonly LoraPath[] | undefined;
+  readonly lora2?: readonly LoraPath[] | undefined;
 }
 
 /**
@@ -39,26 +41,21 @@ interface Moved {
  */
 export function repeated(receipt: Receipt, from: string, moved: Moved): FullRequest {
   const request = requestOf(receipt);
-  const { model, lora } = moved;
+  const { model, lora, lora2 } = moved;
   const at = <T extends { readonly path: string }>(own: T | undefined, path: string | undefined, option: string) => {
     if (path === undefined) return {};
     if (own) return { ...own, path };
     throw new UsageError(`${from} was made without ${option}.`, { hint: `Omit ${option}.` });
   };
-  const loras = request.loras ?? [];
-  if (lora && lora.length !== loras.length) {
-    throw new UsageError(`${from} was made with ${loras.length} LoRAs, and --lora names ${lora.length}.`, {
-      hint: 'Give where all of them are now, in the order of the receipt, or omit --lora.',
-    });
-  }
-  const scaled = lora?.find(({ scale }, i) => scale !== undefined && scale !== 1 && scale !== loras[i]?.scale);
-  if (scaled) {
-    throw new UsageError(`${from} was made with other scales of its LoRAs than ${scaled.path}:${scaled.scale}.`, {
-      hint: 'Omit the scale: --from takes those of the receipt.',
-    });
-  }
+  const { loras = [] } = request;
+  const [firsts, seconds] = [loras.filter(({ component }) => !component), loras.filter(({ component }) => component)];
+  requireAll(from, '--lora', lora, firsts);
+  requireAll(from, '--lora-2', lora2, seconds);
+  const placeOf = (own: Lora): string =>
+    (own.component ? lora2?.[seconds.indexOf(own)] : lora?.[firsts.indexOf(own)])?.path ?? besides(from, own.path);
   const files = {
     transformer: at(request.transformer, moved.transformer, '--transformer'),
+    transformer2: at(request.transformer2, moved.transformer2, '--transformer-2'),
     init: at(request.init, moved.init, '--init'),
     embeddings: at(request.embeddings, moved.embeddings, '--embeddings'),
   };
@@ -67,10 +64,30 @@ export function repeated(receipt: Receipt, from: string, moved: Moved): FullRequ
     ...request,
     ...placed,
     ...(model !== undefined && { model }),
-    ...(request.loras && {
-      loras: loras.map((own, i) => ({ ...own, path: lora?.[i]?.path ?? besides(from, own.path) })),
-    }),
+    ...(request.loras && { loras: loras.map(own => ({ ...own, path: placeOf(own) })) }),
   };
+}
+
+type Lora = NonNullable<FullRequest['loras']>[number];
+
+/** @throws UsageError where not all LoRAs are named that the run had in this transformer, or with other scales */
+function requireAll(
+  from: string,
+  option: string,
+  named: readonly LoraPath[] | undefined,
+  loras: readonly Lora[],
+): void {
+  if (!named) return;
+  if (named.length !== loras.length) {
+    throw new UsageError(`${from} was made with ${loras.length} LoRAs, and ${option} names ${named.length}.`, {
+      hint: `Give where all of them are now, in the order of the receipt, or omit ${option}.`,
+    });
+  }
+  const scaled = named.find(({ scale }, i) => scale !== undefined && scale !== 1 && scale !== loras[i]?.scale);
+  if (!scaled) return;
+  throw new UsageError(`${from} was made with other scales of its LoRAs than ${scaled.path}:${scaled.scale}.`, {
+    hint: 'Omit the scale: --from takes those of the receipt.',
+  });
 }
 
 /** A file of which a picture tells the name alone: beside the picture, where it is there. */

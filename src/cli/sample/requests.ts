@@ -1,5 +1,5 @@
 import { type FullRequest, parseRequest } from '../../draw/request';
-import { type PictureOptions, pictureRequest } from '../picture-options';
+import { type PictureOptions, pictureRequest, weightFiles } from '../picture-options';
 import type { Task } from './tasks';
 
 /** Options of `sample` that say what is drawn. */
@@ -36,8 +36,6 @@ export function requestOfTask(options: RequestOptions, { prompt, seed }: Pick<Ta
     vaeTiling,
     dtype,
     variant,
-    lora,
-    transformer,
   } = options;
   return parseRequest({
     prompt,
@@ -54,9 +52,8 @@ export function requestOfTask(options: RequestOptions, { prompt, seed }: Pick<Ta
     dtype,
     variant,
     vaeTiling,
-    ...(lora && { loras: [...lora] }),
+    ...weightFiles(options),
     ...pictureRequest(options),
-    ...(transformer !== undefined && { transformer: { path: transformer } }),
     ...(init !== undefined && { init: { path: init, strength } }),
     ...(embeddings !== undefined && { embeddings: { path: embeddings } }),
   });

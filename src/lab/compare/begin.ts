@@ -1,5 +1,6 @@
 import { version_core } from '@tensorflow/tfjs-core';
 import { UsageError } from '../../errors';
+import { lorasOf } from '../../policy/loras';
 import type { Pair } from '../../policy/pair';
 import type { PipelineInfo } from '../../sampling/pipeline';
 import { VERSION } from '../../version';
@@ -48,7 +49,7 @@ export function beginComparison(
         hash: info.hash,
         class: info.modelClass,
         scheduler: info.schedulerClass,
-        ...(info.loras && { loras: info.loras.map(({ sha256, scale }) => ({ sha256, scale })) }),
+        ...lorasOf(info),
       },
       backend: engine.kind,
       version: VERSION,

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { UsageError } from '../../errors';
 import { count, MOST } from '../../io/counts';
+import { lora } from '../../policy/lora';
 import { pairSchema } from '../../policy/pair';
 
 /** The value of the field `format`: the mark that a file, and the folder it lies in, is a comparison of ertacache's. */
@@ -13,7 +14,7 @@ const request = z.object({
     hash: z.string(),
     class: z.string(),
     scheduler: z.string(),
-    loras: z.array(z.object({ sha256: z.string(), scale: z.number() })).optional(),
+    loras: z.array(lora).optional(),
   }),
   backend: z.string(),
   version: z.string(),

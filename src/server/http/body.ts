@@ -41,7 +41,7 @@ export async function readBody<Schema extends z.ZodObject>(
 const OF_STEPS = ['steps', 'forwards'];
 
 /** Fields of `draw` that change the picture and are not served: passed over, another picture would be drawn. */
-const UNSERVED = ['loras', 'lora', 'transformer', 'init', 'embeddings', 'dtype', 'variant'];
+const UNSERVED = ['loras', 'lora', 'transformer', 'transformer2', 'init', 'embeddings', 'dtype', 'variant'];
 
 function refuseUnserved(body: unknown): void {
   if (typeof body !== 'object' || body === null) return;

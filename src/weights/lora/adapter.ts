@@ -23,6 +23,8 @@ export interface LoraFile {
   readonly scale?: number | undefined;
   /** Its SHA-256, where it must be that very one. */
   readonly sha256?: string | undefined;
+  /** The transformer that it is merged into, where a pipeline has two; the first unless told. */
+  readonly component?: 'transformer_2' | undefined;
 }
 
 /** An opened LoRA. Its caller closes it. */

@@ -1,0 +1,19 @@
+import { resolve } from 'node:path';
+import { handMade } from '../../src/browser/worker/hand-made';
+import { draw } from '../../src/draw/draw';
+import { selectBackend } from '../../src/engine/select';
+import { loadModel } from '../../src/pipelines/load';
+
+beforeAll(() => selectBackend('wasm'));
+
+test('a schedule made by hand fits a run that is steered and shifted', async () => {
+  const model = await loadModel(resolve(__dirname, '../fixtures/pipelines/flux-tiny/pipeline'));
+  const asked = { size: { width: 32, height: 32 }, shift: 2, negativePrompt: 'blur', trueCfgScale: 4 };
+  const run = { prompt: 'a fox', steps: 4, ...asked };
+  const policy = handMade(model, { schedule: '##.#' }, run)!;
+  const { schedule, receipt } = await draw(run, { model, policy });
+  expect(schedule).toBe('##.#');
+  expect(receipt).toMatchObject({ shift: 2, trueCfgScale: 4 });
+  await expect(draw({ ...run, shift: 3 }, { model, policy })).rejects.toThrow('another noise schedule');
+  model.dispose();
+});
