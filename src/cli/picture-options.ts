@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { MOST } from '../io/counts';
 import { given } from '../io/given';
 import type { ComputeType } from '../nn/bfloat16';
@@ -30,7 +30,8 @@ export interface PictureOptions {
   readonly transformer2?: string | undefined;
 }
 
-export function addPictureOptions(command: Command): Command {
+/** The options of what is asked of a model that is loaded. */
+export function addRequestOptions(command: Command): Command {
   return command
     .option('--width <pixels>', "width of the picture (default: the model's)", wholeNumber(1, MOST.pixels))
     .option('--height <pixels>', "height of the picture (default: the model's)", wholeNumber(1, MOST.pixels))
@@ -61,18 +62,26 @@ export function addPictureOptions(command: Command): Command {
       "spend more steps at high noise, above 1, or fewer, in place of the model's own shift (flow matching)",
       numberBetween(Number.MIN_VALUE, MOST.shift),
     )
-    .option('--vae-tiling', 'decode large pictures in overlapping tiles: less memory, at faint seams')
+    .option('--vae-tiling', 'decode large pictures in overlapping tiles: less memory, at faint seams');
+}
+
+const loras = (flags: string, what: string): Option =>
+  new Option(flags, what).argParser((text: string, before: readonly LoraPath[] = []) => [...before, loraText(text)]);
+
+export const loraOption = (): Option =>
+  loras(
+    '--lora <file[:scale]>',
+    'merge a LoRA, or a folder of peft, times a scale (default: 1); may be given more than once',
+  );
+
+export const secondLoraOption = (): Option =>
+  loras('--lora-2 <file[:scale]>', 'Wan2.2: the same for the second transformer');
+
+export function addPictureOptions(command: Command): Command {
+  return addRequestOptions(command)
     .option('--offload', 'leave the transformer on disk and read it block by block, for models larger than memory')
-    .option(
-      '--lora <file[:scale]>',
-      'merge a LoRA, or a folder of peft, times a scale (default: 1); may be given more than once',
-      (text: string, before: readonly LoraPath[] = []) => [...before, loraText(text)],
-    )
-    .option(
-      '--lora-2 <file[:scale]>',
-      'Wan2.2: the same for the second transformer',
-      (text: string, before: readonly LoraPath[] = []) => [...before, loraText(text)],
-    )
+    .addOption(loraOption())
+    .addOption(secondLoraOption())
     .option('--variant <name>', 'take the weight files of this variant, such as fp16')
     .option('--transformer <file>', "a .gguf or .safetensors file in place of the folder's transformer")
     .option('--transformer-2 <file>', 'Wan2.2: the same for the second transformer')

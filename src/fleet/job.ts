@@ -61,6 +61,7 @@ export const NAMES = {
   result: (id: string): string => `${id}.json`,
   checkpoint: (id: string): string => `${id}.checkpoint.safetensors`,
   picture: (hash: string): string => `${hash}.picture`,
+  lora: (hash: string): string => `${hash}.lora.safetensors`,
 } as const;
 
 /** What becomes of a job. */

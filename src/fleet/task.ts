@@ -5,6 +5,7 @@ import type { Finished, PieceEvent, Runner } from '../server/jobs/runner';
 import { VERSION } from '../version';
 import { type FleetJob, NAMES, type Result } from './job';
 import { latestOf } from './latest';
+import type { LoraFiles } from './loras';
 import { type FleetPart, PART_KEEP_S, PART_KEYS } from './part';
 import type { Redis } from './redis';
 import type { FileStore } from './store/store';
@@ -71,16 +72,23 @@ async function put(store: FileStore, name: string, bytes: Uint8Array): Promise<v
   }
 }
 
+/** Where a worker keeps what it draws, and what it draws with. */
+export interface Keeping {
+  readonly store: FileStore;
+  readonly loras: LoraFiles;
+}
+
 /**
  * Draws a job into the store, unless it is there already: it goes on at the last checkpoint, whichever worker wrote it.
  * @throws Hopeless for a job that cannot be drawn, StoreFault for a picture that cannot be kept, InterruptedError when it was
  *   stopped, other errors for what may go well elsewhere
  */
-export async function doTask(task: Task, runner: Runner, store: FileStore): Promise<void> {
+export async function doTask(task: Task, runner: Runner, { store, loras }: Keeping): Promise<void> {
   const { id, job, signal, onEvent, onEnding } = task;
   const [isThere, last] = await Promise.all([store.has(NAMES.result(id)), store.get(NAMES.checkpoint(id))]);
   if (isThere) return;
-  const piece: Piece = { ...job.piece, ...(await pictureOf(job, store)) };
+  const request = { ...job.piece.request, ...(await lorasOf(job, loras)) };
+  const piece: Piece = { ...job.piece, request, ...(await pictureOf(job, store)) };
   let isKept = last !== undefined;
   const checkpoints = latestOf((bytes: Uint8Array) => store.put(NAMES.checkpoint(id), bytes));
   const assignment = {
@@ -134,4 +142,12 @@ async function pictureOf({ piece }: FleetJob, store: FileStore): Promise<Pick<Pi
   const bytes = await store.get(NAMES.picture(piece.picture));
   if (bytes) return { bytes };
   throw new Hopeless({ code: 'storage', message: 'The picture to begin with is no longer in the store.' });
+}
+
+async function lorasOf(job: FleetJob, loras: LoraFiles): Promise<Pick<Piece['request'], 'loras'>> {
+  try {
+    return await loras.of(job);
+  } catch (error) {
+    throw new Hopeless({ code: 'storage', message: error instanceof Error ? error.message : String(error) });
+  }
 }

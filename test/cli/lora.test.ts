@@ -6,36 +6,16 @@ import type { Receipt } from '../../src/draw/receipt';
 import { dense } from '../../src/media/pixels';
 import { readMedia } from '../../src/media/read';
 import { readReceipt } from '../../src/media/receipt';
-import { familyOf } from '../../src/models/families';
-import { encodeSafetensors, type TensorToWrite } from '../../src/weights/encode-safetensors';
 import { scratchFolder } from '../media/pictures';
 import { command } from '../weights/command';
+import { TINY_FLUX as pipeline, writeLora } from '../weights/tiny-lora';
 
-const pipeline = resolve(__dirname, '../fixtures/pipelines/flux-tiny/pipeline');
 const lora = (name: string): string => resolve(__dirname, '../fixtures/lora', name);
 const scratch = scratchFolder();
 const sample = (...args: string[]) => command('--backend', 'wasm', 'sample', ...args);
 const pixelsOf = async (name: string) => [...dense((await readMedia(scratch.path(name))).pixels)];
 const SENTENCES = /^ertacache: [^\n]+[^.\n]\.\n( {2}[^\n]+\n)?$/m;
 const small = ['--model', pipeline, '--steps', '2', '--policy', 'none', '--width', '32', '--height', '32'];
-
-/** A LoRA of rank 1 on the first attention of the tiny pipeline. */
-function writeLora(path: string, value: number): void {
-  const config = JSON.parse(readFileSync(resolve(pipeline, 'transformer/config.json'), 'utf8'));
-  const family = familyOf('FluxTransformer2DModel');
-  const name = 'transformer_blocks.0.attn.to_q';
-  const { shape } = family.parameters(family.schema.parse(config)).find(listed => listed.name === `${name}.weight`)!;
-  const filled = (size: number[]): TensorToWrite => ({
-    dtype: 'F32',
-    shape: size,
-    data: new Float32Array(size[0]! * size[1]!).fill(value),
-  });
-  const tensors = new Map([
-    [`transformer.${name}.lora_A.weight`, filled([1, shape[1]!])],
-    [`transformer.${name}.lora_B.weight`, filled([shape[0]!, 1])],
-  ]);
-  writeFileSync(path, encodeSafetensors(tensors));
-}
 
 test('a file and a scale after its last colon', () => {
   writeFileSync(scratch.path('odd:2'), '');

@@ -5,6 +5,7 @@ import { requestSchema } from '../../draw/request';
 import { InterruptedError, UsageError } from '../../errors';
 import { createFollower } from '../../fleet/follow';
 import { fleetJob, jobId, NAMES, type Over } from '../../fleet/job';
+import { loraToSend, type SentLora } from '../../fleet/loras';
 import { hashesOf } from '../../fleet/model-hash';
 import { namedModel } from '../../fleet/named-model';
 import { type FleetQueue, openQueue, PRIORITIES } from '../../fleet/queue';
@@ -13,7 +14,6 @@ import { MOST } from '../../io/counts';
 import { isFile } from '../../io/node-file';
 import { sha256 } from '../../io/sha256';
 import { requireWritableFolder } from '../../io/writable';
-import type { ComputeType } from '../../nn/bfloat16';
 import { policyHash } from '../../policy/hash';
 import { readNamedPolicy } from '../../policy/on-disk';
 import { type Seed, seedJson } from '../../random/seed';
@@ -23,30 +23,30 @@ import { outputSchema, type Piece } from '../../server/jobs/order';
 import { dtypeOption } from '../dtype-option';
 import { interruptible } from '../interrupt';
 import { numberBetween, seedText, wholeNumber } from '../parse';
+import {
+  addRequestOptions,
+  loraOption,
+  type PictureOptions,
+  pictureRequest,
+  secondLoraOption,
+  weightFiles,
+} from '../picture-options';
 import { progressLine } from '../progress';
 import { promptLines } from '../prompts';
 import { addQueueOptions, everyOption, type QueuePlace, queueOptions } from '../queue-options';
 import { type Task, tasksOf } from '../sample/tasks';
 import { print, tell } from '../say';
 
-interface SubmitOptions extends QueuePlace {
+interface SubmitOptions extends QueuePlace, Omit<PictureOptions, 'offload' | 'transformer' | 'transformer2'> {
   readonly model: string;
   readonly policy: string;
   readonly steps?: number;
   readonly guidance?: number;
   readonly seed: Seed;
   readonly numImages: number;
-  readonly negativePrompt?: string;
-  readonly width?: number;
-  readonly height?: number;
-  readonly frames?: number;
-  readonly maxSequenceLength?: number;
   readonly init?: string;
   readonly strength: number;
   readonly scale: number;
-  readonly dtype?: ComputeType;
-  readonly variant?: string;
-  readonly vaeTiling?: boolean;
   readonly format?: Piece['output']['format'];
   readonly out?: string;
   readonly wait: boolean;
@@ -58,7 +58,7 @@ interface SubmitOptions extends QueuePlace {
 /** `ertacache submit`: pictures by the workers of a queue. */
 export function submitCommand(): Command {
   const command = new Command('submit').argument('<prompts>', 'a file with a prompt on each line');
-  return addQueueOptions(command)
+  addQueueOptions(command)
     .option('--model <name>', 'a model that ships with ertacache, a folder, or NAME=FOLDER', 'fluent-emoji')
     .option(
       '--policy <name>',
@@ -69,19 +69,12 @@ export function submitCommand(): Command {
     .option('--guidance <g>', "classifier-free guidance (default: the model's)", numberBetween(0, MOST.guidance))
     .option('--seed <n>', 'seed of the first picture of each prompt', seedText, 0)
     .option('--num-images <n>', 'pictures of each prompt, with seeds counted up', wholeNumber(1, MOST.pictures), 1)
-    .option('--negative-prompt <prompt>', 'what to steer away from')
-    .option('--width <pixels>', "(default: the model's)", wholeNumber(1, MOST.pixels))
-    .option('--height <pixels>', "(default: the model's)", wholeNumber(1, MOST.pixels))
-    .option('--frames <n>', "of clips (default: the model's)", wholeNumber(1, MOST.frames))
-    .option(
-      '--max-sequence-length <n>',
-      "tokens that a prompt may have (default: the model's)",
-      wholeNumber(2, MOST.tokens),
-    )
     .option('--init <picture>', 'begin with a picture in place of noise')
     .option('--strength <s>', 'share of the steps that redraw it', numberBetween(0, 1), DEFAULT_STRENGTH)
-    .option('--scale <n>', 'enlarge the file this many times, pixel by pixel', wholeNumber(1, MOST.scale), 1)
-    .option('--vae-tiling', 'decode large pictures in overlapping tiles')
+    .option('--scale <n>', 'enlarge the file this many times, pixel by pixel', wholeNumber(1, MOST.scale), 1);
+  return addRequestOptions(command)
+    .addOption(loraOption())
+    .addOption(secondLoraOption())
     .option('--variant <name>', 'take the weight files of this variant, such as fp16')
     .addOption(dtypeOption())
     .addOption(
@@ -116,7 +109,8 @@ export function submitCommand(): Command {
         ...{ user: given.user, every: given.checkpointEvery },
       };
       const picture = given.init === undefined ? undefined : await pictureAt(given.init);
-      const asked = { ...given, model: model.id, policy: policy.name };
+      const loras = await Promise.all((weightFiles(given).loras ?? []).map(loraToSend));
+      const asked = { ...given, model: model.id, policy: policy.name, loras: loras.map(({ named }) => named) };
       const wanted = tasks.map(task => {
         const job = fleetJob(pieceOf(task, asked, format, picture?.sha256), settings);
         return { job, id: jobId(job), file: `${task.name}.${format}` };
@@ -124,6 +118,7 @@ export function submitCommand(): Command {
       const queue = await openQueue(queueOptions(given));
       try {
         if (picture) await queue.store.put(NAMES.picture(picture.sha256), picture.bytes);
+        for (const { named, bytes } of loras) await queue.store.put(NAMES.lora(named.sha256), bytes);
         await (given.wait
           ? waitFor(queue, wanted, given)
           : queue
@@ -186,18 +181,16 @@ async function pictureAt(path: string): Promise<{ readonly bytes: Uint8Array; re
 
 function pieceOf(
   { prompt, seed }: Task,
-  given: SubmitOptions,
+  given: SubmitOptions & { readonly loras: readonly SentLora['named'][] },
   format: Piece['output']['format'],
   picture: string | undefined,
 ): Piece {
-  const { model, policy, steps, guidance, negativePrompt, width, height, frames } = given;
-  const { maxSequenceLength, strength, scale, dtype, variant, vaeTiling } = given;
-  const size = Object.fromEntries(Object.entries({ width, height, frames }).filter(([, value]) => value !== undefined));
+  const { model, policy, steps, guidance, strength, scale, dtype, variant, vaeTiling, loras } = given;
   const { seed: parsed, ...request } = requestSchema.parse({
-    ...{ prompt, seed, model, policy, steps, guidance, negativePrompt },
-    ...{ maxSequenceLength, scale, dtype, variant, vaeTiling },
+    ...{ prompt, seed, model, policy, steps, guidance, scale, dtype, variant, vaeTiling },
+    ...pictureRequest(given),
+    ...(loras.length > 0 && { loras }),
     ...(picture !== undefined && { init: { path: 'image', sha256: picture, strength } }),
-    ...(Object.keys(size).length > 0 && { size }),
   });
   return {
     request: { ...request, seed: seedJson(parsed) },

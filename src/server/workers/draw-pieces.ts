@@ -46,8 +46,8 @@ export async function drawPieces(
 ): Promise<(() => Promise<Finished>)[]> {
   const first = pieces[0] as Piece;
   const asked = requestOfPiece(first);
-  const { dtype, variant, vaeTiling: tiling = false } = asked;
-  const model = await models.take(asked.model, { dtype, variant, tiling });
+  const { dtype, variant, vaeTiling: tiling = false, loras } = asked;
+  const model = await models.take(asked.model, { dtype, variant, tiling, loras });
   const side = Math.max(LIMITS.initSide, asked.size?.width ?? 0, asked.size?.height ?? 0);
   const init = first.bytes && (await uploaded(first.bytes, side));
   const sized = first.seconds === undefined ? asked : withFrames(asked, first.seconds, model);

@@ -1,0 +1,103 @@
+/** What `submit` asks for is what `sample` draws: options of requests, LoRAs that travel through the store, clips. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Receipt } from '../../src/draw/receipt';
+import { requireLoraName } from '../../src/fleet/loras';
+import { dense } from '../../src/media/pixels';
+import { readMedia } from '../../src/media/read';
+import { readReceipt } from '../../src/media/receipt';
+import { scratchFolder } from '../media/pictures';
+import { describeWithRedis, startRedis, type TestRedis } from '../support/redis';
+import { command } from '../weights/command';
+import { TINY_FLUX, writeLora } from '../weights/tiny-lora';
+
+const scratch = scratchFolder();
+
+// Processes that load models.
+jest.setTimeout(240_000);
+
+describeWithRedis('submit', () => {
+  let redis: TestRedis;
+  let child: ChildProcess;
+  let store: string;
+  beforeAll(async () => {
+    redis = await startRedis();
+    store = mkdtempSync(join(tmpdir(), 'ertacache-store-'));
+    const models = ['tiny', 'fluent-emoji-video'];
+    const options = { queue: redis.url, place: store, models, folders: [`tiny=${TINY_FLUX}`] };
+    const script = join(__dirname, '../support/fleet-worker.cjs');
+    child = spawn(process.execPath, [script, JSON.stringify({ ...options, backend: 'wasm' })]);
+    let told = '';
+    child.stderr!.on('data', data => (told += data));
+    while (!told.includes('ready')) await wait(25);
+  });
+  afterAll(async () => {
+    child.kill('SIGKILL');
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+    await redis.stop();
+    rmSync(store, { recursive: true });
+  });
+
+  /** The pictures of one prompt by the queue and by `sample`. */
+  async function both(name: string, model: { far: string; near: string }, format: string, ...more: string[]) {
+    const prompts = scratch.path(`${name}.txt`);
+    writeFileSync(prompts, 'a fox\n');
+    const out = scratch.path(name);
+    const place = ['--queue', redis.url, '--store', store];
+    const asked = ['--policy', 'none', ...more];
+    const far = await command('submit', prompts, ...place, '--model', model.far, ...asked, '--wait', '--out', out);
+    expect(far).toMatchObject({ code: 0, stdout: expect.stringContaining('1 of 1 pictures') });
+    const near = scratch.path(`${name}.${format}`);
+    expect(
+      await command('--backend', 'wasm', 'sample', 'a fox', '--model', model.near, ...asked, '--out', near),
+    ).toMatchObject({ code: 0 });
+    return { far: join(out, `a-fox-0.${format}`), near };
+  }
+  const pixelsOf = async (file: string) => [...dense((await readMedia(file)).pixels)];
+  const TINY = { far: `tiny=${TINY_FLUX}`, near: TINY_FLUX };
+  const SMALL = ['--steps', '3', '--width', '32', '--height', '32'];
+
+  test('options of a request reach the worker', async () => {
+    const guided = [
+      '--true-cfg-scale',
+      '3',
+      '--negative-prompt',
+      'grey',
+      '--guidance-interval',
+      '0,0.7',
+      '--shift',
+      '2',
+    ];
+    const { far, near } = await both('options', TINY, 'png', ...SMALL, ...guided);
+    expect(await pixelsOf(far)).toEqual(await pixelsOf(near));
+    const told = (await readReceipt(far)) as Receipt;
+    expect(told).toMatchObject({ trueCfgScale: 3, negativePrompt: 'grey', guidanceInterval: [0, 0.7], shift: 2 });
+  });
+
+  test('LoRAs travel through the store, and a job says which it wants', async () => {
+    const file = scratch.path('lora.safetensors');
+    writeLora(file, 0.5);
+    const { far, near } = await both('styled', TINY, 'png', ...SMALL, '--lora', `${file}:3`);
+    const { far: plain } = await both('plain', TINY, 'png', ...SMALL);
+    expect(await pixelsOf(far)).toEqual(await pixelsOf(near));
+    expect(await pixelsOf(far)).not.toEqual(await pixelsOf(plain));
+    const { loras } = (await readReceipt(far)) as Receipt;
+    expect(loras).toEqual([{ path: 'lora.safetensors', sha256: expect.stringMatching(/^[0-9a-f]{64}$/), scale: 3 }]);
+    expect(existsSync(join(store, `${loras![0]!.sha256}.lora.safetensors`))).toBe(true);
+    // Names come from outside.
+    for (const name of ['../a.safetensors', 'a/b', '.hidden', '', 'a\0b']) {
+      expect(() => requireLoraName(name)).toThrow('a name that is none of a file');
+    }
+  });
+
+  test('a clip is that of one machine, byte for byte', async () => {
+    const model = { far: 'fluent-emoji-video', near: 'fluent-emoji-video' };
+    const { far, near } = await both('clip', model, 'webp', '--steps', '3');
+    expect((await readMedia(far)).pixels.shape[0]).toBe(8);
+    expect(readFileSync(far)).toEqual(readFileSync(near));
+  });
+});
