@@ -41,7 +41,9 @@ export async function requireLoras(
       await checkAdapterValues(adapter);
       const count = ofTextEncoders.length;
       if (count > 0) {
-        note(`${adapter.where}: ${count} tensors are for a text encoder (${ofTextEncoders[0]}, …) and are not merged.`);
+        const what = count === 1 ? '1 tensor is' : `${count} tensors are`;
+        const names = `${ofTextEncoders[0]}${count === 1 ? '' : ', …'}`;
+        note(`${adapter.where}: ${what} for a text encoder (${names}) and not merged.`);
       }
       const sha256 = await adapter.hash();
       if (lora.sha256 !== undefined && lora.sha256 !== sha256) {

@@ -43,15 +43,25 @@ const loraOf = (name: string, scale = 1): LoraFile => ({
 
 type Tensors = Readonly<Record<string, readonly [shape: number[], values?: readonly number[]]>>;
 
-/** A LoRA in memory. Values count up where none are given. */
-function lora(tensors: Tensors, { scale = 1, metadata = {}, config: beside = '' } = {}): LoraFile {
+/** Values count up where none are given. */
+function tensorsOf(tensors: Tensors): Map<string, TensorToWrite> {
   const written = Object.entries(tensors).map(([name, [shape, values]]): [string, TensorToWrite] => {
     const size = shape.reduce((a, b) => a * b, 1);
     const data = Float32Array.from({ length: size }, (_, i) => values?.[i] ?? ((i % 7) - 3) / 10);
     return [name, { dtype: 'F32', shape, data }];
   });
+  return new Map(written);
+}
+
+/** A LoRA in memory. */
+const lora = (tensors: Tensors, how?: Parameters<typeof loraWith>[1]): LoraFile => loraWith(tensorsOf(tensors), how);
+
+function loraWith(
+  tensors: ReadonlyMap<string, TensorToWrite>,
+  { scale = 1, metadata = {}, config: beside = '' } = {},
+): LoraFile {
   const file = 'adapter_model.safetensors';
-  const files = new Map([[file, encodeSafetensors(new Map(written), metadata)]]);
+  const files = new Map([[file, encodeSafetensors(tensors, metadata)]]);
   if (beside !== '') files.set('adapter_config.json', new TextEncoder().encode(beside));
   return { folder: memoryFolder('memory', files), file, scale };
 }
@@ -201,6 +211,16 @@ describeOnBackends('a LoRA is merged', backend => {
     const header = (settings: object) => ({ metadata: { lora_adapter_metadata: JSON.stringify(settings) } });
     await times(-0.5, product, { scale: -0.5 });
     await times(2, { ...product, 'proj.alpha': [[1], [4]] });
+    // Trainers write an alpha of 4 as it was given, too: as a whole number.
+    for (const [dtype, data] of [
+      ['I64', BigInt64Array.of(4n)],
+      ['I32', Int32Array.of(4)],
+      ['U8', Uint8Array.of(4)],
+    ] as const) {
+      const tensors = tensorsOf(product).set('proj.alpha', { dtype, shape: [], data });
+      const values = await mergedZeros([loraWith(tensors)], 'proj.weight');
+      expect(values.map(value => fixed(value))).toEqual(plain.map(value => fixed(2 * value)));
+    }
     await times(
       3,
       {

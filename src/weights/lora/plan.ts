@@ -125,7 +125,9 @@ function requireKnown(
 function requireFloating(names: readonly string[], { source, where }: Adapter): void {
   for (const name of names) {
     const { dtype } = source.entry(name);
-    if (!isFloating(dtype)) {
+    // Some trainers write an alpha as they were given it, as a whole number.
+    const isWhole = /^[IU]\d/.test(dtype) && adapterKey(name)?.role === 'alpha';
+    if (!isFloating(dtype) && !isWhole) {
       throw fault('dtype', `${name} in ${where} holds ${dtype} values.`, 'Take a LoRA of floating-point values.');
     }
   }
