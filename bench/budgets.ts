@@ -2,7 +2,7 @@
  * One calibration for all budgets: what it costs beside one for a single budget, and what its policies keep beside those
  * of budgets that were calibrated alone, on the same held-out pairs.
  *
- *   node bench/run.cjs bench/budgets.ts [--pairs 32] [--held-out 64] [--alone 8,20] [--guidance 3]
+ *   node bench/run.cjs bench/budgets.ts [--pairs 32] [--held-out 64] [--alone 6,8,10,15,20] [--guidance 3]
  */
 import { parseArgs } from 'node:util';
 import { calibrate } from '../src/calibration/calibrate';
@@ -12,6 +12,7 @@ import { selectBackend } from '../src/engine/select';
 import { DEFAULT_MODEL } from '../src/pipelines/default-model';
 import { loadModel } from '../src/pipelines/load';
 import { atBudget, budgetsOf, computedBy } from '../src/policy/budget';
+import type { Policy } from '../src/policy/data';
 
 const STEPS = 30;
 
@@ -20,7 +21,7 @@ async function main(): Promise<void> {
     options: {
       pairs: { type: 'string', default: '32' },
       'held-out': { type: 'string', default: '64' },
-      alone: { type: 'string', default: '8,20' },
+      alone: { type: 'string', default: '6,8,10,15,20' },
       guidance: { type: 'string', default: '3' },
     },
   });
@@ -32,17 +33,19 @@ async function main(): Promise<void> {
   const budgets = Array.from({ length: STEPS - 5 }, (_, i) => 5 + i);
   const whole = await calibrate(model, { ...common, schedule: { budgets } });
   console.log(`all    ${each(whole.data.calibration.forwards)}, ${budgetsOf(whole).map(computedBy).join(' ')}`);
+  const both: Policy[] = [];
   for (const computed of given.alone.split(',').filter(Boolean).map(Number)) {
     const alone = await calibrate(model, { ...common, schedule: { computed } });
     console.log(`${computed} alone  ${each(alone.data.calibration.forwards)}, ${alone.data.schedule}`);
-    if (evaluation.length === 0) continue;
-    const both = [atBudget(whole, { forwards: computed }), alone];
-    for (const [i, scores] of (await scorePolicies(model, both, evaluation, { batch: 8 })).entries()) {
-      const { floatPsnr, psnr, quantiles } = fidelityOf(scores);
-      console.log(
-        `  ${['of all', 'alone'][i]?.padEnd(6)} float ${floatPsnr?.mean.toFixed(2)} dB, 8-bit ${psnr.mean.toFixed(2)}, 10 % ${quantiles?.tenth.toFixed(2)}`,
-      );
-    }
+    both.push(atBudget(whole, { forwards: computed }), alone);
+  }
+  const scored = evaluation.length > 0 ? await scorePolicies(model, both, evaluation, { batch: 8 }) : [];
+  for (const [i, scores] of scored.entries()) {
+    const { floatPsnr, psnr, quantiles } = fidelityOf(scores);
+    const policy = both[i] as Policy;
+    console.log(
+      `${computedBy(policy)} ${i % 2 === 0 ? 'of all' : 'alone '} float ${floatPsnr?.mean.toFixed(2)} dB, 8-bit ${psnr.mean.toFixed(2)}, 10 % ${quantiles?.tenth.toFixed(2)}  ${policy.data.schedule}`,
+    );
   }
   model.dispose();
 }

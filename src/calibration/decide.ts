@@ -136,8 +136,8 @@ export async function decide(
   const rows = jobs.reduce((sum, job) => sum + (job.latents.shape[0] as number), 0);
   const total = forwardsAtMost(rows, sigmas.length - 1, options);
   let done = 0;
-  const onStep = (): void | Promise<void> => {
-    done += rows;
+  const onStep = (some = rows): void | Promise<void> => {
+    done += some;
     return options.onProgress?.(done, total);
   };
   const found = site(options.site ?? 'velocity');

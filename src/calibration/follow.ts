@@ -13,8 +13,8 @@ export interface FollowOptions {
   /** Noise levels to follow; the base schedule unless given. */
   readonly sigmas?: readonly number[] | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Called after every step that cost a forward pass. */
-  readonly onStep?: (() => void | Promise<void>) | undefined;
+  /** Called after every step that cost a forward pass, with the rows that took it. */
+  readonly onStep?: ((rows?: number) => void | Promise<void>) | undefined;
 }
 
 /** What is fitted on the way along a schedule. */
@@ -142,7 +142,7 @@ async function takeStep<F extends Fitting<F>>(
     looks.forEach(releaseLook);
   }
   // Forward passes are what is counted, and a step that was only guessed cost none.
-  if (looks[0]?.truth) await onStep?.();
+  if (looks[0]?.truth) await onStep?.(runs.reduce((sum, { job }) => sum + (job.latents.shape[0] as number), 0));
 }
 
 /** Mean squared error of every row of `a` against `b`. */

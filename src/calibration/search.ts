@@ -79,8 +79,9 @@ export async function searchSchedule(
 }
 
 /**
- * The same for several budgets at once. Some of them, spread over all, are searched in every way; the others only in the
- * ways that did best at the nearest of these. A budget that would serve worse than a smaller one is left out.
+ * The same for several budgets at once. Some of them are searched in every way, larger ones on a part of the runs, and in
+ * the best of these ways on all; the others only in the ways that did best at the nearest of these. A budget that would
+ * serve worse than a smaller one is left out.
  * @param budgets numbers of computed steps, growing
  */
 export async function searchBudgets(
@@ -103,12 +104,27 @@ export async function searchBudgets(
 }
 
 /** Where among all steps the budgets lie that are searched in every way. */
-const ANCHORS = [1 / 5, 1 / 3, 1 / 2, 3 / 4];
+const ANCHORS = [1 / 5, 4 / 15, 1 / 3, 1 / 2, 2 / 3];
 
 /** Those of some budgets that are searched in every way. */
 function anchorsOf(budgets: readonly number[], steps: number): number[] {
   const nearest = (to: number): number => budgets.reduce((a, b) => (Math.abs(b - to) < Math.abs(a - to) ? b : a));
   return [...new Set(ANCHORS.map(share => nearest(Math.round(share * steps))))];
+}
+
+/** Of so many steps one is few: these budgets are searched on all runs. */
+const FEW = 3;
+/** Of larger ones, so large a part of the runs, and so many rows at least, say which ways are tried on all. */
+const SCOUTS = { part: 4, rows: 8 } as const;
+/** So many of the ways are. */
+const SHORTLIST = 2;
+
+/** Runs that say which ways are tried on all, spread over them; all, where they cannot be parted. */
+function scoutsOf(references: readonly Reference[]): readonly Reference[] {
+  const rows = (some: readonly Reference[]): number =>
+    some.reduce((sum, { job }) => sum + (job.latents.shape[0] as number), 0);
+  const some = references.filter((_, r) => r % SCOUTS.part === 0);
+  return rows(some) >= SCOUTS.rows ? some : references;
 }
 
 /** How many schedules are judged for each of some budgets at most; for estimates. */
@@ -122,7 +138,8 @@ export function triedAtMost(
   return budgets.map(computed => ({
     computed,
     // Between two anchors two ways are tried, and even schedules where the sampler asks for them.
-    schedules: (anchors.includes(computed) ? WAYS : 2 + UNIFORM_LAST.length) + (method === 'anneal' ? trials : 0),
+    schedules:
+      (anchors.includes(computed) ? WAYS + SHORTLIST : 2) + UNIFORM_LAST.length + (method === 'anneal' ? trials : 0),
   }));
 }
 
@@ -136,39 +153,66 @@ async function bestPaths(
   const anchors = anchorsOf(budgets, steps);
   const ways = await waysOf(references);
   const aims = canAim((references[0] as Reference).job);
+  const shapes = SHAPES.map((_, way) => way);
+  const evens = UNIFORM_LAST.map((_, u) => SHAPES.length + u);
   /** Prices of Euler steps say little of a sampler that looks back: there, no schedule may err more than even ones. */
-  const allowed = <T extends Tried & { readonly way: number }>(judged: readonly T[]): readonly T[] => {
-    const even = Math.min(...judged.filter(({ way }) => way >= SHAPES.length).map(({ errors }) => mean(errors)));
+  const allowed = (judged: readonly OfWay[]): readonly OfWay[] => {
+    const even = Math.min(...judged.filter(({ way }) => evens.includes(way)).map(({ errors }) => mean(errors)));
     return aims || !Number.isFinite(even) ? judged : judged.filter(({ errors }) => mean(errors) <= even);
   };
-  const found = new Map<number, Tried>();
-  const waysThatWon = new Map<number, number>();
-  const search = async (some: readonly number[], waysAt: (computed: number) => readonly number[]): Promise<void> => {
+  /** What comes of the ways that each budget is tried in, the best first. */
+  const ranked = async (
+    runs: readonly Reference[],
+    some: readonly number[],
+    waysAt: (computed: number) => readonly number[],
+  ): Promise<Map<number, readonly OfWay[]>> => {
     const candidates = some.flatMap(computed =>
       waysAt(computed).map(way => ({ computed, way, reused: (ways[way] as Way)(computed) })),
     );
-    const tried = await tryAll(references, distinct(candidates.map(c => c.reused)), options);
+    const tried = await tryAll(runs, distinct(candidates.map(c => c.reused)), options);
     const byKey = new Map(tried.map(each => [keyOf(each.reused), judge(each, options)]));
-    for (const computed of some) {
+    const ofBudget = (computed: number): readonly OfWay[] => {
       const own = candidates.filter(c => c.computed === computed);
       const judged = own.map(({ way, reused }) => ({ way, ...(byKey.get(keyOf(reused)) as Judged) }));
-      const { way, ...best } = allowed(judged).reduce((a, b) => (b.quality > a.quality ? b : a));
-      found.set(computed, best);
-      waysThatWon.set(computed, way);
-    }
+      return [...allowed(judged)].sort((a, b) => b.quality - a.quality);
+    };
+    return new Map(some.map(computed => [computed, ofBudget(computed)]));
   };
   // Of Euler steps, even ones are near the best only where there are few.
-  const isEvenTried = (computed: number): boolean => !aims || budgets.length === 1 || 2 * computed <= steps;
-  const every = ways.map((_, way) => way);
-  await search(anchors, computed => (isEvenTried(computed) ? every : every.slice(0, SHAPES.length)));
-  const others = budgets.filter(computed => !anchors.includes(computed));
-  await search(others, computed => {
+  const everyWay = (computed: number): readonly number[] =>
+    !aims || budgets.length === 1 || 2 * computed <= steps ? [...shapes, ...evens] : shapes;
+  if (budgets.length === 1) {
+    const found = await ranked(references, budgets, everyWay);
+    return budgets.map(computed => found.get(computed)?.[0] as Tried);
+  }
+  // Where few steps are computed single runs tip over to another picture: a part of them does not tell, and costs little less.
+  const small = anchors.filter(anchor => FEW * anchor <= steps);
+  const large = anchors.filter(anchor => !small.includes(anchor));
+  const judged = await ranked(references, small, everyWay);
+  const scouts = scoutsOf(references);
+  const scouted = await ranked(scouts, large, everyWay);
+  const most = scouts === references ? 1 : SHORTLIST;
+  const waysOfAnchor = (anchor: number): readonly number[] =>
+    bestWays(judged.get(anchor) ?? scouted.get(anchor) ?? [], most);
+  const tryable = (computed: number): readonly number[] => {
     const below = anchors.findLast(anchor => anchor < computed);
     const above = anchors.find(anchor => anchor > computed);
-    const near = [below, above].flatMap(anchor => (anchor === undefined ? [] : [waysThatWon.get(anchor) as number]));
-    return [...new Set(aims ? near : [...near, ...UNIFORM_LAST.map((_, u) => SHAPES.length + u)])];
-  });
-  return budgets.map(computed => found.get(computed) as Tried);
+    const near = [below, above].flatMap(anchor => (anchor === undefined ? [] : (waysOfAnchor(anchor)[0] as number)));
+    return [...new Set([...(large.includes(computed) ? waysOfAnchor(computed) : near), ...(aims ? [] : evens)])];
+  };
+  const others = budgets.filter(computed => !small.includes(computed));
+  const found = new Map([...judged, ...(await ranked(references, others, tryable))]);
+  return budgets.map(computed => found.get(computed)?.[0] as Tried);
+}
+
+/** A schedule that one of the ways has made. */
+type OfWay = Judged & { readonly way: number };
+
+/** The ways that made the first of some schedules; of two ways that made the same one, the first. */
+function bestWays(ranked: readonly OfWay[], most: number): number[] {
+  const byKey = new Map<string, number>();
+  for (const { reused, way } of ranked) if (!byKey.has(keyOf(reused))) byKey.set(keyOf(reused), way);
+  return [...byKey.values()].slice(0, most);
 }
 
 /** Whether the sampler of a job can say which output leads to a latent: where it does not look back. */
