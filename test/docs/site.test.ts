@@ -99,19 +99,21 @@ test('pages load nothing from elsewhere', () => {
         '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
       ];
       const profile = join(folder, 'profile');
-      const { stdout } = await run(
-        browser!,
-        [
-          ...flags,
-          `--user-data-dir=${profile}`,
-          '--virtual-time-budget=20000',
-          '--dump-dom',
-          `${server.address}${BASE}index.html`,
-        ],
-        {},
-      );
-      // Its script fetches the pages that it links to ahead.
-      expect(stdout.includes('<link rel="prefetch"')).toBe(true);
+      const load = () =>
+        run(
+          browser!,
+          [
+            ...flags,
+            `--user-data-dir=${profile}`,
+            '--virtual-time-budget=20000',
+            '--dump-dom',
+            `${server.address}${BASE}index.html`,
+          ],
+          {},
+        );
+      // Its script fetches the pages that it links to ahead. A busy machine may print the page before that.
+      const isAlive = async (): Promise<boolean> => (await load()).stdout.includes('<link rel="prefetch"');
+      expect((await isAlive()) || (await isAlive()) || (await isAlive())).toBe(true);
     } finally {
       await server.close();
     }
