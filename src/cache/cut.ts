@@ -30,7 +30,7 @@ export function cutSettings(settings: ErtaSettings, from: number): ErtaSettings 
     // Both were seen at other steps, and after noise alone.
     familiar: undefined,
     bound: noBound(settings.bound),
-    timestep: { ...timestep, phi: timestep.phi.slice(from) },
+    timestep: { ...timestep, phi: timestep.phi.slice(from), levels: timestep.levels?.slice(from) },
     rectify: rectify.form === 'off' ? rectify : cutRectification(rectify, from, whole),
   };
 }

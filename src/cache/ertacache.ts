@@ -8,7 +8,7 @@ import { type Predictor, reuseLast, taylor } from './predictor';
 import type { Rectification } from './rectify';
 import { residualBranch } from './residual';
 import { type SiteName, site } from './sites';
-import { adjustGrid, type TimestepForm } from './time-grid';
+import { adjustedLevels, type TimeAdjustment } from './time-grid';
 
 /** Everything that calibration decides. */
 export interface ErtaSettings {
@@ -20,8 +20,8 @@ export interface ErtaSettings {
   readonly site: SiteName;
   /** Strength of the Taylor extrapolation of the residual; 0 reuses it as it is. */
   readonly taylor?: number;
-  /** How step lengths answer to reuse, and φ for every step, 0 … 1; see `adjustGrid`. */
-  readonly timestep: { readonly form: TimestepForm; readonly phi: readonly number[] };
+  /** How step lengths answer to reuse, and φ for every step, 0 … 1; or the noise levels themselves. */
+  readonly timestep: TimeAdjustment;
   /** How outputs are corrected, with the coefficients. */
   readonly rectify: Rectification;
   /** What the runs of the calibration looked like, where guidance tells. */
@@ -52,7 +52,7 @@ export function ertacache(settings: ErtaSettings): CachePolicy {
     ...(settings.bound && { bound: settings.bound, signals: stepsOf(settings.bound) }),
     adjust: sigmas => {
       requireSteps(settings, sigmas.length - 1);
-      return adjustGrid(sigmas, reused, timestep.phi, timestep.form);
+      return adjustedLevels(sigmas, reused, timestep);
     },
     begin(run): CacheRun {
       requireSteps(settings, run.steps);

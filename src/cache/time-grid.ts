@@ -1,6 +1,40 @@
 /** How the step lengths answer to reuse: not, in the paper's form, or cycle by cycle; see `adjustGrid`. */
 export type TimestepForm = 'off' | 'global' | 'cycle';
 
+/** What a policy does to the noise levels of a run. */
+export interface TimeAdjustment {
+  /** `levels`: to these levels, whatever is reused. */
+  readonly form: TimestepForm | 'levels';
+  /** Trust in each step, in [0, 1], of `global` and `cycle`. */
+  readonly phi: readonly number[];
+  /** Falling noise levels of `levels`, one more than there are steps. */
+  readonly levels?: readonly number[] | undefined;
+}
+
+/**
+ * The noise levels that a run is to step over.
+ * @param sigmas base noise levels, falling, length N + 1
+ * @param reused which of the N steps are reused
+ * @param adjustment how they are adjusted
+ * @returns falling noise levels with the same two ends
+ */
+export function adjustedLevels(
+  sigmas: readonly number[],
+  reused: readonly boolean[],
+  { form, phi, levels = sigmas }: TimeAdjustment,
+): number[] {
+  return form === 'levels' ? movedLevels(sigmas, levels) : adjustGrid(sigmas, reused, phi, form);
+}
+
+/** The levels, from where the run begins: those that lie above are spread over what is left up to the first below. */
+function movedLevels(sigmas: readonly number[], levels: readonly number[]): number[] {
+  const [start, end] = [sigmas[0] as number, sigmas.at(-1) as number];
+  const below = levels.findIndex((level, i) => i > 0 && level < start);
+  const first = below === -1 ? levels.length - 1 : below;
+  const spread = (i: number): number => start - ((start - (levels[first] as number)) * i) / first;
+  return levels.map((level, i) => (i === levels.length - 1 ? end : i < first ? spread(i) : level));
+}
+
 /** Below this share a reused step would have no length, and multistep solvers divide by their step's length. */
 const LEAST_SHARE = 1e-3;
 

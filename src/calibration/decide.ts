@@ -2,7 +2,7 @@ import { predictorOf } from '../cache/ertacache';
 import type { Familiar } from '../cache/familiar';
 import type { Rectification, RectifyForm } from '../cache/rectify';
 import { type SiteName, site } from '../cache/sites';
-import { adjustGrid, type TimestepForm } from '../cache/time-grid';
+import { adjustedLevels, type TimestepForm } from '../cache/time-grid';
 import { PolicyError, UnsupportedError, UsageError } from '../errors';
 import { requireObject, wrongArgument } from '../io/arguments';
 import { computedSteps, type PolicyData, scheduleOf } from '../policy/data';
@@ -26,12 +26,12 @@ import { walk, walksAtMost } from './walk';
 export type ScheduleRequest =
   /** The paper's threshold λ: steps whose relative error is below it are reused. */
   | { readonly lambda: number }
-  /** This many computed steps, searched by `search` (`dp` unless given); `anneal` tries `trials` more schedules. */
+  /** This many computed steps, searched by `search` (`dp` unless given); `anneal` and `solver` try `trials` more. */
   | { readonly computed: number; readonly search?: SearchMethod | undefined; readonly trials?: number | undefined }
   /** Several numbers of computed steps, searched in one go: the policy holds a policy of each; see `Policy.budgets`. */
   | {
       readonly budgets: readonly number[];
-      readonly search?: 'dp' | 'anneal' | undefined;
+      readonly search?: Exclude<SearchMethod, 'walk'> | undefined;
       readonly trials?: number | undefined;
     }
   /** `true` where a step is reused. */
@@ -132,6 +132,7 @@ export async function decide(
   const { signal } = options;
   const { sigmas, takeover } = jobs[0] as Job;
   if (takeover !== undefined) requireAnew(takeover, options);
+  if ('search' in options.schedule && options.schedule.search === 'solver') requireFree(jobs[0] as Job, options);
   requireReferenceMemory(jobs);
   const rows = jobs.reduce((sum, job) => sum + (job.latents.shape[0] as number), 0);
   const total = forwardsAtMost(rows, sigmas.length - 1, options);
@@ -168,10 +169,12 @@ async function decideOne(
   const { reused, tried } = searched;
   const { job } = references[0] as Reference;
   const { sigmas } = job;
-  const following = { ...walking, reused };
+  const levels = tried?.levels;
+  const following = { ...walking, reused, fromFirst: levels !== undefined };
   const form = options.timestep ?? 'off';
   const phi = form === 'off' ? [] : stable(await fitTrust(references, following), job);
-  const adjusted = adjustGrid(sigmas, reused, phi, form);
+  const timestep = levels ? { form: 'levels' as const, phi: [], levels: [...levels] } : { form, phi };
+  const adjusted = adjustedLevels(sigmas, reused, timestep);
   const rectify =
     tried && isAsSearched(options)
       ? tried.rectify
@@ -186,7 +189,7 @@ async function decideOne(
       schedule: scheduleOf(reused),
       site: walking.site.name,
       taylor: options.taylor ?? 0,
-      timestep: { form, phi },
+      timestep,
       rectify: { form: rectify.form },
       search: provenance(options, searched),
     },
@@ -247,6 +250,18 @@ function requireAnew(step: number, { schedule, timestep = 'off' }: MethodOptions
       },
     );
   }
+}
+
+/** Refuses to move noise levels where nothing can be fitted to the path between them. */
+function requireFree(job: Job, { rectify = DEFAULT_RECTIFY, timestep = 'off' }: MethodOptions): void {
+  const other = { hint: 'Take the search dp (--search dp).' };
+  if (rectify !== 'lsq') throw new UsageError(`The search solver fits the correction lsq, not ${rectify}.`, other);
+  if (timestep !== 'off') throw new UsageError('The search solver moves the steps itself: leave timestep off.', other);
+  const solver = job.solver();
+  const aims = solver.aim !== undefined;
+  solver.dispose();
+  if (aims && job.takeover === undefined) return;
+  throw new UnsupportedError('The search solver needs a sampler of single steps and one transformer.', other);
 }
 
 /**

@@ -16,6 +16,11 @@ export interface FitOptions extends FollowOptions {
   readonly reused: readonly boolean[];
   /** How many past computed outputs a least-squares combination may weigh; 3 unless given. */
   readonly depth?: number | undefined;
+  /**
+   * Whether least squares corrects computed outputs from the first on, where no run has drifted yet: a step that passes over
+   * levels of the uncached run is straight, and the uncached run was not.
+   */
+  readonly fromFirst?: boolean | undefined;
 }
 
 /**
@@ -183,7 +188,8 @@ function combinationFitting(
     fork: () => combinationFitting(references, options, steps),
     async atStep({ index, reused }, runs, looks) {
       // A computed output is right as it is where no run has drifted yet, or where nobody can say what leads back.
-      if (!reused && !(runs[0]!.canAim && steps.some(step => step !== null))) {
+      const mayLead = options.fromFirst || steps.some(step => step !== null);
+      if (!reused && !(runs[0]!.canAim && mayLead)) {
         take(null);
         return;
       }

@@ -7,6 +7,14 @@ export const DEFAULT_WORST_WEIGHT = 3;
 /** It counts from more rows than the first on, and in full from the second on: the worst eighth of a few is luck. */
 const ROWS_FOR_WORST = [32, 96] as const;
 
+/** How good the worst quarter of a set of runs ended, in dB. */
+export function worstQuarter(errors: readonly number[]): number {
+  const decibels = errors.map(decibelsOf).sort((a, b) => a - b);
+  return mean(decibels.slice(0, Math.ceil(decibels.length / 4)));
+}
+
+const decibelsOf = (error: number): number => 10 * Math.log10(4 / Math.max(error, 1e-12));
+
 /**
  * How good a set of runs ended, in dB: between the mean and that of the worst eighth.
  * @param errors mean squared error of every run's final latent
@@ -14,7 +22,7 @@ const ROWS_FOR_WORST = [32, 96] as const;
  * @param ceiling dB beyond which nothing counts
  */
 export function qualityOf(errors: readonly number[], worstWeight = DEFAULT_WORST_WEIGHT, ceiling = ENOUGH_DB): number {
-  const decibels = errors.map(e => Math.min(ceiling, 10 * Math.log10(4 / Math.max(e, 1e-12)))).sort((a, b) => a - b);
+  const decibels = errors.map(e => Math.min(ceiling, decibelsOf(e))).sort((a, b) => a - b);
   const worst = mean(decibels.slice(0, Math.ceil(decibels.length / 8)));
   const [few, enough] = ROWS_FOR_WORST;
   const weight = worstWeight * Math.min(1, Math.max(0, (decibels.length - few) / (enough - few)));

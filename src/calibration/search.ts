@@ -4,18 +4,19 @@ import { mean } from '../metrics/statistics';
 import { torchGenerator } from '../random/torch-generator';
 import type { Job } from '../sampling/pipeline';
 import { type FitAllOptions, type FittedRectification, fitRectifications } from './fit';
-import { qualityOf } from './quality';
+import { levelAt, levelsOf, movePlaces, type Places } from './levels';
+import { qualityOf, worstQuarter } from './quality';
 import type { Reference } from './reference';
 import { type CostShape, pairwiseDistances, reuseCost, shortestSchedule } from './shortest-path';
 import { walkToBudget } from './walk';
 
 /** How a schedule of a given number of computed steps is found. */
-export type SearchMethod = 'walk' | 'dp' | 'anneal';
+export type SearchMethod = 'walk' | 'dp' | 'anneal' | 'solver';
 
 export interface SearchOptions extends FitAllOptions {
   /** How rebuilt outputs will be corrected: schedules are judged with it. */
   readonly rectify: RectifyForm;
-  /** How many schedules annealing may try for a budget. */
+  /** How many schedules `anneal` and `solver` may try for a budget. */
   readonly trials?: number | undefined;
   /** What the worst eighth of the pairs counts beside their mean; see `qualityOf`. */
   readonly worstWeight?: number | undefined;
@@ -35,12 +36,20 @@ const WAYS = SHAPES.length + UNIFORM_LAST.length;
 
 /** How many schedules are judged at most; for estimates. */
 export function schedulesAtMost(method: SearchMethod, trials = DEFAULT_TRIALS): number {
-  return method === 'walk' ? 0 : method === 'dp' ? WAYS : WAYS + trials;
+  return method === 'walk' ? 0 : WAYS + refinedAtMost(method, trials);
+}
+
+/** How many schedules are judged at most after the shortest paths. */
+function refinedAtMost(method: SearchMethod, trials: number): number {
+  // Moved levels are fitted once more, with the reused steps between them; so are those that they begin at.
+  return method === 'anneal' ? trials : method === 'solver' ? trials + 2 : 0;
 }
 
 /** A schedule, what was fitted on it, and the mean squared error of every calibration run's final latent under it. */
 export interface Tried extends FittedRectification {
   readonly reused: readonly boolean[];
+  /** Noise levels that its steps were moved to; absent where they are the run's own. */
+  readonly levels?: readonly number[] | undefined;
 }
 
 /** A schedule with the quality of the calibration runs that followed it. */
@@ -65,6 +74,8 @@ export interface Searched {
  *   spread schedules.
  * - `anneal`: the best of these, then local search on the final error. A schedule must be better on two halves of the
  *   pairs at once: with one set, search overfits within a few dozen trials.
+ * - `solver`: the best of `dp`, then its computed steps are moved to noise levels between those of the run too. The worst
+ *   quarter of the pairs counts as much as their mean.
  */
 export async function searchSchedule(
   references: readonly Reference[],
@@ -74,7 +85,7 @@ export async function searchSchedule(
 ): Promise<Searched> {
   if (method === 'walk') return walkToBudget(references, computed, options);
   const [found] = await bestPaths(references, [computed], options);
-  const best = await annealed(references, method, found as Tried, options);
+  const best = await refined(references, method, found as Tried, options);
   return { reused: best.reused, tried: best, lambda: Number.NaN };
 }
 
@@ -86,14 +97,14 @@ export async function searchSchedule(
  */
 export async function searchBudgets(
   references: readonly Reference[],
-  method: 'dp' | 'anneal',
+  method: Exclude<SearchMethod, 'walk'>,
   budgets: readonly number[],
   options: SearchOptions,
 ): Promise<Searched[]> {
   const kept: Tried[] = [];
   let most = Number.NEGATIVE_INFINITY;
   for (const found of await bestPaths(references, budgets, options)) {
-    const best = await annealed(references, method, found, options);
+    const best = await refined(references, method, found, options);
     // Not bounded above, so that larger budgets are told apart too.
     const quality = qualityOf(best.errors, options.worstWeight, Number.POSITIVE_INFINITY);
     if (quality <= most) continue;
@@ -139,7 +150,7 @@ export function triedAtMost(
     computed,
     // Between two anchors two ways are tried, and even schedules where the sampler asks for them.
     schedules:
-      (anchors.includes(computed) ? WAYS + SHORTLIST : 2) + UNIFORM_LAST.length + (method === 'anneal' ? trials : 0),
+      (anchors.includes(computed) ? WAYS + SHORTLIST : 2) + UNIFORM_LAST.length + refinedAtMost(method, trials),
   }));
 }
 
@@ -287,20 +298,62 @@ function judge(tried: Tried, { worstWeight }: SearchOptions): Judged {
   return { ...tried, quality: qualityOf(errors, worstWeight), halves: errors.length > 1 ? [half(0), half(1)] : [0, 0] };
 }
 
-async function annealed(
+async function refined(
   references: readonly Reference[],
   method: SearchMethod,
   found: Tried,
   options: SearchOptions,
 ): Promise<Tried> {
+  const { trials = DEFAULT_TRIALS } = options;
+  if (method === 'solver') return freed(references, found, trials, options);
   if (method !== 'anneal') return found;
   const judged = async (reused: readonly boolean[]): Promise<Judged> => {
     const [tried] = await tryAll(references, [reused], options);
     return judge(tried as Tried, options);
   };
   const { takeover } = (references[0] as Reference).job;
-  return anneal(judge(found, options), judged, options.trials ?? DEFAULT_TRIALS, takeover);
+  return anneal(judge(found, options), judged, trials, takeover);
 }
+
+/** The same schedule with its computed steps moved to the noise levels that serve it best. */
+async function freed(
+  references: readonly Reference[],
+  found: Tried,
+  trials: number,
+  options: SearchOptions,
+): Promise<Tried> {
+  const { sigmas } = (references[0] as Reference).job;
+  const { reused } = found;
+  const fitOn = async (schedule: readonly boolean[], levels: readonly number[]): Promise<Tried> => {
+    const moved = { ...options, sigmas: levels, fromFirst: true };
+    const [fitted] = await fitRectifications(references, [schedule], options.rectify, 'scalar', moved);
+    return { ...(fitted as FittedRectification), reused, levels };
+  };
+  const judgeSteady = (tried: Tried): Judged => {
+    const { quality, ...judged } = judge(tried, options);
+    return { ...judged, quality: (quality + worstQuarter(tried.errors)) / 2 };
+  };
+  // Reused steps between two computed ones add up to one step of the same weights: levels are judged without them.
+  const jump = async (places: Places): Promise<Judged> => {
+    const levels = [...places.map(place => levelAt(sigmas, place)), sigmas.at(-1) as number];
+    return judgeSteady(
+      await fitOn(
+        places.map(() => false),
+        levels,
+      ),
+    );
+  };
+  const places = reused.flatMap((r, i) => (r ? [] : [i]));
+  const start = { places, judged: await jump(places) };
+  const best = await movePlaces(start, reused.length, { judge: jump, isBetter }, trials);
+  if (best === start) return found;
+  const moved = await fitOn(reused, levelsOf(sigmas, reused, best.places));
+  return isBetter(judgeSteady(moved), judgeSteady(found)) ? moved : found;
+}
+
+/** Whether all pairs together do better, and neither half of them does much worse. */
+const isBetter = (a: Judged, than: Judged): boolean =>
+  a.quality > than.quality && a.halves.every((half, i) => half >= (than.halves[i] as number) - HALF_SLACK_DB);
 
 /** How much worse one half of the pairs may get where the whole gets better, in dB. */
 const HALF_SLACK_DB = 0.5;
@@ -325,8 +378,7 @@ async function anneal(
     const heat = HEAT_DB * (1 - trial / trials);
     const gain = judged.quality - current.quality;
     if (gain > 0 || random.uniformDouble() < Math.exp(gain / Math.max(heat, 1e-9))) current = judged;
-    const better = judged.quality > best.quality && judged.halves.every((h, i) => h >= best.halves[i]! - HALF_SLACK_DB);
-    if (better) best = judged;
+    if (isBetter(judged, best)) best = judged;
   }
   return best;
 }

@@ -41,7 +41,7 @@ export type { SignalName, Signals } from '../cache/signal';
 export { type Site, type SiteName, site } from '../cache/sites';
 export { type TaylorSeerOptions, taylorseer } from '../cache/taylorseer';
 export { type TeaCacheOptions, type TeaCacheSignal, teacache } from '../cache/teacache';
-export { adjustGrid, type TimestepForm } from '../cache/time-grid';
+export { adjustGrid, type TimeAdjustment, type TimestepForm } from '../cache/time-grid';
 export type { NamedSchedule } from '../cache/uniform';
 export { uniform } from '../cache/uniform';
 export type { MethodOptions, ScheduleRequest } from '../calibration/decide';

@@ -53,7 +53,12 @@ export const policySchema = z.object({
   schedule: z.string().regex(/^#[#.]*$/, 'must be made of # and . and begin with #'),
   site: z.enum(['hidden', 'output', 'velocity']),
   taylor: z.number().min(0).max(1),
-  timestep: z.object({ form: z.enum(['off', 'global', 'cycle']), phi: z.array(z.number().min(0).max(1)) }),
+  timestep: z.object({
+    form: z.enum(['off', 'global', 'cycle', 'levels']),
+    phi: z.array(z.number().min(0).max(1)),
+    /** Noise levels of the form `levels`, length N + 1. */
+    levels: z.array(z.number().min(0)).optional(),
+  }),
   rectify: z.object({
     form: z.enum(['off', 'linear', 'sigmoid', 'lsq']),
     /** Axis of the latent that per-channel coefficients run along. */
@@ -140,17 +145,30 @@ export function parsePolicy(value: unknown, where: string): PolicyData {
   }
   const { sigmas, schedule, timestep } = parsed.data;
   const steps = sigmas.length - 1;
-  const falling = sigmas.every((s, i) => i === 0 || s < (sigmas[i - 1] as number));
   const fault =
     schedule.length !== steps
       ? `its schedule has ${schedule.length} steps and its noise levels ${steps}`
-      : timestep.form !== 'off' && timestep.phi.length !== steps
-        ? `its timestep adjustment has ${timestep.phi.length} values for ${steps} steps`
-        : falling
-          ? (boundFault(parsed.data) ?? rangeFault(parsed.data))
-          : 'its noise levels do not fall';
+      : isFalling(sigmas)
+        ? (timesFault(timestep, sigmas) ?? boundFault(parsed.data) ?? rangeFault(parsed.data))
+        : 'its noise levels do not fall';
   if (fault) throw new PolicyError(`${where} contradicts itself: ${fault}.`, { hint: 'Calibrate it again.' });
   return parsed.data;
+}
+
+const isFalling = (levels: readonly number[]): boolean =>
+  levels.every((level, i) => i === 0 || level < (levels[i - 1] as number));
+
+/** An adjustment of times has a value for each step, or levels between the two ends of the run. */
+function timesFault({ form, phi, levels }: PolicyData['timestep'], sigmas: readonly number[]): string | undefined {
+  const steps = sigmas.length - 1;
+  if (form === 'off') return undefined;
+  if (form !== 'levels') {
+    return phi.length === steps ? undefined : `its timestep adjustment has ${phi.length} values for ${steps} steps`;
+  }
+  if (levels?.length !== steps + 1) return `it moves ${levels?.length ?? 0} noise levels of ${steps + 1}`;
+  if (!isFalling(levels)) return 'the noise levels that it moves to do not fall';
+  const isEnd = (i: number): boolean => Math.abs((levels.at(i) as number) - (sigmas.at(i) as number)) < SAME_SIGMA;
+  return isEnd(0) && isEnd(-1) ? undefined : 'the noise levels that it moves to have other ends';
 }
 
 /** A bound can look at steps only that are computed. */

@@ -35,7 +35,9 @@ export function resamplePolicy({ data }: Policy, sigmas: readonly number[]): Pol
     throw new PolicyError(`A policy cannot have fewer than ${LEAST_STEPS} steps; ${steps} were asked for.`);
   }
   const reused = resampleSchedule(reusedOf(data.schedule), data.sigmas, sigmas);
-  const phi = data.timestep.form === 'off' ? [] : resamplePhi(data, reused, sigmas);
+  // Levels that were found for one number of steps say nothing of another.
+  const form = data.timestep.form === 'levels' ? 'off' : data.timestep.form;
+  const phi = form === 'off' ? [] : resamplePhi(data, reused, sigmas);
   const dropped = data.rectify.form === 'off' ? '' : '; its rectification is left out';
   const note = `resampled from ${data.sigmas.length - 1} steps${dropped}`;
   const { gap: _gap, ...calibration } = data.calibration;
@@ -47,7 +49,7 @@ export function resamplePolicy({ data }: Policy, sigmas: readonly number[]): Pol
       calibration,
       sigmas: [...sigmas],
       schedule: scheduleOf(reused),
-      timestep: { form: data.timestep.form, phi },
+      timestep: { form, phi },
       rectify: { form: 'off' },
       search: { ...data.search, note: data.search.note ? `${data.search.note}; ${note}` : note },
       measured: {},

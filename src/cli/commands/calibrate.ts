@@ -123,11 +123,19 @@ export function calibrateCommand(): Command {
     )
     .option('--target-ssim <x>', 'the fewest steps whose mean SSIM reaches this, in the same way', numberBetween(0, 1))
     .addOption(
-      new Option('--search <method>', "how the schedule is found: the paper's walk, shortest paths, or local search")
-        .choices(['walk', 'dp', 'anneal'])
+      new Option(
+        '--search <method>',
+        "how the schedule is found: the paper's walk, shortest paths, local search, or free noise levels",
+      )
+        .choices(['walk', 'dp', 'anneal', 'solver'])
         .default(DEFAULT_SEARCH),
     )
-    .option('--trials <n>', 'schedules that --search anneal may try', wholeNumber(0, MOST.trials), DEFAULT_TRIALS)
+    .option(
+      '--trials <n>',
+      'schedules that --search anneal and solver may try',
+      wholeNumber(0, MOST.trials),
+      DEFAULT_TRIALS,
+    )
     .option(
       '--worst-weight <w>',
       'what the worst eighth of the pairs counts beside their mean when a schedule is chosen; from more than 32 pairs on',

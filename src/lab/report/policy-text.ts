@@ -24,11 +24,11 @@ export function policyText(policy: Policy): string {
     ['run', `${steps} steps, ${data.scheduler}, guidance ${rangeText(data)}`],
     ['schedule', `${data.schedule}   # computed   . reused`],
     ['', `${computed} of ${steps} steps computed: ${times(steps / computed)} fewer forward passes`],
-    ['over σ', overSigma(data.sigmas, i => (reused[i] ? '░' : '█'))],
+    ['over σ', overSigma(data.timestep.levels ?? data.sigmas, i => (reused[i] ? '░' : '█'))],
     ['', sigmaScale()],
     ['site', `${data.site}${data.taylor > 0 ? `, extrapolated at strength ${data.taylor}` : ''}`],
     ['timestep', data.timestep.form],
-    ...(data.timestep.form === 'off' ? [] : ([['φ', bars(data.timestep.phi, reused, 1)]] as [string, string][])),
+    ...timeLines(data, reused),
     ['rectify', data.rectify.form],
     ...(sizes.length === 0 ? [] : ([['size', bars(sizes, corrected)]] as [string, string][])),
     [
@@ -60,6 +60,17 @@ export function policyText(policy: Policy): string {
   ];
   const text = lines.map(([key, value]) => `${key.padEnd(13)}${value}`.trimEnd());
   return [...text, ...(policy.budgets ? ['budgets', ...budgetLines(policy)] : [])].join('\n');
+}
+
+/** How the times of steps are moved. */
+function timeLines(
+  { timestep: { form, phi, levels } }: Policy['data'],
+  reused: readonly boolean[],
+): [string, string][] {
+  if (form === 'off') return [];
+  if (form !== 'levels') return [['φ', bars(phi, reused, 1)]];
+  const computed = (levels ?? []).filter((_, i) => reused[i] === false);
+  return [['computed at', `σ = ${computed.map(level => level.toFixed(3)).join('  ')}`]];
 }
 
 /** Columns that the fidelity of budgets is drawn on. */
