@@ -28,7 +28,7 @@ export class Hopeless extends Error {
 }
 
 /** A part in the hands of a worker. */
-export interface PartTask extends Pick<Task, 'id' | 'signal' | 'onEnding'> {
+export interface PartTask extends Pick<Task, 'id' | 'signal'> {
   readonly part: FleetPart;
 }
 
@@ -36,7 +36,7 @@ export interface PartTask extends Pick<Task, 'id' | 'signal' | 'onEnding'> {
  * Answers the question of a part, unless whoever asked has left.
  * @throws Hopeless for a question that has no answer, other errors for what may go well elsewhere
  */
-export async function doPart({ id, part, signal, onEnding }: PartTask, runner: Runner, redis: Redis): Promise<void> {
+export async function doPart({ id, part, signal }: PartTask, runner: Runner, redis: Redis): Promise<void> {
   const bytes = await redis.getBuffer(PART_KEYS.question(id));
   if (!bytes) return;
   if (!runner.ask || part.ertacache !== VERSION) {
@@ -44,7 +44,7 @@ export async function doPart({ id, part, signal, onEnding }: PartTask, runner: R
     throw new Hopeless({ code: 'unsupported', message: theirs });
   }
   try {
-    const answer = await runner.ask({ target: part.target, bytes, signal }, onEnding);
+    const answer = await runner.ask({ target: part.target, bytes, signal });
     await redis.set(PART_KEYS.answer(id), Buffer.from(answer), 'EX', PART_KEEP_S);
   } catch (error) {
     // What is wrong with a model's values is wrong everywhere.

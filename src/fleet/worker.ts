@@ -180,7 +180,7 @@ export async function startFleetWorker(options: FleetWorkerOptions): Promise<Fle
       if (!parsed.success && !part.success)
         throw new Hopeless({ code: 'job', message: 'The job is not one that this version can read.' });
       if (await redis.exists(KEYS.cancelled(jobId))) stop(holding);
-      if (part.success) await doPart({ id: jobId, part: part.data, signal, onEnding }, runner, redis);
+      if (part.success) await doPart({ id: jobId, part: part.data, signal }, runner, redis);
       else if (parsed.success) {
         await doTask({ id: jobId, job: parsed.data, signal, onEvent: telling(holding), onEnding }, runner, keeping);
       }

@@ -110,10 +110,9 @@ export interface Runner {
   draw(batch: readonly Assignment[], onEnding?: () => void): readonly Promise<Finished>[];
   /**
    * Answers a question about a model, where that can be asked.
-   * @param onEnding called at most once, when it pays to hand over another one already
    * @throws ErtaError for one that cannot be answered, InterruptedError when it was stopped
    */
-  ask?(question: Question, onEnding?: () => void): Promise<Uint8Array>;
+  ask?(question: Question): Promise<Uint8Array>;
   /**
    * Waits until pieces can be drawn.
    * @throws EngineError when none ever will be

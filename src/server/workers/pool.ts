@@ -111,13 +111,13 @@ export function processPool({ count, begin, log, script, together = () => 1 }: P
     return worker ? handTo(worker, batch, onEnding) : whenFree(batch, onEnding);
   }
 
-  async function ask(question: Question, onEnding: () => void = () => {}): Promise<Uint8Array> {
+  async function ask(question: Question): Promise<Uint8Array> {
     const worker = freeFor(question.target.model) ?? (isStopped() ? workers[0] : undefined);
     const next = worker ?? (await new Promise<Worker>(resolve => waiting.push(resolve)));
     try {
-      return await next.ask(question, () => handNext(next, onEnding));
+      return await next.ask(question);
     } catch (error) {
-      if (error instanceof NotDrawn) return ask(question, onEnding);
+      if (error instanceof NotDrawn) return ask(question);
       throw error;
     }
   }

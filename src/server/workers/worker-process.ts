@@ -24,12 +24,8 @@ export interface Worker {
    * @returns for each piece its file, or why there is none: NotDrawn where it should be drawn by another worker
    */
   draw(batch: readonly Assignment[], onEnding: () => void): readonly Promise<Finished>[];
-  /**
-   * Answers a question, after what it draws.
-   * @param onEnding called at most once, when it can be handed another one already
-   * @throws NotDrawn where another worker should answer it
-   */
-  ask(question: Question, onEnding: () => void): Promise<Uint8Array>;
+  /** Answers a question, after what it draws. @throws NotDrawn where another worker should answer it */
+  ask(question: Question): Promise<Uint8Array>;
   health(): WorkerHealth;
   /** What is wrong with it, where something is. */
   fault(): string | undefined;
@@ -78,7 +74,6 @@ interface Row {
 interface Running {
   readonly id: number;
   readonly rows: readonly Row[];
-  readonly isQuestion: boolean;
   /** When its worker was free for it, in milliseconds. */
   began: number;
   isEnding: boolean;
@@ -107,8 +102,6 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
   let ends = 0;
   let restarts = 0;
   let nextId = 0;
-  /** What the last question took, in milliseconds. */
-  let lastAnswer = Number.POSITIVE_INFINITY;
   let isReady = false;
   let isClosing = false;
   let timer: NodeJS.Timeout | undefined;
@@ -177,10 +170,9 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
     } else if (message.type === 'free') {
       ({ models } = message);
       told = { memory: message.memory, tensors: message.tensors };
-      const [last] = queue;
-      if (last?.isQuestion) lastAnswer = performance.now() - last.began;
       queue = queue.slice(1);
-      if (queue.length > 0) begun();
+      const [next] = queue;
+      if (next) next.began = performance.now();
       else {
         state = 'idle';
         worker.onFree();
@@ -196,7 +188,10 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
     const { rows } = batch;
     if (event.type === 'step') {
       for (const row of rows) row.onEvent(event);
-      if (!batch.isEnding && endsSoon(batch, event)) ending(batch);
+      if (!batch.isEnding && endsSoon(batch, event)) {
+        batch.isEnding = true;
+        if (worker.isEnding()) batch.onEnding();
+      }
       return;
     }
     const { row: number, ...told } = event;
@@ -212,21 +207,7 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
 
   function enter(batch: Omit<Running, 'began' | 'isEnding'>): void {
     state = 'busy';
-    queue = [...queue, { ...batch, began: 0, isEnding: false }];
-    if (queue.length === 1) begun();
-  }
-
-  /** The first of the queue has its turn. */
-  function begun(): void {
-    const batch = queue[0] as Running;
-    batch.began = performance.now();
-    // A question says nothing on its way: those after one that was answered soon are expected to be so too.
-    if (batch.isQuestion && lastAnswer <= AHEAD_MS) ending(batch);
-  }
-
-  function ending(batch: Running): void {
-    batch.isEnding = true;
-    if (worker.isEnding()) batch.onEnding();
+    queue = [...queue, { ...batch, began: performance.now(), isEnding: false }];
   }
 
   function giveUp(): void {
@@ -255,12 +236,12 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
     if (wanted.length > 0) {
       const { checkpoint } = wanted[0] as Assignment;
       send({ type: 'draw', id, pieces: wanted.map(({ piece }) => piece), checkpoint });
-      enter({ id, rows, isQuestion: false, onEnding });
+      enter({ id, rows, onEnding });
     }
     return drawn;
   }
 
-  async function ask({ target, bytes, signal }: Question, onEnding: () => void): Promise<Uint8Array> {
+  async function ask({ target, bytes, signal }: Question): Promise<Uint8Array> {
     if (state === 'stopped' || isClosing) throw gone(fault ?? 'it has been stopped');
     if (signal.aborted) throw new InterruptedError('Stopped before it was begun.');
     const id = nextId++;
@@ -268,7 +249,8 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
       const stop = (): void => send({ type: 'stop', id, row: 0 });
       const rows = [rowOf({ signal, onEvent() {} }, stop, resolve, reject)];
       send({ type: 'ask', id, target, question: bytes });
-      enter({ id, rows, isQuestion: true, onEnding });
+      // It says nothing on its way, and of few questions one that waits for a worker could have gone to another.
+      enter({ id, rows, onEnding() {} });
     });
     return answered.bytes;
   }
