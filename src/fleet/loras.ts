@@ -40,7 +40,7 @@ export interface LoraFiles {
   close(): Promise<void>;
 }
 
-/** Files that stay on disk; the one that was not used for longest goes first. */
+/** Files that stay on disk beside those of the job at hand; the one that was not used for longest goes first. */
 const MOST_FILES = 16;
 
 /** What a LoRA may be called: receipts and errors have its name, and jobs come from outside. */
@@ -73,12 +73,14 @@ export function loraFiles(store: Pick<FileStore, 'get'>): LoraFiles {
     held.delete(key);
     held.set(key, file);
     file.catch(() => held.delete(key));
-    const [oldest] = held;
-    if (held.size > MOST_FILES && oldest) {
-      held.delete(oldest[0]);
-      oldest[1].then(path => disk.remove(path)).catch(() => {});
-    }
     return file;
+  }
+
+  function keep(most: number): void {
+    for (const [key, file] of [...held].slice(0, Math.max(0, held.size - most))) {
+      held.delete(key);
+      file.then(path => disk.remove(path)).catch(() => {});
+    }
   }
 
   return {
@@ -86,6 +88,7 @@ export function loraFiles(store: Pick<FileStore, 'get'>): LoraFiles {
       const { loras } = piece.request;
       if (!loras) return {};
       const here = loras.map(async lora => ({ ...lora, path: await fileOf(lora.sha256 ?? '', lora.path) }));
+      keep(MOST_FILES + loras.length);
       return { loras: await Promise.all(here) };
     },
     async close() {
