@@ -115,7 +115,7 @@ export default defineConfig([
     target: 'node20',
     clean: false,
     // Their many small files take longer to open than to run.
-    deps: { alwaysBundle: ['zod', 'commander', /^@noble\/hashes/], onlyBundle: false },
+    deps: { alwaysBundle: ['zod', 'commander', 'fflate', /^@noble\/hashes/], onlyBundle: false },
     plugins: [required],
     // Run in processes and threads of their own, so they must lie beside the bundle as files.
     copy: ['probe-child', 'legacy-util', 'wasm-thread', 'webgpu-in-node'].map(name => `src/engine/${name}.cjs`),

@@ -25,7 +25,7 @@ export async function writeFrames(folder: string, media: Media, options: { recei
       files[name] = sha256(content);
     };
     for (const [index, frame] of frames(media).entries()) {
-      await add(`frame_${String(index).padStart(4, '0')}.png`, await encodePng(frame));
+      await add(`frame_${String(index).padStart(4, '0')}.png`, encodePng(frame));
     }
     if (options.receipt !== undefined) await add(FOLDER_RECEIPT, receiptText(options.receipt));
     await writeNew(join(into, MARK), `${JSON.stringify({ format: FORMAT, files }, null, 1)}\n`);

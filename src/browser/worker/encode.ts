@@ -31,7 +31,7 @@ export async function encodeFile(media: Media, options: EncodeOptions): Promise<
       });
     }
     const xmp = receipt === undefined ? undefined : toXmp({ receipt });
-    return { bytes: await encodePng(stills[0]!, xmp), type: 'image/png', extension: '.png' };
+    return { bytes: encodePng(stills[0]!, xmp), type: 'image/png', extension: '.png' };
   }
   if (format !== 'webp' && format !== 'mp4') {
     throw new UsageError(`Files of the kind ${format} are not written: take png, webp or mp4.`);

@@ -52,7 +52,7 @@ export async function answerCell(
   const memory = memoryStore(comparison);
   const store: Store = {
     ...memory,
-    keepPicture: async (name, media) => keep(name, await stillPng(media)),
+    keepPicture: async (name, media) => keep(name, stillPng(media)),
     keepDifference: async (name, uncached, media) => keep(name, await differencePng(uncached, media)),
     async keepPolicy(name, policy) {
       made.push(await packPolicy(name.replace(/\.json$/, ''), policy));

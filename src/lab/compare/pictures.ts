@@ -13,7 +13,7 @@ export function still(media: Media): Image {
 }
 
 /** What stands for `media` as a PNG file. */
-export const stillPng = (media: Media): Promise<Uint8Array> => encodePng(still(media));
+export const stillPng = (media: Media): Uint8Array => encodePng(still(media));
 
 /**
  * Where two pictures differ, as a grey PNG file: the mean over the colours of the absolute difference, on a
@@ -30,7 +30,7 @@ export async function differencePng(reference: Media, media: Media): Promise<Uin
 
 /** Writes what stands for `media` as a PNG file. */
 export async function writeStill(path: string, media: Media): Promise<void> {
-  await writeFileAtomic(path, await stillPng(media));
+  await writeFileAtomic(path, stillPng(media));
 }
 
 /** Writes where two pictures differ as a PNG file. */
