@@ -21,6 +21,18 @@ async function shippedFiles(): Promise<string[]> {
     .map(name => join(folder, name));
 }
 
+const read = new Map<string, Promise<Policy>>();
+
+/** A policy of the package, whose files do not change while it runs: each is read once. */
+function readShipped(path: string): Promise<Policy> {
+  const known = read.get(path);
+  if (known) return known;
+  const policy = readPolicy(path);
+  read.set(path, policy);
+  policy.catch(() => read.delete(path));
+  return policy;
+}
+
 /** The file of a policy that ships with the package, by its name without `.json`, unless a file has that name. */
 async function locatePolicy(name: string): Promise<string> {
   if (!/^[\w.-]+$/.test(name) || name.endsWith('.json') || (await isFile(name))) return name;
@@ -37,7 +49,7 @@ export const readNamedPolicy = async (name: string): Promise<Policy> => readPoli
 
 /** Policies in files, and those that ship with the package. */
 export const policiesOnDisk: PolicySource = {
-  fitting: async (use, budget) => bestFitting(await Promise.all((await shippedFiles()).map(readPolicy)), use, budget),
+  fitting: async (use, budget) => bestFitting(await Promise.all((await shippedFiles()).map(readShipped)), use, budget),
   named: readNamedPolicy,
   async byHash(hash, path) {
     // Whatever lies there by now, it must not hide the right one elsewhere.
@@ -46,7 +58,7 @@ export const policiesOnDisk: PolicySource = {
     const own = named && policyOfHash([named], hash);
     if (path !== undefined && own) return { policy: own, path };
     for (const shipped of await shippedFiles()) {
-      const policy = policyOfHash([await readPolicy(shipped)], hash);
+      const policy = policyOfHash([await readShipped(shipped)], hash);
       if (policy) return { policy };
     }
     return undefined;
