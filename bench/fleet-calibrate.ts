@@ -6,6 +6,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -50,8 +51,25 @@ async function startWorkers(count: number, url: string): Promise<ChildProcess[]>
   return children;
 }
 
-/** Seconds of a calibration with its measuring, and the policy that it finds. */
-async function timed(count: number): Promise<{ readonly seconds: number; readonly hash: string }> {
+interface Timed {
+  readonly seconds: number;
+  /** Processor time of this process, and of the workers. */
+  readonly own: number;
+  readonly theirs: number;
+  readonly hash: string;
+}
+
+/** Processor seconds of a process and of those that it has started. */
+function busySeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean);
+  return (
+    (Number(fields[11]) + Number(fields[12])) / 100 + children.reduce((sum, each) => sum + busySeconds(Number(each)), 0)
+  );
+}
+
+/** A calibration with its measuring: how long it takes, and the policy that it finds. */
+async function timed(count: number): Promise<Timed> {
   const redis = await startRedis('--appendfsync', 'everysec');
   const children = await startWorkers(count, redis.url);
   const queue = await openQueue({ address: queueAddress(redis.url), place: 'any' });
@@ -64,10 +82,16 @@ async function timed(count: number): Promise<{ readonly seconds: number; readonl
   const schedule = { computed: Math.round(run.steps / 2) };
   // The first pass also loads.
   await calibrate(pipeline, { ...run, pairs: pairs.slice(0, count * batch), steps: 4, schedule: { computed: 2 } });
+  const busy = (): [number, number] => [
+    busySeconds(process.pid) - children.reduce((sum, { pid }) => sum + busySeconds(pid as number), 0),
+    children.reduce((sum, { pid }) => sum + busySeconds(pid as number), 0),
+  ];
+  const [ownBefore, theirsBefore] = busy();
   const started = performance.now();
   const policy = await calibrate(pipeline, { ...run, schedule });
   await measurePolicy(pipeline, policy, pairs, { batch });
   const seconds = (performance.now() - started) / 1000;
+  const [ownAfter, theirsAfter] = busy();
   parts.close();
   await queue.close();
   own.dispose();
@@ -76,7 +100,7 @@ async function timed(count: number): Promise<{ readonly seconds: number; readonl
     await once(child, 'exit');
   }
   await redis.stop();
-  return { seconds, hash: policyHash(policy) };
+  return { seconds, own: ownAfter - ownBefore, theirs: theirsAfter - theirsBefore, hash: policyHash(policy) };
 }
 
 async function main(): Promise<void> {
@@ -88,6 +112,12 @@ async function main(): Promise<void> {
         `two ${two.seconds.toFixed(1)} s: ${(one.seconds / two.seconds).toFixed(2)} ×, ` +
         `${one.hash === two.hash ? 'the same policy' : 'ANOTHER POLICY'}  (load ${loadavg()[0]?.toFixed(1)})`,
     );
+    for (const [count, { own, theirs, seconds }] of [[1, one] as const, [2, two] as const]) {
+      const share = (100 * theirs) / seconds / count;
+      console.log(
+        `  ${count}: workers busy ${share.toFixed(0)} %, this process and Redis ${own.toFixed(1)} s of a processor`,
+      );
+    }
     if (one.hash !== two.hash) process.exitCode = 1;
   }
 }

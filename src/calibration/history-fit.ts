@@ -2,17 +2,25 @@ import { CholeskyDecomposition, Matrix } from 'ml-matrix';
 import { dot } from './least-squares';
 import type { Observer } from './observe';
 
-/** The weights that runs add up to. */
+/** Products of the outputs of every two steps: all that L2P's fit needs. */
 export interface HistoryRecord {
   /** A fresh observer for every branch of every run. */
   observer(): Observer;
-  /** For every step, what each output before it counts; see `fitHistory`. */
-  weights(): number[][];
+  /** Of every branch and run, `[step][step before][branch seen]`. */
+  seen(): number[][][];
 }
 
-/** Products of the outputs of every two steps, over all branches and runs: all that L2P's fit needs. */
+/** For every step, what each output before it counts, by what several records have seen; see `fitHistory`. */
+export function historyWeights(records: readonly (readonly (readonly (readonly number[])[])[])[]): number[][] {
+  const [first = []] = records;
+  // One by one, in the order of the runs: sums of other parts would have other last digits.
+  const total = (step: number, before: number): number =>
+    records.flatMap(seen => seen[step]?.[before] ?? []).reduce((sum, product) => sum + product, 0);
+  return fitHistory(first.map((row, step) => row.map((_, before) => total(step, before))));
+}
+
 export function historyRecord(): HistoryRecord {
-  const gram: number[][] = [];
+  const all: number[][][] = [];
   return {
     observer() {
       const outputs: Float32Array[] = [];
@@ -20,14 +28,14 @@ export function historyRecord(): HistoryRecord {
         async see({ index }, { output }) {
           const now = Float32Array.from(await output.data<'float32'>());
           outputs.push(now);
-          const row = gram[index] ?? [];
-          gram[index] = row;
-          for (const [before, values] of outputs.entries()) row[before] = (row[before] ?? 0) + dot(values, now);
+          const row = all[index] ?? [];
+          all[index] = row;
+          for (const [before, values] of outputs.entries()) row[before] = [...(row[before] ?? []), dot(values, now)];
         },
         dispose() {},
       };
     },
-    weights: () => fitHistory(gram),
+    seen: () => all,
   };
 }
 

@@ -13,6 +13,14 @@ export interface RatioRecord {
   observer(): Observer;
   /** One a step, the first 1: the mean over all tokens of all rows seen. */
   ratios(): number[];
+  /** The mean ratio of every row seen, `[step][row]`. */
+  seen(): number[][];
+}
+
+/** The mean over the rows of several records, one a step. */
+export function meanRatios(records: readonly (readonly (readonly number[])[])[]): number[] {
+  const [first = []] = records;
+  return first.map((_, step) => mean(records.flatMap(seen => seen[step] ?? [])));
 }
 
 /**
@@ -20,7 +28,6 @@ export interface RatioRecord {
  * from step to step. Branches and runs are averaged.
  */
 export function ratioRecord(): RatioRecord {
-  /** Mean ratio of every row seen, `[step][row]`. */
   const seen: number[][] = [];
   return {
     observer() {
@@ -37,7 +44,8 @@ export function ratioRecord(): RatioRecord {
         dispose: () => before?.dispose(),
       };
     },
-    ratios: () => seen.map(mean),
+    ratios: () => meanRatios([seen]),
+    seen: () => seen,
   };
 }
 

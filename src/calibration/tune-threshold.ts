@@ -190,10 +190,21 @@ export async function methodAtBudget(
   options: Omit<TuneOptions, 'range'> = {},
 ): Promise<AtBudget> {
   if (method.kind === 'scheduled') return { policy: method.create(budget) };
-  const tuned = method.computedSteps
-    ? await plannedThreshold(method, budget, facts)
-    : await tuneThreshold(jobs, t => method.create(t, facts), budget.computed, { ...options, range: method.range });
+  const tuned = await thresholdAtBudget(method, budget, jobs, facts, options);
   return { policy: method.create(tuned.threshold, facts), tuned };
+}
+
+/** The threshold alone. */
+export async function thresholdAtBudget(
+  method: ThresholdMethod,
+  budget: Budget,
+  jobs: readonly Job[],
+  facts: ModelFacts,
+  options: Omit<TuneOptions, 'range'> = {},
+): Promise<Tuned> {
+  return method.computedSteps
+    ? plannedThreshold(method, budget, facts)
+    : tuneThreshold(jobs, t => method.create(t, facts), budget.computed, { ...options, range: method.range });
 }
 
 /** Enough halvings to tell any two thresholds of a range apart. */

@@ -1,12 +1,14 @@
-import { inBatches } from '../calibration/jobs';
-import { ratioRecord } from '../calibration/magcache-ratios';
-import { observeRuns, pairsOf } from '../calibration/observe';
-import { changeRecord, fitPolynomial } from '../calibration/teacache-fit';
+import { type Sight, type Sightings, sightingsOf } from '../calibration/baselines';
+import { across } from '../calibration/in-turn';
+import { pairsRequest } from '../calibration/jobs';
+import { meanRatios } from '../calibration/magcache-ratios';
+import { batches } from '../calibration/pairs';
+import { fitPolynomial } from '../calibration/teacache-fit';
 import { writeFileAtomic } from '../io/atomic';
 import { hasJsonMark, requireOwn } from '../io/own-file';
 import { requireWritable } from '../io/writable';
 import type { Pair } from '../policy/pair';
-import type { Pipeline } from '../sampling/pipeline';
+import type { BatchRequest, Pipeline } from '../sampling/pipeline';
 
 /** Methods besides ERTACache that need to know something of a model. */
 export type BaselineMethod = 'teacache' | 'magcache';
@@ -17,7 +19,12 @@ export interface BaselineRun {
   readonly guidance: number;
   readonly batch: number;
   readonly signal: AbortSignal;
+  /** Runs a request uncached elsewhere, and says what it shows; it is run here unless given. */
+  readonly sight?: FarSight | undefined;
 }
+
+/** Those who run requests uncached on other machines, and say what they show. */
+export type FarSight = (request: BatchRequest, wanted: readonly Sight[], signal: AbortSignal) => Promise<Sightings>;
 
 /** The mark of a file of measured facts. */
 const FORMAT = 'ertacache-baseline';
@@ -48,17 +55,21 @@ export async function calibrateBaseline(
   console.log(`wrote ${out}`);
 }
 
+/** Runs all pairs uncached, and looks for one thing. */
+function look(pipeline: Pipeline, run: BaselineRun, wanted: Sight): Promise<Sightings[]> {
+  const { pairs, batch, signal } = run;
+  const here: FarSight = (request, sights) => sightingsOf(pipeline, request, sights, { signal });
+  const { sight = here } = run;
+  return across(pipeline, batches(pairs, batch), group => sight(pairsRequest(group, run), [wanted], signal));
+}
+
 async function polynomialOf(pipeline: Pipeline, run: BaselineRun) {
-  const changes = changeRecord();
-  await inBatches(pipeline, run.pairs, run, job =>
-    observeRuns([job], j => changes.observer(pairsOf(j)), { signal: run.signal }),
-  );
-  const { coefficients, r2, points } = fitPolynomial(changes.points());
+  const seen = await look(pipeline, run, 'changes');
+  const { coefficients, r2, points } = fitPolynomial(seen.flatMap(({ changes }) => changes));
   return { coefficients, r2, points };
 }
 
 async function ratiosOf(pipeline: Pipeline, run: BaselineRun) {
-  const record = ratioRecord();
-  await inBatches(pipeline, run.pairs, run, job => observeRuns([job], record.observer, { signal: run.signal }));
-  return { ratios: record.ratios() };
+  const seen = await look(pipeline, run, 'ratios');
+  return { ratios: meanRatios(seen.map(({ ratios }) => ratios)) };
 }

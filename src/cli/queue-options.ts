@@ -21,15 +21,22 @@ export function addAddressOptions(command: Command, what = ''): Command {
     .option('--queue-ca <file>', 'certificates that a Redis of your own is known by');
 }
 
+const storeOption = (what: string): Option =>
+  new Option('--store <place>', `${what}: redis (for a day), a folder that all machines share, s3://bucket/prefix`)
+    .env('ERTACACHE_STORE')
+    .default('redis');
+
 /** The options of every command that uses a queue. The address may hold a password: better in a variable. */
 export function addQueueOptions(command: Command, isOptional = false): Command {
   return addAddressOptions(command, isOptional ? '; draws by the workers of this queue' : '').addOption(
-    new Option(
-      '--store <place>',
-      'where pictures are kept: redis (for a day), a folder that all machines share, s3://bucket/prefix',
-    )
-      .env('ERTACACHE_STORE')
-      .default('redis'),
+    storeOption('where pictures are kept'),
+  );
+}
+
+/** The options of commands whose work a queue may do: what weights they name go to its workers through its store. */
+export function addFarOptions(command: Command, what: string): Command {
+  return addAddressOptions(command, what).addOption(
+    storeOption("the queue's store, through which LoRAs and weights go"),
   );
 }
 

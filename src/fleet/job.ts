@@ -62,6 +62,9 @@ export const NAMES = {
   checkpoint: (id: string): string => `${id}.checkpoint.safetensors`,
   picture: (hash: string): string => `${hash}.picture`,
   lora: (hash: string): string => `${hash}.lora.safetensors`,
+  /** What peft keeps beside a LoRA. */
+  loraConfig: (hash: string): string => `${hash}.lora.json`,
+  weights: (hash: string): string => `${hash}.weights`,
 } as const;
 
 /** What becomes of a job. */

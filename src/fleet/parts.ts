@@ -13,7 +13,8 @@ import { workersOf } from './workers';
 /** Asks the workers of a queue. */
 export interface Parts {
   /**
-   * The answer to a question; equal ones that are open at the same time are asked once.
+   * The answer to a question. Equal ones are asked once, as long as their answers are remembered: what is measured on the
+   * pairs that were calibrated on begins with the same uncached runs.
    * @throws ErtaError that the worker had, InterruptedError when it was stopped
    */
   ask(target: FarTarget, question: Uint8Array, signal?: AbortSignal): Promise<Uint8Array>;
@@ -27,6 +28,9 @@ const LEAST_AHEAD = 8;
 /** How often it is looked for answers that nobody told, in milliseconds. */
 const LOOK_MS = 1000;
 
+/** Bytes of answers that are remembered, the newest. */
+const MOST_REMEMBERED = 2 ** 28;
+
 interface Open {
   readonly part: FleetPart;
   readonly question: Uint8Array;
@@ -37,6 +41,7 @@ export async function createParts(queue: FleetQueue): Promise<Parts> {
   const { redis, channels } = queue;
   const open = new Map<string, Open>();
   const answers = new Map<string, Promise<Uint8Array>>();
+  const remembered = rememberedAnswers(MOST_REMEMBERED);
   const places = (await workersOf(queue)).reduce((sum, worker) => sum + worker.places, 0);
   const inTurn = atMost(Math.max(LEAST_AHEAD, AHEAD * places));
   const deaf = await channels.on(CHANNELS.over, message => {
@@ -87,17 +92,40 @@ export async function createParts(queue: FleetQueue): Promise<Parts> {
     ask(target, question, signal) {
       const part: FleetPart = { format: 'ertacache-fleet-part', version: 1, target, ertacache: VERSION };
       const id = partId(part, question);
+      const known = remembered.get(id);
+      if (known) return Promise.resolve(known);
       const answer = answers.get(id) ?? inTurn(() => asked(id, part, question, signal));
       if (!answers.has(id)) {
         answers.set(id, answer);
         const forget = (): void => void answers.delete(id);
-        answer.then(forget, forget);
+        answer.then(bytes => {
+          remembered.set(id, bytes);
+          forget();
+        }, forget);
       }
       return answer;
     },
     close() {
       clearInterval(timer);
       deaf();
+    },
+  };
+}
+
+/** Answers by their questions, as many as there is room for. */
+export function rememberedAnswers(most: number) {
+  const held = new Map<string, Uint8Array>();
+  let size = 0;
+  return {
+    get: (id: string): Uint8Array | undefined => held.get(id),
+    set(id: string, bytes: Uint8Array): void {
+      held.set(id, bytes);
+      size += bytes.length;
+      for (const [oldest, { length }] of held) {
+        if (size <= most) break;
+        held.delete(oldest);
+        size -= length;
+      }
     },
   };
 }

@@ -2,10 +2,11 @@ import { ErtaError, UsageError } from '../errors';
 import { faultOf, isOfRequest } from '../server/jobs/faults';
 import type { Piece } from '../server/jobs/order';
 import type { Finished, PieceEvent, Runner } from '../server/jobs/runner';
+import type { FarTarget } from '../server/workers/far-target';
 import { VERSION } from '../version';
+import type { FilesHere, NamedFiles } from './files-here';
 import { type FleetJob, NAMES, type Result } from './job';
 import { latestOf } from './latest';
-import type { LoraFiles } from './loras';
 import { type FleetPart, PART_KEEP_S, PART_KEYS } from './part';
 import type { Redis } from './redis';
 import type { FileStore } from './store/store';
@@ -36,15 +37,26 @@ export interface PartTask extends Pick<Task, 'id' | 'signal'> {
  * Answers the question of a part, unless whoever asked has left.
  * @throws Hopeless for a question that has no answer, other errors for what may go well elsewhere
  */
-export async function doPart({ id, part, signal }: PartTask, runner: Runner, redis: Redis): Promise<void> {
+export async function doPart(
+  { id, part, signal }: PartTask,
+  runner: Runner,
+  { redis, files }: { readonly redis: Redis; readonly files: FilesHere },
+): Promise<void> {
   const bytes = await redis.getBuffer(PART_KEYS.question(id));
   if (!bytes) return;
   if (!runner.ask || part.ertacache !== VERSION) {
     const theirs = `A worker of version ${VERSION} does not answer a command of version ${part.ertacache}.`;
     throw new Hopeless({ code: 'unsupported', message: theirs });
   }
+  const { target } = part;
+  const { lpips } = await here(files, { lpips: target.lpips });
+  const placed: FarTarget = {
+    ...target,
+    loading: await here(files, target.loading),
+    ...(lpips && { lpips }),
+  };
   try {
-    const answer = await runner.ask({ target: part.target, bytes, signal });
+    const answer = await runner.ask({ target: placed, bytes, signal });
     await redis.set(PART_KEYS.answer(id), Buffer.from(answer), 'EX', PART_KEEP_S);
   } catch (error) {
     // What is wrong with a model's values is wrong everywhere.
@@ -75,7 +87,7 @@ async function put(store: FileStore, name: string, bytes: Uint8Array): Promise<v
 /** Where a worker keeps what it draws, and what it draws with. */
 export interface Keeping {
   readonly store: FileStore;
-  readonly loras: LoraFiles;
+  readonly files: FilesHere;
 }
 
 /**
@@ -83,11 +95,12 @@ export interface Keeping {
  * @throws Hopeless for a job that cannot be drawn, StoreFault for a picture that cannot be kept, InterruptedError when it was
  *   stopped, other errors for what may go well elsewhere
  */
-export async function doTask(task: Task, runner: Runner, { store, loras }: Keeping): Promise<void> {
+export async function doTask(task: Task, runner: Runner, { store, files }: Keeping): Promise<void> {
   const { id, job, signal, onEvent, onEnding } = task;
   const [isThere, last] = await Promise.all([store.has(NAMES.result(id)), store.get(NAMES.checkpoint(id))]);
   if (isThere) return;
-  const request = { ...job.piece.request, ...(await lorasOf(job, loras)) };
+  const { loras } = job.piece.request;
+  const request = { ...job.piece.request, ...(loras && (await here(files, { loras }))) };
   const piece: Piece = { ...job.piece, request, ...(await pictureOf(job, store)) };
   let isKept = last !== undefined;
   const checkpoints = latestOf((bytes: Uint8Array) => store.put(NAMES.checkpoint(id), bytes));
@@ -144,9 +157,10 @@ async function pictureOf({ piece }: FleetJob, store: FileStore): Promise<Pick<Pi
   throw new Hopeless({ code: 'storage', message: 'The picture to begin with is no longer in the store.' });
 }
 
-async function lorasOf(job: FleetJob, loras: LoraFiles): Promise<Pick<Piece['request'], 'loras'>> {
+/** The files that are named, under their paths here. @throws Hopeless where one is not in the store */
+async function here<Named extends NamedFiles>(files: FilesHere, named: Named): Promise<Named> {
   try {
-    return await loras.of(job);
+    return await files.of(named);
   } catch (error) {
     throw new Hopeless({ code: 'storage', message: error instanceof Error ? error.message : String(error) });
   }

@@ -7,8 +7,8 @@ import { faultOf } from '../server/jobs/faults';
 import type { PieceEvent, Runner } from '../server/jobs/runner';
 import type { Log } from '../server/log';
 import { VERSION } from '../version';
+import { filesHere } from './files-here';
 import { type FleetJob, fleetJobSchema, type Over } from './job';
-import { loraFiles } from './loras';
 import { CHANNELS, KEYS, PREFIX, queueOf } from './names';
 import { bullmq } from './packages';
 import { fleetPartSchema, PART_KEEP_S, PART_KEYS } from './part';
@@ -97,8 +97,8 @@ export async function startFleetWorker(options: FleetWorkerOptions): Promise<Fle
     }),
   );
   const order = shelf(models);
-  const loras = loraFiles(store);
-  const keeping = { store, loras };
+  const files = filesHere(store);
+  const keeping = { store, files };
   const holdings = new Map<string, Holding>();
   let isOpen = true;
   /** Why no job is taken now. */
@@ -180,7 +180,7 @@ export async function startFleetWorker(options: FleetWorkerOptions): Promise<Fle
       if (!parsed.success && !part.success)
         throw new Hopeless({ code: 'job', message: 'The job is not one that this version can read.' });
       if (await redis.exists(KEYS.cancelled(jobId))) stop(holding);
-      if (part.success) await doPart({ id: jobId, part: part.data, signal }, runner, redis);
+      if (part.success) await doPart({ id: jobId, part: part.data, signal }, runner, { redis, files });
       else if (parsed.success) {
         await doTask({ id: jobId, job: parsed.data, signal, onEvent: telling(holding), onEnding }, runner, keeping);
       }
@@ -340,7 +340,7 @@ export async function startFleetWorker(options: FleetWorkerOptions): Promise<Fle
       }
       await Promise.race([Promise.all([...holdings.values()].map(({ done }) => done)), wait(LOCK_MS)]);
       for (const timer of timers) clearInterval(timer);
-      await loras.close();
+      await files.close();
       // A Redis that is away is not waited for: what it knows of this worker runs out by itself.
       await Promise.race([farewell().catch(() => {}), wait(FAREWELL_MS)]);
       const closed = [...bulls.values()].map(bull => bull.close(true).catch(() => {}));

@@ -1,4 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
+import type { ModelParts } from '../cache/evaluation';
+import { UnsupportedError } from '../errors';
+import type { Tokens } from '../transformer/denoiser';
 import type { Branch } from './guidance';
 import type { BatchRequest, Job, Pipeline } from './pipeline';
 
@@ -16,11 +19,14 @@ export interface FarCall {
 export interface FarModel extends Pick<Pipeline, 'decode'> {
   /** The model's output; the caller's. */
   forward(call: FarCall): Promise<Tensor>;
+  /** The tokens after all blocks; the caller's. */
+  blocks(call: FarCall): Promise<Tokens>;
 }
 
 /**
  * The same pipeline, whose model is run elsewhere: what is cheap, such as noise, guidance and a sampler's steps, is done
- * here, and forward passes and decoding are asked for. Methods that work inside the model find a single function.
+ * here, and forward passes and decoding are asked for. Of the parts of a model, embedding and head are run here, and all
+ * blocks at once elsewhere.
  */
 export function elsewhere(pipeline: Pipeline, far: FarModel): Pipeline {
   return {
@@ -33,14 +39,17 @@ export function elsewhere(pipeline: Pipeline, far: FarModel): Pipeline {
           ...own,
           evaluate(sample, timestep, signal) {
             // What the branch makes of the latent is made here too: caches look at it.
-            const { sample: given, release } = own.evaluate(sample, timestep, signal);
+            const { sample: given, parts, release } = own.evaluate(sample, timestep, signal);
+            const call: FarCall = { request, branch, timestep, sample, signal };
             let calls = 0;
+            const counted = <T>(work: (asked: FarCall) => T): T => {
+              calls++;
+              return work(call);
+            };
             return {
               sample: given,
-              compute() {
-                calls++;
-                return far.forward({ request, branch, timestep, sample, signal });
-              },
+              compute: () => counted(far.forward),
+              ...(parts && { parts: farParts(parts, () => counted(far.blocks)) }),
               spent: () => calls,
               release,
             };
@@ -50,5 +59,18 @@ export function elsewhere(pipeline: Pipeline, far: FarModel): Pipeline {
       return { ...job, isElsewhere: true, branches };
     },
     decode: far.decode,
+  };
+}
+
+/** @param all runs all blocks on the embedded tokens */
+function farParts(parts: ModelParts, all: () => Promise<Tokens>): ModelParts {
+  return {
+    ...parts,
+    async blocks(stream, { from = 0, to = parts.blockCount, tap } = {}) {
+      if (stream === parts.embed() && from === 0 && to === parts.blockCount && tap === undefined) return all();
+      throw new UnsupportedError('This method runs some of the blocks, and workers of a queue run all of them.', {
+        hint: 'Leave out --queue (and ERTACACHE_QUEUE).',
+      });
+    },
   };
 }

@@ -1,11 +1,16 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs-core';
+import type { Evaluation, ModelParts } from '../../src/cache/evaluation';
+import { firstBlock } from '../../src/cache/first-block';
+import { type BaselineFacts, measureBaselines } from '../../src/calibration/baselines';
 import { calibrate } from '../../src/calibration/calibrate';
+import { prepareJobs } from '../../src/calibration/jobs';
 import { measurePolicy } from '../../src/calibration/measure';
 import { splitPairs } from '../../src/calibration/pairs';
 import { torchGenerator } from '../../src/random/torch-generator';
-import { elsewhere } from '../../src/sampling/elsewhere';
+import { elsewhere, type FarCall } from '../../src/sampling/elsewhere';
 import type { Job, Pipeline } from '../../src/sampling/pipeline';
+import { runRequest } from '../../src/sampling/run-job';
 import { describeOnBackends } from '../support/backends';
 import { toyPipeline } from '../support/toy-pipeline';
 
@@ -15,23 +20,28 @@ function far(pipeline: Pipeline, seed: number, most = Number.POSITIVE_INFINITY) 
   const jobs = new Map<string, Promise<Job>>();
   let [calls, running, atOnce] = [0, 0, 0];
   const model = elsewhere(pipeline, {
-    async forward({ request, branch, timestep, sample }) {
-      if (++calls > most) throw new Error('The other machine is gone.');
-      atOnce = Math.max(atOnce, ++running);
-      await wait(8 * random.uniformFloat());
-      running--;
-      const key = JSON.stringify(request);
-      const job = jobs.get(key) ?? pipeline.prepare(request);
-      jobs.set(key, job);
-      const evaluation = (await job).branches[branch]!.evaluate(sample, timestep);
-      try {
-        return await evaluation.compute();
-      } finally {
-        evaluation.release();
-      }
-    },
+    forward: asked => call(asked, evaluation => evaluation.compute()),
+    blocks: asked => call(asked, ({ parts }) => (parts as ModelParts).blocks((parts as ModelParts).embed())),
     decode: pipeline.decode,
   });
+  async function call<T>(
+    { request, branch, timestep, sample }: FarCall,
+    work: (evaluation: Evaluation) => Promise<T>,
+  ): Promise<T> {
+    if (++calls > most) throw new Error('The other machine is gone.');
+    atOnce = Math.max(atOnce, ++running);
+    await wait(8 * random.uniformFloat());
+    running--;
+    const key = JSON.stringify(request);
+    const job = jobs.get(key) ?? pipeline.prepare(request);
+    jobs.set(key, job);
+    const evaluation = (await job).branches[branch]!.evaluate(sample, timestep);
+    try {
+      return await work(evaluation);
+    } finally {
+      evaluation.release();
+    }
+  }
   const release = async (): Promise<void> => {
     for (const job of jobs.values()) (await job).release();
   };
@@ -45,6 +55,7 @@ describeOnBackends('a model that runs elsewhere', () => {
   test.each([
     ['dp', { schedule: { computed: 3 } }],
     ['anneal', { schedule: { computed: 3, search: 'anneal', trials: 3 } }],
+    ['hidden', { schedule: { computed: 3 }, site: 'hidden' }],
     ['walk', { schedule: { computed: 3, search: 'walk' }, site: 'output', rectify: 'linear', timestep: 'global' }],
   ] as const)('is calibrated to the same policy and figures: %s', async (_name, method) => {
     const before = tf.memory().numTensors;
@@ -74,12 +85,25 @@ describeOnBackends('a model that runs elsewhere', () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  test('methods that work inside the model are refused', async () => {
+  test('what methods need that work inside the model is measured to the same facts', async () => {
     const pipeline = toyPipeline();
     const { model, release } = far(pipeline, 1);
-    await expect(calibrate(model, { ...run, schedule: { computed: 3 }, site: 'hidden' })).rejects.toThrow(
-      'site "hidden"',
-    );
+    const facts = async (own: Pipeline): Promise<BaselineFacts> => {
+      const jobs = await prepareJobs(own, pairs, run);
+      const measured = await measureBaselines(jobs);
+      for (const job of jobs) job.release();
+      return measured;
+    };
+    expect(await facts(model)).toEqual(await facts(pipeline));
+    await release();
+    pipeline.dispose();
+  });
+
+  test('methods that run a part of the blocks are refused', async () => {
+    const pipeline = toyPipeline();
+    const { model, release } = far(pipeline, 1);
+    const request = { prompts: ['lion'], seeds: [1], steps: 4, guidance: 2 };
+    await expect(runRequest(model, request, firstBlock({ threshold: 0.1 }))).rejects.toThrow('runs some of the blocks');
     await release();
     pipeline.dispose();
   });

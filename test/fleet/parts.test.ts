@@ -10,7 +10,7 @@ import { activeKind } from '../../src/engine/active-kind';
 import { queueAddress } from '../../src/fleet/address';
 import { farArena } from '../../src/fleet/far-arena';
 import { farPipeline } from '../../src/fleet/far-model';
-import { createParts, requireWorkers } from '../../src/fleet/parts';
+import { createParts, rememberedAnswers, requireWorkers } from '../../src/fleet/parts';
 import { openQueue } from '../../src/fleet/queue';
 import { runArena } from '../../src/lab/compare/arena';
 import { beginComparison } from '../../src/lab/compare/begin';
@@ -25,6 +25,7 @@ import { describeOnBackends } from '../support/backends';
 import { describeWithRedis, startRedis, type TestRedis } from '../support/redis';
 
 const MODEL = 'fluent-emoji';
+const METHODS = ['fewer-steps', 'teacache', 'taylor-searched', 'ertacache'];
 const { calibration: pairs } = splitPairs(['red heart', 'blue star', 'lion', 'key'], 4, 1);
 
 // Processes that load models.
@@ -39,6 +40,14 @@ async function policyOf(pipeline: Pipeline, signal?: AbortSignal): Promise<strin
   const { json, coefficients } = await serializePolicy(measured, 'policy.json');
   return [json, Buffer.from(coefficients!).toString('hex')];
 }
+
+test('answers are remembered as long as there is room for them', () => {
+  const { get, set } = rememberedAnswers(10);
+  for (const id of ['a', 'b', 'c']) set(id, new Uint8Array(4));
+  expect(['a', 'b', 'c'].map(id => get(id)?.length)).toEqual([undefined, 4, 4]);
+  set('d', new Uint8Array(11));
+  expect(['b', 'c', 'd'].map(get)).toEqual([undefined, undefined, undefined]);
+});
 
 describeWithRedis('a calibration by the workers of a queue', () => {
   let redis: TestRedis;
@@ -91,7 +100,7 @@ describeWithRedis('a calibration by the workers of a queue', () => {
   }
 
   async function compared(own: Pipeline, far?: FarArena): Promise<Comparison> {
-    const chosen = ['fewer-steps', 'uniform', 'ertacache'].map(name => contenderCalled(name));
+    const chosen = METHODS.map(name => contenderCalled(name));
     const { calibration, evaluation } = splitPairs(own.info.prompts, 2, 3);
     const asked = {
       ...{ steps: 4, guidance: 2, picture: {}, kind: 'methods' as const, budgets: [2], against: 'ertacache' },
@@ -107,14 +116,25 @@ describeWithRedis('a calibration by the workers of a queue', () => {
   }
 
   describeOnBackends('', () => {
-    test('gives the figures of one machine in a comparison', async () => {
+    test('gives the figures of one machine in a comparison, also when a worker is killed', async () => {
       const own = await loadModel(MODEL);
       const here = await compared(own);
-      expect(here.cells).toHaveLength(3);
+      expect(here.cells).toHaveLength(METHODS.length);
       await startWorkers(2, activeKind());
+      const [first] = children;
       const queue = await openQueue({ address: queueAddress(redis.url), place: 'any' });
       const parts = await createParts(queue);
-      expect(await compared(own, farArena(own.info, { model: MODEL, loading: {} }, {}, parts))).toEqual(here);
+      const far = farArena(own.info, { model: MODEL, loading: {} }, {}, parts);
+      let asks = 0;
+      // The part that the killed one has is done by the other.
+      const killing: FarArena = {
+        ...far,
+        part(asked, pixels) {
+          if (++asks === 4) void kill(first!);
+          return far.part(asked, pixels);
+        },
+      };
+      expect(await compared(own, killing)).toEqual(here);
       parts.close();
       await queue.close();
       own.dispose();

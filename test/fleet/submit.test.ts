@@ -1,12 +1,13 @@
 /** What `submit` asks for is what `sample` draws: options of requests, LoRAs that travel through the store, clips. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Receipt } from '../../src/draw/receipt';
-import { requireLoraName } from '../../src/fleet/loras';
+import { requireFileName } from '../../src/fleet/sent-files';
+import type { Comparison } from '../../src/lab/compare/comparison';
 import { dense } from '../../src/media/pixels';
 import { readMedia } from '../../src/media/read';
 import { readReceipt } from '../../src/media/receipt';
@@ -90,7 +91,7 @@ describeWithRedis('submit', () => {
     expect(existsSync(join(store, `${loras![0]!.sha256}.lora.safetensors`))).toBe(true);
     // Names come from outside.
     for (const name of ['../a.safetensors', 'a/b', '.hidden', '', 'a\0b']) {
-      expect(() => requireLoraName(name)).toThrow('a name that is none of a file');
+      expect(() => requireFileName(name)).toThrow('a name that is none of a file');
     }
   });
 
@@ -99,5 +100,63 @@ describeWithRedis('submit', () => {
     const { far, near } = await both('clip', model, 'webp', '--steps', '3');
     expect((await readMedia(far)).pixels.shape[0]).toBe(8);
     expect(readFileSync(far)).toEqual(readFileSync(near));
+  });
+
+  /** What a command writes with the workers of the queue, and without. */
+  async function written(name: string, args: readonly string[], out: string): Promise<{ far: string; near: string }> {
+    const run = async (where: string, model: string, ...more: string[]): Promise<string> => {
+      mkdirSync(scratch.path(where));
+      const file = scratch.path(`${where}/${out}`);
+      const [first = '', ...rest] = args;
+      const asked = ['--backend', 'wasm', first, '--model', model, ...rest, ...more, '--out', file];
+      expect(await command(...asked)).toMatchObject({ code: 0 });
+      return file;
+    };
+    const far = await run(`${name}-far`, TINY.far, '--queue', redis.url, '--store', store);
+    return { far, near: await run(`${name}-near`, TINY.near) };
+  }
+  const PAIRS = (): string[] => {
+    const prompts = scratch.path('prompts.txt');
+    writeFileSync(prompts, 'a fox\na cat\na dog\na hen\n');
+    return ['--prompts', prompts, '--steps', '4', '--width', '32', '--height', '32', '--batch', '1'];
+  };
+  /** A LoRA with what peft says of it beside it, and another file for the transformer. */
+  function weights(): string[] {
+    const folder = scratch.path('peft');
+    mkdirSync(folder, { recursive: true });
+    writeLora(join(folder, 'adapter_model.safetensors'), 0.5);
+    writeFileSync(join(folder, 'adapter_config.json'), '{"lora_alpha":3}');
+    const file = join(__dirname, '../fixtures/quantized/allinone_flux/model.safetensors');
+    return ['--lora', `${folder}:2`, '--transformer', file];
+  }
+
+  test('a calibration has the LoRA, the transformer and the shift of the command, and the bytes of one machine', async () => {
+    const asked = ['calibrate', ...PAIRS(), '--pairs', '2', '--held-out', '1', ...weights(), '--shift', '2'];
+    const { far, near } = await written('calibrated', asked, 'policy.json');
+    const policy = readFileSync(far);
+    expect(policy).toEqual(readFileSync(near));
+    expect(JSON.parse(policy.toString()).model.loras).toHaveLength(1);
+  });
+
+  test.each(['teacache', 'magcache'])(
+    'what %s needs of a model is measured by workers to the same digits',
+    async method => {
+      const asked = ['calibrate', ...PAIRS(), '--pairs', '2', '--method', method, ...weights()];
+      const { far, near } = await written(method, asked, 'facts.json');
+      expect(readFileSync(far)).toEqual(readFileSync(near));
+    },
+  );
+
+  test('a comparison has the LoRA and the LPIPS weights of the command, and the figures of one machine', async () => {
+    const lpips = join(__dirname, '../fixtures/metrics/lpips_alex_64x64/weights.safetensors');
+    const more = ['--pairs', '2', '--calibration-pairs', '2', '--timed-pairs', '0', '--lpips', lpips];
+    const methods = ['--methods', 'uniform,teacache', '--budgets', '2', '--against', 'uniform'];
+    const { far, near } = await written('compared', ['compare', ...PAIRS(), ...more, ...methods, ...weights()], 'out');
+    const cells = (folder: string): unknown[] => {
+      const { cells } = JSON.parse(readFileSync(join(folder, 'comparison.json'), 'utf8')) as Comparison;
+      return cells.map(cell => ({ ...cell, pairs: cell.pairs.map(({ seconds: _, ...pair }) => pair) }));
+    };
+    expect(cells(far)).toEqual(cells(near));
+    expect(cells(far)).toMatchObject([{ pairs: [{ lpips: expect.any(Number) }, {}] }, {}]);
   });
 });

@@ -37,9 +37,9 @@ import { numberBetween, scheduleStrip, wholeNumber, wholeNumbers } from '../pars
 import { addPictureOptions, type PictureOptions } from '../picture-options';
 import { progressLine } from '../progress';
 import { promptsFor } from '../prompts';
-import { addAddressOptions, type QueuePlace } from '../queue-options';
+import { addFarOptions, type QueuePlace } from '../queue-options';
 
-interface Options extends PictureOptions, Omit<QueuePlace, 'store'> {
+interface Options extends PictureOptions, QueuePlace {
   readonly model: string;
   readonly method: 'ertacache' | BaselineMethod;
   readonly steps?: number | undefined;
@@ -186,15 +186,14 @@ export function calibrateCommand(): Command {
       '--out <file>',
       'policy file to write; a policy of that name is replaced (default: named after the model and the run)',
     );
-  addAddressOptions(command, '; forward passes are then made by its workers, to the same policy');
+  addFarOptions(command, '; forward passes are then made by its workers, to the same policy');
   return addPictureOptions(command).action(async (options: Options, command: Command) => {
-    requireOutside(options);
     await requireOutput(options);
     await startBackend(command);
     await interruptible(async signal => {
-      const { pipeline, places, close } = await loadNearOrFar(options);
+      const { pipeline, close, ...where } = await loadNearOrFar(options);
       try {
-        await calibrateAndWrite(pipeline, { ...options, places }, signal);
+        await calibrateAndWrite(pipeline, { ...options, ...where }, signal);
       } finally {
         await close();
       }
@@ -229,17 +228,7 @@ async function requireOutput({ out, method, rectify, boundPairs = 0 }: Options):
   else if (out !== undefined) await requireFactsWritable(out);
 }
 
-/** @throws UsageError for what works inside the model, which workers only run as a whole */
-function requireOutside({ queue, site, method }: Options): void {
-  if (queue === undefined) return;
-  const inside = site === 'hidden' ? '--site hidden' : method === 'ertacache' ? undefined : `--method ${method}`;
-  if (inside === undefined) return;
-  throw new UsageError(`${inside} works inside the model, and workers run it as a whole.`, {
-    hint: 'Leave out --queue (and ERTACACHE_QUEUE).',
-  });
-}
-
-type Running = Options & Pick<NearOrFar, 'places'>;
+type Running = Options & Pick<NearOrFar, 'places' | 'sight'>;
 
 async function calibrateAndWrite(pipeline: Pipeline, options: Running, signal: AbortSignal): Promise<void> {
   const { info } = pipeline;
@@ -255,7 +244,8 @@ async function calibrateAndWrite(pipeline: Pipeline, options: Running, signal: A
   const all = [...calibration, ...evaluation, ...unusual];
   await encodeAhead(pipeline, promptRequests(all, { steps, guidance }), signal);
   if (options.method !== 'ertacache') {
-    const run = { pairs: calibration, steps, guidance, batch: options.batch, signal };
+    const { batch, sight } = options;
+    const run = { pairs: calibration, steps, guidance, batch, signal, sight };
     return calibrateBaseline(pipeline, options.method, run, options.out);
   }
   const { name, site, taylor, timestep, rectify, granularity, batch, search, trials, worstWeight } = options;

@@ -38,12 +38,12 @@ import { numberBetween, wholeNumber, wholeNumbers } from '../parse';
 import { addPictureOptions, type PictureOptions, pictureFacts } from '../picture-options';
 import { progressLine } from '../progress';
 import { promptsFor } from '../prompts';
-import { addAddressOptions, type QueuePlace } from '../queue-options';
+import { addFarOptions, type QueuePlace } from '../queue-options';
 
 /** The weights of LPIPS have 10 MB. */
 const MOST_LPIPS = 2 ** 30;
 
-interface Options extends PictureOptions, Omit<QueuePlace, 'store'> {
+interface Options extends PictureOptions, QueuePlace {
   readonly model: string;
   readonly methods?: readonly string[] | undefined;
   readonly budgets?: readonly number[] | undefined;
@@ -109,11 +109,8 @@ export function compareCommand(): Command {
     .option('--json', 'print the JSON instead of a table', false)
     .option('--markdown', 'print the table as Markdown', false)
     .addHelpText('after', '\nA run that was cut continues with the same command.');
-  addAddressOptions(command, '; its workers then do the measuring, to the same figures');
+  addFarOptions(command, '; its workers then do the measuring, to the same figures');
   return addPictureOptions(command).action(async (options: Options, command: Command) => {
-    if (options.queue !== undefined && options.lpips !== undefined) {
-      throw new UsageError('Workers have no weights of LPIPS.', { hint: 'Leave out --lpips, or --queue.' });
-    }
     const chosen = chooseContenders(options);
     rivalOf(options, chosen);
     // Before hours of work, not after.

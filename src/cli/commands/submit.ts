@@ -5,10 +5,10 @@ import { requestSchema } from '../../draw/request';
 import { InterruptedError, UsageError } from '../../errors';
 import { createFollower } from '../../fleet/follow';
 import { fleetJob, jobId, NAMES, type Over } from '../../fleet/job';
-import { loraToSend, type SentLora } from '../../fleet/loras';
 import { hashesOf } from '../../fleet/model-hash';
 import { namedModel } from '../../fleet/named-model';
 import { type FleetQueue, openQueue, PRIORITIES } from '../../fleet/queue';
+import { loraToSend, type NamedLora, sendFiles } from '../../fleet/sent-files';
 import { writeFileAtomic } from '../../io/atomic';
 import { MOST } from '../../io/counts';
 import { isFile } from '../../io/node-file';
@@ -118,7 +118,7 @@ export function submitCommand(): Command {
       const queue = await openQueue(queueOptions(given));
       try {
         if (picture) await queue.store.put(NAMES.picture(picture.sha256), picture.bytes);
-        for (const { named, bytes } of loras) await queue.store.put(NAMES.lora(named.sha256), bytes);
+        await sendFiles(queue.store, loras);
         await (given.wait
           ? waitFor(queue, wanted, given)
           : queue
@@ -181,7 +181,7 @@ async function pictureAt(path: string): Promise<{ readonly bytes: Uint8Array; re
 
 function pieceOf(
   { prompt, seed }: Task,
-  given: SubmitOptions & { readonly loras: readonly SentLora['named'][] },
+  given: SubmitOptions & { readonly loras: readonly NamedLora[] },
   format: Piece['output']['format'],
   picture: string | undefined,
 ): Piece {

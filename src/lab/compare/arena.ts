@@ -91,8 +91,9 @@ interface Ready {
   readonly options: ArenaOptions;
 }
 
-/** Errors that say that a method cannot do a budget; anything else ends the comparison. */
-const REFUSALS: readonly string[] = ['unsupported', 'usage', 'policy', 'numeric'];
+/** Whether an error says that a method cannot do a budget; anything else ends the comparison. */
+export const isRefusal = (error: unknown): error is ErtaError =>
+  ErtaError.isInstance(error) && ['unsupported', 'usage', 'policy', 'numeric'].includes(error.code);
 
 /** Measures one cell, or notes why it cannot be. */
 async function settle(ready: Ready, planned: PlannedCell): Promise<void> {
@@ -103,7 +104,7 @@ async function settle(ready: Ready, planned: PlannedCell): Promise<void> {
     store.comparison.cells.push(cell);
     options.onCell?.(cell);
   } catch (error) {
-    if (!ErtaError.isInstance(error) || !REFUSALS.includes(error.code)) throw error;
+    if (!isRefusal(error)) throw error;
     store.comparison.refused.push({ method: contender.name, budget, reason: error.message });
   }
   await store.save();
@@ -127,7 +128,8 @@ async function measure(ready: Ready, planned: PlannedCell): Promise<Cell> {
     timed === 0
       ? undefined
       : await counter.phase(passesOf(planned.timing), `${note}: timing`, () => timeCell(runs, policy, timed));
-  if (timing && store.comparison.reference.flops === undefined) await countUncached(store, runs);
+  const { reference: kept } = store.comparison;
+  if (timing) kept.flops ??= await uncachedFlops(runs);
   return {
     method: contender.name,
     budget,
@@ -140,14 +142,14 @@ async function measure(ready: Ready, planned: PlannedCell): Promise<Cell> {
   };
 }
 
-/** Counts the operations of an uncached run. */
-async function countUncached({ comparison }: Store, runs: PairRuns): Promise<void> {
+/** The operations of an uncached run. */
+export async function uncachedFlops(runs: PairRuns): Promise<number> {
   const job = await prepare(runs, runs.evaluation.slice(0, 1));
   try {
     const { flops } = await countFlops(() =>
       runJob(runs.pipeline, job, none(), runs.signal && { signal: runs.signal }),
     );
-    comparison.reference.flops = flops;
+    return flops;
   } finally {
     job.release();
   }

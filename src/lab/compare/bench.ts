@@ -5,6 +5,12 @@ import type { Policy } from '../../policy/data';
 import type { Pair } from '../../policy/pair';
 import type { Job, Pipeline } from '../../sampling/pipeline';
 
+/** What was found by trying: the number of a setting, or a threshold; and the forward passes that this cost. */
+export interface Choice {
+  readonly value: number;
+  readonly spent: number;
+}
+
 /** What calibrating a contender works with. */
 export interface Bench {
   readonly pipeline: Pipeline;
@@ -26,6 +32,8 @@ export interface Bench {
   singles(): Promise<readonly Job[]>;
   /** The calibration pairs in batches, and where their uncached runs end; made when they are first asked for. */
   targets(): Promise<readonly Target[]>;
+  /** What a method was set to at a budget before; else what is chosen now. */
+  choice(name: string, computed: number, make: () => Promise<Choice>): Promise<Choice>;
   /** The policy of that name and budget: given, kept from before, or else made and kept. */
   policy(name: string, computed: number, make: () => Promise<Policy>): Promise<Policy>;
 }

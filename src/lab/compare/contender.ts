@@ -1,6 +1,6 @@
 import type { CachePolicy } from '../../cache/policy';
 import type { Budget } from '../../cache/registry';
-import type { Bench } from './bench';
+import type { Bench, Choice } from './bench';
 
 /** Forward passes of one pair each, by how they run. */
 export interface Passes {
@@ -15,6 +15,8 @@ export interface Prepared {
   readonly setting?: string;
   /** Forward passes that preparing it cost. */
   readonly passes: number;
+  /** What was chosen, where something was. */
+  readonly choice?: Choice | undefined;
 }
 
 /** One that takes part in a comparison. */
@@ -28,6 +30,8 @@ export interface Contender {
   readonly dynamic: boolean;
   /** The contender whose policy it uses at the same budget. */
   readonly after?: string;
+  /** Whether it needs facts about the model. */
+  readonly needsFacts?: boolean;
   /** The forward passes that preparing it costs at most, over all calibration pairs. */
   cost(budget: Budget, bench: Bench): Passes;
   prepare(budget: Budget, bench: Bench): Promise<Prepared>;

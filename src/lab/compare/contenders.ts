@@ -14,7 +14,7 @@ import {
 } from '../../cache/registry';
 import type { NamedSchedule } from '../../cache/uniform';
 import { chooseVariant, runsAtMost } from '../../calibration/choose-variant';
-import { methodAtBudget } from '../../calibration/tune-threshold';
+import { thresholdAtBudget } from '../../calibration/tune-threshold';
 import { UsageError } from '../../errors';
 import { type Policy, policySettings, reusedOf } from '../../policy/data';
 import { DEFAULT_METHOD } from '../../policy/source';
@@ -73,7 +73,7 @@ const onSearched: Contender = {
         policy: forecasting({ name: TAYLOR, reused, forecast: taylorForecast(order) }),
       })),
     );
-    return chosen(variants, passes, bench);
+    return chosen({ name: TAYLOR, ...budget }, { variants, passes }, bench);
   },
 };
 
@@ -100,15 +100,23 @@ function choiceCost(variants: number, { steps, computed }: Budget, { pairs, batc
 
 const addPasses = (a: Passes, b: Passes): Passes => ({ batched: a.batched + b.batched, single: a.single + b.single });
 
-/** Ready at the setting that does best on the calibration pairs. */
-async function chosen(variants: readonly Variant[], passes: number, bench: Bench): Promise<Prepared> {
+/** Ready at the setting that does best on the calibration pairs. @param passes what finding the settings cost */
+async function chosen(
+  { name, computed }: Pick<Budget, 'computed'> & { readonly name: string },
+  { variants, passes = 0 }: { readonly variants: readonly Variant[]; readonly passes?: number },
+  bench: Bench,
+): Promise<Prepared> {
   if (variants.length === 0) throw new UsageError('No setting of it computes so many steps.');
-  const { variant, spent } = await chooseVariant(variants, await bench.targets(), {
-    ...(bench.signal && { signal: bench.signal }),
-    worstWeight: bench.worstWeight,
-    onStep: (step, sample) => bench.onPasses(step.forwards * (sample.shape[0] as number)),
+  const choice = await bench.choice(name, computed, async () => {
+    const { variant, spent } = await chooseVariant(variants, await bench.targets(), {
+      ...(bench.signal && { signal: bench.signal }),
+      worstWeight: bench.worstWeight,
+      onStep: (step, sample) => bench.onPasses(step.forwards * (sample.shape[0] as number)),
+    });
+    return { value: variants.indexOf(variant), spent };
   });
-  return { policy: variant.policy, setting: variant.setting, passes: passes + spent };
+  const { policy, setting } = variants[choice.value] as Variant;
+  return { policy, setting, passes: passes + choice.spent, choice };
 }
 
 const isBaseline = ({ name }: Method): boolean => name === 'fewer-steps';
@@ -142,6 +150,7 @@ function fromRegistry(method: Method): Contender {
     dynamic,
     ...(source && { source }),
     ...(method.kind === 'chosen' && method.usesSearched && { after: DEFAULT_METHOD }),
+    ...((method.kind === 'chosen' || method.kind === 'threshold') && { needsFacts: method.needs !== undefined }),
     ...ready(method),
   };
 }
@@ -168,7 +177,8 @@ function chosenMethod(method: ChosenMethod): Pick<Contender, 'cost' | 'prepare'>
       const { schedules, passes } = method.usesSearched
         ? await searchedSchedules(budget, bench)
         : { schedules: [], passes: 0 };
-      return chosen(method.variants(budget, facts, schedules), passes, bench);
+      const variants = method.variants(budget, facts, schedules);
+      return chosen({ name: method.name, ...budget }, { variants, passes }, bench);
     },
   };
 }
@@ -214,13 +224,23 @@ function budgetedMethod(method: ScheduledMethod | ThresholdMethod): Pick<Contend
     async prepare(budget, bench) {
       const facts = needsFacts ? await bench.facts() : NO_FACTS;
       const variants = method.variants?.(budget, facts) ?? [];
-      if (variants.length > 0) return chosen(variants, 0, bench);
-      const { policy, tuned } = await methodAtBudget(method, budget, tunes ? await bench.singles() : [], facts, {
-        ...(bench.signal && { signal: bench.signal }),
-        onTry: (_threshold, cost, pairs) => bench.onPasses(cost.forwards * pairs),
+      if (variants.length > 0) return chosen({ name: method.name, ...budget }, { variants }, bench);
+      if (method.kind === 'scheduled') return { policy: method.create(budget), passes: 0 };
+      const choice = await bench.choice(method.name, budget.computed, async () => {
+        const { threshold, spent } = await thresholdAtBudget(
+          method,
+          budget,
+          tunes ? await bench.singles() : [],
+          facts,
+          {
+            ...(bench.signal && { signal: bench.signal }),
+            onTry: (_threshold, cost, pairs) => bench.onPasses(cost.forwards * pairs),
+          },
+        );
+        return { value: threshold, spent };
       });
-      const setting = tuned && `threshold ${Number(tuned.threshold.toPrecision(3))}`;
-      return { policy, passes: tuned?.spent ?? 0, ...(setting && { setting }) };
+      const setting = `threshold ${Number(choice.value.toPrecision(3))}`;
+      return { policy: method.create(choice.value, facts), passes: choice.spent, setting, choice };
     },
   };
 }

@@ -28,12 +28,15 @@ export interface MeasureOptions {
   /** The cell's name, for its pictures. */
   readonly name: string;
   readonly lpips?: Lpips | undefined;
-  /** The uncached picture of a pair. */
+  /** Which of all pairs the first is; the first of all unless given. */
+  readonly from?: number | undefined;
+  /** The uncached picture of a pair, by its number among all. */
   readonly reference: (index: number) => Promise<Media>;
 }
 
 /** Runs a method on every evaluation pair, compares its pictures with the uncached ones and keeps them. */
 export async function measureCell(store: Store, runs: PairRuns, options: MeasureOptions): Promise<Measured> {
+  const { from = 0 } = options;
   const size = options.dynamic ? 1 : runs.batch;
   const pairs: PairResult[] = [];
   let sigmas: number[] = [];
@@ -45,7 +48,7 @@ export async function measureCell(store: Store, runs: PairRuns, options: Measure
         ...(runs.signal && { signal: runs.signal }),
         onStep: step => runs.onPasses(step.forwards * group.length),
       });
-      for (const media of result.media) pairs.push(await judge(store, options, pairs.length, media, result));
+      for (const media of result.media) pairs.push(await judge(store, options, from + pairs.length, media, result));
       sigmas = [...result.steps.map(s => s.sigma), result.steps.at(-1)?.sigmaNext ?? 0];
       cacheBytes = Math.max(cacheBytes, ...result.steps.map(s => s.cacheBytes / group.length));
     } finally {

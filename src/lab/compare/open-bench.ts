@@ -4,13 +4,16 @@ import { type Target, uncachedTargets } from '../../calibration/choose-variant';
 import { prepareJobs } from '../../calibration/jobs';
 import type { Policy } from '../../policy/data';
 import type { Job, Pipeline } from '../../sampling/pipeline';
-import type { Bench } from './bench';
+import type { Bench, Choice } from './bench';
+import { factsToKeep } from './facts';
 import { cellName, policyName } from './names';
 import type { Store } from './store';
 
 export interface BenchOptions {
   /** Policies to use instead of calibrating, by the name of a cell. */
   readonly given?: ReadonlyMap<string, Policy> | undefined;
+  /** What methods were set to before, by the name of a cell. */
+  readonly choices?: ReadonlyMap<string, Choice> | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onPasses: (count: number) => void;
 }
@@ -19,7 +22,7 @@ export interface BenchOptions {
 export function openBench(
   pipeline: Pipeline,
   store: Store,
-  { given, signal, onPasses }: BenchOptions,
+  { given, choices, signal, onPasses }: BenchOptions,
 ): { readonly bench: Bench; release(): void } {
   const { comparison } = store;
   const { steps, guidance, batch, trials, worstWeight, calibration: pairs } = comparison.request;
@@ -44,14 +47,7 @@ export function openBench(
       async facts() {
         if (!comparison.facts) {
           const loop = { ...(signal && { signal }), onStep: () => onPasses(1) };
-          const { fit, polynomial, ratios, history } = await measureBaselines(await singles(), loop);
-          comparison.facts = {
-            polynomial: [...polynomial],
-            ratios: [...ratios],
-            history: history.map(row => [...row]),
-            r2: fit.r2,
-            forwards: pairs.length * steps,
-          };
+          comparison.facts = factsToKeep(await measureBaselines(await singles(), loop), comparison.request);
           await store.save();
         }
         return comparison.facts;
@@ -69,6 +65,7 @@ export function openBench(
         }
         return ends;
       },
+      choice: async (name, computed, make) => choices?.get(cellName(name, computed)) ?? make(),
       async policy(name, computed, make) {
         const own = given?.get(cellName(name, computed));
         if (own) return own;

@@ -69,12 +69,12 @@ export function prepare(runs: PairRuns, group: readonly Pair[]) {
 }
 
 /** A batch of pairs, and which of all pairs is its first: some batches are smaller, see `batches`. */
-interface PlacedBatch {
+export interface PlacedBatch {
   readonly group: readonly Pair[];
   readonly from: number;
 }
 
-function placedBatches(evaluation: readonly Pair[], batch: number): PlacedBatch[] {
+export function placedBatches(evaluation: readonly Pair[], batch: number): PlacedBatch[] {
   let from = 0;
   return batches(evaluation, batch).map(group => {
     const placed = { group, from };

@@ -5,13 +5,16 @@
 import { tensor } from '@tensorflow/tfjs-core';
 import ndarray from 'ndarray';
 import { z } from 'zod';
+import { partsOf } from '../../cache/evaluation';
+import { sightingsOf, sights } from '../../calibration/baselines';
 import { activeKind } from '../../engine/active-kind';
 import { UsageError } from '../../errors';
 import { count, MOST } from '../../io/counts';
 import type { Media } from '../../media/pixels';
+import type { Lpips } from '../../metrics/lpips';
 import { release } from '../../nn/scope';
 import { parseState, type State, tensorState } from '../../nn/state';
-import { atSize } from '../../sampling/at-size';
+import { atSize, type PictureRequest } from '../../sampling/at-size';
 import { decodeCheckpoint, encodeCheckpoint } from '../../sampling/checkpoint';
 import type { BatchRequest, Job, Pipeline } from '../../sampling/pipeline';
 import type { FarTarget } from './far-target';
@@ -19,14 +22,23 @@ import type { HeldModels } from './models';
 
 const size = z.object({ width: count(MOST.pixels), height: count(MOST.pixels), frames: count(MOST.frames) });
 
+/** What a request may say of the picture; see `PictureRequest`. */
+const pictureFields = {
+  size: size.partial().optional(),
+  maxSequenceLength: count(MOST.tokens).optional(),
+  negativePrompt: z.string().optional(),
+  trueCfgScale: z.number().nonnegative().max(MOST.guidance).optional(),
+  guidance2: z.number().nonnegative().max(MOST.guidance).optional(),
+  guidanceInterval: z.tuple([z.number(), z.number()]).optional(),
+  shift: z.number().positive().max(MOST.shift).optional(),
+};
+
 const requestSchema = z.strictObject({
   prompts: z.array(z.string()).min(1).max(MOST.rows),
   seeds: z.array(z.number()),
   steps: count(MOST.steps),
   guidance: z.number(),
-  negativePrompt: z.string().optional(),
-  maxSequenceLength: count(MOST.tokens).optional(),
-  size: size.partial().optional(),
+  ...pictureFields,
 });
 
 /** The fields of requests that can be asked for elsewhere, as a state holds them. */
@@ -40,24 +52,31 @@ export function requestState(request: BatchRequest): State {
 }
 
 /** What requests say where they say nothing else. */
-const usualSchema = z.object({ size: size.partial().optional(), maxSequenceLength: count(MOST.tokens).optional() });
+const usualSchema = z.strictObject(pictureFields);
+
+const usualOf = (text: string): PictureRequest => usualSchema.parse(JSON.parse(text)) as PictureRequest;
+
+const callFields = {
+  request: requestSchema,
+  branch: z.int().nonnegative(),
+  timestep: z.number(),
+  sample: tensorState,
+};
 
 const questionSchema = z.discriminatedUnion('kind', [
-  z.object({
-    kind: z.literal('forward'),
-    request: requestSchema,
-    branch: z.int().nonnegative(),
-    timestep: z.number(),
-    sample: tensorState,
-  }),
+  z.object({ kind: z.literal('forward'), ...callFields }),
+  /** The tokens after all blocks. */
+  z.object({ kind: z.literal('blocks'), ...callFields }),
+  /** What an uncached run shows to methods that work inside the model. */
+  z.object({ kind: z.literal('sight'), usual: z.string(), request: requestSchema, wanted: z.array(z.enum(sights)) }),
   z.object({ kind: z.literal('decode'), latents: tensorState, size: size.optional() }),
   /** Parts of a comparison: what is asked is JSON. */
   z.object({ kind: z.literal('references'), usual: z.string(), asked: z.string() }),
   z.object({
-    kind: z.literal('cell'),
+    kind: z.literal('part'),
     usual: z.string(),
     asked: z.string(),
-    pixels: z.array(z.array(tensorState)).nullable(),
+    pixels: z.array(tensorState).nullable(),
   }),
 ]);
 
@@ -98,6 +117,7 @@ const MOST_READY = 32;
 
 export function farAnswers(models: HeldModels): FarAnswers {
   let last: Pipeline | undefined;
+  let judge: { readonly sha256: string; readonly lpips: Lpips } | undefined;
   const ready = new Map<string, Job>();
   const forget = (key: string): void => {
     ready.get(key)?.release();
@@ -115,40 +135,68 @@ export function farAnswers(models: HeldModels): FarAnswers {
     return found;
   }
 
-  async function answerOf(model: Pipeline, question: State, signal: AbortSignal): Promise<State> {
+  /** LPIPS with weights of this machine; it stays in memory until others are asked for. */
+  async function lpipsOf(wanted: FarTarget['lpips']): Promise<Lpips | undefined> {
+    if (wanted?.sha256 !== judge?.sha256) {
+      judge?.lpips.dispose();
+      judge = undefined;
+    }
+    if (wanted && !judge) {
+      // Loaded when it is used: most workers only draw.
+      const [{ createLpips }, { readLpipsWeights }] = await Promise.all([
+        import('../../metrics/lpips'),
+        import('../../metrics/lpips-weights'),
+      ]);
+      judge = { sha256: wanted.sha256, lpips: createLpips(await readLpipsWeights(wanted.path)) };
+    }
+    return judge?.lpips;
+  }
+
+  async function answerOf(
+    model: Pipeline,
+    question: State,
+    { lpips, signal }: Pick<FarTarget, 'lpips'> & { readonly signal: AbortSignal },
+  ): Promise<State> {
     const asked = parseState(questionSchema, question);
     if (asked.kind === 'decode') return mediaState(await model.decode(asked.latents, asked.size, { signal }));
-    if (asked.kind === 'references' || asked.kind === 'cell') {
+    if (asked.kind === 'references' || asked.kind === 'part') {
       // Loaded when it is used: most workers only draw.
-      const [lab, { askedCellSchema }, { comparisonRequestSchema }] = await Promise.all([
+      const [lab, { askedPartSchema }, { comparisonRequestSchema }] = await Promise.all([
         import('../../lab/compare/answer-far'),
         import('../../lab/compare/far'),
         import('../../lab/compare/comparison'),
       ]);
-      const sized = atSize(model, usualSchema.parse(JSON.parse(asked.usual)));
+      const sized = atSize(model, usualOf(asked.usual));
       if (asked.kind === 'references') {
         const request = comparisonRequestSchema.parse(JSON.parse(asked.asked));
         const { reference, media } = await lab.answerReferences(sized, request, signal);
         return { reference: JSON.stringify(reference), media: mediaState(media) };
       }
-      const pixels: Media[][] = [];
-      for (const batch of asked.pixels ?? []) pixels.push(await mediaOf(batch.map(each => each.clone())));
-      const cell = askedCellSchema.parse(JSON.parse(asked.asked));
-      return { cell: JSON.stringify(await lab.answerCell(sized, cell, asked.pixels ? pixels : undefined, signal)) };
+      const pixels = asked.pixels ? await mediaOf(asked.pixels.map(each => each.clone())) : undefined;
+      const part = askedPartSchema.parse(JSON.parse(asked.asked));
+      const own = await lpipsOf(lpips);
+      const given = { signal, ...(pixels && { pixels }), ...(own && { lpips: own }) };
+      return { part: JSON.stringify(await lab.answerPart(sized, part, given)) };
+    }
+    if (asked.kind === 'sight') {
+      const sized = atSize(model, usualOf(asked.usual));
+      return sightingsOf(sized, asked.request as BatchRequest, asked.wanted, { signal });
     }
     const job = await jobOf(model, asked.request as BatchRequest, signal);
     const branch = job.branches[asked.branch];
     if (!branch) throw new UsageError(`The model has no branch ${asked.branch}.`);
     const evaluation = branch.evaluate(asked.sample, asked.timestep, signal);
     try {
-      return { output: await evaluation.compute() };
+      if (asked.kind === 'forward') return { output: await evaluation.compute() };
+      const parts = partsOf(evaluation, 'What is asked');
+      return { ...(await parts.blocks(parts.embed())) };
     } finally {
       evaluation.release();
     }
   }
 
   return {
-    async answer({ model: name, hash, backend, loading }, bytes, signal) {
+    async answer({ model: name, hash, backend, loading, lpips }, bytes, signal) {
       if (activeKind() !== backend) {
         throw new UsageError(`A worker computes on ${activeKind()}, and ${backend} is wanted.`, {
           hint: `Start the workers with --backend ${backend}, or give the command theirs.`,
@@ -164,7 +212,7 @@ export function farAnswers(models: HeldModels): FarAnswers {
       const question = decodeFar(bytes);
       let answer: State = null;
       try {
-        answer = await answerOf(model, question, signal);
+        answer = await answerOf(model, question, { lpips, signal });
         return await encodeFar(answer);
       } finally {
         release([question, answer]);

@@ -3,7 +3,7 @@ import { type LoadModelOptions, loadModel } from '../../pipelines/load';
 import type { Pipeline } from '../../sampling/pipeline';
 
 /** What of a request decides which weights are in memory. */
-export type Loading = Pick<LoadModelOptions, 'dtype' | 'variant' | 'tiling' | 'loras'>;
+export type Loading = Pick<LoadModelOptions, 'dtype' | 'variant' | 'tiling' | 'loras' | 'transformer' | 'transformer2'>;
 
 /** Models in memory. */
 export interface HeldModels {

@@ -9,7 +9,7 @@ import { noSettings, type PeftSettings, peftSettings } from './peft';
 
 /** What peft calls the tensors of an adapter, and what it writes beside them. */
 export const PEFT_WEIGHTS = 'adapter_model.safetensors';
-const PEFT_CONFIG = 'adapter_config.json';
+export const PEFT_CONFIG = 'adapter_config.json';
 /** Where diffusers puts a JSON of peft's settings: in the header. */
 const PEFT_HEADER = 'lora_adapter_metadata';
 

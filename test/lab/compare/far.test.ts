@@ -1,11 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { answerCell, answerReferences } from '../../../src/lab/compare/answer-far';
+import { sightingsOf } from '../../../src/calibration/baselines';
+import { atMost } from '../../../src/io/at-most';
+import { answerPart, answerReferences } from '../../../src/lab/compare/answer-far';
 import { runArena } from '../../../src/lab/compare/arena';
 import { beginComparison } from '../../../src/lab/compare/begin';
 import { type Comparison, comparisonRequestSchema } from '../../../src/lab/compare/comparison';
 import { contenderCalled } from '../../../src/lab/compare/contenders';
 import { openStore } from '../../../src/lab/compare/disk-store';
-import { answeredCellSchema, askedCellSchema, type FarArena } from '../../../src/lab/compare/far';
+import { answeredPartSchema, askedPartSchema, type FarArena } from '../../../src/lab/compare/far';
 import type { Pair } from '../../../src/policy/pair';
 import type { Pipeline } from '../../../src/sampling/pipeline';
 import { scratchFolder } from '../../media/pictures';
@@ -18,7 +20,7 @@ const scratch = scratchFolder();
 const pairs = (prefix: string, count: number, seed: number): Pair[] =>
   Array.from({ length: count }, (_, i) => ({ prompt: `${prefix} ${i}`, seed: seed + i }));
 
-const METHODS = ['fewer-steps', 'uniform', 'teacache', 'taylor-searched', 'ertacache'];
+const METHODS = ['fewer-steps', 'uniform', 'teacache', 'magcache', 'l2p', 'taylor-searched', 'ertacache'];
 const NOWHERE = { command: '', machine: { cpu: '', threads: 1, gpus: [], memoryBytes: 0 }, node: '' };
 
 async function compared(pipeline: Pipeline, folder: string, far?: FarArena): Promise<Comparison> {
@@ -26,7 +28,7 @@ async function compared(pipeline: Pipeline, folder: string, far?: FarArena): Pro
   const asked = {
     ...{ steps: 6, guidance: 1, picture: {}, kind: 'methods' as const, budgets: [4], against: 'ertacache' },
     ...{ calibration: pairs('calibrated', 2, 20), evaluation: pairs('compared', 3, 0), batch: 2, trials: 0 },
-    ...{ timed: 0, lpips: null, policies: [] },
+    ...{ timed: 1, lpips: null, policies: [] },
   };
   const fresh = beginComparison(pipeline.info, chosen, asked, { ...NOWHERE, engine: { kind: 'cpu', label: 'test' } });
   const store = await openStore(folder, fresh, { force: false });
@@ -34,14 +36,19 @@ async function compared(pipeline: Pipeline, folder: string, far?: FarArena): Pro
 }
 
 /** Another machine, as far as JSON goes. */
-const machine = (pipeline: Pipeline, sends: boolean): FarArena => {
+const machine = (pipeline: Pipeline, sends: boolean, asks: string[]): FarArena => {
   const { signal } = new AbortController();
+  // Operations are counted in the whole process.
+  const alone = atMost(1);
   const sent = <T>(value: T): unknown => JSON.parse(JSON.stringify(value));
   return {
     references: request => answerReferences(pipeline, comparisonRequestSchema.parse(sent(request)), signal),
-    async cell(asked, pixels) {
-      const given = askedCellSchema.parse(sent(asked));
-      return answeredCellSchema.parse(sent(await answerCell(pipeline, given, sends ? pixels : undefined, signal)));
+    sight: (request, wanted) => alone(() => sightingsOf(pipeline, request, wanted)),
+    async part(asked, pixels) {
+      const given = askedPartSchema.parse(sent(asked));
+      const done = await alone(() => answerPart(pipeline, given, { signal, ...(sends && pixels && { pixels }) }));
+      asks.push(`${given.request.methods} ${given.part.kind} ${given.request.evaluation.length}`);
+      return answeredPartSchema.parse(sent(done));
     },
   };
 };
@@ -66,12 +73,16 @@ describeOnBackends('a comparison by other machines', backend => {
     const pipeline = toyPipeline();
     const near = scratch.path(`${backend}-near`);
     const here = await compared(pipeline, near);
-    expect(here.cells).toHaveLength(5);
+    expect(here.cells).toHaveLength(METHODS.length);
     expect(Object.keys(filesOf(near)).length).toBeGreaterThan(30);
     for (const sends of [true, false]) {
       const far = scratch.path(`${backend}-far-${sends}`);
-      expect(figures(await compared(pipeline, far, machine(pipeline, sends)))).toEqual(figures(here));
+      const asks: string[] = [];
+      expect(figures(await compared(pipeline, far, machine(pipeline, sends, asks)))).toEqual(figures(here));
       expect(filesOf(far)).toEqual(filesOf(near));
+      // A cell is done in several parts: three pairs, two at a time, are two.
+      const own = asks.filter(ask => ask.startsWith('teacache'));
+      expect(own).toEqual(['teacache prepare 2', 'teacache measure 2', 'teacache measure 1', 'teacache time 1']);
     }
     pipeline.dispose();
   });
