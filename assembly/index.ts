@@ -4,6 +4,7 @@ import { madd } from './numbers';
 export { attend, attendScratch } from './attention';
 export { product, productScratch } from './product';
 export { activate, gated, layerNorm, rmsNorm, rotate } from './rows';
+export { widen, widenScratch } from './widen';
 
 /** Whether this machine rounds `a · b + c` once: (1 + 2⁻¹²)² - 1 - 2⁻¹¹ is 2⁻²⁴ then, and 0 if the square is rounded. */
 export function isFused(x: f32): bool {

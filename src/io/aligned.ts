@@ -27,12 +27,17 @@ export function provideLargePages(ask: (bytes: Uint8Array) => void): void {
   largePages = ask;
 }
 
+/** Asks for large pages beneath these bytes, where they are available: memory that is new comes faster. */
+export function askForLargePages(bytes: Uint8Array): void {
+  largePages?.(bytes);
+}
+
 /**
  * Zeros whose first byte begins a page, as far as `placeInPage` can tell; on large pages, which disks read into faster,
  * where they are available.
  */
 export function pageAlignedBytes(count: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(new ArrayBuffer(count + PAGE), PAGE - 16, count);
-  largePages?.(bytes);
+  askForLargePages(bytes);
   return bytes;
 }

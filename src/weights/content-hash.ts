@@ -20,7 +20,7 @@ export async function contentHash({ source, contentHash: known }: ModelComponent
 /** Adds one tensor to the hash that {@link contentHash} is made of. */
 export async function hashTensor(hash: Sha256, source: TensorSource, name: string): Promise<void> {
   const { dtype, shape, size, scale } = source.entry(name);
-  const known = [name, dtype, shape, ...(scale === undefined ? [] : [scale])];
+  const known = [name, dtype, shape, ...(scale === undefined ? [] : [typeof scale === 'number' ? scale : [...scale]])];
   hash.update(`${JSON.stringify(known)}\n`);
   for (const slice of slices(size, SLICE_ELEMENTS)) hash.update(await source.readRaw(name, slice));
 }

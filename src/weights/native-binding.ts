@@ -4,7 +4,6 @@ import type * as tf from '@tensorflow/tfjs-core';
 export interface Binding {
   readonly TF_ATTR_TYPE: number;
   readonly TF_ATTR_BOOL: number;
-  readonly TF_ATTR_INT: number;
   readonly TF_INT32: number;
   createTensor(shape: number[], type: number, values: Uint8Array | Int32Array): number;
   deleteTensor(id: number): void;
@@ -38,7 +37,6 @@ export const TF = {
   float: 1,
   int32: 3,
   uint8: 4,
-  int8: 6,
   bfloat16: 14,
   half: 19,
 } as const;
@@ -51,13 +49,13 @@ export interface Steps {
   run(name: string, attributes: Readonly<Record<string, Value>>, ...inputs: readonly number[]): Metadata;
 }
 
-type Value = readonly ['type' | 'int', number] | readonly ['bool', boolean];
+type Value = readonly ['type', number] | readonly ['bool', boolean];
 export const type = (number: number): Value => ['type', number];
 
 /** Runs steps, and hands over the tensor of the last. */
 export function withSteps(backend: NodeBackend, work: (steps: Steps) => Metadata): tf.Tensor {
   const { binding } = backend;
-  const kinds = { type: binding.TF_ATTR_TYPE, bool: binding.TF_ATTR_BOOL, int: binding.TF_ATTR_INT };
+  const kinds = { type: binding.TF_ATTR_TYPE, bool: binding.TF_ATTR_BOOL };
   const made: number[] = [];
   const keep = (id: number): number => {
     made.push(id);

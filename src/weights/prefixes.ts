@@ -21,7 +21,7 @@ export function underPrefix(source: TensorSource, prefix: string): TensorSource 
     readInts: (name, slice) => source.readInts(original(name), slice),
     readRaw: (name, slice) => source.readRaw(original(name), slice),
     readInto: (name, target, slice) => source.readInto(original(name), target, slice),
-    widen: (name, bytes) => source.widen(original(name), bytes),
+    widen: (name, bytes, start) => source.widen(original(name), bytes, start),
   };
 }
 

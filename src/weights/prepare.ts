@@ -9,7 +9,7 @@ import { asStored, laidOutShape, placeRows } from './layout';
 import type { Merge, Merges } from './lora/merge';
 import { type NativeMaker, nativeMaker } from './native-tensor';
 import type { Parameter } from './parameters';
-import { type Slice, type StoredType, slices, type TensorSource } from './source';
+import { type Scale, type Slice, type StoredType, slices, type TensorSource } from './source';
 import { blockOf, isQuantised, storedBytes } from './stored-type';
 import { widenToFloat32 } from './widen';
 
@@ -22,11 +22,11 @@ export interface Stored {
   /** Stored as layers want it. */
   readonly isLaidOut?: boolean | undefined;
   /** What its values are multiplied by once they are widened; `decode` does so. */
-  readonly scale?: number | undefined;
+  readonly scale?: Scale | undefined;
   /** How errors call what holds it. */
   readonly file: string;
-  /** Bytes of some elements as float32. May look at the same memory. */
-  decode(bytes: Uint8Array<ArrayBuffer>): Float32Array<ArrayBuffer>;
+  /** Bytes of the elements from `start` on, else from the first, as float32. May look at the same memory. */
+  decode(bytes: Uint8Array<ArrayBuffer>, start?: number): Float32Array<ArrayBuffer>;
 }
 
 /** How a parameter is prepared. */
@@ -81,7 +81,7 @@ export function prepare(parameter: Parameter, stored: Stored, options: PrepareOp
   return {
     slices: isWhole ? [{ start: 0, count: size }] : slices(size, sliceOf(width, blockOf(stored.dtype).elements)),
     add(bytes, { start }) {
-      const decoded = stored.decode(bytes);
+      const decoded = stored.decode(bytes, start);
       if (options.checkFinite) checkFinite(decoded, name, stored.file, start);
       if (isWhole) {
         values = options.isLent && decoded.buffer === bytes.buffer ? decoded.slice() : decoded;
@@ -103,16 +103,19 @@ function nativelyMade(
 ): tf.Tensor | undefined {
   const { dtype, scale } = stored;
   const made = native(parameter, dtype, bytes);
-  if (made && scale !== undefined) return scaled(made, scale);
+  if (made && scale !== undefined) return scaled(made, scale, parameter.layout);
   if (made || !isQuantised(dtype)) return made;
   if (parameter.layout === 'plain') return undefined;
   const { buffer, byteOffset, byteLength } = stored.decode(bytes);
   return native(parameter, 'F32', new Uint8Array(buffer, byteOffset, byteLength));
 }
 
-function scaled(tensor: tf.Tensor, scale: number): tf.Tensor {
+function scaled(tensor: tf.Tensor, scale: Scale, layout: Parameter['layout']): tf.Tensor {
   try {
-    return tf.mul(tensor, scale);
+    if (typeof scale === 'number') return tf.mul(tensor, scale);
+    // Layers have outputs last, and parameters that are left as stored first.
+    const shape = tensor.shape.map((size, axis) => (axis === (layout === 'plain' ? 0 : tensor.rank - 1) ? size : 1));
+    return tf.tidy(() => tf.mul(tensor, tf.tensor(scale, shape)));
   } finally {
     tensor.dispose();
   }
@@ -196,7 +199,7 @@ async function readMerged(source: TensorSource, parameter: Parameter, options: P
 
 /** How a source stores one of its tensors. */
 export function storedIn(source: TensorSource, name: string): Stored {
-  return { ...source.entry(name), decode: bytes => source.widen(name, bytes) };
+  return { ...source.entry(name), decode: (bytes, start) => source.widen(name, bytes, start) };
 }
 
 /** How float32 values in memory are stored. @param isLaidOut whether they are as layers want them */

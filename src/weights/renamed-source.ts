@@ -1,9 +1,9 @@
 import { CheckpointError } from '../errors';
 import { allDone } from '../io/byte-file';
-import { elements, showShape } from './dtype';
+import { elements, isDType, showShape } from './dtype';
 import { type KeyLayout, type Origin, originsOf } from './key-layout';
 import type { ParameterTable } from './parameters';
-import type { Slice, TensorEntry, TensorSource } from './source';
+import { type Slice, scaled, type TensorEntry, type TensorSource } from './source';
 import { blockOf, storedBytes } from './stored-type';
 import { widenToFloat32 } from './widen';
 
@@ -58,8 +58,9 @@ export function renamedSource(
     const shape = shapes.get(name)!;
     const size = elements(shape);
     if (cut.has(name)) return { ...whole, dtype: 'F32', scale: undefined, shape, size, bytes: size * 4 };
+    const scale = typeof whole.scale === 'object' ? ofRows(whole.scale, origin.rows) : whole.scale;
     const begin = whole.begin + storedBytes(whole.dtype, (origin.rows[0]?.[0] ?? 0) * rowWidth(name));
-    return { ...whole, shape, size, bytes: storedBytes(whole.dtype, size), begin };
+    return { ...whole, shape, size, scale, bytes: storedBytes(whole.dtype, size), begin };
   }
 
   async function readInto(name: string, target: Uint8Array, slice?: Slice): Promise<void> {
@@ -88,14 +89,21 @@ export function renamedSource(
   }
 
   const originalOf = (name: string): string => origins.get(name)?.name ?? name;
-  const widen: TensorSource['widen'] = (name, bytes) =>
-    cut.has(name) ? widenToFloat32(bytes, 'F32') : source.widen(originalOf(name), bytes);
+  const widen: TensorSource['widen'] = (name, bytes, start = 0) => {
+    if (cut.has(name)) return widenToFloat32(bytes, 'F32');
+    const found = entry(name);
+    // Scales of rows are in the order of the parameter's.
+    if (typeof found.scale === 'object' && isDType(found.dtype)) {
+      return scaled(widenToFloat32(bytes, found.dtype), found, start);
+    }
+    return source.widen(originalOf(name), bytes, start);
+  };
 
   /** Any slice, also one that begins inside a block of the original. */
   async function read(name: string, slice?: Slice): Promise<Float32Array<ArrayBuffer>> {
     const origin = origins.get(name);
     if (!origin) return source.read(name, slice);
-    if (blockOf(entry(name).dtype).elements === 1) return widen(name, await readRaw(name, slice));
+    if (blockOf(entry(name).dtype).elements === 1) return widen(name, await readRaw(name, slice), slice?.start);
     const out = new Float32Array(slice?.count ?? entry(name).size);
     await allDone(
       parts(name, origin, slice).map(async ({ at, part }) => out.set(await source.read(origin.name, part), at)),
@@ -152,6 +160,11 @@ function checkOrigins(
       hint: 'The weights are not those of this config.json; take both from the same repository.',
     });
   }
+}
+
+/** The scales of some rows. */
+function ofRows(scale: Float32Array, rows: Origin['rows']): Float32Array {
+  return Float32Array.from(rows.flatMap(([first, end]) => [...scale.subarray(first, end)]));
 }
 
 /** A 1 × 1 convolution is a matrix, and some writers leave out axes of size 1. */

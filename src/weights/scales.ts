@@ -1,12 +1,12 @@
 /**
- * Float8 weights as ComfyUI writes them: beside a layer's weight lies the number that it is multiplied by, and marks
+ * Float8 weights as ComfyUI writes them: beside a layer's weight lies what it is multiplied by, and marks
  * that say how it was quantised.
  */
 import { CheckpointError } from '../errors';
 import { allDone } from '../io/byte-file';
 import { isRecord, parsePlainJson } from '../io/plain-json';
 import { showShape } from './dtype';
-import { type StoredTensor, type TensorSource, tensorSource } from './source';
+import { type Scale, type StoredTensor, type TensorSource, tensorSource } from './source';
 
 /** `weight = float(code) * scale`: older files call it by the first name. */
 const SCALES = /\.(scale_weight|weight_scale)$/;
@@ -55,22 +55,25 @@ export async function withScales(
   await allDone(
     scales.map(async ({ name, weight }) => {
       found.delete(name);
-      found.set(weight, { ...tensors.get(weight)!, scale: await scaleOf(source, name, where) });
+      found.set(weight, { ...tensors.get(weight)!, scale: await scaleOf(source, name, weight, where) });
     }),
   );
   return found;
 }
 
-async function scaleOf(source: TensorSource, name: string, where: string): Promise<number> {
+/** One for the whole weight, or one for each of its rows: `[rows]`, or `[rows, 1]` as compressed-tensors writes them. */
+async function scaleOf(source: TensorSource, name: string, weight: string, where: string): Promise<Scale> {
   const { shape, size } = source.entry(name);
-  if (size !== 1) {
+  const { shape: of } = source.entry(weight);
+  if (size !== 1 && !(of.length > 1 && size === of[0] && shape[0] === size)) {
     throw new CheckpointError('shape_mismatch', `${name} in ${where} has the shape ${showShape(shape)}.`, {
-      hint: 'ertacache reads one scale for a whole tensor: take a checkpoint that was quantised so.',
+      hint: 'ertacache reads one scale for a whole tensor, or one for each of its rows: take a checkpoint that was quantised so.',
     });
   }
-  const [scale = 0] = await source.read(name);
-  if (Number.isFinite(scale)) return scale;
-  throw new CheckpointError('non_finite', `${name} in ${where} holds ${scale}.`, {
+  const values = await source.read(name);
+  const wrong = values.find(value => !Number.isFinite(value));
+  if (wrong === undefined) return size === 1 ? values[0]! : values;
+  throw new CheckpointError('non_finite', `${name} in ${where} holds ${wrong}.`, {
     hint: 'The checkpoint is damaged: download it again.',
   });
 }

@@ -7,6 +7,9 @@ import { widenToFloat32, widenToInt32 } from './widen';
 
 export type { StoredType } from './stored-type';
 
+/** One factor for a whole tensor, or one for each row: each index of its first axis. */
+export type Scale = number | Float32Array;
+
 /** What is known of a tensor before it is read. */
 export interface TensorEntry {
   /** Element type, as stored. */
@@ -18,7 +21,7 @@ export interface TensorEntry {
   /** Number of elements. */
   readonly size: number;
   /** What its values are multiplied by once they are widened. */
-  readonly scale?: number | undefined;
+  readonly scale?: Scale | undefined;
   /** Bytes that it takes where it is stored. */
   readonly bytes: number;
   /** Name of the file that holds it. */
@@ -87,9 +90,10 @@ export interface TensorSource {
    * Values as float32 of bytes that were read raw. May look at the same memory.
    * @param name name of the tensor that the bytes are of
    * @param bytes what `readRaw` or `readInto` gave
+   * @param start the element that they begin with; the first by default
    * @returns the values, row-major
    */
-  widen(name: string, bytes: Uint8Array<ArrayBuffer>): Float32Array<ArrayBuffer>;
+  widen(name: string, bytes: Uint8Array<ArrayBuffer>, start?: number): Float32Array<ArrayBuffer>;
   /** The files beneath are larger than memory: reading them goes past the system's page cache where it can. */
   bypassCache(): void;
   /** Closes the files beneath. */
@@ -109,7 +113,7 @@ export interface StoredTensor {
   /** Only with `Q8`. */
   readonly quantization?: { readonly scale: number; readonly min: number } | undefined;
   /** What its values are multiplied by once they are widened. */
-  readonly scale?: number | undefined;
+  readonly scale?: Scale | undefined;
 }
 
 /** A source over tensors whose places are known. `close` closes `files`. */
@@ -144,18 +148,17 @@ export function tensorSource(
     return file.read(begin, end);
   }
 
-  function widen(name: string, bytes: Uint8Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
-    const { scale, ...stored } = find(name);
-    const values = valuesOf(bytes, stored);
-    return scale === undefined ? values : values.map(value => value * scale);
+  function widen(name: string, bytes: Uint8Array<ArrayBuffer>, start = 0): Float32Array<ArrayBuffer> {
+    const stored = find(name);
+    return scaled(valuesOf(bytes, stored), stored, start);
   }
 
   async function read(name: string, slice?: Slice): Promise<Float32Array<ArrayBuffer>> {
     const block = blockOf(find(name).dtype).elements;
-    if (!slice || block === 1) return widen(name, await readRaw(name, slice));
+    if (!slice || block === 1) return widen(name, await readRaw(name, slice), slice?.start);
     const start = Math.floor(slice.start / block) * block;
     const end = Math.ceil((slice.start + slice.count) / block) * block;
-    const values = widen(name, await readRaw(name, { start, count: end - start }));
+    const values = widen(name, await readRaw(name, { start, count: end - start }), start);
     return values.subarray(slice.start - start, slice.start - start + slice.count);
   }
 
@@ -188,6 +191,18 @@ export function tensorSource(
     },
     close: async () => void (await Promise.all(files.map(file => file.close()))),
   };
+}
+
+/** Values times the scale of their tensor. @param start the element that they begin with */
+export function scaled(
+  values: Float32Array<ArrayBuffer>,
+  { scale, shape }: { readonly scale?: Scale | undefined; readonly shape: readonly number[] },
+  start: number,
+): Float32Array<ArrayBuffer> {
+  if (scale === undefined) return values;
+  if (typeof scale === 'number') return values.map(value => value * scale);
+  const width = elements(shape.slice(1));
+  return values.map((value, i) => value * scale[Math.floor((start + i) / width)]!);
 }
 
 function valuesOf(

@@ -2,11 +2,13 @@ import * as tf from '@tensorflow/tfjs-core';
 import { CheckpointError } from '../errors';
 import { PAGE, pageAlignedBytes } from '../io/aligned';
 import { allDone } from '../io/byte-file';
+import { type Arena, arenaFor, type Wanted } from './arena';
 import { checkTable } from './check-table';
 import { elements } from './dtype';
 import { checkFinite } from './finite';
+import { asStored } from './layout';
 import type { LoadOptions } from './load';
-import { nativeMaker } from './native-tensor';
+import { type NativeMaker, nativeMaker } from './native-tensor';
 import type { Parameter, ParameterTable, WeightStore } from './parameters';
 import { prepareWhole, readPrepared, storedIn } from './prepare';
 import { readRows } from './rows';
@@ -61,6 +63,7 @@ export async function streamedStore(
   const resident = await loadAll(source, outside, options);
 
   const slotBytes = Math.max(0, ...[...plans.values()].map(plan => plan.bytes));
+  const arena = nativeMaker() && (await arenaFor([...plans.values()].map(plan => wantedOf(source, plan))));
   const idle: Uint8Array<ArrayBuffer>[] = [];
   const checked = new Set<string>();
   let ahead: Reading | undefined;
@@ -105,7 +108,7 @@ export async function streamedStore(
       await reading.done;
       if (next !== undefined && next !== prefix) ahead = begin(next);
       const shouldCheck = (options.checkFinite ?? true) && !checked.has(prefix);
-      tensors = await tensorsOf(source, plan, reading.buffer, { ...options, checkFinite: shouldCheck });
+      tensors = await tensorsOf(source, plan, reading.buffer, arena, { ...options, checkFinite: shouldCheck });
       checked.add(prefix);
     } finally {
       idle.push(reading.buffer);
@@ -162,6 +165,12 @@ function planOf(source: TensorSource, table: ParameterTable, block: string): Pla
   return { places, bytes: at, float32Bytes };
 }
 
+const wantedOf = (source: TensorSource, { places }: Plan): Wanted[] =>
+  places.map(({ parameter }) => {
+    const entry = source.entry(parameter.name);
+    return { parameter: asStored(parameter, entry), dtype: entry.dtype };
+  });
+
 async function loadAll(
   source: TensorSource,
   table: ParameterTable,
@@ -185,9 +194,12 @@ async function tensorsOf(
   source: TensorSource,
   plan: Plan,
   buffer: Uint8Array<ArrayBuffer>,
+  arena: Arena | undefined,
   { checkFinite: shouldCheck, merges, ...options }: LoadOptions,
 ): Promise<Map<string, tf.Tensor>> {
-  const native = nativeMaker();
+  const native = makerWith(arena);
+  // The block that was made before is disposed.
+  arena?.reset();
   const tensors = new Map<string, tf.Tensor>();
   const sums: tf.Tensor[] = [];
   const onFloat32 = (tensor: tf.Tensor): void => {
@@ -209,6 +221,13 @@ async function tensorsOf(
   } finally {
     tf.dispose(sums);
   }
+}
+
+/** What the arena does not make, TensorFlow makes. */
+function makerWith(arena: Arena | undefined): NativeMaker | undefined {
+  const native = nativeMaker();
+  if (!arena || !native) return native;
+  return (...given) => arena.make(...given) ?? native(...given);
 }
 
 /** A sum that is finite tells that all of its terms are; only otherwise is every value looked at. */

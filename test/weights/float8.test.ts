@@ -39,6 +39,14 @@ test.each(['scale_weight', 'weight_scale'])('the scale that lies beside a weight
   expect(source.entry('a.weight').scale).toBe(0.5);
 });
 
+test.each([[[2]], [[2, 1]]])('one scale for each row, of the shape %j, whatever is read of the weight', async shape => {
+  const source = await sourceOf({ 'a.weight': codes, 'a.weight_scale': float([0.5, 4], shape) });
+  expect(Array.from(await source.read('a.weight'))).toEqual([0.5, -0.5, 8, 2 ** -7]);
+  expect(Array.from(await source.read('a.weight', { start: 1, count: 2 }))).toEqual([-0.5, 8]);
+  const bytes = await source.readRaw('a.weight', { start: 2, count: 2 });
+  expect(Array.from(source.widen('a.weight', bytes, 2))).toEqual([8, 2 ** -7]);
+});
+
 test('a scale of nothing stays a tensor, so that it is found to be one too many', async () => {
   const source = await sourceOf({ 'b.scale_weight': float([1]), 'a.weight': codes });
   expect(source.names).toEqual(['a.weight', 'b.scale_weight']);
@@ -59,7 +67,8 @@ test('formats that are not read are refused by name', async () => {
 });
 
 test.each([
-  ['two scales', { 'a.scale_weight': float([1, 2]) }, {}, 'shape_mismatch', 'a.scale_weight'],
+  ['three scales', { 'a.scale_weight': float([1, 2, 3]) }, {}, 'shape_mismatch', 'a.scale_weight'],
+  ['scales of columns', { 'a.weight_scale': float([1, 2], [1, 2]) }, {}, 'shape_mismatch', 'a.weight_scale'],
   ['a scale that is no number', { 'a.scale_weight': float([Number.NaN]) }, {}, 'non_finite', 'a.scale_weight'],
   ['a mark that is not JSON', { 'a.comfy_quant': float([1]) }, {}, 'header_entry', 'a.comfy_quant'],
   ['a header that is not JSON', {}, { _quantization_metadata: '{' }, 'header_entry', '_quantization_metadata'],

@@ -52,6 +52,18 @@ export type KernelModule = {
   isFused(x: number): number;
   productScratch(k: number): number;
   attendScratch(keys: number, width: number, valueWidth: number): number;
+  /** Decodes stored matrices; what computes nothing is shared out to no threads. */
+  widen(
+    kind: number,
+    from: number,
+    stride: number,
+    rows: number,
+    columns: number,
+    out: number,
+    ldo: number,
+    scratch: number,
+  ): void;
+  widenScratch(): number;
 };
 
 const decoded = (base64: string): Uint8Array<ArrayBuffer> =>
