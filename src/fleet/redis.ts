@@ -18,6 +18,8 @@ export interface RedisOptions {
 /** So long a first answer is waited for, in milliseconds. Later on, a Redis that is gone is waited for without end. */
 const FIRST_MS = 5000;
 const LONGEST_WAIT_MS = 2000;
+/** So long the end of a connection is waited for; where Redis is gone it never comes, and nothing ends before. */
+const LAST_WAIT_MS = 500;
 
 /**
  * A connection that comes back after Redis was started again.
@@ -28,6 +30,7 @@ export async function connectRedis({ address, ca, log }: RedisOptions): Promise<
   const redis = new Client(address.url, {
     lazyConnect: true,
     connectTimeout: FIRST_MS,
+    disconnectTimeout: LAST_WAIT_MS,
     // Commands wait until Redis is there again.
     maxRetriesPerRequest: null,
     retryStrategy: times => Math.min(LONGEST_WAIT_MS, 50 * times),
