@@ -3,7 +3,9 @@
  * Writes 23.8 GB of float16, or 6.7 GB of Q4_0 with --gguf, and deletes them afterwards.
  * --lora RANK also brings in every block with a LoRA merged on every matrix of it.
  *
- *   node bench/run.cjs bench/flux-offload.ts [--gguf] [--lora 16] [--folder DIR] [--size 256x256] [--text-tokens 64] [--keep]
+ * --blocks N is for a model of so many blocks of each kind.
+ *
+ *   node bench/run.cjs bench/flux-offload.ts [--gguf] [--blocks N] [--lora 16] [--folder DIR] [--size 256x256] [--text-tokens 64] [--keep]
  */
 import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -31,6 +33,7 @@ const { values: given } = parseArgs({
     'text-tokens': { type: 'string', default: '64' },
     gguf: { type: 'boolean', default: false },
     lora: { type: 'string' },
+    blocks: { type: 'string' },
     keep: { type: 'boolean', default: false },
   },
 });
@@ -90,14 +93,16 @@ async function streamMerged(folder: string, path: string, rank: number) {
 }
 
 async function main(): Promise<void> {
+  const count = given.blocks === undefined ? undefined : Number(given.blocks);
   const { transformer } = preset('flux-dev');
+  const config = { ...transformer, ...(count && { num_layers: count, num_single_layers: count }) };
   const folder = given.folder as string;
   const isNew = !existsSync(join(folder, 'config.json'));
   try {
     if (isNew) {
       mkdirSync(folder, { recursive: true });
       const started = performance.now();
-      const bytes = given.gguf ? writeQuantised(folder, transformer) : writeCheckpoint(folder, transformer).bytes;
+      const bytes = given.gguf ? writeQuantised(folder, config) : writeCheckpoint(folder, config).bytes;
       console.log(`wrote ${formatBytes(bytes)} in ${seconds(started).toFixed(0)} s`);
     }
     const path = join(folder, given.gguf ? GGUF : 'diffusion_pytorch_model.safetensors');
@@ -108,41 +113,46 @@ async function main(): Promise<void> {
     const before = await diskRate(path, Math.floor(size / 2), probe);
     const component = given.gguf ? await openModelFileAt(path) : await openModelFolderAt(folder);
     const loadStarted = performance.now();
-    const { denoiser, className, config, parameters, bytes } = await loadDenoiser(component, { offload: true });
+    const { denoiser, className, config: parsed, parameters, bytes } = await loadDenoiser(component, { offload: true });
     console.log(
       `${parameters.toLocaleString('en-US')} parameters; what stays in memory was loaded in ${seconds(loadStarted).toFixed(1)} s; ` +
         `weights and buffers take ${formatBytes(bytes)}`,
     );
 
     const [height, width] = (given.size as string).split('x').map(Number);
-    const work = workload(className, config, { height, width, textTokens: Number(given['text-tokens']) });
-    const inputs = { className, config, work };
+    const work = workload(className, parsed, { height, width, textTokens: Number(given['text-tokens']) });
+    const inputs = { className, config: parsed, work };
     const [condition, latent] = [syntheticCondition(inputs, [1]), syntheticLatents(inputs, [1])];
     const context = denoiser.prepare(condition, latent.shape);
 
     const endWatch = watchReads();
-    const started = performance.now();
+    const [started, began] = [performance.now(), process.cpuUsage()];
     const output = await forward(denoiser, latent, 500, context);
     const values = await output.data<'float32'>();
     const took = seconds(started);
+    const { user, system } = process.cpuUsage(began);
     const { bytes: read, activeSeconds } = await endWatch();
     if (!values.every(Number.isFinite)) throw new Error('the output is not finite');
     forgetCached(path);
-    const streamed = await streamBlocks(denoiser.weights, familyOf(className).blockNames(config));
+    const streamed = await streamBlocks(denoiser.weights, familyOf(className).blockNames(parsed));
     denoiser.weights.dispose();
     const merged = given.lora && (await streamMerged(folder, path, Number(given.lora)));
 
     const after = await diskRate(path, Math.floor(size / 4), probe);
     const disk = (before + after) / 2;
     const [overall, active] = [read / took, read / activeSeconds];
-    const share = (bytesPerSecond: number): string => `${Math.round((100 * bytesPerSecond) / disk)} %`;
-    console.log(`one forward pass of ${work.tokens} image and ${work.textTokens} text tokens: ${took.toFixed(1)} s`);
+    // A small file tells nothing of the disk.
+    const share = (bytesPerSecond: number): string =>
+      disk > 0 ? `${Math.round((100 * bytesPerSecond) / disk)} %` : '?';
+    console.log(
+      `one forward pass of ${work.tokens} image and ${work.textTokens} text tokens: ${took.toFixed(1)} s; processor time ${((user + system) / 1e6).toFixed(1)} s`,
+    );
     console.log(
       `read ${formatBytes(read)}: ${rate(overall)} over the whole pass, ${share(overall)} of what the disk gives`,
     );
     console.log(
       `blocks alone, nothing computed: ${formatBytes(streamed.bytes)} in ${streamed.seconds.toFixed(1)} s, ` +
-        `${rate(streamed.rate)}, ${share(streamed.rate)} of what the disk gives`,
+        `${rate(streamed.rate)}, ${share(streamed.rate)} of what the disk gives; processor time ${streamed.busy.toFixed(1)} s`,
     );
     console.log(`  ${rate(active)} while reading (${activeSeconds.toFixed(1)} s), ${share(active)}`);
     if (merged) {
