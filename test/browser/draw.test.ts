@@ -146,7 +146,7 @@ describeInBrowser('a page that draws', () => {
       // What is not shown yet has no pixels.
       await video.play();
       await new Promise(resolve => video.requestVideoFrameCallback(resolve));
-      const canvas = new OffscreenCanvas(32, 32);
+      const canvas = new OffscreenCanvas(64, 64);
       const context = canvas.getContext('2d')!;
       context.drawImage(video, 0, 0);
       return {
@@ -158,11 +158,11 @@ describeInBrowser('a page that draws', () => {
         has: (await erta.detect()).mp4,
         duration: video.duration,
         size: [video.videoWidth, video.videoHeight],
-        seen: [...context.getImageData(0, 0, 32, 32).data],
-        first: [...(media.data as Float32Array).subarray(0, 32 * 32 * 3)],
+        seen: [...context.getImageData(0, 0, 64, 64).data],
+        first: [...(media.data as Float32Array).subarray(0, 64 * 64 * 3)],
       };
     });
-    expect(made).toMatchObject({ extension: '.mp4', has: true, size: [32, 32], read: made.receipt });
+    expect(made).toMatchObject({ extension: '.mp4', has: true, size: [64, 64], read: made.receipt });
     expect(made.refused).toBe('An MP4 file holds a clip, and this is a picture.');
     expect(made.duration).toBeCloseTo(8 / 5, 1);
     // Colours are kept at half the resolution, so that edges blur.
@@ -173,7 +173,7 @@ describeInBrowser('a page that draws', () => {
     expect(await readReceipt(file)).toEqual(made.receipt);
     await ertacache('sample', '--from', file, '--backend', 'wasm', '--out', 'again.webp');
     const again = await readMedia(scratch.path('again.webp'));
-    expect(again.pixels.shape).toEqual([8, 32, 32, 3]);
+    expect(again.pixels.shape).toEqual([8, 64, 64, 3]);
   }, 120_000);
 
   test('begins with a picture as Node does, and its file repeats there', async () => {

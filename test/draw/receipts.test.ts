@@ -24,8 +24,8 @@ describeOnBackends('a receipt of an earlier version', () => {
     const receipt = parseReceipt(await readReceipt(name), name);
     const again = await repeat(receipt);
     // Policies have had no bounds from the beginning.
-    const { bound: _, ...told } = again.receipt;
-    expect({ ...told, version: '' }).toEqual({ ...receipt, version: '' });
+    const told = { ...again.receipt, version: '', bound: undefined };
+    expect(told).toEqual({ ...receipt, version: '', bound: undefined });
     // Through the same encoder: a clip's file is not lossless.
     const { pixels, fps } = await readMedia(name);
     const copy = scratch.path(name);

@@ -1,5 +1,7 @@
 """The model, the word-table text encoder, the Euler sampler and the contact sheets.
 
+The network predicts the clean clip (JiT, arXiv 2511.13720), which lets patches of 8 x 8 pixels work.
+
 `TinyWan` computes what diffusers' `WanTransformer3DModel` (Wan2.1, text to video) computes and has the same parameter
 names and order, so checkpoints go either way; it needs only torch. The residual stream stays in fp32.
 """
@@ -29,7 +31,7 @@ WEIGHTS = "transformer/diffusion_pytorch_model{}.safetensors"
 # ---- model ----
 
 
-def wan_config(patch=(2, 4, 4), heads=6, head_dim=32, layers=6, ffn=768, text_dim=128, channels=3):
+def wan_config(patch=(2, 8, 8), heads=6, head_dim=32, layers=6, ffn=768, text_dim=128, channels=3):
     return dict(
         _class_name="WanTransformer3DModel", patch_size=list(patch), num_attention_heads=heads, attention_head_dim=head_dim,
         in_channels=channels, out_channels=channels, text_dim=text_dim, freq_dim=256, ffn_dim=ffn, num_layers=layers,
@@ -137,7 +139,7 @@ class Block(nn.Module):
 
 
 class TinyWan(nn.Module):
-    def __init__(self, config, frames=8, size=32):
+    def __init__(self, config, frames=8, size=64):
         super().__init__()
         c = self.config = config
         self.patch, self.eps = tuple(c["patch_size"]), c["eps"]
@@ -186,7 +188,7 @@ class TinyWan(nn.Module):
             return self.proj_out(F.layer_norm(h, h.shape[-1:], eps=self.eps) * (1 + scale) + shift)
 
     def forward(self, x, timestep, text):
-        """Velocity for x: [B, 3, frames, size, size]."""
+        """The clean clip as seen from x: [B, 3, frames, size, size]."""
         return self.unpatchify(self.forward_patches(self.patchify(x), timestep, text))
 
 
@@ -220,7 +222,7 @@ def save_checkpoint(folder, config, weights, embeddings, vocab, train):
 
 
 def load_checkpoint(folder, use_diffusers=False):
-    """-> model(x, timestep, text) -> velocity, embedding table, {word: id}, weights, config"""
+    """-> model(x, timestep, text) -> clean clip, embedding table, {word: id}, weights, config"""
     config = read_json(f"{folder}/transformer/config.json")
     weights = {k: v.float() for k, v in load_file(f"{folder}/{WEIGHTS.format('')}").items()}
     model = diffusers_model(config) if use_diffusers else TinyWan(config).eval()
@@ -261,21 +263,22 @@ def sigmas(steps, shift):
     return [float(x) for x in shift * s / (1 + (shift - 1) * s)] + [0.0]
 
 
-def velocity(model, x, sigma, text):
+def prediction(model, x, sigma, text):
     out = model(x, torch.full((len(x),), sigma * 1000.0), text)
     return out.sample if hasattr(out, "sample") else out
 
 
 @torch.no_grad()
 def sample(model, embeddings, tokens, x, steps=30, guidance=2.0, shift=1.0, record=None):
-    """Euler steps with classifier-free guidance; `record` (a dict) receives some inputs and velocities."""
+    """Euler steps with classifier-free guidance; `record` (a dict) receives some inputs and predictions."""
     sigma = sigmas(steps, shift)
     text, null = embeddings[tokens], embeddings[null_tokens(len(x))]
     for i in range(steps):
-        cond, uncond = velocity(model, torch.cat([x, x]), sigma[i], torch.cat([text, null])).chunk(2)
+        cond, uncond = prediction(model, torch.cat([x, x]), sigma[i], torch.cat([text, null])).chunk(2)
         if record is not None and i in (0, 1, steps // 2, steps - 1):
-            record.update({f"x_{i:02d}": x.clone(), f"vcond_{i:02d}": cond.clone(), f"vuncond_{i:02d}": uncond.clone()})
-        x = x + (sigma[i + 1] - sigma[i]) * (uncond + guidance * (cond - uncond))
+            record.update({f"x_{i:02d}": x.clone(), f"prediction_conditional_{i:02d}": cond.clone(), f"prediction_unconditional_{i:02d}": uncond.clone()})
+        # The velocity is (x - prediction) / sigma; the last step lands on the prediction.
+        x = x + (sigma[i + 1] - sigma[i]) / sigma[i] * (x - (uncond + guidance * (cond - uncond)))
     return x
 
 

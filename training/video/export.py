@@ -44,12 +44,15 @@ def main():
     common.write_json(tokenizer, f"{out}/text/tokenizer_config.json", indent=1)
     scheduler = dict(_class_name="FlowMatchEulerDiscreteScheduler", num_train_timesteps=1000, shift=a.shift, use_dynamic_shifting=False)
     common.write_json(scheduler, f"{out}/scheduler/scheduler_config.json", indent=1)
+    (frames, rows, columns), patch = model.grid, config["patch_size"]
+    size = rows * patch[1]
     pipeline = dict(
-        image_size=32, frames=8, channels=3, patch_size=[2, 4, 4], grid=[4, 8, 8], video_tokens=256, latent_shape=[3, 8, 32, 32],
+        image_size=size, frames=frames * patch[0], channels=3, patch_size=patch, grid=[frames, rows, columns], video_tokens=frames * rows * columns,
+        latent_shape=[3, frames * patch[0], size, size],
         latent_order="channel, frame, row, col (pixels, no VAE)", patch_in_order="channel, frame, row, col (the flattened Conv3d weight)",
         patch_out_order="frame, row, col, channel (as WanTransformer3DModel un-patchifies)", token_order="frame, row, col", range=[-1, 1],
         sigmas="s = linspace(1, 1/T, T); sigma = shift*s/(1+(shift-1)*s); then 0", shift=a.shift, timestep="1000 * sigma",
-        update="x += (sigma_next - sigma) * v", velocity="noise - data", default_steps=a.steps, default_guidance=a.guidance,
+        update="x += (sigma_next - sigma) * v", prediction="sample", velocity="(x - prediction) / sigma", default_steps=a.steps, default_guidance=a.guidance,
         cfg="v = vu + g*(vc - vu), unconditional = null prompt", null_ids=common.null_tokens(1)[0].tolist(), frame_duration_ms=200,
         source_loop_ms_median=statistics.median(i["ms"] for i in meta["items"]), loop=True, background="white",
     )  # fmt: skip

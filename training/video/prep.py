@@ -1,4 +1,4 @@
-"""Build the clip data set: animated Fluent emoji -> N x 8 x 32 x 32 RGBA (premultiplied) plus captions.
+"""Build the clip data set: animated Fluent emoji -> N x 8 x 64 x 64 RGBA (premultiplied) plus captions.
 
 Writes OUT/clips.npy, OUT/meta.json (captions, keywords, vocabulary) and OUT/contact.png (to look at).
 `--synthetic N` draws N moving shapes instead and needs no downloads (for the smoke test).
@@ -14,7 +14,7 @@ from multiprocessing import Pool
 import numpy as np
 from PIL import Image, ImageDraw
 
-SIZE, FRAMES = 32, 8
+SIZE, FRAMES = 64, 8
 MIN_MOTION = 1.5  # mean absolute deviation from the mean frame, in 8-bit levels; below it a clip is a still picture
 KEEP_STATIC = {"robot"}
 STOP = {"a", "an", "the", "of", "with", "in", "on", "and", "or", "to", "s", "for"}

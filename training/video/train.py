@@ -1,4 +1,6 @@
-"""Rectified-flow training of a tiny pixel-space Wan2.1 transformer on 8-frame 32x32 emoji clips.
+"""Rectified-flow training of a tiny pixel-space Wan2.1 transformer on 8-frame 64x64 emoji clips.
+
+The network predicts the clean clip (JiT, arXiv 2511.13720); the loss is that of the velocity which follows from it.
 
 Start it with launch.sh (two single-thread processes, gradients averaged over gloo) or alone. The learning rate follows
 a cosine over the wall clock (--minutes or --until) or over --steps. Writes OUT/latest and OUT/final (EMA weights) and
@@ -34,17 +36,19 @@ def options():
     p.add_argument("--out", default=f"{HERE}/run")
     p.add_argument("--data", default=f"{HERE}/data", help="folder with clips.npy and meta.json")
     p.add_argument("--resume", help="state.pt of an earlier run")
+    p.add_argument("--init", help="checkpoint folder to start from (weights only); one of smaller patches is what grow.py makes larger")
     p.add_argument("--batch", type=int, default=8, help="clips per process")
     p.add_argument("--lr", type=float, default=1e-3, help="AdamW")
     p.add_argument("--muon", type=float, default=0.02, help="Muon, for the matrices inside the blocks")
     p.add_argument("--peak", type=float, default=1.0, help="factor on both learning rates; 0.7 is good for a resume")
     p.add_argument("--warm", type=int, default=100, help="warm-up steps")
     p.add_argument("--ema", type=float, default=0.998)
-    p.add_argument("--t-mean", type=float, default=0.8, help="mean of the logit-normal noise levels")
+    p.add_argument("--t-mean", type=float, default=0.5, help="mean of the logit-normal noise levels")
     p.add_argument("--uniform", type=float, default=0.1, help="share of uniform noise levels")
+    p.add_argument("--small", type=float, default=0.0, help="share of small noise levels, uniform in 0.02..0.3: against grain")
     p.add_argument("--keywords", type=float, default=0.3, help="share of captions with one or two keywords added")
     p.add_argument("--null", type=float, default=0.1, help="share of null captions, for guidance")
-    for name, value in (("layers", 6), ("heads", 6), ("head-dim", 32), ("ffn", 768), ("text-dim", 128), ("seed", 0)):
+    for name, value in (("patch", 8), ("layers", 6), ("heads", 6), ("head-dim", 32), ("ffn", 768), ("text-dim", 128), ("seed", 0)):
         p.add_argument(f"--{name}", type=int, default=value)
     p.add_argument("--save-every", type=float, default=240, help="seconds")
     p.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True)
@@ -88,10 +92,11 @@ class Batches:
         u = u[torch.randperm(n, generator=gen)].clamp(1e-4, 1 - 1e-4)
         t = torch.sigmoid(math.sqrt(2) * torch.erfinv(2 * u - 1) + self.a.t_mean)
         t = torch.where(torch.rand(n, generator=gen) < self.a.uniform, torch.rand(n, generator=gen), t)
+        t = torch.where(torch.rand(n, generator=gen) < self.a.small, 0.02 + 0.28 * torch.rand(n, generator=gen), t)
         x0 = self.clips[torch.tensor(picked)]
         noise = torch.randn(x0.shape, generator=gen)
         s = t[:, None, None, None, None]
-        return (1 - s) * x0 + s * noise, tokens, t, noise - x0
+        return (1 - s) * x0 + s * noise, tokens, t, x0
 
 
 def check(model, embedding, clips, vocab_size):
@@ -124,15 +129,23 @@ def main():
     rgba = torch.from_numpy(np.load(f"{a.data}/clips.npy")).permute(0, 4, 1, 2, 3).float() / 255
     clips = ((rgba[:, :3] + 1 - rgba[:, 3:]) * 2 - 1).contiguous()  # on white, -1..1, [N, 3, frames, size, size]
 
-    model = TinyWan(common.wan_config(heads=a.heads, head_dim=a.head_dim, layers=a.layers, ffn=a.ffn, text_dim=a.text_dim), *clips.shape[2:4])
+    model = TinyWan(common.wan_config((2, a.patch, a.patch), heads=a.heads, head_dim=a.head_dim, layers=a.layers, ffn=a.ffn, text_dim=a.text_dim), *clips.shape[2:4])
     model.zero_init()
     embedding = nn.Embedding(len(vocab), a.text_dim)
     nn.init.normal_(embedding.weight, std=0.5)
+    if a.init:
+        _, table, known, weights, _ = common.load_checkpoint(a.init)
+        model.load_state_dict(weights)
+        with torch.no_grad():
+            for word, i in known.items():
+                if word in vocab:
+                    embedding.weight[vocab.index(word)] = table[i]
     if a.check:
         return check(model, embedding, clips, len(vocab))
 
     def loss_of(x, tokens, t, target):
-        return F.mse_loss(model.forward_patches(x, t * 1000, embedding(tokens), torch.bfloat16).float(), target)
+        out = model.forward_patches(x, t * 1000, embedding(tokens), torch.bfloat16).float()
+        return (((out - target) / t.clamp_min(0.05)[:, None, None]) ** 2).mean()
 
     loss_fn = torch.compile(loss_of) if a.compile else loss_of
     params = [*model.parameters(), *embedding.parameters()]
@@ -162,7 +175,7 @@ def main():
         train = dict(
             step=step, clips=clips_seen, batch=a.batch * world, loss_last_200=float(np.mean(losses[-200:])), seconds=round(elapsed + seconds),
             clips_per_s=round((step - first) * a.batch * world / seconds, 1), params=sum(p.numel() for p in model.parameters()),
-            options={k: v for k, v in vars(a).items() if k not in ("out", "data", "resume", "check")},
+            options={k: v for k, v in vars(a).items() if k not in ("out", "data", "init", "resume", "check")},
         )  # fmt: skip
         save_dict = {n: e.clone() for n, e in zip(names, ema)}
         common.save_checkpoint(f"{a.out}/{tag}", model.config, save_dict, ema[-1].clone(), vocab, train)

@@ -23,7 +23,7 @@ import { stepLine } from '../progress';
  * on; a test watches over that.
  */
 const DEMO_PROMPTS: Readonly<Record<string, readonly string[]>> = {
-  'fluent-emoji-video': ['ghost', 'butterfly', 'lion', 'helicopter', 'rainbow', 'sailboat', 'blue heart', 'crab'],
+  'fluent-emoji-video': ['ghost', 'butterfly', 'lion', 'helicopter', 'rainbow', 'sailboat', 'blue heart', 'penguin'],
   'fluent-emoji': ['rocket', 'frowning face', 'guitar', 'zebra', 'soft ice cream', 'automobile', 'key', 'cookie'],
 };
 const OTHER_PROMPTS = 6;
