@@ -1,17 +1,27 @@
-import { type FusedName, fusedOps } from '../nn/fused';
+import { narrow, widen } from '../nn/bfloat16';
+import { type FusedAfter, type FusedName, fusedOps } from '../nn/fused';
 import type { RawOp } from '../nn/raw-op';
+
+interface Step extends RawOp {
+  readonly inputs: readonly number[];
+  /** tfjs has no bfloat16: a result of it is registered as another type, and goes into further steps only. */
+  readonly isNarrow?: true;
+}
 
 /** What a child process runs: operations one after the other, on made-up inputs. */
 export interface Trial {
   readonly name: FusedName;
   readonly shapes: readonly (readonly number[])[];
   /** Each takes values by number, inputs first, and adds its result as a further one; the last is compared. */
-  readonly steps: readonly (RawOp & { readonly inputs: readonly number[] })[];
+  readonly steps: readonly Step[];
+  /** How far a result may lie from `expected`, by its largest value; 1e-5 by default. */
+  readonly tolerance?: number;
   readonly expected: (inputs: readonly Float64Array[], shapes: readonly (readonly number[])[]) => Float64Array;
 }
 
 const EPS = 1e-6;
-const on = (op: RawOp, ...inputs: number[]) => ({ ...op, inputs });
+const on = (op: RawOp, ...inputs: number[]): Step => ({ ...op, inputs });
+const narrowOn = (op: RawOp, ...inputs: number[]): Step => ({ ...on(op, ...inputs), isNarrow: true });
 type Shape = readonly number[];
 
 function byRow(x: Float64Array, width: number, work: (row: Float64Array) => Float64Array): Float64Array {
@@ -37,6 +47,41 @@ const matMul = (rows: number, inner: number, columns: number): Trial => ({
     }
     return out;
   },
+});
+
+/** `a · b` and a row, then GELU, in float64. */
+const linearOf =
+  (after: FusedAfter, [rows, inner, columns]: readonly [number, number, number]): Trial['expected'] =>
+  ([a, b, bias]) =>
+    matMul(rows, inner, columns)
+      .expected([a!, b!], [])
+      .map((product, i) => {
+        const x = product + bias![i % columns]!;
+        return after === 'plain' ? x : (x / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
+      });
+
+type Sizes = readonly [number, number, number];
+const linearShapes = ([rows, inner, columns]: Sizes): Shape[] => [[rows, inner], [inner, columns], [columns]];
+
+const linear = (after: FusedAfter, sizes: Sizes): Trial => ({
+  name: 'linear',
+  shapes: linearShapes(sizes),
+  steps: [on(fusedOps.linear[after], 0, 1, 2)],
+  expected: linearOf(after, sizes),
+});
+
+/** Factors of 8 bits, in sums of terms that nearly cancel: 0.022 measured. */
+const ROUNDED = 2 ** -4;
+const linearBfloat16 = (after: FusedAfter, sizes: Sizes): Trial => ({
+  name: 'linearBfloat16',
+  shapes: linearShapes(sizes),
+  steps: [
+    ...[0, 1, 2].map(input => narrowOn(narrow, input)),
+    narrowOn(fusedOps.linearBfloat16[after], 3, 4, 5),
+    on(widen, 6),
+  ],
+  tolerance: ROUNDED,
+  expected: linearOf(after, sizes),
 });
 
 const softmax = (shape: Shape): Trial => ({
@@ -102,6 +147,12 @@ export const trials: readonly Trial[] = [
   swish([300, 768]),
   complexTurn(3, 5),
   complexTurn(300, 384),
+  ...(['plain', 'geluTanh'] as const).flatMap(after => [
+    linear(after, [3, 7, 5]),
+    linear(after, [130, 96, 200]),
+    linearBfloat16(after, [3, 7, 5]),
+    linearBfloat16(after, [130, 96, 200]),
+  ]),
 ];
 
 /** Input number `k` of a trial; the child makes the same numbers. */

@@ -9,7 +9,7 @@ import { linksFolder } from './link/record';
 import type { Location } from './locate';
 import { tryOps } from './probe';
 
-/** How far a result may lie from double arithmetic, by its largest value. */
+/** How far a result may lie from double arithmetic, by its largest value, where a trial does not say otherwise. */
 const TOLERANCE = 1e-5;
 /** Of a long result every so many values are compared. */
 const STRIDE = 7;
@@ -63,7 +63,8 @@ async function tryAll(location: Location): Promise<FusedName[]> {
 }
 
 function isRight(trial: Trial, values: readonly number[]): boolean {
+  const { tolerance = TOLERANCE } = trial;
   const expected = trial.expected(trial.shapes.map(trialInput), trial.shapes).filter((_, i) => i % STRIDE === 0);
   const most = expected.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
-  return values.length === expected.length && values.every((v, i) => Math.abs(v - expected[i]!) <= TOLERANCE * most);
+  return values.length === expected.length && values.every((v, i) => Math.abs(v - expected[i]!) <= tolerance * most);
 }

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { EngineError, UnsupportedError } from '../errors';
+import { type FusedAfter, fusedOps } from './fused';
 import { lane } from './lane';
 import type { Params } from './params';
 import { type RawOp, rawOp, runRaw, runRawBfloat16, TYPE } from './raw-op';
@@ -10,8 +11,10 @@ export const computeTypes: readonly ComputeType[] = ['float32', 'bfloat16'];
 
 const cast = (from: number, to: number): RawOp =>
   rawOp('Cast', { SrcT: ['type', from], DstT: ['type', to], Truncate: ['bool', false] });
-const narrow = cast(TYPE.float32, TYPE.bfloat16);
-const widen = cast(TYPE.bfloat16, TYPE.float32);
+/** float32 to bfloat16. */
+export const narrow = cast(TYPE.float32, TYPE.bfloat16);
+/** And back. */
+export const widen = cast(TYPE.bfloat16, TYPE.float32);
 const narrowType = ['type', TYPE.bfloat16] as const;
 const product = rawOp('MatMul', { T: narrowType, transpose_a: ['bool', false], transpose_b: ['bool', false] });
 const batched = (isTurned: boolean): RawOp =>
@@ -44,6 +47,28 @@ export function bfloat16Product(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
   return tf.tidy(() => {
     const rounded = runRawBfloat16(product, toBfloat16(a), b);
     return runRaw(widen, rounded);
+  });
+}
+
+/**
+ * `x · W + b`, then GELU where that is asked for, in one pass; sums are kept in float32 by TensorFlow and rounded once.
+ * @param x float32 or bfloat16 `[N, in]`
+ * @param weight bfloat16 `[in, out]`
+ * @param bias float32 `[out]`
+ * @param staysNarrow leaves the result bfloat16, good for another product only
+ */
+export function bfloat16Linear(
+  x: tf.Tensor,
+  weight: tf.Tensor,
+  bias: tf.Tensor,
+  { last, staysNarrow }: { last: FusedAfter; staysNarrow: boolean },
+): tf.Tensor {
+  return tf.tidy(() => {
+    const rows = isBfloat16(x) ? x : toBfloat16(x);
+    const sum = runRawBfloat16(fusedOps.linearBfloat16[last], rows, weight, toBfloat16(bias));
+    if (!staysNarrow) return runRaw(widen, sum);
+    narrowed.add(sum.dataId);
+    return sum;
   });
 }
 

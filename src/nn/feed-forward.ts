@@ -16,14 +16,15 @@ export function feedForward(first: Params, second: Params, x: tf.Tensor): tf.Ten
   const inputs = x.shape.at(-1) as number;
   const rows = x.size / inputs;
   const tile = Math.max(MIN_TILE, Math.floor(MAX_ELEMENTS / (first.tensor('weight').shape[1] as number)));
-  const work = (part: tf.Tensor): tf.Tensor => linear(second, linear(first, part, { activation: 'geluTanh' }));
-  if (rows <= tile) return work(x);
-
+  const work = (part: tf.Tensor): tf.Tensor =>
+    linear(second, linear(first, part, { activation: 'geluTanh', staysNarrow: true }));
   const flat = tf.reshape(x, [rows, inputs]);
+  const shaped = (y: tf.Tensor): tf.Tensor => tf.reshape(y, [...x.shape.slice(0, -1), y.shape[1] as number]);
+  if (rows <= tile) return shaped(work(flat));
+
   const parts: tf.Tensor[] = [];
   for (let start = 0; start < rows; start += tile) {
     parts.push(tf.tidy(() => work(tf.slice(flat, [start, 0], [Math.min(tile, rows - start), inputs]))));
   }
-  const joined = tf.concat(parts, 0);
-  return tf.reshape(joined, [...x.shape.slice(0, -1), joined.shape[1] as number]);
+  return shaped(tf.concat(parts, 0));
 }

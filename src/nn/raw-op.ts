@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 
 /** TensorFlow's numbers of its types and of the kinds of attributes, as its C API fixes them. */
 export const TYPE = { float32: 1, complex64: 8, bfloat16: 14 } as const;
-const KIND = { string: 0, float: 2, bool: 3, type: 4 } as const;
+const KIND = { string: 0, int: 1, float: 2, bool: 3, type: 4 } as const;
 
 /** An attribute as tfjs-node's binding takes it. */
 export interface RawAttribute {

@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '../../errors';
 import { lastLines, run } from '../run';
-import { HOLD_SIGNALS } from './files';
+import { ADDITIONS } from './files';
 import type { TensorFlow } from './find-tensorflow';
 
 /** What a compilation needs to know about the machine. */
@@ -26,13 +26,13 @@ async function compile(cwd: string, args: string[], what: string, { compiler, no
   });
 }
 
-const SIGNALS = 'hold-signals.h';
+const HEADER = 'ertacache.h';
 
 /** Compiles the two files of tfjs-node's binding in place, linked to TensorFlow's own libraries where they lie. */
 export async function compileBinding(packageFolder: string, tf: TensorFlow, toolchain: Toolchain): Promise<void> {
   const out = join(packageFolder, 'lib/napi-v8');
   await mkdir(out, { recursive: true });
-  await writeFile(join(packageFolder, 'binding', SIGNALS), HOLD_SIGNALS);
+  await writeFile(join(packageFolder, 'binding', HEADER), ADDITIONS);
   const libraries =
     process.platform === 'darwin'
       ? tf.libraries.map(name => join(tf.lib, name))
@@ -43,7 +43,7 @@ export async function compileBinding(packageFolder: string, tf: TensorFlow, tool
       `-I${tf.include}`,
       '-I..',
       '-include',
-      SIGNALS,
+      HEADER,
       'tfjs_backend.cc',
       'tfjs_binding.cc',
       '-o',

@@ -147,17 +147,24 @@ NAPI_MODULE(NODE_GYP_MODULE_NAME, Init)
 `;
 
 /**
- * Included ahead of the binding's sources: no signal is handled while TensorFlow computes. oneDNN's products point the
+ * What is included ahead of the binding's sources.
+ *
+ * No signal is handled while TensorFlow computes. oneDNN's products point the
  * stack at their own memory (mended in March 2026, github.com/uxlfoundation/oneDNN/issues/4845), and a handler that runs
  * then writes over it: a terminal that changes its size, or Ctrl-C, ended the process. A held signal is delivered when the
  * operation has ended. Threads that TensorFlow starts meanwhile inherit the mask, and take no signal at all.
+ *
+ * `fused_ops` of an operation is a list of strings, of which the binding knows nothing: it is written with commas.
  */
-export const HOLD_SIGNALS = `// Written by 'ertacache engine link'.
+export const ADDITIONS = `// Written by 'ertacache engine link'.
 #pragma once
 #include <pthread.h>
 #include <signal.h>
 
+#include <cstring>
 #include <initializer_list>
+#include <string>
+#include <vector>
 
 #include "tensorflow/c/c_api.h"
 #include "tensorflow/c/eager/c_api.h"
@@ -189,4 +196,24 @@ class HoldSignals {
 #define TFE_TensorHandleCopyToDevice HELD(TFE_TensorHandleCopyToDevice)
 #define TF_LoadSessionFromSavedModel HELD(TF_LoadSessionFromSavedModel)
 #define TF_SessionRun HELD(TF_SessionRun)
+
+static inline void SetStrings(TFE_Op* op, const char* name, const void* value, size_t length) {
+  if (strcmp(name, "fused_ops") != 0) {
+    TFE_OpSetAttrString(op, name, value, length);
+    return;
+  }
+  const std::string text(static_cast<const char*>(value), length);
+  std::vector<const void*> starts;
+  std::vector<size_t> lengths;
+  for (size_t from = 0; from <= length;) {
+    size_t to = text.find(',', from);
+    if (to == std::string::npos) to = length;
+    starts.push_back(text.data() + from);
+    lengths.push_back(to - from);
+    from = to + 1;
+  }
+  TFE_OpSetAttrStringList(op, name, starts.data(), lengths.data(), static_cast<int>(starts.size()));
+}
+
+#define TFE_OpSetAttrString SetStrings
 `;

@@ -21,8 +21,8 @@ export interface LinkRecord {
   linked: string;
 }
 
-/** What ertacache adds to a binding today: 1 holds signals while TensorFlow computes. */
-export const REVISION = 1;
+/** What ertacache adds to a binding today: 1 holds signals while TensorFlow computes, 2 passes lists of strings. */
+export const REVISION = 2;
 
 /** A linked binding on disk. */
 export interface Link {
