@@ -5,6 +5,7 @@ import { relativeRms } from '../../src/lab/verify/verify';
 import { workload } from '../../src/models/workload-of';
 import { attention } from '../../src/nn/attention';
 import { type ComputeType, isBfloat16, requireComputeType, toBfloat16 } from '../../src/nn/bfloat16';
+import { feedForward } from '../../src/nn/feed-forward';
 import { linear } from '../../src/nn/linear';
 import { release } from '../../src/nn/scope';
 import { loadModel } from '../../src/pipelines/load';
@@ -72,6 +73,32 @@ describeOnBackends('bfloat16', () => {
       const error = relativeRms(rounded.dataSync(), exact.dataSync());
       // Three roundings, of each factor and of the result; none at all would be an error of 1e-7.
       expect(error).toBeLessThan(3 * ROUNDING);
+      expect(error).toBeGreaterThan(ROUNDING / 10);
+    });
+    expect(tf.memory().numTensors).toBe(before.numTensors);
+    expect(tf.memory().numDataBuffers).toBe(before.numDataBuffers);
+  });
+
+  test('a feed-forward rounds what it multiplies, its middle once', () => {
+    const before = tf.memory();
+    tf.tidy(() => {
+      const x = tf.randomNormal([2, 50, 192], 0, 1, 'float32', 3);
+      const part = (type: ComputeType, ...shape: [number, number]) => {
+        const weight = tf.randomNormal(shape, 0, 0.1, 'float32', shape[0]);
+        return view(
+          new Map([
+            ['weight', type === 'bfloat16' ? toBfloat16(weight) : weight],
+            ['bias', tf.linspace(-1, 1, shape[1])],
+          ]),
+          '',
+        );
+      };
+      const run = (type: ComputeType) => feedForward(part(type, 192, 300), part(type, 300, 192), x);
+      const rounded = run('bfloat16');
+      expect(isBfloat16(rounded)).toBe(false);
+      expect(rounded.shape).toEqual([2, 50, 192]);
+      const error = relativeRms(rounded.dataSync(), run('float32').dataSync());
+      expect(error).toBeLessThan(5 * ROUNDING);
       expect(error).toBeGreaterThan(ROUNDING / 10);
     });
     expect(tf.memory().numTensors).toBe(before.numTensors);

@@ -1,13 +1,16 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { findLink } from '../../src/engine/link/record';
 import { syntheticDenoiser } from '../../src/lab/timing/bench-model';
 import { syntheticCondition, syntheticLatents } from '../../src/lab/timing/synthetic-job';
 import { workload } from '../../src/models/workload-of';
 import { geluTanh, silu } from '../../src/nn/activation';
 import { attention } from '../../src/nn/attention';
+import { feedForward } from '../../src/nn/feed-forward';
 import { allowFused, fusedNames, hasFused } from '../../src/nn/fused';
 import { forceLane, lane } from '../../src/nn/lane';
 import { linear } from '../../src/nn/linear';
 import { layerNorm, modulatedLayerNorm } from '../../src/nn/norm';
+import type { Params } from '../../src/nn/params';
 import { applyRope, ropeTables } from '../../src/nn/rope';
 import { release } from '../../src/nn/scope';
 import { forward } from '../../src/transformer/run';
@@ -31,6 +34,15 @@ function portably<T>(work: () => T): T {
   }
 }
 
+/** Weights and bias of a linear layer. */
+const layer = (inputs: number, outputs: number): Params =>
+  view(
+    new Map([
+      ['weight', random(inputs, outputs)],
+      ['bias', random(outputs)],
+    ]),
+    '',
+  );
 const random = (...shape: number[]): tf.Tensor => tf.randomNormal(shape, 0, 1, 'float32', 7);
 
 describeOnBackends('fused operations', () => {
@@ -58,11 +70,22 @@ describeOnBackends('fused operations', () => {
       ),
     attention: () => attention(random(2, 50, 3, 32), random(2, 70, 3, 32), random(2, 70, 3, 32), { maxScores: 16000 }),
     linear: () => linear(view(new Map([['weight', random(192, 96)]]), ''), random(2, 50, 192)),
+    'linear with bias': () => linear(layer(192, 96), random(2, 50, 192)),
+    'linear with bias and GELU': () => linear(layer(192, 96), random(2, 50, 192), { activation: 'geluTanh' }),
+    'linear with bias, SiLU and a factor': () =>
+      linear(layer(192, 96), random(50, 192), { activation: 'silu', times: random(50, 96) }),
+    'feed-forward': () => feedForward(layer(192, 300), layer(300, 192), random(2, 50, 192)),
   };
   test('are found usable here, and are off in the portable lane', () => {
     expect(fusedNames.filter(hasFused).length).toBeGreaterThan(0);
     portably(() => expect([lane(), ...fusedNames.filter(hasFused)]).toEqual(['portable']));
     expect(lane()).toBe('native');
+  });
+
+  // oneDNN's operations are in TensorFlow's builds for these; other bindings cannot name what follows a product.
+  const isOneDnn = findLink() !== undefined && process.platform === 'linux' && process.arch === 'x64';
+  (isOneDnn ? test : test.skip)('a linked binding adds the bias in the pass of the product', () => {
+    expect(hasFused('linear')).toBe(true);
   });
 
   test.each(Object.keys(layers))('%s agrees with its portable form', async name => {
