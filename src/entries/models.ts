@@ -25,5 +25,5 @@ export type { Merge, Merges } from '../weights/lora/merge';
 export { memoryStore, type StoredValues } from '../weights/memory-store';
 export type { Layout, Parameter, ParameterTable, WeightStore } from '../weights/parameters';
 export { safetensorsSource } from '../weights/safetensors-source';
-export type { Slice, StoredType, TensorEntry, TensorSource } from '../weights/source';
+export type { Scale, Slice, StoredType, TensorEntry, TensorSource } from '../weights/source';
 export type { BlockType } from '../weights/stored-type';
