@@ -9,8 +9,11 @@ const LOOK_MS = 2000;
 
 /** Tells how jobs end, each once. */
 export interface Follower {
-  /** @param onOver called when it is over; at once where it is already */
-  follow(model: string, id: string, onOver: (over: Over) => void): void;
+  /**
+   * @param adding ends when the job is in its queue: before that nothing is to be learnt from its being nowhere
+   * @param onOver called when it is over; at once where it is already
+   */
+  follow(model: string, id: string, adding: Promise<unknown>, onOver: (over: Over) => void): void;
   /** What was learnt elsewhere. */
   over(over: Over): void;
   forget(id: string): void;
@@ -18,7 +21,12 @@ export interface Follower {
 }
 
 export async function createFollower(queue: FleetQueue): Promise<Follower> {
-  const followed = new Map<string, { readonly model: string; readonly onOver: ((over: Over) => void)[] }>();
+  interface Followed {
+    readonly model: string;
+    readonly onOver: ((over: Over) => void)[];
+    isThere: boolean;
+  }
+  const followed = new Map<string, Followed>();
   const end = (over: Over): void => {
     const found = followed.get(over.id);
     followed.delete(over.id);
@@ -33,7 +41,8 @@ export async function createFollower(queue: FleetQueue): Promise<Follower> {
     if (isLooking) return;
     isLooking = true;
     try {
-      for (const [id, { model }] of followed) {
+      for (const [id, { model, isThere }] of followed) {
+        if (!isThere) continue;
         const state = await queue.state(model, id);
         if (state === 'completed') end({ id, state });
         if (state !== 'failed' && state !== 'unknown') continue;
@@ -46,10 +55,15 @@ export async function createFollower(queue: FleetQueue): Promise<Follower> {
   }
   const timer = setInterval(() => void look().catch(() => {}), LOOK_MS);
   return {
-    follow(model, id, onOver) {
-      const found = followed.get(id);
-      if (found) found.onOver.push(onOver);
-      else followed.set(id, { model, onOver: [onOver] });
+    follow(model, id, adding, onOver) {
+      const found = followed.get(id) ?? { model, onOver: [], isThere: false };
+      followed.set(id, found);
+      found.onOver.push(onOver);
+      // One that cannot be added is told by who adds it.
+      const added = (): void => {
+        found.isThere = true;
+      };
+      adding.then(added, () => {});
     },
     over: end,
     forget: id => void followed.delete(id),

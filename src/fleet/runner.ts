@@ -57,11 +57,12 @@ export async function fleetRunner({ queue, hashes, policies, every }: FleetRunne
         // It may have been stopped since it was begun.
         if (signal.aborted) return reject(new InterruptedError('Stopped.', signal.reason));
         signal.addEventListener('abort', leave, { once: true });
-        follower.follow(model, id, ended => {
+        const adding = queue.add([job], PRIORITIES.usual);
+        follower.follow(model, id, adding, ended => {
           signal.removeEventListener('abort', leave);
           resolve(ended);
         });
-        queue.add([job], PRIORITIES.usual).then(([added]) => {
+        adding.then(([added]) => {
           if (added?.state === 'completed') resolve({ id, state: 'completed' });
           if (signal.aborted && signal.reason !== LEFT) queue.letGo(model, id).catch(() => {});
         }, reject);

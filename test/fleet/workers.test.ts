@@ -121,7 +121,12 @@ describeWithRedis('workers in processes of their own', () => {
 
     const [a, b] = await Promise.all([ask(one, { prompt: 'blue star' }), ask(other, { prompt: 'blue star' })]);
     const [first, second] = (await Promise.all([a.json(), b.json()])) as { data: { b64_json: string }[] }[];
-    expect(first!.data[0]!.b64_json).toBe(second!.data[0]!.b64_json);
+    expect([a.status, b.status, first, second]).toMatchObject([
+      200,
+      200,
+      {},
+      { data: [{ b64_json: first?.data?.[0]?.b64_json }] },
+    ]);
     const queue = await openQueue({ address: queueAddress(redis.url), place: 'redis' });
     open.push(queue);
     expect((await queue.counts()).get(MODEL)).toMatchObject({ completed: 2, failed: 0 });

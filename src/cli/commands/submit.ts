@@ -228,18 +228,19 @@ async function waitFor(queue: FleetQueue, wanted: readonly Wanted[], { out, prio
             line.update(++done, `${failed > 0 ? `${failed} failed` : ''}`);
             if (done === wanted.length) Promise.all(collecting).then(() => resolve(), reject);
           };
-          for (const each of wanted) follower.follow(each.job.piece.request.model, each.id, over => end(each, over));
-          queue
-            .add(
-              wanted.map(({ job }) => job),
-              priority,
-            )
-            .then(added => {
-              for (const [i, { id, state }] of added.entries()) {
-                if (state !== 'completed' || wanted.findIndex(each => each.id === id) !== i) continue;
-                follower.over({ id, state });
-              }
-            }, reject);
+          const adding = queue.add(
+            wanted.map(({ job }) => job),
+            priority,
+          );
+          for (const each of wanted) {
+            follower.follow(each.job.piece.request.model, each.id, adding, over => end(each, over));
+          }
+          adding.then(added => {
+            for (const [i, { id, state }] of added.entries()) {
+              if (state !== 'completed' || wanted.findIndex(each => each.id === id) !== i) continue;
+              follower.over({ id, state });
+            }
+          }, reject);
         }),
       '\nStopping to wait; the work goes on.\n',
     );
