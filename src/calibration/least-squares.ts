@@ -15,12 +15,34 @@ export interface Moments {
 /** @param columns `columns[c][n]` is the value of variable c, `target[n]` what they should combine to */
 export function momentsOf(columns: readonly ArrayLike<number>[], target: ArrayLike<number>): Moments {
   const gram = Matrix.zeros(columns.length, columns.length);
+  const moment: number[] = [];
   for (const [a, left] of columns.entries()) {
-    for (const [b, right] of columns.entries()) {
-      gram.set(a, b, b < a ? gram.get(b, a) : dot(left, right));
+    const products = dots(left, [...columns.slice(a), target]);
+    moment.push(products.pop() as number);
+    for (const [i, product] of products.entries()) {
+      gram.set(a, a + i, product);
+      gram.set(a + i, a, product);
     }
   }
-  return { gram, moment: Matrix.columnVector(columns.map(c => dot(c, target))), square: dot(target, target) };
+  return { gram, moment: Matrix.columnVector(moment), square: dot(target, target) };
+}
+
+/** `dot` of one column with several. Four sums at a time, because an addition waits for the one before it in its sum. */
+function dots(left: ArrayLike<number>, rights: readonly ArrayLike<number>[]): number[] {
+  const sums: number[] = [];
+  for (let r = 0; r < rights.length; r += 4) {
+    const [a, b = a, c = a, d = a] = rights.slice(r, r + 4) as [ArrayLike<number>, ...ArrayLike<number>[]];
+    let [ofA, ofB, ofC, ofD] = [0, 0, 0, 0];
+    for (let i = 0; i < left.length; i++) {
+      const value = left[i] as number;
+      ofA += value * (a[i] as number);
+      ofB += value * (b[i] as number);
+      ofC += value * (c[i] as number);
+      ofD += value * (d[i] as number);
+    }
+    sums.push(...[ofA, ofB, ofC, ofD].slice(0, rights.length - r));
+  }
+  return sums;
 }
 
 /** The moments of every variable times every factor: variable by variable, in the order of the factors. */
