@@ -1,6 +1,6 @@
 /**
- * Matrices of quantised blocks as layers want them: decoded to float32 and turned around. Sixteen rows at a time, which are one line of
- * the processor's cache in every column of the result.
+ * Matrices of quantised blocks as layers want them: decoded to float32 and transposed. Sixteen rows at a time, which are one
+ * line of the processor's cache in every column of the result.
  */
 
 /** How values are stored; any other is Q8_0. */

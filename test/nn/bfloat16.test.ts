@@ -98,6 +98,7 @@ describeOnBackends('bfloat16', () => {
       expect(isBfloat16(rounded)).toBe(false);
       expect(rounded.shape).toEqual([2, 50, 192]);
       const error = relativeRms(rounded.dataSync(), run('float32').dataSync());
+      // Five roundings: of the input, both weights, the middle and the result.
       expect(error).toBeLessThan(5 * ROUNDING);
       expect(error).toBeGreaterThan(ROUNDING / 10);
     });

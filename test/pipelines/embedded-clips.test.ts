@@ -23,10 +23,13 @@ const REQUEST = { prompts: ['ghost'], seeds: [7], steps: 30, guidance: 2 };
 
 /** Noise is recorded in float16: half of its last place below 8. */
 const NOISE = 2e-3;
-const PREDICTION = 5e-3;
-/** Of 98,304 levels from 0 to 1 after 30 guided steps: the mean, and the largest at a moving edge. */
-const MEAN = 1e-3;
-const LARGEST = 0.1;
+/** Predicted clips, values from -1 to 1, through six blocks of rounded weights: 1.2e-3 measured. */
+const PREDICTION = 3e-3;
+/** Of 98,304 levels from 0 to 1 after 30 guided steps: the recording is rounded to 255 of them, half a level at most. */
+const HALF_LEVEL = 0.5 / 255;
+/** The mean, 7.8e-4 measured, and the largest, 3.2e-3 measured. */
+const MEAN = 1.5e-3;
+const LARGEST = HALF_LEVEL + 4e-3;
 
 describeOnBackends('the embedded model of clips', () => {
   let pipeline: Pipeline;
@@ -73,7 +76,7 @@ describeOnBackends('the embedded model of clips', () => {
       tf.transpose(tf.tensor4d(recorded('pixels'), [3, 8, 64, 64]), [1, 2, 3, 0]).dataSync<'float32'>(),
     );
     const differences = levels.map((level, i) => Math.abs(level / 255 - drawn[i]!));
-    expect(differences.reduce((sum, each) => sum + each, 0) / differences.length).toBeLessThan(MEAN + 0.5 / 255);
+    expect(differences.reduce((sum, each) => sum + each, 0) / differences.length).toBeLessThan(MEAN);
     expect(Math.max(...differences)).toBeLessThan(LARGEST);
     tf.dispose(latents);
     job.release();
