@@ -60,7 +60,8 @@ async function examine(
     location = locate(env);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    return { ...about, found: false, usable: false, reason };
+    const hint = ErtaError.isInstance(error) ? error.hint : undefined;
+    return { ...about, found: false, usable: false, reason: hint ? `${reason}. ${hint}` : reason };
   }
   const { error, version, gflops, gpu } = await tryIt(location);
   const reason = error ?? (kind === 'gpu' && !gpu ? 'no usable GPU was found' : undefined);

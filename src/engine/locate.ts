@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { EngineError } from '../errors';
 import { findLink, listLinks, staleness } from './link/record';
 import { isSupportedNode, SUPPORTED_NODE } from './node-support';
 import { resolvePackage } from './resolve';
@@ -57,16 +58,19 @@ function inPackage(kind: 'gpu' | 'native', source: string): Candidate {
   };
 }
 
+const RELINK = 'Run `ertacache engine link` again.';
+
 function inLink(kind: 'gpu' | 'native'): Candidate {
   return {
     kind,
     backend: 'tensorflow',
     source: 'linked',
     locate(env) {
+      assertUsable(kind);
       const link = findLink(env);
       const [old] = link ? [] : listLinks(env);
-      if (!link) throw new Error(old ? `${staleness(old)}, link it again` : 'no TensorFlow is linked');
-      assertUsable(kind);
+      if (old) throw new EngineError(`the link is not used, ${staleness(old)}`, { hint: RELINK });
+      if (!link) throw new Error('no TensorFlow is linked');
       return { backend: 'tensorflow', module: join(link.folder, 'load.cjs'), link: true };
     },
   };

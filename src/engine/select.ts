@@ -29,9 +29,10 @@ const MEND: Record<EngineKind, string> = {
   cpu: 'Run `npm install @tensorflow/tfjs-backend-cpu`, in the version of @tensorflow/tfjs-core.',
 };
 
-/** What a command says about its backend: one line, and under --verbose why it is not a faster one. */
+/** What a command says about its backend: one line, what was faster and is lost, and under --verbose why it is not a faster one. */
 export function describeChoice({ label, rejected }: EngineChoice, verbose = false): string {
-  const others = verbose ? rejected.map(({ kind, reason }) => `\n  not ${kind}: ${reason}`) : [];
+  const told = rejected.filter(({ hint }) => verbose || hint !== undefined);
+  const others = told.map(({ kind, reason, hint }) => `\n  not ${kind}: ${reason}${hint ? `. ${hint}` : ''}`);
   return `backend: ${label}${others.join('')}`;
 }
 
@@ -64,12 +65,12 @@ export async function selectBackend(request: BackendRequest, options: SelectOpti
       if (backend === 'webgpu') heedFaults(tf.backend());
       return { kind, backend, label, rejected };
     } catch (error) {
-      rejected.push({
-        kind,
-        reason: error instanceof Error ? (error.message.split('\n')[0] as string).replace(/\.$/, '') : String(error),
-      });
+      const reason =
+        error instanceof Error ? (error.message.split('\n')[0] as string).replace(/\.$/, '') : String(error);
+      const hint = ErtaError.isInstance(error) ? error.hint : undefined;
+      rejected.push({ kind, reason, hint });
       // What was asked for is at fault, not the backend: installing another would not mend it.
-      if (ErtaError.isInstance(error) && error.hint !== undefined) hints.push(error.hint);
+      if (hint !== undefined) hints.push(hint);
     }
   }
   const reasons = [...new Set(rejected.map(({ reason }) => reason))].join('; ');

@@ -13,6 +13,8 @@ export interface Rejection {
   kind: EngineKind;
   /** Why it could not be used, in one line. */
   reason: string;
+  /** What would mend it, where the machine had it and lost it. */
+  hint?: string | undefined;
 }
 
 /** The backend that tensors now run on. */

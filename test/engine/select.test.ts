@@ -1,7 +1,11 @@
-import type { Candidate } from '../../src/engine/locate';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { type Candidate, candidates } from '../../src/engine/locate';
 import { describeChoice, selectBackend } from '../../src/engine/select';
 import type { BackendRequest, EngineKind } from '../../src/engine/types';
 import { EngineError } from '../../src/errors';
+import { scratchFolder } from '../media/pictures';
+
+const scratch = scratchFolder();
 
 // All of them are really the cpu backend, which every machine has; what is tested is which one is taken.
 function candidate(kind: EngineKind, failure?: string): Candidate {
@@ -16,8 +20,8 @@ function candidate(kind: EngineKind, failure?: string): Candidate {
   };
 }
 
-async function load({ kind, locate }: Candidate): Promise<string> {
-  locate({});
+async function load({ kind, locate }: Candidate, { env = {} }: { env?: NodeJS.ProcessEnv } = {}): Promise<string> {
+  locate(env);
   await import('@tensorflow/tfjs-backend-cpu');
   return `${kind}!`;
 }
@@ -38,6 +42,22 @@ test('auto takes the first that works and says why not the ones before', async (
   });
   expect(describeChoice(choice)).toBe('backend: wasm!');
   expect(describeChoice(choice, true)).toBe('backend: wasm!\n  not gpu: no GPU\n  not native: not linked');
+});
+
+test('auto says what was linked and can no longer be used', async () => {
+  const cache = scratch.path('cache');
+  const folder = scratch.path('cache/engine/tensorflow-2.21.0-napi');
+  mkdirSync(folder, { recursive: true });
+  const from = [
+    ...candidates.filter(({ kind, source }) => kind === 'native' && source === 'linked'),
+    candidate('wasm'),
+  ];
+  const chosen = () => selectBackend('auto', { from, env: { ERTACACHE_CACHE: cache }, load });
+  expect(describeChoice(await chosen())).toBe('backend: wasm!');
+  writeFileSync(`${folder}/link.json`, JSON.stringify({ schema: 2, revision: 0, linked: '', library: {} }));
+  expect(describeChoice(await chosen())).toBe(
+    'backend: wasm!\n  not native: the link is not used, it was linked by another version of ertacache. Run `ertacache engine link` again.',
+  );
 });
 
 test('auto leaves alone what is only taken by its name', async () => {

@@ -3,7 +3,7 @@
  * answers, so it is kept out of the server's.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { describeChoice, selectBackend } from '../../engine/select';
+import { selectBackend } from '../../engine/select';
 import { ErtaError, InterruptedError } from '../../errors';
 import { Refusal } from '../jobs/faults';
 import type { Piece } from '../jobs/order';
@@ -51,7 +51,7 @@ async function begin({ backend, threads, verbose, models, publicNames, policies,
     const choice = await selectBackend(backend, { verbose, threads });
     drawing = { models: heldModels(models, held), policies: servedPolicies(policies), publicNames };
     answers = farAnswers(drawing.models);
-    say({ type: 'ready', kind: choice.kind, backend: describeChoice(choice) });
+    say({ type: 'ready', kind: choice.kind, backend: `backend: ${choice.label}` });
     if (first !== undefined) await drawing.models.take(first);
   } catch (error) {
     say({ type: 'cannot', fault: faultOf(error) });
