@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
 import { InvalidArgumentError } from 'commander';
 import { MOST } from '../io/counts';
+import type { Guarantee } from '../policy/budget';
 import { reusedOf } from '../policy/data';
+import { guaranteeOf } from '../policy/guarantee-text';
 import { type Seed, seedOf } from '../random/seed';
 import type { LoraPath } from '../weights/lora/on-disk';
 
@@ -53,10 +55,9 @@ export function numberBetween(least: number, most = Number.POSITIVE_INFINITY): (
 }
 
 /** What pictures have to keep, such as `40dB@90%`; 90 % where no confidence is given. */
-export function guaranteeText(text: string): { psnr: number; confidence: number } {
-  const found = /^(\d+(?:\.\d+)?) ?dB(?:@(\d+(?:\.\d+)?)%)?$/i.exec(text.trim());
-  const [psnr, percent] = [Number(found?.[1]), Number(found?.[2] ?? 90)];
-  if (psnr <= 100 && percent > 0 && percent < 100) return { psnr, confidence: percent / 100 };
+export function guaranteeText(text: string): Guarantee {
+  const found = guaranteeOf(text);
+  if (found) return found;
   throw new InvalidArgumentError('Give decibels and a confidence, such as 40dB@90%.');
 }
 

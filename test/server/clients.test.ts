@@ -82,6 +82,22 @@ describe.each(OFFICIAL)('the package %s', (_, Client) => {
     expect(pictures[0]!.b64_json).not.toBe(pictures[1]!.b64_json);
   });
 
+  test('draws by what is to be kept, and by how much faster it is to be', async () => {
+    const drawn = async (body: Record<string, unknown>) => {
+      const answer = await client.images.generate({
+        prompt: 'blue star',
+        seed: 5,
+        ...body,
+      } as unknown as OpenAI.ImageGenerateParamsNonStreaming);
+      return (answer.data as unknown as { forwards: number }[])[0]!.forwards;
+    };
+    expect(await drawn({ speedup: 1.5 })).toBeCloseTo(20, 0);
+    expect(await drawn({ psnr: 0 })).toBeLessThan(10);
+    expect(await drawn({ psnr: 99 })).toBe(30);
+    expect(await drawn({ guarantee: '99dB@90%' })).toBe(30);
+    expect(await drawn({ guarantee: '30dB', prompt: 'red heart' })).toBeLessThan(20);
+  });
+
   test('hears previews and the picture in a stream', async () => {
     const stream = await client.images.generate({
       prompt: 'red heart',
@@ -165,6 +181,9 @@ describe.each(OFFICIAL)('the package %s', (_, Client) => {
       [{ prompt: 'x'.repeat(10_001) }, 'prompt'],
       [{ model: CLIPS }, 'model'],
       [{ policy: '../../etc/passwd' }, 'policy'],
+      [{ guarantee: '40 decibels' }, 'guarantee'],
+      [{ speedup: 2, psnr: 40 }, 'psnr'],
+      [{ policy: 'none', forwards: 15 }, 'forwards'],
     ];
     for (const [body, param] of refusals) {
       const error = await draw(body).catch(thrown => thrown);

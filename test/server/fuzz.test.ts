@@ -39,6 +39,7 @@ const value = fc.oneof(
 );
 const FIELDS = [
   ...['model', 'size', 'user', 'seed', 'steps', 'guidance', 'negative_prompt', 'policy', 'forwards', 'scale', 'n'],
+  ...['speedup', 'psnr', 'guarantee'],
   ...['output_format', 'output_compression', 'response_format', 'stream', 'partial_images', 'strength', 'seconds'],
   ...['frames', 'id', 'background', 'init', 'embeddings', 'loras', 'variant', 'dtype', '__proto__', 'path'],
 ];

@@ -1,3 +1,4 @@
+import type { Budget } from '../../policy/budget';
 import { randomSeed, seedJson, seedOf } from '../../random/seed';
 import type { Catalog, ServedModel } from '../catalog';
 import { Refusal } from '../jobs/faults';
@@ -21,10 +22,13 @@ export interface Ordered {
   readonly model: ServedModel;
 }
 
+/** Fields that say how much is computed. */
+const BUDGET = ['forwards', 'speedup', 'psnr', 'guarantee'] as const;
+
 /** What all bodies share, and what they add to an order. */
 type Body = Pick<ImageBody, 'prompt' | 'model' | 'size' | 'seed' | 'steps' | 'guidance' | 'negative_prompt'> &
   Pick<ImageBody, 'true_cfg_scale' | 'guidance_2' | 'guidance_interval' | 'shift'> &
-  Pick<ImageBody, 'policy' | 'forwards' | 'scale' | 'output_compression' | 'user'>;
+  Pick<ImageBody, 'policy' | (typeof BUDGET)[number] | 'scale' | 'output_compression' | 'user'>;
 
 /** The order for pictures. */
 export function imageOrder(context: OrderContext, body: ImageBody): Ordered {
@@ -109,12 +113,8 @@ interface How {
 }
 
 function ordered({ limits }: OrderContext, body: Body, model: ServedModel, how: How): Ordered {
-  const { policy, forwards } = body;
-  if (policy && policy !== 'auto' && forwards) {
-    throw new Refusal(400, 'invalid_value', 'policy and forwards both say what is computed: give one of them.', {
-      param: 'forwards',
-    });
-  }
+  const { policy } = body;
+  const budget = budgetOfBody(body);
   const seed = body.seed === undefined || body.seed === null ? undefined : seedOf(body.seed);
   const quality = body.output_compression;
   const order = orderSchema.safeParse({
@@ -130,6 +130,7 @@ function ordered({ limits }: OrderContext, body: Body, model: ServedModel, how: 
       guidanceInterval: body.guidance_interval ?? undefined,
       shift: body.shift ?? undefined,
       policy: policy ?? 'auto',
+      ...budget,
       scale: body.scale ?? 1,
       size: sizeOf(body.size, how.frames, model),
       init: how.picture && { path: 'image', ...how.picture },
@@ -137,7 +138,6 @@ function ordered({ limits }: OrderContext, body: Body, model: ServedModel, how: 
     count: how.count,
     output: { format: how.format, quality: typeof quality === 'number' ? Math.max(1, quality) : undefined },
     previews: how.previews,
-    forwards: forwards ?? undefined,
     seconds: how.frames === undefined && !isUsualLength(how.seconds, model) ? how.seconds : undefined,
     picture: how.picture?.sha256,
   });
@@ -150,6 +150,17 @@ function ordered({ limits }: OrderContext, body: Body, model: ServedModel, how: 
   requireWithin(limits, { ...request, ...length }, model);
   requireItsSize(order.data, model);
   return { order: order.data, hasSeed: seed !== undefined, user: body.user ?? undefined, model };
+}
+
+/** How much is to be computed. @throws Refusal where two fields say it */
+function budgetOfBody(body: Body): Budget {
+  const given = BUDGET.filter(name => body[name] !== undefined && body[name] !== null);
+  const [first, second] = body.policy === 'none' ? ['policy', ...given] : given;
+  if (second !== undefined) {
+    const message = `${first} and ${second} both say what is computed: give one of them.`;
+    throw new Refusal(400, 'invalid_value', message, { param: second });
+  }
+  return Object.fromEntries(given.map(name => [name, body[name]]));
 }
 
 /** @throws Refusal for another size or length than the only one that the model draws */

@@ -3,8 +3,9 @@
  * interface; what that lacks are the fields of `draw`, with underscores.
  */
 import { z } from '@hono/zod-openapi';
-import { drawnFields } from '../../draw/request';
+import { budgetFields, drawnFields } from '../../draw/request';
 import { count, MOST } from '../../io/counts';
+import { guaranteeOf } from '../../policy/guarantee-text';
 import { seedOf } from '../../random/seed';
 import { MAX_PROMPT } from '../../text/prompt-length';
 import { MOST_PICTURES, MOST_PREVIEWS } from '../jobs/order';
@@ -65,6 +66,23 @@ const drawing = {
   forwards: count(MOST.steps)
     .nullish()
     .describe('At most so many forward passes are computed, by the policy of that budget.'),
+  speedup: budgetFields.speedup.nullish().describe('At most one step in so many is computed.'),
+  psnr: budgetFields.psnr
+    .nullish()
+    .describe('The fewest forward passes whose mean PSNR, in dB, was measured to reach this.'),
+  guarantee: z
+    .string()
+    .transform((text, context) => {
+      const found = guaranteeOf(text);
+      if (found) return found;
+      context.addIssue({ code: 'custom', message: 'must be decibels and a confidence, such as 40dB@90%' });
+      return z.NEVER;
+    })
+    .nullish()
+    .openapi({ type: 'string', example: '40dB@90%' })
+    .describe(
+      'The fewest forward passes whose pictures keep so many dB with this confidence; doubtful ones are computed again with more.',
+    ),
   scale: count(MOST.scale).nullish().describe('Enlarges the picture this many times, pixel by pixel.'),
 } as const;
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { settingsOf } from '../../draw/alike';
 import { type FullRequest, requestSchema } from '../../draw/request';
-import { count, MOST } from '../../io/counts';
+import { count } from '../../io/counts';
 import { seedJson, seedsFrom } from '../../random/seed';
 
 /** Pictures of one order. */
@@ -30,8 +30,6 @@ export const orderSchema = z.object({
   output: outputSchema,
   /** Previews on the way to each picture. */
   previews: z.int().min(0).max(MOST_PREVIEWS),
-  /** Forward passes that are to be computed, by a policy of that budget. */
-  forwards: count(MOST.steps).optional(),
   /** Length of a clip, where its frames are not given: the nearest that the model draws. */
   seconds: z.number().positive().max(3600).optional(),
   /** SHA-256 of the picture to begin with, which is kept beside the order. */
@@ -57,8 +55,8 @@ export function piecesOf({ count, ...order }: Order, bytes?: Uint8Array): Piece[
 }
 
 /** What pieces share that can be drawn as one batch: all but prompt, seed, enlargement and file format. */
-export function batchKey({ request, forwards, seconds, picture, previews }: Omit<Piece, 'bytes'>): string {
-  return JSON.stringify([settingsOf(requestSchema.parse(request)), forwards, seconds, picture, previews]);
+export function batchKey({ request, seconds, picture, previews }: Omit<Piece, 'bytes'>): string {
+  return JSON.stringify([settingsOf(requestSchema.parse(request)), seconds, picture, previews]);
 }
 
 const seedOfOrder = ({ seed }: Order['request']): bigint => BigInt(seed);

@@ -51,13 +51,12 @@ export async function drawPieces(
   const side = Math.max(LIMITS.initSide, asked.size?.width ?? 0, asked.size?.height ?? 0);
   const init = first.bytes && (await uploaded(first.bytes, side));
   const sized = first.seconds === undefined ? asked : withFrames(asked, first.seconds, model);
-  const { forwards } = first;
   const { fps } = model.info;
   const encoded = (media: Media, { output }: Piece, receipt?: unknown): Promise<Uint8Array> =>
     encodeMedia(media, output.format, { fps, quality: output.quality, receipt });
   const { size, policy } = sized;
   const drawn = await drawBatch(
-    pieces.map(requestOfPiece).map(each => ({ ...each, size, policy, forwards })),
+    pieces.map(requestOfPiece).map(each => ({ ...each, size, policy })),
     {
       model,
       policies,
