@@ -1,89 +1,118 @@
 /**
- * Makes every table of docs/results.md, or says what that would cost.
+ * Makes the tables of docs/results.md that compare methods, or says what that would cost.
  *
- *   node bench/run.cjs bench/tables.ts                          forward passes and processor time, nothing is run
- *   npm run build && node bench/run.cjs bench/tables.ts --run policies,emoji-g3   (or --run all)
+ *   node bench/run.cjs bench/tables.ts                                  forward passes and hours, nothing is run
+ *   npm run build && node bench/run.cjs bench/tables.ts --run emoji-g3  (or several, or all) [--part 0/2] [--threads 1]
  *
- * `policies` calibrates those that are compared, into calibration/. Comparisons go to samples/tables/NAME, with NAME.md
- * beside it: the tables as Markdown. What is complete is not run again, what was cut goes on.
+ * A table is made in parts, which several processes can share: `--part 0/2` takes every other one, `--part 1/2` the rest.
+ * Each part is a comparison in samples/tables; `bench/across.ts samples/tables/NAME-*` joins those of a table. What is
+ * complete is not run again, what was cut goes on.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { splitPairs } from '../src/calibration/pairs';
-import { DEFAULT_WORST_WEIGHT } from '../src/calibration/quality';
 import { selectBackend } from '../src/engine/select';
 import type { Bench } from '../src/lab/compare/bench';
 import type { Passes } from '../src/lab/compare/contender';
-import { contenders } from '../src/lab/compare/contenders';
+import { contenderCalled } from '../src/lab/compare/contenders';
 import { estimateSeconds } from '../src/lab/compare/estimate';
 import { loadModel } from '../src/pipelines/load';
 
 const CLI = 'dist/cli.mjs';
 const OUT = 'samples/tables';
+const STEPS = 30;
 
 /** A comparison of all methods. */
 interface Table {
   readonly name: string;
   readonly model: string;
   readonly guidance: number;
-  readonly budgets: readonly number[];
+  /** Computed steps, in groups that are compared in one run, and the policies of ERTACache there. */
+  readonly budgets: readonly { readonly computed: readonly number[]; readonly policies: readonly string[] }[];
   readonly pairs: number;
+  /** Pairs on which what a method leaves open is chosen. */
   readonly calibration: number;
   readonly batch: number;
 }
 
-const STEPS = 30;
-/** Share of the calibration pairs of a policy whose prompts are unusual, and pairs that it is measured on. */
-const MIXTURE = 0.25;
-const HELD_OUT = 128;
+/** Methods that are compared in one run. */
+const groups: Readonly<Record<string, readonly string[]>> = {
+  a: ['fewer-steps', 'uniform', 'teacache', 'magcache', 'taylorseer-lite', 'taylorseer'],
+  b: ['zeus', 'dmd', 'seacache', 'fbcache'],
+  c: ['hicache', 'spectrum', 'fewer-steps-searched', 'multistep-searched'],
+  d: ['meancache', 'l2p'],
+  e: ['ertacache-paper', 'ertacache-paper-untimed'],
+  t: ['ertacache', 'taylor-searched'],
+};
 
-const emoji = { model: 'fluent-emoji', budgets: [15, 10, 8, 6], pairs: 256, calibration: 96, batch: 8 };
+const shipped = (model: string, guidance: number, ...budgets: (number | string)[]): string[] =>
+  budgets.map(budget => join('calibration', `${model}-${STEPS}steps-g${guidance}-${budget}.json`));
+
+const emoji = (guidance: number): Table => ({
+  name: `emoji-g${guidance}`,
+  model: 'fluent-emoji',
+  guidance,
+  budgets: [
+    { computed: [15, 10], policies: shipped('fluent-emoji', guidance, 15, 10) },
+    { computed: [8, 6], policies: shipped('fluent-emoji', guidance, 'budgets') },
+  ],
+  pairs: 256,
+  calibration: 32,
+  batch: 16,
+});
+
 const tables: readonly Table[] = [
-  { ...emoji, name: 'emoji-g3', guidance: 3 },
-  { ...emoji, name: 'emoji-g1', guidance: 1 },
+  emoji(3),
+  emoji(1),
   {
     name: 'clips',
     model: 'fluent-emoji-video',
     guidance: 2,
-    budgets: [15, 10],
+    budgets: [{ computed: [15, 10], policies: shipped('fluent-emoji-video', 2, 15, 10) }],
     pairs: 256,
-    calibration: 32,
+    calibration: 8,
     batch: 4,
   },
 ];
 
-const policyPath = ({ model, guidance }: Table, computed: number): string =>
-  join('calibration', `${model}-${STEPS}steps-g${guidance}-${computed}.json`);
-
-function calibrateArguments(table: Table, computed: number): string[] {
-  return [
-    ...['calibrate', '--model', table.model, '--guidance', String(table.guidance)],
-    ...['--target-speedup', String(STEPS / computed), '--pairs', String(table.calibration)],
-    ...['--held-out', String(HELD_OUT), '--batch', String(table.batch), '--mixture', String(MIXTURE)],
-    ...['--worst-weight', String(DEFAULT_WORST_WEIGHT), '--out', policyPath(table, computed)],
-  ];
+/** A run of `compare`. */
+interface Part {
+  readonly table: Table;
+  readonly budgets: Table['budgets'][number];
+  readonly methods: readonly string[];
+  readonly out: string;
 }
 
-function compareArguments(table: Table): string[] {
-  const policies = table.budgets.map(budget => policyPath(table, budget)).filter(path => existsSync(path));
+const partsOf = (table: Table): Part[] =>
+  table.budgets.flatMap(budgets =>
+    Object.entries(groups).map(([group, methods]) => ({
+      table,
+      budgets,
+      methods,
+      out: join(OUT, [table.name, ...budgets.computed, group].join('-')),
+    })),
+  );
+
+function compareArguments({ table, budgets, methods, out }: Part): string[] {
   return [
     ...['compare', '--model', table.model, '--guidance', String(table.guidance)],
-    ...['--budgets', table.budgets.join(','), '--pairs', String(table.pairs)],
+    ...['--budgets', budgets.computed.join(','), '--pairs', String(table.pairs), '--methods', methods.join(',')],
     ...['--calibration-pairs', String(table.calibration), '--batch', String(table.batch), '--timed-pairs', '0'],
-    ...(policies.length > 0 ? ['--policy', ...policies] : []),
-    ...['--out', join(OUT, table.name), '--markdown'],
+    ...(methods.includes('ertacache') ? ['--policy', ...budgets.policies] : []),
+    ...['--out', out],
   ];
 }
 
-/** What a table costs at most, in forward passes of one pair; of the comparison alone. */
-function passesOf({ budgets, pairs, calibration, batch }: Table): Passes {
+/** What a part costs at most, in forward passes of one pair. */
+function passesOf({ table: { pairs, calibration, batch }, budgets, methods }: Part): Passes {
   const bench = { steps: STEPS, pairs: Array(calibration).fill({}), batch, trials: 0 } as unknown as Bench;
   const sum = { batched: pairs * STEPS, single: 0 };
-  for (const computed of budgets) {
-    for (const contender of contenders) {
-      const cost = contender.cost({ steps: STEPS, computed }, bench);
+  for (const computed of budgets.computed) {
+    for (const contender of methods.map(name => contenderCalled(name))) {
+      const given = contender.name === 'ertacache';
+      const cost = given ? { batched: 0, single: 0 } : contender.cost({ steps: STEPS, computed }, bench);
       sum.batched += cost.batched + (contender.dynamic ? 0 : pairs * computed);
       sum.single += cost.single + (contender.dynamic ? pairs * computed : 0);
     }
@@ -96,7 +125,11 @@ async function estimate(): Promise<void> {
   for (const table of tables) {
     const model = await loadModel(table.model);
     const some = splitPairs(model.info.prompts, table.batch, 0).calibration;
-    const passes = passesOf(table);
+    const parts = partsOf(table).map(passesOf);
+    const passes = {
+      batched: parts.reduce((sum, { batched }) => sum + batched, 0),
+      single: parts.reduce((sum, { single }) => sum + single, 0),
+    };
     const [clock, used] = [performance.now(), process.cpuUsage()];
     const seconds = await estimateSeconds(model, some, passes, table);
     const spent = process.cpuUsage(used);
@@ -111,29 +144,27 @@ async function estimate(): Promise<void> {
   }
 }
 
-function run(words: readonly string[]): string {
+function run(words: readonly string[]): void {
   console.error(`ertacache ${words.join(' ')}`);
-  const { status, stdout } = spawnSync(process.execPath, [CLI, ...words], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    encoding: 'utf8',
-    maxBuffer: 2 ** 28,
-  });
+  const { status } = spawnSync(process.execPath, [CLI, ...words], { stdio: 'inherit' });
   if (status !== 0) throw new Error(`ertacache ${words[0]} ended with ${status}.`);
-  return stdout;
 }
 
 async function main(): Promise<void> {
-  const { values: given } = parseArgs({ options: { run: { type: 'string' } } });
+  const { values: given } = parseArgs({
+    options: {
+      run: { type: 'string' },
+      part: { type: 'string', default: '0/1' },
+      threads: { type: 'string' },
+    },
+  });
   if (given.run === undefined) return estimate();
-  const wanted = given.run === 'all' ? ['policies', ...tables.map(t => t.name)] : given.run.split(',');
+  const [share = 0, of = 1] = given.part.split('/').map(Number);
+  const wanted = given.run === 'all' ? tables.map(({ name }) => name) : given.run.split(',');
+  const parts = tables.filter(({ name }) => wanted.includes(name)).flatMap(partsOf);
   mkdirSync(OUT, { recursive: true });
-  if (wanted.includes('policies')) {
-    for (const table of tables) {
-      for (const budget of table.budgets) console.log(run(calibrateArguments(table, budget)));
-    }
-  }
-  for (const table of tables.filter(t => wanted.includes(t.name))) {
-    writeFileSync(join(OUT, `${table.name}.md`), run(compareArguments(table)));
+  for (const part of parts.filter((_, i) => i % of === share)) {
+    run([...compareArguments(part), ...(given.threads ? ['--threads', given.threads] : [])]);
   }
 }
 
