@@ -2,9 +2,10 @@
  * Joins comparisons that were measured on the same pairs, and compares one method with all others: in the mean and on
  * the worst of 32, with paired 95 % intervals.
  *
- *   node bench/run.cjs bench/across.ts FOLDER FOLDER… [--method ertacache] [--skip 64] [--markdown]
+ *   node bench/run.cjs bench/across.ts FOLDER FOLDER… [--method ertacache] [--skip 64] [--markdown] [--summary]
  *
- * `--skip` leaves out the first pairs: those that were in sight while something was settled.
+ * `--skip` leaves out the first pairs: those that were in sight while something was settled. `--summary` prints one table
+ * for all budgets: the mean and the share below 40 dB.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,6 +25,7 @@ const { values: given, positionals: folders } = parseArgs({
     method: { type: 'string', default: 'ertacache' },
     skip: { type: 'string', default: '0' },
     markdown: { type: 'boolean', default: false },
+    summary: { type: 'boolean', default: false },
   },
 });
 
@@ -58,6 +60,42 @@ function own(title: string, pairs: readonly PairResult[]): string[] {
   ];
 }
 
+/** A method at a budget. */
+interface Cell {
+  readonly method: string;
+  readonly title: string;
+  readonly pairs: readonly PairResult[];
+}
+
+/** What was measured of each method at a budget; of two folders that have the same method the first counts. */
+function cellsAt(comparisons: readonly Comparison[], budget: number): Cell[] {
+  const cells = new Map<string, Cell>();
+  for (const comparison of comparisons) {
+    for (const method of comparison.request.methods) {
+      const pairs = pairsOf(comparison, method, budget);
+      if (pairs && !cells.has(method)) cells.set(method, { method, title: titleOf(comparison, method), pairs });
+    }
+  }
+  return [...cells.values()];
+}
+
+/** The mean and the share below 40 dB of every method at every budget, the best at the first budget last. */
+function summary(comparisons: readonly Comparison[], budgets: readonly number[]): string[][] {
+  const all = budgets.map(budget => cellsAt(comparisons, budget));
+  const meanOf = (cell: Cell | undefined): number => (cell ? mean(psnrOf(cell.pairs)) : Number.NaN);
+  const names = [...(all[0] ?? [])].sort((a, b) => meanOf(a) - meanOf(b));
+  const rows = names.map(({ method, title }) => [
+    method === given.method ? `**${title}**` : title,
+    ...all.flatMap(cells => {
+      const cell = cells.find(one => one.method === method);
+      if (!cell) return ['–', '–'];
+      const below = psnrOf(cell.pairs).filter(v => v < 40).length / cell.pairs.length;
+      return [decibels(meanOf(cell)), `${(100 * below).toFixed(1)} %`];
+    }),
+  ]);
+  return [['', ...budgets.flatMap(budget => [`${budget}: PSNR dB`, 'below 40 dB'])], ...rows];
+}
+
 function main(): void {
   const comparisons = folders.map(read);
   const [first] = comparisons;
@@ -67,14 +105,13 @@ function main(): void {
     if (!same) throw new Error('The comparisons were not measured on the same pairs.');
   }
   const draw = given.markdown ? markdown : aligned;
-  const budgets = [...new Set(comparisons.flatMap(comparison => comparison.request.budgets))];
+  const budgets = [...new Set(comparisons.flatMap(comparison => comparison.request.budgets))].sort((a, b) => b - a);
+  if (given.summary) {
+    console.log(draw(summary(comparisons, budgets)));
+    return;
+  }
   for (const budget of budgets) {
-    const cells = comparisons.flatMap(comparison =>
-      comparison.request.methods.flatMap(method => {
-        const pairs = pairsOf(comparison, method, budget);
-        return pairs ? [{ method, title: titleOf(comparison, method), pairs }] : [];
-      }),
-    );
+    const cells = cellsAt(comparisons, budget);
     const rival = cells.find(cell => cell.method === given.method);
     if (!rival) continue;
     const theirs = psnrOf(rival.pairs);

@@ -2,7 +2,9 @@
  * How many pictures keep what their bound says, on fresh pairs: of policies for the same steps and guidance, by the bound of
  * all pictures and by that of each, for ordinary prompts and unusual ones.
  *
- *   node bench/run.cjs bench/bound.ts POLICY.json ... [--pairs 512] [--unusual 64] [--overhead] [--out FILE]
+ *   node bench/run.cjs bench/bound.ts POLICY.json ... [--forwards 15,10,6] [--pairs 512] [--unusual 64] [--overhead] [--out FILE]
+ *
+ * `--forwards` takes these budgets of a policy that holds many.
  */
 import { appendFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
@@ -18,7 +20,9 @@ import type { Media } from '../src/media/pixels';
 import { shareInterval } from '../src/metrics/share';
 import { mean, median } from '../src/metrics/statistics';
 import { loadModel } from '../src/pipelines/load';
+import { atBudget } from '../src/policy/budget';
 import { computedSteps, type Policy, reusedOf } from '../src/policy/data';
+import { policyHash } from '../src/policy/hash';
 import { readNamedPolicy } from '../src/policy/on-disk';
 import type { Pair } from '../src/policy/pair';
 import { usePolicy } from '../src/policy/use';
@@ -29,6 +33,7 @@ import { runJob } from '../src/sampling/run-job';
 const { values: given, positionals } = parseArgs({
   allowPositionals: true,
   options: {
+    forwards: { type: 'string', default: '' },
     pairs: { type: 'string', default: '512' },
     unusual: { type: 'string', default: '64' },
     overhead: { type: 'boolean', default: false },
@@ -46,7 +51,10 @@ interface Seen {
 
 async function main(): Promise<void> {
   console.log((await selectBackend('auto')).label);
-  const policies = await Promise.all(positionals.map(readNamedPolicy));
+  const budgets = given.forwards.split(',').filter(Boolean).map(Number);
+  const files = await Promise.all(positionals.map(readNamedPolicy));
+  const policies =
+    budgets.length > 0 ? files.flatMap(file => budgets.map(forwards => atBudget(file, { forwards }))) : files;
   const { data } = policies[0] as Policy;
   const model = await loadModel(data.model.id);
   if (given.overhead) for (const policy of policies) await overhead(model, policy);
@@ -58,7 +66,9 @@ async function main(): Promise<void> {
   for (const pairs of batches([...evaluation, ...unusual], 16)) {
     for (const [p, found] of (await observe(model, policies, pairs)).entries()) {
       seen[p]?.push(...found);
-      const lines = found.map((one, i) => JSON.stringify({ policy: positionals[p], ...pairs[i], ...one }));
+      const lines = found.map((one, i) =>
+        JSON.stringify({ policy: policyHash(policies[p] as Policy), ...pairs[i], ...one }),
+      );
       if (given.out) await appendFile(given.out, `${lines.join('\n')}\n`);
     }
   }
