@@ -5,7 +5,15 @@ import type { Affine, Combination, Rectification, RectifyForm } from '../cache/r
 import { mean } from '../metrics/statistics';
 import { type Fitting, type FollowOptions, followAll } from './follow';
 import { inTurn } from './in-turn';
-import { affineFit, fitDecibels, type Moments, momentsOf, timesFactors } from './least-squares';
+import {
+  affineFit,
+  type Column,
+  fitDecibels,
+  type Moments,
+  momentsOf,
+  rememberedProducts,
+  timesFactors,
+} from './least-squares';
 import { type Reference, referenceAt } from './reference';
 import { type Look, type Rehearsal, rowDistances } from './rehearsal';
 
@@ -163,6 +171,7 @@ function combinationFitting(
   references: readonly Reference[],
   options: FitAllOptions,
   known: readonly (Combination | null)[] = [],
+  seen: Seen = seenColumns(),
 ): RectificationFitting {
   const { site, predictor, depth = DEFAULT_DEPTH } = options;
   const steps = [...known];
@@ -185,7 +194,7 @@ function combinationFitting(
     rectify,
     want: 'guess',
     corrections: run => corrector(own[run] ?? rectify, depth),
-    fork: () => combinationFitting(references, options, steps),
+    fork: () => combinationFitting(references, options, steps, seen),
     async atStep({ index, reused }, runs, looks) {
       // A computed output is right as it is where no run has drifted yet, or where nobody can say what leads back.
       const mayLead = options.fromFirst || steps.some(step => step !== null);
@@ -202,12 +211,14 @@ function combinationFitting(
       for (const [r, run] of runs.entries()) {
         const target = await pulledTarget(references[r]!, run, index);
         const columns = await inTurn(names, async name =>
-          name === 'one' ? new Float32Array(target.length).fill(1) : terms[r]![name]!.data<'float32'>(),
+          name === 'one' ? target.map(({ length }) => seen.ones(length)) : seen.rows(terms[r]![name]!),
         );
-        const size = target.length / (run.sample().shape[0] as number);
-        for (let from = 0; from < target.length; from += size) {
-          const part = (values: Float32Array): Float32Array => values.subarray(from, from + size);
-          const moments = momentsOf(columns.map(part), part(target));
+        for (const [row, wanted] of target.entries()) {
+          const moments = momentsOf(
+            columns.map(rows => rows[row] as Column),
+            wanted,
+            seen.products,
+          );
           const { place } = references[r]!;
           rows.push(
             place === undefined
@@ -233,12 +244,40 @@ function combinationFitting(
  * What a corrected output should be: where the solver can say which output leads back to the uncached trajectory in one
  * step, that one; otherwise the output that the uncached run had here.
  */
-async function pulledTarget(reference: Reference, run: Rehearsal, index: number): Promise<Float32Array> {
+async function pulledTarget(reference: Reference, run: Rehearsal, index: number): Promise<Column[]> {
   const target = tf.tidy(() => {
     const there = referenceAt(reference, run.step(index).sigmaNext);
     return run.aim(index, there) ?? (reference.outputs[index] as tf.Tensor).clone();
   });
-  const values = await target.data<'float32'>();
+  const rows = await rowsOf(target);
   target.dispose();
-  return values;
+  return rows;
+}
+
+/** The numbers of every row. */
+async function rowsOf(tensor: tf.Tensor): Promise<Column[]> {
+  const values = await tensor.data<'float32'>();
+  const count = tensor.shape[0] as number;
+  const size = values.length / count;
+  return Array.from({ length: count }, (_, row) => values.subarray(row * size, (row + 1) * size));
+}
+
+type Seen = ReturnType<typeof seenColumns>;
+
+/** The numbers of tensors and their products, read and summed once as long as the tensors live. */
+function seenColumns() {
+  const read = new WeakMap<object, Promise<Column[]>>();
+  let one = new Float32Array();
+  return {
+    products: rememberedProducts(),
+    rows(tensor: tf.Tensor): Promise<Column[]> {
+      const rows = read.get(tensor.dataId) ?? rowsOf(tensor);
+      read.set(tensor.dataId, rows);
+      return rows;
+    },
+    ones(length: number): Column {
+      if (one.length !== length) one = new Float32Array(length).fill(1);
+      return one;
+    },
+  };
 }

@@ -12,26 +12,47 @@ export interface Moments {
   readonly square: number;
 }
 
-/** @param columns `columns[c][n]` is the value of variable c, `target[n]` what they should combine to */
-export function momentsOf(columns: readonly ArrayLike<number>[], target: ArrayLike<number>): Moments {
+/** Samples of one variable. */
+export type Column = ArrayLike<number> & object;
+
+/** Sums of the products of one column with others, in double precision. */
+export type Products = (left: Column, rights: readonly Column[]) => number[];
+
+/**
+ * @param columns `columns[c][n]` is the value of variable c, `target[n]` what they should combine to
+ * @param products what sums the products; all are summed anew unless given
+ */
+export function momentsOf(columns: readonly Column[], target: Column, products: Products = dots): Moments {
   const gram = Matrix.zeros(columns.length, columns.length);
-  const moment: number[] = [];
   for (const [a, left] of columns.entries()) {
-    const products = dots(left, [...columns.slice(a), target]);
-    moment.push(products.pop() as number);
-    for (const [i, product] of products.entries()) {
+    for (const [i, product] of products(left, columns.slice(a)).entries()) {
       gram.set(a, a + i, product);
       gram.set(a + i, a, product);
     }
   }
-  return { gram, moment: Matrix.columnVector(moment), square: dot(target, target) };
+  const moment = products(target, [...columns, target]);
+  const square = moment.pop() as number;
+  return { gram, moment: Matrix.columnVector(moment), square };
+}
+
+/** Sums each product once, as long as both columns are held by somebody: from step to step most of them come again. */
+export function rememberedProducts(): Products {
+  const known = new WeakMap<Column, WeakMap<Column, number>>();
+  const found = (a: Column, b: Column): number | undefined => known.get(a)?.get(b) ?? known.get(b)?.get(a);
+  return (left, rights) => {
+    const missing = rights.filter(right => found(left, right) === undefined);
+    const own = known.get(left) ?? new WeakMap();
+    known.set(left, own);
+    for (const [i, product] of dots(left, missing).entries()) own.set(missing[i] as Column, product);
+    return rights.map(right => found(left, right) as number);
+  };
 }
 
 /** `dot` of one column with several. Four sums at a time, because an addition waits for the one before it in its sum. */
-function dots(left: ArrayLike<number>, rights: readonly ArrayLike<number>[]): number[] {
+function dots(left: Column, rights: readonly Column[]): number[] {
   const sums: number[] = [];
   for (let r = 0; r < rights.length; r += 4) {
-    const [a, b = a, c = a, d = a] = rights.slice(r, r + 4) as [ArrayLike<number>, ...ArrayLike<number>[]];
+    const [a, b = a, c = a, d = a] = rights.slice(r, r + 4) as [Column, ...Column[]];
     let [ofA, ofB, ofC, ofD] = [0, 0, 0, 0];
     for (let i = 0; i < left.length; i++) {
       const value = left[i] as number;
