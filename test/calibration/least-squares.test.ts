@@ -1,5 +1,12 @@
 import fc from 'fast-check';
-import { affineFit, fitDecibels, type Moments, momentsOf, ridgeRegression } from '../../src/calibration/least-squares';
+import {
+  affineFit,
+  fitDecibels,
+  type Moments,
+  momentsOf,
+  rememberedProducts,
+  ridgeRegression,
+} from '../../src/calibration/least-squares';
 import { median } from '../../src/metrics/statistics';
 
 const number = fc.double({ min: -5, max: 5, noNaN: true });
@@ -34,6 +41,17 @@ describe('ridge regression', () => {
     const two = momentsOf(xs, other);
     const expected = ridgeRegression([one, two, two, two], 1e-3);
     for (const [c, w] of ridgeRegression([one, two], 1e-3, [1, 3]).entries()) expect(w).toBeCloseTo(expected[c]!, 12);
+  });
+
+  test('sums each product once, to the same digits in any order of the columns', () => {
+    const [a, b, c, target, other] = columns(5, 70) as [number[], number[], number[], number[], number[]];
+    const products = rememberedProducts();
+    for (const [some, to] of [[[a, b, c], target] as const, [[c, a], target] as const, [[b, c, a], other] as const]) {
+      expect(momentsOf(some, to, products)).toEqual(momentsOf(some, to));
+    }
+    // What is remembered is not read again.
+    a.fill(0);
+    expect(momentsOf([a, b], target, products)).not.toEqual(momentsOf([a, b], target));
   });
 
   test('shares a weight between equal columns instead of failing, thanks to the ridge', () => {
