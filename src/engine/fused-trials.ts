@@ -84,17 +84,29 @@ const linearBfloat16 = (after: FusedAfter, sizes: Sizes): Trial => ({
   expected: linearOf(after, sizes),
 });
 
-const softmax = (shape: Shape): Trial => ({
-  name: 'softmax',
-  shapes: [shape],
-  steps: [on(fusedOps.softmax, 0)],
-  expected: ([x]) =>
+const softmaxOf =
+  (shape: Shape): Trial['expected'] =>
+  ([x]) =>
     byRow(x!, shape.at(-1)!, row => {
       const most = row.reduce((a, b) => Math.max(a, b));
       const powers = row.map(value => Math.exp(value - most));
       const sum = powers.reduce((a, b) => a + b);
       return powers.map(value => value / sum);
-    }),
+    });
+
+const softmax = (shape: Shape): Trial => ({
+  name: 'softmax',
+  shapes: [shape],
+  steps: [on(fusedOps.softmax, 0)],
+  expected: softmaxOf(shape),
+});
+
+const softmaxBfloat16 = (shape: Shape): Trial => ({
+  name: 'softmaxBfloat16',
+  shapes: [shape],
+  steps: [narrowOn(narrow, 0), narrowOn(fusedOps.softmaxBfloat16, 1), on(widen, 2)],
+  tolerance: ROUNDED,
+  expected: softmaxOf(shape),
 });
 
 const layerNorm = (rows: number, width: number): Trial => ({
@@ -141,6 +153,8 @@ export const trials: readonly Trial[] = [
   matMul(130, 96, 200),
   softmax([2, 3, 5, 7]),
   softmax([1, 4, 100, 300]),
+  softmaxBfloat16([2, 3, 5, 7]),
+  softmaxBfloat16([1, 4, 100, 300]),
   layerNorm(3, 7),
   layerNorm(300, 768),
   swish([3, 7]),

@@ -11,6 +11,7 @@ import { hasKernels } from './wasm/run';
 export const fusedNames = [
   'matMul',
   'softmax',
+  'softmaxBfloat16',
   'layerNorm',
   'swish',
   'complexTurn',
@@ -39,6 +40,7 @@ const linears = (type: number) => ({ plain: linear(type), geluTanh: linear(type,
 export const fusedOps = {
   matMul: rawOp('_MklMatMul', { T: float, transpose_a: ['bool', false], transpose_b: ['bool', false], ...label }),
   softmax: rawOp('_MklSoftmax', { T: float, ...label }),
+  softmaxBfloat16: rawOp('_MklSoftmax', { T: ['type', TYPE.bfloat16], ...label }),
   layerNorm: (epsilon: number): RawOp =>
     rawOp('_MklLayerNorm', { T: float, epsilon: ['float', epsilon], _kernel: ['string', ''] }),
   linear: linears(TYPE.float32),

@@ -119,6 +119,7 @@ async function timeParts(subject: Subject, options: Options): Promise<Reports> {
     reports.transformer = await benchModel(subject.transformer, subject.published, {
       demand,
       rows: batch,
+      dtype: options.dtype,
       runs,
       ...(steps !== undefined && {
         comparison: { steps, share, scheduler: schedulerOf(subject.published.className) },

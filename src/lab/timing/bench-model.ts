@@ -80,6 +80,8 @@ export interface BenchOptions {
   readonly demand?: Demand | undefined;
   /** Rows of the batch of a forward pass and of a block; 1 unless given. */
   readonly rows?: number | undefined;
+  /** What the model's blocks compute in, and so their attention; float32 unless given. */
+  readonly dtype?: ComputeType | undefined;
   /** How often things are timed; the median counts. */
   readonly runs?: number | undefined;
   /** Also compares whole runs: a uniform schedule that reuses this share of the steps, and an uncached one. */
@@ -119,7 +121,7 @@ export function syntheticDenoiser(
 export async function benchModel(
   load: () => Promise<LoadedDenoiser>,
   published: Described,
-  { demand = {}, rows = 1, runs = 3, comparison, onProgress = () => {} }: BenchOptions = {},
+  { demand = {}, rows = 1, dtype, runs = 3, comparison, onProgress = () => {} }: BenchOptions = {},
 ): Promise<BenchReport> {
   onProgress('loading');
   const started = performance.now();
@@ -144,7 +146,7 @@ export async function benchModel(
 
     onProgress('attention');
     const first = names[0] as string;
-    const attended = rated(await attentionSeconds(work, first, runs), attentionFlops(work, first));
+    const attended = rated(await attentionSeconds(work, first, { runs, dtype }), attentionFlops(work, first));
     onProgress('forward pass');
     const times = await forwardTimes(denoiser, { className, config, work }, rows, runs);
     const compared =
@@ -186,12 +188,16 @@ function productsOf(table: ParameterTable, work: Workload, rows: number): Produc
 }
 
 /** Seconds of all attention of one block, on random queries, keys and values. */
-async function attentionSeconds(work: Workload, block: string, runs: number): Promise<number> {
+async function attentionSeconds(
+  work: Workload,
+  block: string,
+  { runs, dtype }: { runs: number; dtype: ComputeType | undefined },
+): Promise<number> {
   let seconds = 0;
   for (const { count, queries, keys } of work.attention(block)) {
     const made = (tokens: number): tf.Tensor => tf.randomNormal([count, tokens, work.heads, work.width / work.heads]);
     const [q, k, v] = [made(queries), made(keys), made(keys)];
-    seconds += median(await timed(runs, () => attention(q, k, v)));
+    seconds += median(await timed(runs, () => attention(q, k, v, { dtype })));
     tf.dispose([q, k, v]);
   }
   return seconds;
