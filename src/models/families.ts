@@ -1,13 +1,13 @@
 import { CheckpointError } from '../errors';
 import { cogVideoX } from './cogvideox';
 import type { Family } from './family';
-import { flux } from './flux';
+import { chroma, flux } from './flux';
 import { miniT2I } from './minit2i';
 import { openSora } from './open-sora';
 import { wan } from './wan';
 
 /** Every family of models. A new one is a folder beside this file and a line here. */
-export const families = [flux, wan, cogVideoX, openSora, miniT2I] as const satisfies readonly Family[];
+export const families = [flux, chroma, wan, cogVideoX, openSora, miniT2I] as const satisfies readonly Family[];
 
 /** Class names of the transformers that can be run. */
 export type ModelClassName = (typeof families)[number]['className'];

@@ -15,6 +15,7 @@ export const foreignTasks: ReadonlyMap<string, string> = new Map([
   ['FluxKontextInpaintPipeline', 'editing a picture by words (FLUX.1 Kontext)'],
   ['FluxPriorReduxPipeline', 'varying a picture (FLUX.1 Redux)'],
   ['ReduxImageEncoder', 'varying a picture (FLUX.1 Redux)'],
+  ['ChromaInpaintPipeline', 'filling in a part of a picture'],
   ['WanImageToVideoPipeline', 'image to video'],
   ['WanVideoToVideoPipeline', 'video to video'],
   ['WanVACEPipeline', 'editing videos (VACE)'],

@@ -17,6 +17,7 @@ jest.setTimeout(900_000);
 
 const pipelines = resolve(__dirname, '../fixtures/pipelines');
 const flux = join(pipelines, 'flux-tiny/pipeline');
+const chroma = join(pipelines, 'chroma-tiny/pipeline');
 const WEIGHTS = 'transformer/diffusion_pytorch_model.safetensors';
 const backend = usableBackends().includes('native') ? 'native' : 'wasm';
 const scratch = scratchFolder();
@@ -50,6 +51,7 @@ async function world(): Promise<void> {
   const two = join(hub, 'MiniT2I/MiniT2I');
   cpSync(join(two, 'minit2i-b-16'), join(two, 'minit2i-l-16'), { recursive: true });
   cpSync(flux, join(hub, 'black-forest-labs/FLUX.1-dev'), { recursive: true });
+  cpSync(chroma, join(hub, 'lodestones/Chroma1-HD'), { recursive: true });
   twoExperts(join(hub, 'Wan-AI/Wan2.2-T2V-A14B-Diffusers'));
   const started = await startFolderHub(hub);
   server = started.server;
@@ -68,6 +70,7 @@ async function world(): Promise<void> {
   for (const name of ['flux1-dev.safetensors', 'flux1-dev-fp8.safetensors']) copyFileSync(join(flux, WEIGHTS), name);
   copyFileSync(join(flux, 'transformer/config.json'), 'config.json');
   for (const name of ['flux1-dev-Q4_0.gguf', 'flux1-dev-Q8_0.gguf']) await ggufOf(flux, name);
+  await ggufOf(chroma, 'Chroma1-HD-Q4_0.gguf');
   cpSync(await schnell(), 'FLUX.1-schnell', { recursive: true });
   const wan = JSON.parse(readFileSync(join(pipelines, 'wan-tiny/pipeline/transformer/config.json'), 'utf8'));
   const side = wan.num_attention_heads * wan.attention_head_dim;

@@ -24,6 +24,19 @@ const small = {
     pooled_projection_dim: 11,
     guidance_embeds: true,
   },
+  chroma: {
+    _class_name: 'ChromaTransformer2DModel',
+    num_layers: 2,
+    num_single_layers: 1,
+    num_attention_heads: 2,
+    attention_head_dim: 10,
+    axes_dims_rope: [2, 4, 4],
+    in_channels: 7,
+    joint_attention_dim: 9,
+    approximator_num_channels: 16,
+    approximator_hidden_dim: 11,
+    approximator_layers: 2,
+  },
   wan: {
     _class_name: 'WanTransformer3DModel',
     num_attention_heads: 2,
@@ -70,6 +83,12 @@ const models = [
     }),
   },
   {
+    name: 'Chroma',
+    config: small.chroma,
+    demand: { height: 48, width: 64, textTokens: TEXT },
+    condition: () => ({ ...withText(), imgIds: Array.from({ length: 12 }, (_, i) => [0, i, i]) }),
+  },
+  {
     name: 'Wan',
     config: small.wan,
     demand: { height: 32, width: 48, frames: 9, textTokens: TEXT },
@@ -108,6 +127,7 @@ describeOnBackends('operations', () => {
 test.each([
   ['flux-dev', 4096, 11_901_408_320],
   ['flux-schnell', 4096, 11_891_178_560],
+  ['chroma1-hd', 4096, 8_899_983_424],
   ['wan2.1-t2v-1.3b', 32_760, 1_418_996_800],
   ['wan2.1-t2v-14b', 32_760, 14_288_491_584],
   ['cogvideox-2b', 17_550, 1_693_783_872],

@@ -39,6 +39,7 @@ function openSora(): number {
 test.each([
   ['flux-dev', 11_901_408_320],
   ['flux-schnell', 11_891_178_560],
+  ['chroma1-hd', 8_899_983_424],
   ['wan2.1-t2v-1.3b', 1_418_996_800],
   ['wan2.1-t2v-14b', 14_288_491_584],
   ['cogvideox-2b', 1_693_783_872],

@@ -10,7 +10,7 @@ import { loadCase } from '../../src/lab/verify/load-case';
 import { maxAbsError, verifyCase } from '../../src/lab/verify/verify';
 import { dense } from '../../src/media/pixels';
 import { dynamicScales } from '../../src/models/cogvideox/pipeline';
-import { packLatents, unpackLatents } from '../../src/models/flux/pipeline';
+import { packLatents, unpackLatents } from '../../src/models/flux/latents';
 import type { HubOptions } from '../../src/pipelines/hub-parts';
 import { loadModel } from '../../src/pipelines/load';
 import { policySettings, requireFits } from '../../src/policy/data';
@@ -20,7 +20,7 @@ import { runRequest } from '../../src/sampling/run-job';
 import { describeOnBackends } from '../support/backends';
 
 const fixtures = resolve(__dirname, '../fixtures/pipelines');
-const cases = ['flux-tiny', 'wan-tiny', 'cogvideox-tiny', 'opensora-tiny'] as const;
+const cases = ['flux-tiny', 'chroma-tiny', 'wan-tiny', 'cogvideox-tiny', 'opensora-tiny'] as const;
 type Case = (typeof cases)[number];
 
 interface Run {
@@ -64,6 +64,7 @@ function requestOf(name: Case, file: string): BatchRequest {
 /** A small run of each pipeline with every default of its own sampler. */
 const plainRuns: Readonly<Record<Case, string>> = {
   'flux-tiny': 'run1.safetensors',
+  'chroma-tiny': 'run0.safetensors',
   'wan-tiny': 'run1.safetensors',
   'cogvideox-tiny': 'run3.safetensors',
   'opensora-tiny': 'run2.safetensors',

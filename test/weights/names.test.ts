@@ -6,6 +6,7 @@ import { memoryFile } from '../../src/io/byte-file';
 import { parseConfig } from '../../src/io/parse-config';
 import { produceForward } from '../../src/lab/verify/transformers';
 import { familyOf } from '../../src/models/families';
+import { chromaKeys } from '../../src/models/flux/chroma/keys';
 import { fluxKeys } from '../../src/models/flux/keys';
 import { withKnownNames } from '../../src/models/known-names';
 import { knownTables } from '../../src/models/known-tables';
@@ -20,27 +21,36 @@ import { goldenCase, outcome } from '../models/golden';
 import { describeOnBackends } from '../support/backends';
 import { type GoldenTensor, readGoldenTensors } from '../support/golden';
 import { command } from './command';
-import { asOriginalFlux, asOriginalWan } from './original-names';
+import { asOriginalChroma, asOriginalFlux, asOriginalWan } from './original-names';
 
 type Config = Record<string, number> & { _class_name: string };
 
 const samples = [
   ['flux_guidance', fluxKeys],
   ['flux_noguidance_nonsquare', fluxKeys],
+  ['chroma_square', chromaKeys],
   ['wan_square', wanKeys],
   ['wan_video_nonsquare', wanKeys],
 ] as const;
+
+function originalOf(config: Config, ours: ReadonlyMap<string, GoldenTensor>): Map<string, GoldenTensor> {
+  const [doubles, singles] = [config.num_layers!, config.num_single_layers!];
+  switch (config._class_name) {
+    case 'FluxTransformer2DModel':
+      return asOriginalFlux(ours, doubles, singles);
+    case 'ChromaTransformer2DModel':
+      return asOriginalChroma(ours, config.approximator_layers!, doubles, singles);
+    default:
+      return asOriginalWan(ours, doubles);
+  }
+}
 
 /** A golden case's weights in both layouts. */
 function layouts(name: string) {
   const golden = goldenCase('transformers', name);
   const config = golden.config as Config;
   const ours = readGoldenTensors(join(golden.folder, 'weights.safetensors'));
-  const theirs =
-    golden.className === 'FluxTransformer2DModel'
-      ? asOriginalFlux(ours, config.num_layers!, config.num_single_layers!)
-      : asOriginalWan(ours, config.num_layers!);
-  return { golden, config, ours, theirs };
+  return { golden, config, ours, theirs: originalOf(config, ours) };
 }
 
 async function componentOf(tensors: ReadonlyMap<string, GoldenTensor>, config: Config): Promise<ModelComponent> {
@@ -90,15 +100,17 @@ describe.each(samples)('%s under its original names', (name, layout) => {
   });
 });
 
-test.each(['flux-dev', 'flux-schnell', 'wan2.1-t2v-1.3b', 'wan2.1-t2v-14b'])(
-  '%s: every parameter of the published size has a place',
-  name => {
-    const { transformer } = preset(name);
-    const table = knownTables(transformer._class_name, transformer)!;
-    const layout = transformer._class_name === 'FluxTransformer2DModel' ? fluxKeys : wanKeys;
-    expect(originsOf(table, layout).size).toBe(table.length);
-  },
-);
+test.each([
+  ['flux-dev', fluxKeys],
+  ['flux-schnell', fluxKeys],
+  ['chroma1-hd', chromaKeys],
+  ['wan2.1-t2v-1.3b', wanKeys],
+  ['wan2.1-t2v-14b', wanKeys],
+])('%s: every parameter of the published size has a place', (name, layout) => {
+  const { transformer } = preset(name);
+  const table = knownTables(transformer._class_name, transformer)!;
+  expect(originsOf(table, layout).size).toBe(table.length);
+});
 
 describe('a checkpoint that is not whole is refused by its own names', () => {
   async function refusal(change: (theirs: Map<string, GoldenTensor>) => void): Promise<CheckpointError> {

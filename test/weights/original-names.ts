@@ -55,6 +55,36 @@ export function asOriginalFlux(ours: Tensors, doubles: number, singles: number):
     to.both(`${theirs}.in_layer`, `time_text_embed.${name}.linear_1`);
     to.both(`${theirs}.out_layer`, `time_text_embed.${name}.linear_2`);
   }
+  fluxBlocks(to, doubles, singles);
+  to.swapped('final_layer.adaLN_modulation.1', 'norm_out.linear');
+  to.both('final_layer.linear', 'proj_out');
+  return to.done();
+}
+
+/** A Chroma checkpoint likewise, as the file on its author's page names its tensors. */
+export function asOriginalChroma(
+  ours: Tensors,
+  layers: number,
+  doubles: number,
+  singles: number,
+): Map<string, GoldenTensor> {
+  const to = renaming(ours);
+  to.both('img_in', 'x_embedder');
+  to.both('txt_in', 'context_embedder');
+  const network = 'distilled_guidance_layer';
+  for (const end of ['in_proj', 'out_proj']) to.both(`${network}.${end}`, `${network}.${end}`);
+  for (let i = 0; i < layers; i++) {
+    to.both(`${network}.layers.${i}.in_layer`, `${network}.layers.${i}.linear_1`);
+    to.both(`${network}.layers.${i}.out_layer`, `${network}.layers.${i}.linear_2`);
+    to.put(`${network}.norms.${i}.scale`, `${network}.norms.${i}.weight`);
+  }
+  fluxBlocks(to, doubles, singles);
+  to.both('final_layer.linear', 'proj_out');
+  return to.done();
+}
+
+/** The blocks of both; modulations where there are some. */
+function fluxBlocks(to: ReturnType<typeof renaming>, doubles: number, singles: number): void {
   for (let i = 0; i < doubles; i++) {
     const [a, b] = [`double_blocks.${i}`, `transformer_blocks.${i}`];
     for (const [stream, norm, added, attn, out, ff] of [
@@ -78,9 +108,6 @@ export function asOriginalFlux(ours: Tensors, doubles: number, singles: number):
     to.put(`${a}.norm.key_norm.scale`, `${b}.attn.norm_k.weight`);
     to.both(`${a}.modulation.lin`, `${b}.norm.linear`);
   }
-  to.swapped('final_layer.adaLN_modulation.1', 'norm_out.linear');
-  to.both('final_layer.linear', 'proj_out');
-  return to.done();
 }
 
 /** A Wan checkpoint with diffusers' names, written as `wan/modules/model.py` of its authors names its modules. */

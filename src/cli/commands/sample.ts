@@ -93,7 +93,7 @@ export function sampleCommand(): Command {
     )
     .option('--seed <n>', 'seed of the first picture, or random; PyTorch draws the same noise from it', seedText, 0)
     .option('--num-images <n>', 'pictures of each prompt, with seeds counted up', wholeNumber(1, MOST.pictures), 1)
-    .option('--init <picture>', 'begin with a picture in place of noise (FLUX, fluent-emoji)')
+    .option('--init <picture>', 'begin with a picture in place of noise (FLUX, Chroma, fluent-emoji)')
     .option(
       '--strength <s>',
       'how much of the picture is drawn anew: the last s of all steps are run',

@@ -6,7 +6,7 @@ import type { BranchCache, CachePolicy } from '../../cache/policy';
 import { CheckpointError } from '../../errors';
 import { parseConfig } from '../../io/parse-config';
 import { dense } from '../../media/pixels';
-import { packLatents, unpackLatents } from '../../models/flux/pipeline';
+import { packLatents, unpackLatents } from '../../models/flux/latents';
 import { fromFrames } from '../../models/vae/frames';
 import { release } from '../../nn/scope';
 import { loadHubPipeline } from '../../pipelines/hub';
@@ -112,10 +112,11 @@ async function sampleAndDecode(pipeline: Pipeline, family: string, job: Job, inp
   const start = required(input, 'latents');
   const noise = input('sde_noise');
   const [height, width] = job.latents.shape.slice(-2) as [number, number];
+  const isPacked = family === 'flux' || family === 'chroma';
   // The reference packs FLUX's latents before the loop, the product inside the model.
-  const asReference = (t: tf.Tensor): tf.Tensor => (family === 'flux' ? packLatents(t) : t.clone());
+  const asReference = (t: tf.Tensor): tf.Tensor => (isPacked ? packLatents(t) : t.clone());
   const given = tf.tensor(start.data, [...start.shape]);
-  const latents = family === 'flux' ? unpackLatents(given, height, width) : given.clone();
+  const latents = isPacked ? unpackLatents(given, height, width) : given.clone();
   given.dispose();
 
   const seen = { outputs: [] as tf.Tensor[], raw: [] as tf.Tensor[], steps: [] as tf.Tensor[] };

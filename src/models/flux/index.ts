@@ -1,8 +1,10 @@
-import { family, numbered } from '../family';
+import { family } from '../family';
 import { kl } from '../vae/kl';
 import { fluxAdapterKeys } from './adapter-keys';
+import { stackNames } from './blocks';
 import { fluxGolden } from './golden';
 import { fluxKeys } from './keys';
+import { LATENTS_A_TOKEN } from './latents';
 import { fluxPipeline } from './pipeline';
 import { fluxPixels } from './pixels';
 import { fluxPresets } from './presets';
@@ -13,8 +15,7 @@ import { createFlux, fluxConfig, fluxParameters } from './transformer';
 import { fluxUsualRun } from './usual';
 import { fluxWorkload } from './workload';
 
-/** A token packs two by two pixels of the latent. */
-const LATENTS_A_TOKEN = 4;
+export { chroma } from './chroma';
 
 /** FLUX.1 (Black Forest Labs, 2024). */
 export const flux = family({
@@ -22,14 +23,11 @@ export const flux = family({
   title: 'FLUX.1',
   schema: fluxConfig,
   parameters: fluxParameters,
-  blockNames: c => [
-    ...numbered('transformer_blocks', c.num_layers),
-    ...numbered('single_transformer_blocks', c.num_single_layers),
-  ],
+  blockNames: c => stackNames(c),
   create: createFlux,
   usualSize: () => ({ height: 1024, width: 1024, frames: 1 }),
   usualRun: fluxUsualRun,
-  workload: fluxWorkload,
+  workload: (c, size, textTokens) => fluxWorkload(c, size, textTokens),
   presets: fluxPresets,
   keys: fluxKeys,
   adapterKeys: fluxAdapterKeys,

@@ -1,8 +1,32 @@
-import type { KeyLayout } from '../../weights/key-layout';
+import type { KeyLayout, Modules } from '../../weights/key-layout';
+
+/** A double block of the authors' code, without modulations. */
+export const doubleBlockKeys: Modules = {
+  'img_attn.qkv': ['attn.to_q', 'attn.to_k', 'attn.to_v'],
+  'txt_attn.qkv': ['attn.add_q_proj', 'attn.add_k_proj', 'attn.add_v_proj'],
+  'img_attn.norm.query_norm.scale': 'attn.norm_q.weight',
+  'img_attn.norm.key_norm.scale': 'attn.norm_k.weight',
+  'txt_attn.norm.query_norm.scale': 'attn.norm_added_q.weight',
+  'txt_attn.norm.key_norm.scale': 'attn.norm_added_k.weight',
+  'img_attn.proj': 'attn.to_out.0',
+  'txt_attn.proj': 'attn.to_add_out',
+  'img_mlp.0': 'ff.net.0.proj',
+  'img_mlp.2': 'ff.net.2',
+  'txt_mlp.0': 'ff_context.net.0.proj',
+  'txt_mlp.2': 'ff_context.net.2',
+};
+
+/** A single block likewise: queries, keys and values are one matrix with the feed-forward's first layer. */
+export const singleBlockKeys: Modules = {
+  linear1: ['attn.to_q', 'attn.to_k', 'attn.to_v', 'proj_mlp'],
+  linear2: 'proj_out',
+  'norm.query_norm.scale': 'attn.norm_q.weight',
+  'norm.key_norm.scale': 'attn.norm_k.weight',
+};
 
 /**
- * FLUX.1 as Black Forest Labs publish it. Queries, keys and values are one matrix there, in single blocks together
- * with the feed-forward's first layer, and the last modulation gives shift before scale.
+ * FLUX.1 as Black Forest Labs publish it. Queries, keys and values are one matrix there, and the last modulation gives
+ * shift before scale.
  */
 export const fluxKeys: KeyLayout = {
   marker: 'img_in.weight',
@@ -26,33 +50,12 @@ export const fluxKeys: KeyLayout = {
     {
       theirs: 'double_blocks',
       ours: 'transformer_blocks',
-      modules: {
-        'img_mod.lin': 'norm1.linear',
-        'txt_mod.lin': 'norm1_context.linear',
-        'img_attn.qkv': ['attn.to_q', 'attn.to_k', 'attn.to_v'],
-        'txt_attn.qkv': ['attn.add_q_proj', 'attn.add_k_proj', 'attn.add_v_proj'],
-        'img_attn.norm.query_norm.scale': 'attn.norm_q.weight',
-        'img_attn.norm.key_norm.scale': 'attn.norm_k.weight',
-        'txt_attn.norm.query_norm.scale': 'attn.norm_added_q.weight',
-        'txt_attn.norm.key_norm.scale': 'attn.norm_added_k.weight',
-        'img_attn.proj': 'attn.to_out.0',
-        'txt_attn.proj': 'attn.to_add_out',
-        'img_mlp.0': 'ff.net.0.proj',
-        'img_mlp.2': 'ff.net.2',
-        'txt_mlp.0': 'ff_context.net.0.proj',
-        'txt_mlp.2': 'ff_context.net.2',
-      },
+      modules: { 'img_mod.lin': 'norm1.linear', 'txt_mod.lin': 'norm1_context.linear', ...doubleBlockKeys },
     },
     {
       theirs: 'single_blocks',
       ours: 'single_transformer_blocks',
-      modules: {
-        'modulation.lin': 'norm.linear',
-        linear1: ['attn.to_q', 'attn.to_k', 'attn.to_v', 'proj_mlp'],
-        linear2: 'proj_out',
-        'norm.query_norm.scale': 'attn.norm_q.weight',
-        'norm.key_norm.scale': 'attn.norm_k.weight',
-      },
+      modules: { 'modulation.lin': 'norm.linear', ...singleBlockKeys },
     },
   ],
 };

@@ -12,7 +12,8 @@ const transformer = {
   axes_dims_rope: [16, 56, 56],
 };
 
-const autoencoder = {
+/** The autoencoder of all of them. */
+export const fluxAutoencoder = {
   className: 'AutoencoderKL',
   config: {
     _class_name: 'AutoencoderKL',
@@ -37,20 +38,23 @@ const scheduler = {
   max_shift: 1.15,
 };
 
+/** Noise levels that are shifted by the picture's size. */
+export const shiftedBySize = { ...scheduler, shift: 3, use_dynamic_shifting: true };
+
 /** FLUX.1 as Black Forest Labs published it. */
 export const fluxPresets: readonly Preset[] = [
   {
     name: 'flux-dev',
     title: 'FLUX.1-dev',
     transformer: { ...transformer, guidance_embeds: true },
-    scheduler: { ...scheduler, shift: 3, use_dynamic_shifting: true },
-    autoencoder,
+    scheduler: shiftedBySize,
+    autoencoder: fluxAutoencoder,
   },
   {
     name: 'flux-schnell',
     title: 'FLUX.1-schnell',
     transformer: { ...transformer, guidance_embeds: false },
     scheduler: { ...scheduler, shift: 1, use_dynamic_shifting: false },
-    autoencoder,
+    autoencoder: fluxAutoencoder,
   },
 ];

@@ -31,7 +31,7 @@ const NAMES: Readonly<Record<string, string>> = {
 
 /** The inputs of a golden case by the names that graphs give them, times in the scheduler's units. */
 export function graphInputs(golden: GoldenCase): Record<string, Given> {
-  const factor = golden.className === 'FluxTransformer2DModel' ? 1000 : 1;
+  const factor = /^(Flux|Chroma)Transformer2DModel$/.test(golden.className) ? 1000 : 1;
   return Object.fromEntries(
     [...golden.inputs].map(([name, { data, shape }]) => {
       // MiniT2I's time rises to the picture, a noise level falls to it.
@@ -92,6 +92,16 @@ export function resized(golden: GoldenCase): GoldenCase {
       img_ids: { shape: [10, 3], data: Float32Array.from({ length: 30 }, (_, i) => [0, i % 2, i % 5][i % 3]!) },
       txt_ids: { shape: [4, 3], data: new Float32Array(12) },
       ...(golden.inputs.has('guidance') && { guidance: given(1, 3.5, 7) }),
+    }),
+    ChromaTransformer2DModel: () => ({
+      hidden_states: ramp([3, 10, size('hidden_states', 2)], 0),
+      encoder_hidden_states: ramp([3, 4, size('encoder_hidden_states', 2)], 1),
+      timestep: given(0.9, 0.5, 0.1),
+      img_ids: { shape: [10, 3], data: Float32Array.from({ length: 30 }, (_, i) => [0, i % 2, i % 5][i % 3]!) },
+      txt_ids: { shape: [4, 3], data: new Float32Array(12) },
+      ...(golden.inputs.has('attention_mask') && {
+        attention_mask: { shape: [3, 14], data: Float32Array.from({ length: 42 }, (_, i) => (i % 14 === 3 ? 0 : 1)) },
+      }),
     }),
     WanTransformer3DModel: () => ({
       hidden_states: ramp([1, size('hidden_states', 1), 2, 6, 4], 0),
