@@ -11,7 +11,7 @@ afterAll(() => {
 
 /** A copy of a small pipeline, in which some fields of some JSON files are others; null stays null. */
 export function altered(
-  name: 'flux-tiny' | 'wan-tiny' | 'cogvideox-tiny' | 'opensora-tiny',
+  name: 'flux-tiny' | 'chroma-tiny' | 'wan-tiny' | 'cogvideox-tiny' | 'opensora-tiny',
   changes: Readonly<Record<string, object>> = {},
 ): string {
   const parent = mkdtempSync(join(tmpdir(), 'ertacache-altered-'));

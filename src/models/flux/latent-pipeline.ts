@@ -59,8 +59,8 @@ export interface LatentModel extends Pick<PipelineInfo, 'defaults'> {
 }
 
 /**
- * From prompts, or a picture and prompts, to pictures: latents whose two by two pixels are a token, noise levels shifted by
- * the picture's size, and guidance from a second call where the model has it.
+ * From prompts, or a picture and prompts, to pictures: latents whose two by two pixels are a token, noise levels
+ * that may be shifted by the picture's size, and guidance from a second call where the model has it.
  * @param parts the pipeline disposes them
  */
 export function latentPipeline(parts: PipelineParts, model: LatentModel): Pipeline {
@@ -84,7 +84,7 @@ export function latentPipeline(parts: PipelineParts, model: LatentModel): Pipeli
     );
   }
 
-  /** Noise levels are shifted by the picture's size. */
+  /** Noise levels, shifted by the picture's size where the sampler is configured so. */
   function scheduleOf({ steps, init, shift }: ScheduleRequest, { height, width }: PictureSize): Schedule {
     const tokens = (height / multiple) * (width / multiple);
     const mu = dynamicShift(scheduler.config as FlowMatchEulerConfig, tokens);

@@ -38,8 +38,8 @@ const scheduler = {
   max_shift: 1.15,
 };
 
-/** Noise levels that are shifted by the picture's size. */
-export const shiftedBySize = { ...scheduler, shift: 3, use_dynamic_shifting: true };
+/** Evenly spread noise levels. */
+export const unshifted = { ...scheduler, shift: 1, use_dynamic_shifting: false };
 
 /** FLUX.1 as Black Forest Labs published it. */
 export const fluxPresets: readonly Preset[] = [
@@ -47,14 +47,14 @@ export const fluxPresets: readonly Preset[] = [
     name: 'flux-dev',
     title: 'FLUX.1-dev',
     transformer: { ...transformer, guidance_embeds: true },
-    scheduler: shiftedBySize,
+    scheduler: { ...scheduler, shift: 3, use_dynamic_shifting: true },
     autoencoder: fluxAutoencoder,
   },
   {
     name: 'flux-schnell',
     title: 'FLUX.1-schnell',
     transformer: { ...transformer, guidance_embeds: false },
-    scheduler: { ...scheduler, shift: 1, use_dynamic_shifting: false },
+    scheduler: unshifted,
     autoencoder: fluxAutoencoder,
   },
 ];

@@ -1,5 +1,5 @@
 /**
- * What Chroma has in place of FLUX's modulation layers, two sevenths of its weights: one small network that is asked for
+ * What Chroma has in place of FLUX's modulation layers, over a quarter of its weights: one small network, asked for
  * every shift, scale and gate of the model by its number. Shapes: B batch, M modulations, D = heads × head width.
  */
 import * as tf from '@tensorflow/tfjs-core';

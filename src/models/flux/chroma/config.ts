@@ -22,6 +22,8 @@ export const chromaConfig = knowing(
     .refine(c => c.axes_dims_rope.reduce((a, b) => a + b, 0) === c.attention_head_dim, {
       error: 'axes_dims_rope must add up to attention_head_dim',
     }),
+  // Left over from FLUX in the published file.
+  { fixed: { guidance_embeds: [false] }, idle: ['pooled_projection_dim'] },
 );
 
 export type ChromaConfig = z.infer<typeof chromaConfig>;

@@ -1,5 +1,5 @@
 import type { Preset } from '../../preset';
-import { fluxAutoencoder, shiftedBySize } from '../presets';
+import { fluxAutoencoder, unshifted } from '../presets';
 
 /** Chroma as its author published it. */
 export const chromaPresets: readonly Preset[] = [
@@ -19,7 +19,7 @@ export const chromaPresets: readonly Preset[] = [
       approximator_hidden_dim: 5120,
       approximator_layers: 5,
     },
-    scheduler: shiftedBySize,
+    scheduler: unshifted,
     autoencoder: fluxAutoencoder,
   },
 ];
