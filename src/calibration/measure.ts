@@ -1,4 +1,8 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { z } from 'zod';
 import { none } from '../cache/none';
+import type { CachePolicy } from '../cache/policy';
+import { site } from '../cache/sites';
 import { requireObject } from '../io/arguments';
 import { asWritten, type Media } from '../media/pixels';
 import { psnr } from '../metrics/psnr';
@@ -6,18 +10,22 @@ import { quantile } from '../metrics/quantile';
 import { ssim } from '../metrics/ssim';
 import { mean, standardDeviation } from '../metrics/statistics';
 import { perFrame } from '../metrics/video';
+import { parseState, type State } from '../nn/state';
 import type { Fidelity, Policy } from '../policy/data';
 import type { Pair } from '../policy/pair';
+import { parsePlainPolicies, plainPolicies } from '../policy/plain';
 import { requirePolicy } from '../policy/require-policy';
 import { usePolicy } from '../policy/use';
 import { requirePipeline } from '../sampling/lifetime';
-import type { BatchRequest, Pipeline } from '../sampling/pipeline';
+import type { BatchRequest, Job, Pipeline } from '../sampling/pipeline';
 import { policyUse } from '../sampling/policy-use';
 import { type RunResult, runJob } from '../sampling/run-job';
 import type { LoopOptions } from '../sampling/sample-loop';
 import { across, inTurn } from './in-turn';
 import { pairsRequest } from './jobs';
 import { batches, requirePairs } from './pairs';
+import { referenceRun } from './reference';
+import { asksWhole, type WholeJob } from './whole-runs';
 
 /** Likeness of one cached output to the uncached one of the same prompt and seed. */
 export interface Score {
@@ -125,12 +133,101 @@ export async function scorePolicies(
   const { sigmas, guidance } = (policies[0] as Policy).data;
   const run = { steps: sigmas.length - 1, guidance };
   const { signal, onPasses } = options;
-  const groups = await across(pipeline, batches(pairs, options.batch), async group => {
-    const loop: LoopOptions = { signal, onStep: ({ forwards }) => onPasses?.(forwards * group.length) };
-    const { uncached, cached } = await runAllBeside(pipeline, pairsRequest(group, run), policies, loop);
-    return cached.map(({ media }) => uncached.media.map((plain, i) => score(plain, media[i]!)));
+  const groups = await across(pipeline, batches(pairs, options.batch), group => {
+    const count = (forwards: number): void => onPasses?.(forwards * group.length);
+    return scoreGroup(pipeline, pairsRequest(group, run), policies, { signal, count });
   });
   return policies.map((_, p) => groups.flatMap(group => group[p] as Score[]));
+}
+
+interface Counting {
+  readonly signal?: AbortSignal | undefined;
+  /** Told of forward passes of all rows. */
+  readonly count: (forwards: number) => void;
+}
+
+/** The scores of every row of a request, policy by policy. */
+async function scoreGroup(
+  pipeline: Pipeline,
+  request: BatchRequest,
+  policies: readonly Policy[],
+  { signal, count }: Counting,
+): Promise<Score[][]> {
+  const job = await pipeline.prepare(request, { signal });
+  try {
+    const caches = cachesOf(pipeline, job, request, policies);
+    if (asksWhole(job)) return await farScores(job, policies, { signal, count });
+    const loop: LoopOptions = { signal, onStep: ({ forwards }) => count(forwards) };
+    const { media } = await runJob(pipeline, job, none(), loop);
+    return await scoreCaches(pipeline, job, caches, media, loop);
+  } finally {
+    job.release();
+  }
+}
+
+/** @throws PolicyError for a policy that is not for this run */
+function cachesOf(
+  { info }: Pick<Pipeline, 'info'>,
+  job: Job,
+  { guidance }: BatchRequest,
+  policies: readonly Policy[],
+): CachePolicy[] {
+  const use = policyUse(info, guidance, job);
+  return policies.map(policy => usePolicy(policy, use));
+}
+
+const scoreCaches = (
+  pipeline: Pipeline,
+  job: Job,
+  caches: readonly CachePolicy[],
+  uncached: readonly Media[],
+  loop: LoopOptions,
+): Promise<Score[][]> =>
+  inTurn(caches, async cache => {
+    const { media } = await runJob(pipeline, job, cache, loop);
+    return uncached.map((plain, i) => score(plain, media[i] as Media));
+  });
+
+const farScoresSchema = z.object({
+  scores: z.array(z.array(z.object({ psnr: z.number(), floatPsnr: z.number(), ssim: z.number() }))),
+  forwards: z.number(),
+});
+
+/** Has all runs made where the model is; the uncached one is the same that a calibration asks for. */
+async function farScores(job: WholeJob, policies: readonly Policy[], { signal, count }: Counting): Promise<Score[][]> {
+  const taken = site((policies[0] as Policy).data.site);
+  const reference = await referenceRun(job, taken, { signal, onStep: () => count(1) });
+  try {
+    const latents = reference.samples.at(-1) as Tensor;
+    const question = { kind: 'scores', policies: plainPolicies(policies), latents };
+    const answer = await job.far.ask(question, signal);
+    const { scores, forwards } = parseState(farScoresSchema, answer);
+    count(forwards);
+    return scores;
+  } finally {
+    reference.dispose();
+  }
+}
+
+/**
+ * Scores policies where the model is.
+ * @param asked the policies, and the final latents of the uncached run, which stay the caller's
+ */
+export async function answerScores(
+  pipeline: Pipeline,
+  job: Job,
+  request: BatchRequest,
+  asked: { readonly policies: string; readonly latents: Tensor },
+  signal: AbortSignal,
+): Promise<State> {
+  const caches = cachesOf(pipeline, job, request, parsePlainPolicies(asked.policies));
+  const uncached = await pipeline.decode(asked.latents, job.size, { signal });
+  let all = 0;
+  const onStep: LoopOptions['onStep'] = ({ forwards }) => {
+    all += forwards;
+  };
+  const scores = await scoreCaches(pipeline, job, caches, uncached, { signal, onStep });
+  return { scores: scores.map(rows => rows.map(row => ({ ...row }))), forwards: all };
 }
 
 /** One request, drawn with every step computed and with a policy. */
@@ -149,23 +246,11 @@ export async function runBeside(
   policy: Policy,
   loop: LoopOptions = {},
 ): Promise<BesideRuns> {
-  const { uncached, cached } = await runAllBeside(pipeline, request, [policy], loop);
-  return { uncached, cached: cached[0] as RunResult };
-}
-
-/** The same with several policies. */
-async function runAllBeside(
-  pipeline: Pipeline,
-  request: BatchRequest,
-  policies: readonly Policy[],
-  loop: LoopOptions,
-): Promise<{ readonly uncached: RunResult; readonly cached: readonly RunResult[] }> {
   const job = await pipeline.prepare(request, loop);
   try {
-    const use = policyUse(pipeline.info, request.guidance, job);
-    const caches = policies.map(policy => usePolicy(policy, use));
+    const [cache] = cachesOf(pipeline, job, request, [policy]) as [CachePolicy];
     const uncached = await runJob(pipeline, job, none(), loop);
-    return { uncached, cached: await inTurn(caches, cache => runJob(pipeline, job, cache, loop)) };
+    return { uncached, cached: await runJob(pipeline, job, cache, loop) };
   } finally {
     job.release();
   }

@@ -1,11 +1,14 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { z } from 'zod';
 import { guidanceGap } from '../cache/familiar';
 import { reuseLast } from '../cache/predictor';
 import type { Site } from '../cache/sites';
 import { NumericError } from '../errors';
+import { parseState, type State, tensorState } from '../nn/state';
 import type { Job } from '../sampling/pipeline';
 import { inTurn } from './in-turn';
 import { rehearse, releaseLook, rowNorms } from './rehearsal';
+import { asksWhole, type WholeJob } from './whole-runs';
 
 /** The uncached run of one job: the trajectory that caching should keep to. */
 export interface Reference {
@@ -37,6 +40,7 @@ export async function referenceRun(
     place?: number | undefined;
   } = {},
 ): Promise<Reference> {
+  if (asksWhole(job)) return farReference(job, site, options);
   const run = rehearse(job, { site, predictor: reuseLast, ...(options.signal && { signal: options.signal }) });
   const samples = [run.sample().clone()];
   const outputs: tf.Tensor[] = [];
@@ -66,6 +70,32 @@ export async function referenceRun(
   } finally {
     run.dispose();
   }
+}
+
+const seenSchema = z.object({
+  samples: z.array(tensorState),
+  outputs: z.array(tensorState),
+  residualNorms: z.array(z.array(z.number())),
+  gaps: z.array(z.array(z.number())),
+});
+
+/** What an uncached run has shown, without the job. */
+export const referenceState = ({ samples, outputs, residualNorms, gaps }: Reference): State => ({
+  samples,
+  outputs,
+  residualNorms,
+  gaps,
+});
+
+/** Has the whole run made where the model is. */
+async function farReference(
+  job: WholeJob,
+  site: Site,
+  { signal, place, onStep }: Parameters<typeof referenceRun>[2] & {},
+): Promise<Reference> {
+  const seen = parseState(seenSchema, await job.far.ask({ kind: 'uncached', site: site.name }, signal));
+  for (const _ of seen.outputs) await onStep?.();
+  return { job, place, ...seen, dispose: () => tf.dispose([...seen.samples, ...seen.outputs]) };
 }
 
 function requireFinite(norms: readonly number[], index: number): void {

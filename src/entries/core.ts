@@ -56,6 +56,7 @@ export type {
   BatchRequest,
   DecodeOptions,
   Elsewhere,
+  FarRuns,
   GuidanceRequest,
   InitialPicture,
   Job,

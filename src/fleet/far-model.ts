@@ -28,6 +28,7 @@ export function farPipeline(pipeline: Pipeline, { lpips: _, ...name }: FarName, 
       const { hidden, context } = parseState(tokensSchema, await call('blocks', asked));
       return { hidden, ...(context && { context }) };
     },
+    about: (request, question, signal) => ask({ ...question, request: requestState(request) }, signal),
     async decode(latents, size, { signal } = {}) {
       const question = { kind: 'decode', latents, ...(size && { size: { ...size } }) };
       return mediaOf(await ask(question, signal));

@@ -6,7 +6,7 @@ import { type FleetJob, fleetJobSchema, type JobState, jobId, NAMES, type Over, 
 import { CHANNELS, KEYS, PREFIX, queueOf } from './names';
 import { bullmq } from './packages';
 import { type FleetPart, PART_KEEP_S, PART_KEYS, partId } from './part';
-import { anotherConnection, connectRedis, type Redis } from './redis';
+import { anotherConnection, bufferOf, connectRedis, type Redis } from './redis';
 import { openStore } from './store/open';
 import type { FileStore } from './store/store';
 
@@ -170,7 +170,7 @@ export async function openQueue(options: QueueOptions): Promise<FleetQueue> {
   async function addPart(part: FleetPart, question: Uint8Array, rank: number): Promise<string> {
     const id = partId(part, question);
     const { model } = part.target;
-    await redis.set(PART_KEYS.question(id), Buffer.from(question), 'EX', PART_KEEP_S);
+    await redis.set(PART_KEYS.question(id), bufferOf(question), 'EX', PART_KEEP_S);
     await redis.sadd(KEYS.models, model);
     if ((await stateOf(queue(model), id)) !== 'unknown') return id;
     const opts = { ...optionsOf(id, PRIORITIES.usual, rank), removeOnComplete: true, removeOnFail: true };

@@ -51,6 +51,10 @@ export async function connectRedis({ address, ca, log }: RedisOptions): Promise<
   return redis;
 }
 
+/** The same bytes, as a command takes them. */
+export const bufferOf = ({ buffer, byteOffset, byteLength }: Uint8Array): Buffer =>
+  Buffer.from(buffer, byteOffset, byteLength);
+
 /** A second connection of the same kind. */
 export function anotherConnection(redis: Redis, { address, log }: RedisOptions): Redis {
   const other = redis.duplicate();

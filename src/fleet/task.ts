@@ -8,7 +8,7 @@ import type { FilesHere, NamedFiles } from './files-here';
 import { type FleetJob, NAMES, type Result } from './job';
 import { latestOf } from './latest';
 import { type FleetPart, PART_KEEP_S, PART_KEYS } from './part';
-import type { Redis } from './redis';
+import { bufferOf, type Redis } from './redis';
 import type { FileStore } from './store/store';
 
 /** A job in the hands of a worker. */
@@ -57,7 +57,7 @@ export async function doPart(
   };
   try {
     const answer = await runner.ask({ target: placed, bytes, signal });
-    await redis.set(PART_KEYS.answer(id), Buffer.from(answer), 'EX', PART_KEEP_S);
+    await redis.set(PART_KEYS.answer(id), bufferOf(answer), 'EX', PART_KEEP_S);
   } catch (error) {
     // What is wrong with a model's values is wrong everywhere.
     throw ErtaError.isInstance(error) && isOfQuestion(error.code) ? new Hopeless(faultOf(error)) : error;

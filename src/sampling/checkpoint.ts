@@ -49,17 +49,56 @@ const VERSION = '1';
 
 /** @throws UnsupportedError for a tensor that is not of floats */
 export async function encodeCheckpoint(run: string, state: State): Promise<Uint8Array> {
+  const { tensors, json } = await written(state);
+  const hashes = Array.from(tensors.values(), ({ data }) => sha256(bytesOf(data)));
+  const metadata = { format: FORMAT, version: VERSION, run, state: json, sha256: digest(run, json, hashes) };
+  return encodeSafetensors(tensors, metadata);
+}
+
+/**
+ * The state that a checkpoint holds; its tensors are the caller's.
+ * @returns nothing for bytes that are no checkpoint of this run, or are not what was written
+ */
+export function decodeCheckpoint(run: string, given: Uint8Array): State | undefined {
+  try {
+    const { metadata, json, parts, restore } = read(given);
+    if (metadata.get('format') !== FORMAT || metadata.get('version') !== VERSION) return undefined;
+    if (metadata.get('run') !== run) return undefined;
+    if (metadata.get('sha256') !== digest(run, json, parts.map(bytesOf).map(sha256))) return undefined;
+    return restore();
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The bytes of a state that is sent at once, and not kept: nothing in them says whose it is or whether it is whole.
+ * @throws UnsupportedError for a tensor that is not of floats
+ */
+export async function encodeState(state: State): Promise<Uint8Array> {
+  const { tensors, json } = await written(state);
+  return encodeSafetensors(tensors, { state: json });
+}
+
+/** What `encodeState` was given; its tensors are the caller's. @returns nothing for other bytes */
+export function decodeState(given: Uint8Array): State | undefined {
+  try {
+    return read(given).restore();
+  } catch {
+    return undefined;
+  }
+}
+
+/** A state as tensors, and JSON that says where each belongs. */
+async function written(state: State): Promise<{ readonly tensors: Map<string, TensorToWrite>; readonly json: string }> {
   const tensors = new Map<string, TensorToWrite>();
-  const hashes: string[] = [];
   const plain = async (value: State): Promise<unknown> => {
     if (value instanceof tf.Tensor) {
       if (value.dtype !== 'float32') {
         throw new UnsupportedError(`A run keeps a tensor of type ${value.dtype}, and checkpoints hold float32.`);
       }
       const name = String(tensors.size);
-      const data = await value.data<'float32'>();
-      tensors.set(name, { dtype: 'F32', shape: value.shape, data });
-      hashes.push(sha256(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)));
+      tensors.set(name, { dtype: 'F32', shape: value.shape, data: await value.data<'float32'>() });
       return { tensor: name };
     }
     if (isList(value)) {
@@ -76,40 +115,27 @@ export async function encodeCheckpoint(run: string, state: State): Promise<Uint8
     return typeof value === 'number' && !Number.isFinite(value) ? { number: String(value) } : value;
   };
   const json = JSON.stringify(await plain(state));
-  const metadata = { format: FORMAT, version: VERSION, run, state: json, sha256: digest(run, json, hashes) };
-  return encodeSafetensors(tensors, metadata);
+  return { tensors, json };
 }
 
-/**
- * The state that a checkpoint holds; its tensors are the caller's.
- * @returns nothing for bytes that are no checkpoint of this run, or are not what was written
- */
-export function decodeCheckpoint(run: string, given: Uint8Array): State | undefined {
-  try {
-    // A copy with a buffer of its own: a `Buffer` of Node is a part of a larger one.
-    const bytes = new Uint8Array(given);
-    const { tensors, metadata } = parseSafetensors(bytes);
-    if (metadata.get('format') !== FORMAT || metadata.get('version') !== VERSION) return undefined;
-    if (metadata.get('run') !== run) return undefined;
-    const json = metadata.get('state') ?? '';
-    const parts = Array.from(tensors, (_, i) => bytes.slice(...placeOf(tensors, String(i))));
-    if (metadata.get('sha256') !== digest(run, json, parts.map(sha256))) return undefined;
-    const tensorAt = (name: string): tf.Tensor => {
-      const values = new Float32Array((parts[Number(name)] as Uint8Array<ArrayBuffer>).buffer);
-      return tf.tensor(values, [...(tensors.get(name)?.shape ?? [])], 'float32');
-    };
-    return restored(JSON.parse(json), tensorAt);
-  } catch {
-    return undefined;
-  }
+/** What bytes hold. Their tensors look at them, where they lie as floats have to. */
+function read(given: Uint8Array) {
+  const bytes = given.byteOffset % Float32Array.BYTES_PER_ELEMENT === 0 ? given : new Uint8Array(given);
+  const { tensors, metadata } = parseSafetensors(bytes);
+  const json = metadata.get('state') ?? '';
+  const parts = Array.from(tensors, (_, i) => {
+    const { begin, end } = tensors.get(String(i)) as { readonly begin: number; readonly end: number };
+    return new Float32Array(bytes.buffer, bytes.byteOffset + begin, (end - begin) / Float32Array.BYTES_PER_ELEMENT);
+  });
+  const tensorAt = (name: string): tf.Tensor =>
+    tf.tensor(parts[Number(name)] as Float32Array, [...(tensors.get(name)?.shape ?? [])], 'float32');
+  return { metadata, json, parts, restore: (): State => restored(JSON.parse(json), tensorAt) };
 }
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, byteLength);
 
 const isList = (value: State): value is readonly State[] => Array.isArray(value);
-
-function placeOf(tensors: ReturnType<typeof parseSafetensors>['tensors'], name: string): [number, number] {
-  const { begin = 0, end = 0 } = tensors.get(name) ?? {};
-  return [begin, end];
-}
 
 const digest = (run: string, json: string, hashes: readonly string[]): string =>
   sha256([run, json, ...hashes].join('\n'));
@@ -124,7 +150,7 @@ type Written =
   | boolean
   | null;
 
-/** The digest was checked: this is what was written. */
+/** Of what was written by `written`. */
 function restored(value: Written, tensorAt: (name: string) => tf.Tensor): State {
   if (typeof value !== 'object' || value === null) return value;
   if ('tensor' in value) return tensorAt(value.tensor);

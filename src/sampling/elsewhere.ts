@@ -3,7 +3,7 @@ import type { ModelParts } from '../cache/evaluation';
 import { UnsupportedError } from '../errors';
 import type { Tokens } from '../transformer/denoiser';
 import type { Branch } from './guidance';
-import type { BatchRequest, Job, Pipeline } from './pipeline';
+import type { BatchRequest, FarRuns, Job, Pipeline } from './pipeline';
 
 /** One call of a model: which branch of which request, at which latent and time. */
 export interface FarCall {
@@ -21,6 +21,8 @@ export interface FarModel extends Pick<Pipeline, 'decode'> {
   forward(call: FarCall): Promise<Tensor>;
   /** The tokens after all blocks; the caller's. */
   blocks(call: FarCall): Promise<Tokens>;
+  /** Answers questions about whole runs of a request, where it can. */
+  about?(request: BatchRequest, ...asked: Parameters<FarRuns['ask']>): ReturnType<FarRuns['ask']>;
 }
 
 /**
@@ -56,7 +58,13 @@ export function elsewhere(pipeline: Pipeline, far: FarModel): Pipeline {
           },
         }),
       );
-      return { ...job, isElsewhere: true, branches };
+      const { about } = far;
+      return {
+        ...job,
+        isElsewhere: true,
+        branches,
+        ...(about && { far: { ask: (...asked) => about(request, ...asked) } }),
+      };
     },
     decode: far.decode,
   };

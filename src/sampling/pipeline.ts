@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Clip, Image } from '../media/pixels';
+import type { State } from '../nn/state';
 import type { Seed } from '../random/seed';
 import type { Solver } from '../schedulers/solver';
 import type { Embeddings } from './embeddings';
@@ -99,8 +100,21 @@ export interface Elsewhere {
   readonly isElsewhere?: boolean;
 }
 
+/** Whoever runs a model on other machines, and does more there than single forward passes. */
+export interface FarRuns {
+  /**
+   * Asks something about whole runs of a job's request.
+   * @param question what is asked; its tensors stay the caller's
+   * @param signal stops it, with an InterruptedError
+   * @returns the answer, whose tensors are the caller's
+   */
+  ask(question: { readonly [name: string]: State }, signal?: AbortSignal): Promise<State>;
+}
+
 /** A request made ready: text encoded, noise drawn, times laid out. */
 export interface Job extends RunLevels, Elsewhere {
+  /** Where its model is on other machines, who can be asked there about whole runs. */
+  readonly far?: FarRuns;
   /** The calls of the model at every step, one or two. */
   readonly branches: readonly Branch[];
   /** How their outputs become one prediction. */

@@ -13,6 +13,7 @@ import { usePolicy } from '../../policy/use';
 import type { Pipeline } from '../../sampling/pipeline';
 import { policyUse } from '../../sampling/policy-use';
 import { type RunResult, runJob } from '../../sampling/run-job';
+import { across } from '../in-turn';
 import { pairsRequest } from '../jobs';
 import type { MeasureOptions } from '../measure';
 import { batches } from '../pairs';
@@ -54,10 +55,9 @@ export async function measureBounds(
 ): Promise<PolicyBound[]> {
   requireBoundPairs(pairs.length);
   const { sigmas, guidance } = sameRun(policies);
-  const seen = policies.map((): Observation[] => []);
-  const gaps = policies.map((): number[] => []);
-  let shape: readonly number[] = [];
-  for (const group of batches(pairs, batch)) {
+  const groups = await across(pipeline, batches(pairs, batch), async group => {
+    const seen: Observation[][] = [];
+    const gaps: number[][] = [];
     const request = pairsRequest(group, { steps: sigmas.length - 1, guidance });
     const job = await pipeline.prepare(request, { signal });
     const loop = {
@@ -65,26 +65,29 @@ export async function measureBounds(
       onStep: ({ forwards }: { readonly forwards: number }) => onPasses?.(forwards * group.length),
     };
     try {
-      shape = job.latents.shape.slice(1);
       const uncached = await runJob(pipeline, job, none(), loop);
       for (const [p, policy] of policies.entries()) {
         const cache = usePolicy(policy, policyUse(pipeline.info, guidance, job));
         const cached = await runJob(pipeline, job, watched(cache, policy), loop);
-        seen[p]?.push(...observations(uncached, cached));
-        gaps[p]?.push(...cached.steps.flatMap(({ gap }) => gap ?? []));
+        seen[p] = observations(uncached, cached);
+        gaps[p] = cached.steps.flatMap(({ gap }) => gap ?? []);
       }
+      return { seen, gaps, shape: job.latents.shape.slice(1) };
     } finally {
       job.release();
     }
-  }
+  });
   return policies.map(({ data }, p) => {
-    const own = gaps[p] as readonly number[];
+    const own = groups.flatMap(({ gaps }) => gaps[p] as readonly number[]);
     const gap = { step: lastBefore(data.schedule), from: Math.min(...own), to: Math.max(...own) };
     return {
       pairs: pairs.length,
-      shape: [...shape],
+      shape: [...(groups[0]?.shape ?? [])],
       ...(own.length > 0 && { gap }),
-      ...(fitBound(seen[p] as readonly Observation[]) as Pick<PolicyBound, 'all' | 'each'>),
+      ...(fitBound(groups.flatMap(({ seen }) => seen[p] as readonly Observation[])) as Pick<
+        PolicyBound,
+        'all' | 'each'
+      >),
     };
   });
 }

@@ -1,6 +1,6 @@
 import { UsageError } from '../../errors';
 import { own } from '../names';
-import type { Redis } from '../redis';
+import { bufferOf, type Redis } from '../redis';
 import type { FileStore } from './store';
 
 /** Memory is dear: files are kept so long, in seconds, and are no larger. */
@@ -19,7 +19,7 @@ export function redisStore(redis: Redis): FileStore {
           hint: 'Give the workers a shared folder or a bucket: --store /mnt/pictures or --store s3://bucket.',
         });
       }
-      await redis.set(key(name), Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), 'EX', KEEP_S);
+      await redis.set(key(name), bufferOf(bytes), 'EX', KEEP_S);
     },
     has: async name => (await redis.exists(key(name))) === 1,
     remove: async name => void (await redis.unlink(key(name))),

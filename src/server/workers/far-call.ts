@@ -6,7 +6,10 @@ import { tensor } from '@tensorflow/tfjs-core';
 import ndarray from 'ndarray';
 import { z } from 'zod';
 import { partsOf } from '../../cache/evaluation';
+import { site, siteNames } from '../../cache/sites';
 import { sightingsOf, sights } from '../../calibration/baselines';
+import { answerScores } from '../../calibration/measure';
+import { referenceRun, referenceState } from '../../calibration/reference';
 import { activeKind } from '../../engine/active-kind';
 import { UsageError } from '../../errors';
 import { count, MOST } from '../../io/counts';
@@ -15,7 +18,7 @@ import type { Lpips } from '../../metrics/lpips';
 import { release } from '../../nn/scope';
 import { parseState, type State, tensorState } from '../../nn/state';
 import { atSize, type PictureRequest } from '../../sampling/at-size';
-import { decodeCheckpoint, encodeCheckpoint } from '../../sampling/checkpoint';
+import { decodeState, encodeState } from '../../sampling/checkpoint';
 import type { BatchRequest, Job, Pipeline } from '../../sampling/pipeline';
 import type { FarTarget } from './far-target';
 import type { HeldModels } from './models';
@@ -69,6 +72,15 @@ const questionSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('blocks'), ...callFields }),
   /** What an uncached run shows to methods that work inside the model. */
   z.object({ kind: z.literal('sight'), usual: z.string(), request: requestSchema, wanted: z.array(z.enum(sights)) }),
+  /** The uncached run that a calibration compares with. */
+  z.object({ kind: z.literal('uncached'), request: requestSchema, site: z.enum(siteNames) }),
+  /** How alike the pictures of policies are to the uncached ones, whose latents are given. */
+  z.object({
+    kind: z.literal('scores'),
+    request: requestSchema,
+    policies: z.string(),
+    latents: tensorState,
+  }),
   z.object({ kind: z.literal('decode'), latents: tensorState, size: size.optional() }),
   /** Parts of a comparison: what is asked is JSON. */
   z.object({ kind: z.literal('references'), usual: z.string(), asked: z.string() }),
@@ -80,14 +92,12 @@ const questionSchema = z.discriminatedUnion('kind', [
   }),
 ]);
 
-const RUN = 'far-call';
-
 /** The bytes of a question or an answer. */
-export const encodeFar = (state: State): Promise<Uint8Array> => encodeCheckpoint(RUN, state);
+export const encodeFar = (state: State): Promise<Uint8Array> => encodeState(state);
 
 /** What these bytes say; its tensors are the caller's. @throws UsageError for other bytes */
 export function decodeFar(bytes: Uint8Array): State {
-  const state = decodeCheckpoint(RUN, bytes);
+  const state = decodeState(bytes);
   if (state === undefined) throw new UsageError('What was asked of a worker did not arrive whole.');
   return state;
 }
@@ -183,6 +193,10 @@ export function farAnswers(models: HeldModels): FarAnswers {
       return sightingsOf(sized, asked.request as BatchRequest, asked.wanted, { signal });
     }
     const job = await jobOf(model, asked.request as BatchRequest, signal);
+    if (asked.kind === 'uncached') return referenceState(await referenceRun(job, site(asked.site), { signal }));
+    if (asked.kind === 'scores') {
+      return answerScores(model, job, asked.request as BatchRequest, asked, signal);
+    }
     const branch = job.branches[asked.branch];
     if (!branch) throw new UsageError(`The model has no branch ${asked.branch}.`);
     const evaluation = branch.evaluate(asked.sample, asked.timestep, signal);
