@@ -7,12 +7,12 @@ import { type Fitting, type FollowOptions, followAll } from './follow';
 import { inTurn } from './in-turn';
 import {
   affineFit,
-  type Column,
   fitDecibels,
   type Moments,
   momentsOf,
   rememberedProducts,
   timesFactors,
+  type Variable,
 } from './least-squares';
 import { type Reference, referenceAt } from './reference';
 import { type Look, type Rehearsal, rowDistances } from './rehearsal';
@@ -211,23 +211,12 @@ function combinationFitting(
       for (const [r, run] of runs.entries()) {
         const target = await pulledTarget(references[r]!, run, index);
         const columns = await inTurn(names, async name =>
-          name === 'one' ? target.map(({ length }) => seen.ones(length)) : seen.rows(terms[r]![name]!),
+          name === 'one' ? seen.ones(target) : seen.rows(terms[r]![name]!),
         );
-        for (const [row, wanted] of target.entries()) {
-          const moments = momentsOf(
-            columns.map(rows => rows[row] as Column),
-            wanted,
-            seen.products,
-          );
-          const { place } = references[r]!;
-          rows.push(
-            place === undefined
-              ? moments
-              : timesFactors(
-                  moments,
-                  POWERS.map(power => place ** power),
-                ),
-          );
+        const { place } = references[r]!;
+        const powers = place === undefined ? undefined : POWERS.map(power => place ** power);
+        for (const moments of momentsOf(columns, target, seen.products)) {
+          rows.push(powers ? timesFactors(moments, powers) : moments);
         }
       }
       const weights = fitDecibels(rows, RIDGE);
@@ -244,7 +233,7 @@ function combinationFitting(
  * What a corrected output should be: where the solver can say which output leads back to the uncached trajectory in one
  * step, that one; otherwise the output that the uncached run had here.
  */
-async function pulledTarget(reference: Reference, run: Rehearsal, index: number): Promise<Column[]> {
+async function pulledTarget(reference: Reference, run: Rehearsal, index: number): Promise<Variable> {
   const target = tf.tidy(() => {
     const there = referenceAt(reference, run.step(index).sigmaNext);
     return run.aim(index, there) ?? (reference.outputs[index] as tf.Tensor).clone();
@@ -255,7 +244,7 @@ async function pulledTarget(reference: Reference, run: Rehearsal, index: number)
 }
 
 /** The numbers of every row. */
-async function rowsOf(tensor: tf.Tensor): Promise<Column[]> {
+async function rowsOf(tensor: tf.Tensor): Promise<Variable> {
   const values = await tensor.data<'float32'>();
   const count = tensor.shape[0] as number;
   const size = values.length / count;
@@ -266,17 +255,18 @@ type Seen = ReturnType<typeof seenColumns>;
 
 /** The numbers of tensors and their products, read and summed once as long as the tensors live. */
 function seenColumns() {
-  const read = new WeakMap<object, Promise<Column[]>>();
-  let one = new Float32Array();
+  const read = new WeakMap<object, Promise<Variable>>();
+  let one: readonly Float32Array[] = [];
   return {
     products: rememberedProducts(),
-    rows(tensor: tf.Tensor): Promise<Column[]> {
+    rows(tensor: tf.Tensor): Promise<Variable> {
       const rows = read.get(tensor.dataId) ?? rowsOf(tensor);
       read.set(tensor.dataId, rows);
       return rows;
     },
-    ones(length: number): Column {
-      if (one.length !== length) one = new Float32Array(length).fill(1);
+    ones(like: Variable): Variable {
+      const isAlike = one.length === like.length && one[0]?.length === like[0]?.length;
+      if (!isAlike) one = like.map(({ length }) => new Float32Array(length).fill(1));
       return one;
     },
   };

@@ -12,39 +12,56 @@ export interface Moments {
   readonly square: number;
 }
 
-/** Samples of one variable. */
-export type Column = ArrayLike<number> & object;
+type Column = ArrayLike<number> & object;
 
-/** Sums of the products of one column with others, in double precision. */
-export type Products = (left: Column, rights: readonly Column[]) => number[];
+/** Samples of one variable, run by run. */
+export type Variable = readonly Column[];
+
+/** The products of every two of some variables, summed over the samples of a run: `[run][variable][variable]`. */
+export type Products = (variables: readonly Variable[]) => number[][][];
 
 /**
- * @param columns `columns[c][n]` is the value of variable c, `target[n]` what they should combine to
- * @param products what sums the products; all are summed anew unless given
+ * The moments of every run.
+ * @param variables `variables[c][run][n]` is a value of variable c, `target[run][n]` what they should combine to
+ * @param products what sums the products
  */
-export function momentsOf(columns: readonly Column[], target: Column, products: Products = dots): Moments {
-  const gram = Matrix.zeros(columns.length, columns.length);
-  for (const [a, left] of columns.entries()) {
-    for (const [i, product] of products(left, columns.slice(a)).entries()) {
-      gram.set(a, a + i, product);
-      gram.set(a + i, a, product);
-    }
-  }
-  const moment = products(target, [...columns, target]);
-  const square = moment.pop() as number;
-  return { gram, moment: Matrix.columnVector(moment), square };
+export function momentsOf(
+  variables: readonly Variable[],
+  target: Variable,
+  products: Products = rememberedProducts(),
+): Moments[] {
+  return products([...variables, target]).map(all => {
+    const moment = all.pop() as number[];
+    const square = moment.pop() as number;
+    return { gram: new Matrix(all.map(row => row.slice(0, -1))), moment: Matrix.columnVector(moment), square };
+  });
 }
 
-/** Sums each product once, as long as both columns are held by somebody: from step to step most of them come again. */
+/** Sums each product once, as long as somebody holds both variables: from step to step most of them come again. */
 export function rememberedProducts(): Products {
-  const known = new WeakMap<Column, WeakMap<Column, number>>();
-  const found = (a: Column, b: Column): number | undefined => known.get(a)?.get(b) ?? known.get(b)?.get(a);
-  return (left, rights) => {
-    const missing = rights.filter(right => found(left, right) === undefined);
-    const own = known.get(left) ?? new WeakMap();
-    known.set(left, own);
-    for (const [i, product] of dots(left, missing).entries()) own.set(missing[i] as Column, product);
-    return rights.map(right => found(left, right) as number);
+  const known = new WeakMap<Variable, WeakMap<Variable, number[]>>();
+  const found = (a: Variable, b: Variable): number[] | undefined => known.get(a)?.get(b) ?? known.get(b)?.get(a);
+  return variables => {
+    const missing = (left: Variable): Variable[] => variables.filter(right => !found(left, right));
+    const counted = variables.map(left => ({ left, count: missing(left).length }));
+    // The new ones with all others: so the fewest sums stand alone.
+    for (const { left } of counted.sort((a, b) => b.count - a.count)) {
+      const rights = missing(left);
+      const own = known.get(left) ?? new WeakMap<Variable, number[]>();
+      known.set(left, own);
+      const sums = left.map((column, run) =>
+        dots(
+          column,
+          rights.map(right => right[run] as Column),
+        ),
+      );
+      for (const [i, right] of rights.entries()) {
+        const ofRuns = sums.map(some => some[i] as number);
+        own.set(right, ofRuns);
+      }
+    }
+    const all = variables.map(a => variables.map(b => found(a, b) as number[]));
+    return (variables[0] ?? []).map((_, run) => all.map(row => row.map(sums => sums[run] as number)));
   };
 }
 

@@ -35,11 +35,8 @@ describe('weights that depend on guidance', () => {
     const x = [1, -2, 3, 0.5];
     const runs = [-1, -0.5, 0, 0.5, 1].map(place => {
       const scale = 1 + 2 * place + 3 * place ** 2;
-      const moments = momentsOf(
-        [x],
-        x.map(value => scale * value),
-      );
-      return timesFactors(moments, [1, place, place ** 2]);
+      const [moments] = momentsOf([[x]], [x.map(value => scale * value)]);
+      return timesFactors(moments!, [1, place, place ** 2]);
     });
     const found = ridgeRegression(runs, 1e-12);
     for (const [i, weight] of [1, 2, 3].entries()) expect(found[i]).toBeCloseTo(weight, 6);

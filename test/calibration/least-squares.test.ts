@@ -14,6 +14,13 @@ const number = fc.double({ min: -5, max: 5, noNaN: true });
 const columns = (count: number, length: number): number[][] =>
   Array.from({ length: count }, (_, c) => Array.from({ length }, (_, n) => Math.sin((c + 1) * 12.9898 * (n + 1))));
 
+/** The moments of a single run. */
+const momentsOfRun = (xs: readonly number[][], target: number[]): Moments =>
+  momentsOf(
+    xs.map(x => [x]),
+    [target],
+  )[0]!;
+
 describe('ridge regression', () => {
   test('recovers the weights that the target was made with', () => {
     fc.assert(
@@ -22,7 +29,7 @@ describe('ridge regression', () => {
         const target = xs[0]!.map((_, n) => weights.reduce((sum, w, c) => sum + w * xs[c]![n]!, 0));
         // In parts, as calibration has one for every run.
         const part = (from: number, to: number): Moments =>
-          momentsOf(
+          momentsOfRun(
             xs.map(x => x.slice(from, to)),
             target.slice(from, to),
           );
@@ -34,29 +41,37 @@ describe('ridge regression', () => {
 
   test('counts a run so many times as if it had been there so often', () => {
     const [xs, other] = [columns(2, 40), columns(3, 40)[2]!];
-    const one = momentsOf(
+    const one = momentsOfRun(
       xs,
       xs[0]!.map((x, n) => 2 * x - xs[1]![n]!),
     );
-    const two = momentsOf(xs, other);
+    const two = momentsOfRun(xs, other);
     const expected = ridgeRegression([one, two, two, two], 1e-3);
     for (const [c, w] of ridgeRegression([one, two], 1e-3, [1, 3]).entries()) expect(w).toBeCloseTo(expected[c]!, 12);
   });
 
   test('sums each product once, to the same digits in any order of the columns', () => {
-    const [a, b, c, target, other] = columns(5, 70) as [number[], number[], number[], number[], number[]];
+    const [a, b, c, target, other] = columns(5, 70).map(x => [x.slice(0, 30), x.slice(30)]) as [
+      ...[number[][], number[][], number[][], number[][], number[][]],
+    ];
     const products = rememberedProducts();
     for (const [some, to] of [[[a, b, c], target] as const, [[c, a], target] as const, [[b, c, a], other] as const]) {
-      expect(momentsOf(some, to, products)).toEqual(momentsOf(some, to));
+      const each = [0, 1].map(run =>
+        momentsOfRun(
+          some.map(x => x[run]!),
+          to[run]!,
+        ),
+      );
+      expect(momentsOf(some, to, products)).toEqual(each);
     }
     // What is remembered is not read again.
-    a.fill(0);
+    a[0]!.fill(0);
     expect(momentsOf([a, b], target, products)).not.toEqual(momentsOf([a, b], target));
   });
 
   test('shares a weight between equal columns instead of failing, thanks to the ridge', () => {
     const [x] = columns(1, 50) as [number[]];
-    const tripled = momentsOf(
+    const tripled = momentsOfRun(
       [x, x],
       x.map(v => 3 * v),
     );
@@ -66,7 +81,7 @@ describe('ridge regression', () => {
   });
 
   test('gives weights of zero to columns of zeros, also for a target of zeros', () => {
-    const nothing = momentsOf(
+    const nothing = momentsOfRun(
       [
         [0, 0, 0],
         [1, 2, 3],
@@ -79,7 +94,7 @@ describe('ridge regression', () => {
 
   test('gives no longer weights with a stronger ridge', () => {
     const xs = columns(3, 40);
-    const run = momentsOf(
+    const run = momentsOfRun(
       xs,
       xs[0]!.map((_, n) => xs[0]![n]! - 2 * xs[1]![n]! + 0.3 * Math.cos(n)),
     );
@@ -92,7 +107,7 @@ describe('fit in decibels', () => {
   const x = columns(3, 60);
   /** A run of three samples a column in which `slope` is right but for an error of the given size. */
   const run = (slope: number, error: number): Moments =>
-    momentsOf(
+    momentsOfRun(
       [x[0]!, x[1]!],
       x[0]!.map((v, n) => slope * v + error * x[2]![n]!),
     );
