@@ -2,14 +2,14 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { activeKind } from '../engine/active-kind';
 import { parseState, type State, tensorState } from '../nn/state';
-import { elsewhere, type FarCall } from '../sampling/elsewhere';
+import { elsewhere, type FarCalls } from '../sampling/elsewhere';
 import type { Pipeline } from '../sampling/pipeline';
 import { decodeFar, encodeFar, mediaOf, requestState } from '../server/workers/far-call';
 import type { FarTarget } from '../server/workers/far-target';
 import type { Tokens } from '../transformer/denoiser';
 import type { Parts } from './parts';
 
-const outputSchema = z.object({ output: tensorState });
+const outputsSchema = z.object({ outputs: z.array(tensorState) });
 const tokensSchema = z.object({ hidden: tensorState, context: tensorState.optional() });
 
 /** What workers call a model, and how it is loaded there. */
@@ -20,10 +20,10 @@ export function farPipeline(pipeline: Pipeline, { lpips: _, ...name }: FarName, 
   const target: FarTarget = { ...name, hash: pipeline.info.hash, backend: activeKind() };
   const ask = async (question: State, signal: AbortSignal | undefined): Promise<State> =>
     decodeFar(await parts.ask(target, await encodeFar(question), signal));
-  const call = (kind: string, { request, branch, timestep, sample, signal }: FarCall): Promise<State> =>
-    ask({ kind, request: requestState(request), branch, timestep, sample }, signal);
+  const call = (kind: string, { request, signal, ...point }: Omit<FarCalls, 'branches'>): Promise<State> =>
+    ask({ kind, request: requestState(request), ...point }, signal);
   return elsewhere(pipeline, {
-    forward: async (asked): Promise<Tensor> => parseState(outputSchema, await call('forward', asked)).output,
+    forward: async (asked): Promise<Tensor[]> => parseState(outputsSchema, await call('forward', asked)).outputs,
     async blocks(asked): Promise<Tokens> {
       const { hidden, context } = parseState(tokensSchema, await call('blocks', asked));
       return { hidden, ...(context && { context }) };

@@ -5,6 +5,7 @@ import { firstBlock } from '../../src/cache/first-block';
 import { type SiteName, site } from '../../src/cache/sites';
 import { type BaselineFacts, measureBaselines } from '../../src/calibration/baselines';
 import { calibrate } from '../../src/calibration/calibrate';
+import { across } from '../../src/calibration/in-turn';
 import { prepareJobs } from '../../src/calibration/jobs';
 import { answerScores, measurePolicy } from '../../src/calibration/measure';
 import { splitPairs } from '../../src/calibration/pairs';
@@ -27,7 +28,8 @@ function far(pipeline: Pipeline, seed: number, most = Number.POSITIVE_INFINITY, 
   const jobs = new Map<string, Promise<Job>>();
   let [calls, running, atOnce] = [0, 0, 0];
   const model = elsewhere(pipeline, {
-    forward: asked => call(asked, evaluation => evaluation.compute()),
+    forward: ({ branches, ...point }) =>
+      across(undefined, branches, branch => call({ ...point, branch }, each => each.compute()), tf.dispose),
     blocks: asked => call(asked, ({ parts }) => (parts as ModelParts).blocks((parts as ModelParts).embed())),
     decode: pipeline.decode,
     ...(about && { about: (request, question) => whole(request, question as never) }),

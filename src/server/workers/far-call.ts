@@ -5,9 +5,10 @@
 import { tensor } from '@tensorflow/tfjs-core';
 import ndarray from 'ndarray';
 import { z } from 'zod';
-import { partsOf } from '../../cache/evaluation';
+import { type Evaluation, partsOf } from '../../cache/evaluation';
 import { site, siteNames } from '../../cache/sites';
 import { sightingsOf, sights } from '../../calibration/baselines';
+import { across } from '../../calibration/in-turn';
 import { answerScores } from '../../calibration/measure';
 import { referenceRun, referenceState } from '../../calibration/reference';
 import { activeKind } from '../../engine/active-kind';
@@ -59,17 +60,18 @@ const usualSchema = z.strictObject(pictureFields);
 
 const usualOf = (text: string): PictureRequest => usualSchema.parse(JSON.parse(text)) as PictureRequest;
 
+const branchField = z.int().nonnegative();
+
 const callFields = {
   request: requestSchema,
-  branch: z.int().nonnegative(),
   timestep: z.number(),
   sample: tensorState,
 };
 
 const questionSchema = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('forward'), ...callFields }),
+  z.object({ kind: z.literal('forward'), ...callFields, branches: z.array(branchField) }),
   /** The tokens after all blocks. */
-  z.object({ kind: z.literal('blocks'), ...callFields }),
+  z.object({ kind: z.literal('blocks'), ...callFields, branch: branchField }),
   /** What an uncached run shows to methods that work inside the model. */
   z.object({ kind: z.literal('sight'), usual: z.string(), request: requestSchema, wanted: z.array(z.enum(sights)) }),
   /** The uncached run that a calibration compares with. */
@@ -197,11 +199,25 @@ export function farAnswers(models: HeldModels): FarAnswers {
     if (asked.kind === 'scores') {
       return answerScores(model, job, asked.request as BatchRequest, asked, signal);
     }
-    const branch = job.branches[asked.branch];
-    if (!branch) throw new UsageError(`The model has no branch ${asked.branch}.`);
-    const evaluation = branch.evaluate(asked.sample, asked.timestep, signal);
+    const evaluationOf = (number: number): Evaluation => {
+      const branch = job.branches[number];
+      if (branch) return branch.evaluate(asked.sample, asked.timestep, signal);
+      throw new UsageError(`The model has no branch ${number}.`);
+    };
+    if (asked.kind === 'forward') {
+      const outputs = await across(
+        undefined,
+        asked.branches,
+        async number => {
+          const evaluation = evaluationOf(number);
+          return evaluation.compute().finally(evaluation.release);
+        },
+        release,
+      );
+      return { outputs };
+    }
+    const evaluation = evaluationOf(asked.branch);
     try {
-      if (asked.kind === 'forward') return { output: await evaluation.compute() };
       const parts = partsOf(evaluation, 'What is asked');
       return { ...(await parts.blocks(parts.embed())) };
     } finally {
