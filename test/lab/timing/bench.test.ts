@@ -20,6 +20,10 @@ const narrow: Record<string, Record<string, unknown>> = {
     joint_attention_dim: 8,
     pooled_projection_dim: 8,
   },
+  ChromaTransformer2DModel: {
+    ...{ num_layers: 1, num_single_layers: 1, num_attention_heads: 1, joint_attention_dim: 8 },
+    ...{ approximator_hidden_dim: 8, approximator_layers: 1 },
+  },
   WanTransformer3DModel: { num_layers: 1, num_attention_heads: 1, ffn_dim: 16, text_dim: 8 },
   CogVideoXTransformer3DModel: { num_layers: 1, num_attention_heads: 1, text_embed_dim: 8, max_text_seq_length: 6 },
   STDiT3: { depth: 1, num_heads: 2, hidden_size: 32, caption_channels: 8, model_max_length: 6 },
@@ -35,7 +39,7 @@ function small(name: string) {
   return { className, config: { ...transformer, ...narrow[className] }, scheduler };
 }
 /** As few as make a video. */
-const fewest: Readonly<Record<string, number>> = { flux: 1, minit: 1, wan: 5, cogvideox: 8, opensora: 17 };
+const fewest: Readonly<Record<string, number>> = { flux: 1, chroma: 1, minit: 1, wan: 5, cogvideox: 8, opensora: 17 };
 const frames = (name: string): number => fewest[/^[a-z]+/.exec(name)![0]]!;
 const demand = { height: 32, width: 48, textTokens: 6 };
 /** MiniT2I draws squares. */
@@ -55,7 +59,7 @@ test('a shortened model keeps its width', () => {
 });
 
 describeOnBackends('bench', () => {
-  test.each(['flux-dev', 'wan2.1-t2v-1.3b', 'cogvideox-2b', 'cogvideox-5b', 'opensora-1.2'])(
+  test.each(['flux-dev', 'chroma1-hd', 'wan2.1-t2v-1.3b', 'cogvideox-2b', 'cogvideox-5b', 'opensora-1.2'])(
     '%s: times, and runs with and without a cache',
     async name => {
       const { className, config, scheduler } = small(name);
