@@ -6,6 +6,8 @@ const ENOUGH_DB = 80;
 export const DEFAULT_WORST_WEIGHT = 3;
 /** It counts from more rows than the first on, and in full from the second on: the worst eighth of a few is luck. */
 const ROWS_FOR_WORST = [32, 96] as const;
+/** Of so many rows the worst do not count. */
+export const [FEW_ROWS] = ROWS_FOR_WORST;
 
 /** How good the worst quarter of a set of runs ended, in dB. */
 export function worstQuarter(errors: readonly number[]): number {

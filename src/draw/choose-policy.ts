@@ -3,7 +3,7 @@ import { ertacache } from '../cache/ertacache';
 import { none } from '../cache/none';
 import type { CachePolicy } from '../cache/policy';
 import { PolicyError } from '../errors';
-import { allowsAll, atBudget, type Budget, withinBudget } from '../policy/budget';
+import { allowsAll, atBudget, type Budget, isBudget, withinBudget } from '../policy/budget';
 import { type PolicyUse, policySettings, requireFits } from '../policy/data';
 import { policyHash } from '../policy/hash';
 import type { Chosen, PolicySource } from '../policy/source';
@@ -42,7 +42,7 @@ export async function choosePolicy(
   const policy = await policies.named(name);
   requireFits(policy.data, use);
   if (allowsAll(budget, use.sigmas.length - 1)) return undefined;
-  const found = budget.guarantee ? withinBudget([policy], budget) : atBudget(policy, budget);
+  const found = isBudget(budget) ? withinBudget([policy], budget) : policy;
   return found && { policy: found, path: name };
 }
 

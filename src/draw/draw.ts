@@ -7,7 +7,7 @@ import { given } from '../io/given';
 import { sha256 } from '../io/sha256';
 import { enlarged, type Image, imageSize, type Media, toBytes } from '../media/pixels';
 import { kernelLevel, withKernels } from '../nn/wasm/run';
-import { allowsAll, atBudget, type Budget, isBudget, withinBudget } from '../policy/budget';
+import { allowsAll, type Budget, isBudget, withinBudget } from '../policy/budget';
 import { type Policy, type PolicyUse, requireFits } from '../policy/data';
 import { hasLorasOf, noteOtherLoras } from '../policy/loras';
 import { requireCaching } from '../policy/require-policy';
@@ -113,8 +113,11 @@ export async function draw(request: Request, options: DrawOptions): Promise<Draw
  */
 export async function drawBatch(requests: readonly Request[], options: DrawOptions): Promise<Drawn[]> {
   const all = requests.map(parseRequest);
-  const drawRows = (rows: readonly FullRequest[]): Promise<Drawn[]> =>
-    drawWith(rows, options, (use, policies) => choosePolicy(rows[0] as FullRequest, use, policies));
+  // What is drawn again is a part of the rows, and was shown once.
+  const drawRows = (rows: readonly FullRequest[], isFirst = true): Promise<Drawn[]> =>
+    drawWith(rows, isFirst ? options : { ...options, previews: undefined }, (use, policies) =>
+      choosePolicy(rows[0] as FullRequest, use, policies),
+    );
   if (!all[0]?.guarantee) return drawRows(all);
   requireAlike(all);
   return drawGuaranteed(all, all[0].guarantee, drawRows);
@@ -353,7 +356,7 @@ function withBudget(
 ): Policy | CachePolicy | undefined {
   if (!isBudget(budget)) return own;
   if (allowsAll(budget, sigmas.length - 1)) return undefined;
-  if (!('begin' in own)) return budget.guarantee ? withinBudget([own], budget) : atBudget(own, budget);
+  if (!('begin' in own)) return withinBudget([own], budget);
   throw new UsageError(`${own.name} is a caching method of its own, and no budget chooses it.`, {
     hint: 'Leave out forwards, speedup, psnr and guarantee.',
   });

@@ -159,8 +159,9 @@ export function parseRequest(request: Request): FullRequest {
     return parsed.data;
   }
   const [issue] = parsed.error.issues;
-  const field = issue?.path.join('.') || 'request';
-  throw new UsageError(`The ${field} of the request is wrong: ${issue?.message}.`, {
+  const field = issue?.path.join('.');
+  const reason = issue?.message.replace(/\.$/, '');
+  throw new UsageError(`${field ? `The ${field} of the request` : 'The request'} is wrong: ${reason}.`, {
     hint: 'The fields are those of the type Request.',
   });
 }

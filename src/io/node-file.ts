@@ -171,7 +171,7 @@ export function ioError(path: string, error: unknown): IoError {
     EMFILE: `Too many files are open to open ${path}.`,
   };
   return new IoError(known[code] ?? `${path} could not be read or written${code ? ` (${code})` : ''}.`, {
-    hint: 'Check the path, its permissions and the space on the disk.',
+    hint: code === 'ENOENT' ? 'Check the path.' : 'Check the path, its permissions and the space on the disk.',
     cause: error,
   });
 }

@@ -33,7 +33,7 @@ export const isSidecar = (bytes: Uint8Array): boolean => hasJsonMark(bytes, 'too
 
 /**
  * The receipt of a picture, a clip or a folder of frames: the JSON value it was written with, not checked further.
- * @param path a picture, a clip, or a folder of frames that ertacache wrote
+ * @param path a picture, a clip, a folder of frames that ertacache wrote, or the JSON file beside one
  * @returns the JSON value
  * @throws IoError when the file is not there, carries no receipt, or carries a damaged one
  */
@@ -76,6 +76,6 @@ async function separateReceipt(path: string): Promise<unknown> {
   const info = await stat(path).catch(error => {
     throw readError(path, error);
   });
-  const beside = info.isDirectory() ? join(path, FOLDER_RECEIPT) : sidecarPath(path);
+  const beside = info.isDirectory() ? join(path, FOLDER_RECEIPT) : /\.json$/i.test(path) ? path : sidecarPath(path);
   return (await isFile(beside)) ? unwrapped(JSON.parse(await readText(beside, MOST_TEXT))) : undefined;
 }

@@ -40,9 +40,24 @@ interface NodeBackend {
   executeSingleOutput(name: string, attributes: readonly RawAttribute[], inputs: readonly tf.Tensor[]): tf.Tensor;
 }
 
+type Watcher = (op: string, inputs: readonly tf.Tensor[], output: tf.Tensor) => void;
+let watcher: Watcher | undefined;
+
+/** Tells of every operation that is run raw meanwhile: tfjs's profile does not see them. */
+export async function watchingRaw<T>(watch: Watcher, work: () => Promise<T>): Promise<T> {
+  watcher = watch;
+  try {
+    return await work();
+  } finally {
+    watcher = undefined;
+  }
+}
+
 /** Runs an operation on the active backend, which must be TensorFlow's. */
 export function runRaw({ op, attributes }: RawOp, ...inputs: tf.Tensor[]): tf.Tensor {
-  return (tf.backend() as unknown as NodeBackend).executeSingleOutput(op, attributes, inputs);
+  const output = (tf.backend() as unknown as NodeBackend).executeSingleOutput(op, attributes, inputs);
+  watcher?.(op, inputs, output);
+  return output;
 }
 
 /**
@@ -52,5 +67,7 @@ export function runRaw({ op, attributes }: RawOp, ...inputs: tf.Tensor[]): tf.Te
 export function runRawBfloat16({ op, attributes }: RawOp, ...inputs: tf.Tensor[]): tf.Tensor {
   const backend = tf.backend() as unknown as NodeBackend;
   const [output] = backend.binding.executeOp(op, attributes, backend.getInputTensorIds(inputs), 1) as [Output];
-  return backend.createOutputTensor({ ...output, dtype: TYPE.float32 });
+  const made = backend.createOutputTensor({ ...output, dtype: TYPE.float32 });
+  watcher?.(op, inputs, made);
+  return made;
 }

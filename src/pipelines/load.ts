@@ -57,7 +57,7 @@ export function locateModel(nameOrPath: string): string {
   throw new IoError(`There is no model "${nameOrPath}"${isRepository ? `, also not in ${hubCache()}` : ''}.`, {
     hint: isRepository
       ? `Bring it from the hub with \`ertacache download ${nameOrPath}\`, and give the folder that it is written to.`
-      : `Give the folder of a model, or ${DEFAULT_MODEL}, which ships with ertacache.`,
+      : `Give the folder of a model, or one that ships with ertacache: ${shippedModelNames().join(', ')}.`,
   });
 }
 

@@ -51,7 +51,9 @@ export function createPixelPipeline(parts: PixelParts): Pipeline {
     refuseTrueGuidance(request, info.id);
     refuseSecondGuidance(request, info.id);
     if (size) {
-      throw new UnsupportedError(`${info.id} draws pictures of one size.`, { hint: 'Omit the size.' });
+      const draws = info.kind === 'clip' ? 'clips of one size and length' : 'pictures of one size';
+      const given = Object.entries(size).flatMap(([name, value]) => (value === undefined ? [] : [name]));
+      throw new UnsupportedError(`${info.id} draws ${draws}.`, { hint: `Omit ${given.join(' and ')}.` });
     }
     if (!format.encode) refusePicture({ init }, info.id);
     const skipped = init ? firstStep(steps, init.strength) : 0;

@@ -18,8 +18,6 @@ export interface ListenOptions {
 export interface Listening {
   /** Its address, such as `http://127.0.0.1:8080`. */
   readonly url: string;
-  /** Takes no more connections, and ends those that are idle; what is being answered goes on. */
-  stop(): void;
   /** Ends all connections. */
   close(): Promise<void>;
 }
@@ -70,10 +68,6 @@ export async function listen(
   const { address, family, port: taken } = server.address() as AddressInfo;
   return {
     url: `http://${family === 'IPv6' ? `[${address}]` : address}:${taken}`,
-    stop() {
-      server.close();
-      server.closeIdleConnections();
-    },
     close: () =>
       new Promise(resolve => {
         server.close(() => resolve());

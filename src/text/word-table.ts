@@ -29,7 +29,10 @@ export type WordTableConfig = z.infer<typeof wordTableConfig>;
 export interface WordIds {
   /** `max_length` ids, padded. */
   readonly ids: number[];
-  /** Words of the prompt that the table does not hold; they are dropped, as the model never saw them. */
+  /**
+   * Words of the prompt that the table does not hold, and those with letters that its words cannot have; they are dropped,
+   * as the model never saw them.
+   */
   readonly unknown: string[];
   /** Words beyond the number that the model takes. */
   readonly dropped: string[];
@@ -46,15 +49,21 @@ export interface WordTable {
 export function createWordTable(config: WordTableConfig, vocabulary: Readonly<Record<string, number>>): WordTable {
   const words = new Map(Object.entries(vocabulary));
   const stop = new Set(config.stop_words);
+  const isForeign = (word: string): boolean => new RegExp(`[^${config.pattern.slice(1, -2)}]`).test(word);
   return {
     words,
     maxLength: config.max_length,
     encode(prompt) {
       requirePromptLength(prompt);
-      const found = (prompt.toLowerCase().match(new RegExp(config.pattern, 'g')) ?? []).filter(w => !stop.has(w));
+      const text = prompt.toLowerCase();
+      const wordsIn = (some: string): string[] => some.match(new RegExp(config.pattern, 'g')) ?? [];
+      const found = wordsIn(text).filter(w => !stop.has(w));
+      // What its own characters leave of a word of another script or with accents is no word.
+      const foreign = (text.match(/[\p{L}\p{M}\p{N}]+/gu) ?? []).filter(isForeign);
+      const scraps = new Set(foreign.flatMap(wordsIn));
       // Cut first, then drop: the order in which the training captions were made.
       const [taken, dropped] = [found.slice(0, config.max_length), found.slice(config.max_length)];
-      const unknown = [...new Set(taken.filter(w => !words.has(w)))];
+      const unknown = [...new Set([...taken.filter(w => !words.has(w) && !scraps.has(w)), ...foreign])];
       const known = taken.flatMap(w => words.get(w) ?? []);
       const ids = known.length > 0 ? known : [config.null_id];
       return { ids: [...ids, ...Array<number>(config.max_length - ids.length).fill(config.pad_id)], unknown, dropped };

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { symlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { run } from '../../src/engine/run';
 import { packageRoot } from '../../src/io/package-root';
 import { project, requireBuilt, runNode } from '../library/built-package';
@@ -71,6 +72,27 @@ test('its programs run with the clients as they are', async () => {
   const said = await runNode(scratch.path(), `${official!.name}.mjs`);
   expect(said).toMatch(/^[#.]{30} \d+\n(image_generation\.partial_image\n){2}image_generation\.completed\n$/);
   expect(await runNode(scratch.path(), `${sdk!.name}.mjs`)).toBe('2\n');
+});
+
+test('new work is refused with 503 while what runs comes to its end', async () => {
+  const post = (body: object): Promise<Response> =>
+    fetch(`${url}/v1/images/generations`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+  while ((await fetch(`${url}/readyz`)).status !== 200) await wait(50);
+  const running = post({ prompt: 'red heart', steps: 90, policy: 'none' });
+  const begun = async (): Promise<boolean> =>
+    /^ertacache_running 1$/m.test(await (await fetch(`${url}/metrics`)).text());
+  while (!(await begun())) await wait(25);
+  const ended = once(child, 'exit');
+  child.kill('SIGTERM');
+  await wait(100);
+  const [late, ready] = [await post({ prompt: 'lion' }), await fetch(`${url}/readyz`)];
+  expect([late.status, ready.status]).toEqual([503, 503]);
+  expect((await running).status).toBe(200);
+  expect(await ended).toEqual([0, null]);
 });
 
 test('its unit starts a command that there is', async () => {

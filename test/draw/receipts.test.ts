@@ -33,6 +33,16 @@ describeOnBackends('a receipt of an earlier version', () => {
     expect(toBytes((await readMedia(copy)).pixels)).toEqual(toBytes(pixels));
   });
 
+  test('is read from its own file as from the picture beside it', async () => {
+    const [name] = readdirSync(folder).filter(each => each.endsWith('.png'));
+    const receipt = await readReceipt(name!);
+    const [clip, text] = [scratch.path('clip.gif'), scratch.path('clip.gif.json')];
+    await writeMedia(clip, (await readMedia(readdirSync(folder).find(each => /clip/.test(each))!)).pixels, { receipt });
+    expect(await readReceipt(clip)).toEqual(receipt);
+    expect(await readReceipt(text)).toEqual(receipt);
+    await expect(readReceipt(scratch.path('none.json'))).rejects.toThrow('There is no file');
+  });
+
   test('of a model that no longer ships is refused in one sentence', async () => {
     const old = join(__dirname, '../fixtures/old-receipts/heart-32.png');
     const before = tf.memory().numTensors;

@@ -100,6 +100,9 @@ describeWithRedis('submit', () => {
     const { far, near } = await both('clip', model, 'webp', '--steps', '3');
     expect((await readMedia(far)).pixels.shape[0]).toBe(8);
     expect(readFileSync(far)).toEqual(readFileSync(near));
+    const fewer = await both('fewer', model, 'webp', '--policy', 'auto', '--speedup', '3');
+    expect(await readReceipt(fewer.far)).toMatchObject({ forwards: 10 });
+    expect(readFileSync(fewer.far)).toEqual(readFileSync(fewer.near));
   });
 
   /** What a command writes with the workers of the queue, and without. */

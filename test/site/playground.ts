@@ -60,7 +60,6 @@ export function playground(prefix = ''): Playground {
     },
     async goOffline() {
       offline = true;
-      listening.stop();
       await listening.close();
     },
   };

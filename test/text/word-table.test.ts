@@ -30,6 +30,15 @@ describe('the word table', () => {
     });
   });
 
+  test.each([
+    ['сердце', [2, 0, 0, 0], ['сердце']],
+    ['日本語 red', [3, 0, 0, 0], ['日本語']],
+    ['red coração lion', [3, 5, 0, 0], ['coração']],
+    ['dragon Ω🙂', [2, 0, 0, 0], ['dragon', 'ω']],
+  ])('%j: names whole words in letters that it does not have', (prompt, ids, unknown) => {
+    expect(table.encode(prompt)).toMatchObject({ ids, unknown });
+  });
+
   test('cuts a long prompt before it drops unknown words, as the training captions were cut', () => {
     expect(table.encode('a b c red heart lion').ids).toEqual([3, 0, 0, 0]);
   });

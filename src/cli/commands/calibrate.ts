@@ -208,6 +208,12 @@ const guidanceText = ({
 }: Pick<CalibrateOptions, 'guidance' | 'guidanceRange'>): string =>
   range ? `${range.from}-${range.to}` : String(guidance);
 
+/** The model's, or the middle of a range that it lies outside of. */
+function usualGuidance(usual: number, range?: GuidanceRange): number {
+  if (!range || (usual >= range.from && usual <= range.to)) return usual;
+  return Number(Math.sqrt(range.from * range.to).toPrecision(3));
+}
+
 /** Two numbers with a dash between them. */
 function guidanceRange(text: string): GuidanceRange {
   const [from, to, ...more] = text.split('-').map(part => (part.trim() === '' ? Number.NaN : Number(part)));
@@ -233,7 +239,7 @@ type Running = Options & Pick<NearOrFar, 'places' | 'sight'>;
 async function calibrateAndWrite(pipeline: Pipeline, options: Running, signal: AbortSignal): Promise<void> {
   const { info } = pipeline;
   const steps = options.schedule?.length ?? options.steps ?? info.defaults.steps;
-  const guidance = options.guidance ?? info.defaults.guidance;
+  const guidance = options.guidance ?? usualGuidance(info.defaults.guidance, options.guidanceRange);
   const prompts = await promptsFor(info, options.prompts);
   const { calibration: ordinary, evaluation } = steeredAway(
     splitPairs(prompts, options.pairs, options.heldOut),
@@ -389,17 +395,17 @@ async function towardsTarget(pipeline: Pipeline, options: TargetOptions & AtATim
 /** Says what is about to be done, and how long it will take at the speed of one forward pass. */
 async function announce(
   pipeline: Pipeline,
-  { pairs, steps, guidance, batch = 8, places }: Omit<CalibrateOptions, 'schedule'> & AtATime,
+  { pairs, steps, batch = 8, places, ...asked }: Omit<CalibrateOptions, 'schedule'> & AtATime,
   most: number,
 ): Promise<void> {
   const group = pairs.slice(0, batch);
   const [prompts, seeds] = [group.map(p => p.prompt), group.map(p => p.seed)];
-  const timed = await runRequest(pipeline, { prompts, seeds, steps: 3, guidance }, none());
+  const timed = await runRequest(pipeline, { prompts, seeds, steps: 3, guidance: asked.guidance }, none());
   // The first step also compiles and allocates.
   const perPass = Math.min(...timed.steps.map(s => s.seconds)) / group.length;
   const minutes = Math.ceil((most * perPass) / places / 60);
   console.log(
-    `Calibrating ${pipeline.info.id} on ${pairs.length} pairs, ${steps} steps, guidance ${guidance}: ` +
+    `Calibrating ${pipeline.info.id} on ${pairs.length} pairs, ${steps} steps, guidance ${guidanceText(asked)}: ` +
       `at most ${most} forward passes, about ${minutes} min.`,
   );
 }

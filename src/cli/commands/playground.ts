@@ -24,7 +24,6 @@ export function playgroundCommand(): Command {
       try {
         await interruptible(ended, '\nThe playground has ended.\n');
       } finally {
-        listening.stop();
         await listening.close();
       }
     });

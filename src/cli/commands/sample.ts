@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import { choosePolicy } from '../../draw/choose-policy';
 import { batchOf, type DrawOptions, useOf } from '../../draw/draw';
 import { type Inputs, readInputs } from '../../draw/read-inputs';
@@ -23,9 +23,10 @@ import { USUAL_EVERY } from '../../sampling/checkpoint';
 import { DEFAULT_STRENGTH } from '../../sampling/initial-picture';
 import type { Pipeline } from '../../sampling/pipeline';
 import { startBackend } from '../backend';
+import { addBudgetOptions } from '../budget-options';
 import { encodeAhead } from '../encode-ahead';
 import { interruptible } from '../interrupt';
-import { guaranteeText, numberBetween, seedText, wholeNumber } from '../parse';
+import { numberBetween, seedText, wholeNumber } from '../parse';
 import { addPictureOptions } from '../picture-options';
 import { promptLines } from '../prompts';
 import { requireOwnPaths } from '../sample/check-paths';
@@ -61,30 +62,8 @@ export function sampleCommand(): Command {
       '--policy <file>',
       'a calibrated policy, a file or the name of a shipped one; auto takes the shipped one that fits; none computes every step',
       'auto',
-    )
-    .addOption(
-      new Option('--forwards <n>', 'compute at most n steps: the policy of that budget')
-        .argParser(wholeNumber(1, MOST.steps))
-        .conflicts(['speedup', 'psnr', 'guarantee']),
-    )
-    .addOption(
-      new Option('--speedup <x>', 'compute at most one step in x')
-        .argParser(numberBetween(1, MOST.steps))
-        .conflicts(['psnr', 'guarantee']),
-    )
-    .option(
-      '--psnr <dB>',
-      'compute the fewest steps whose mean PSNR reached this when the policy was measured',
-      numberBetween(0, 100),
-    )
-    .addOption(
-      new Option(
-        '--guarantee <dB@confidence>',
-        'such as 40dB@90%: compute the fewest steps whose bound holds, and doubtful pictures again with more',
-      )
-        .argParser(guaranteeText)
-        .conflicts(['psnr', 'resume']),
-    )
+    );
+  addBudgetOptions(command)
     .option('--steps <n>', "denoising steps (default: the model's)", wholeNumber(1, MOST.steps))
     .option(
       '--guidance <g>',

@@ -132,7 +132,7 @@ export function serveCommand(): Command {
             `\nNo new work is taken; what is running has ${grace / 1000} s. Ctrl-C again stops at once.\n`,
           );
         } finally {
-          listening.stop();
+          // It listens to the end: who asks meanwhile is told to go elsewhere, and a balancer sees it.
           await server.close(grace);
           await listening.close();
         }

@@ -20,6 +20,7 @@ import { type Seed, seedJson } from '../../random/seed';
 import { DEFAULT_STRENGTH } from '../../sampling/initial-picture';
 import type { ServedModel } from '../../server/catalog';
 import { outputSchema, type Piece } from '../../server/jobs/order';
+import { addBudgetOptions, type BudgetOptions } from '../budget-options';
 import { dtypeOption } from '../dtype-option';
 import { interruptible } from '../interrupt';
 import { numberBetween, seedText, wholeNumber } from '../parse';
@@ -37,7 +38,10 @@ import { addQueueOptions, everyOption, type QueuePlace, queueOptions } from '../
 import { type Task, tasksOf } from '../sample/tasks';
 import { print, tell } from '../say';
 
-interface SubmitOptions extends QueuePlace, Omit<PictureOptions, 'offload' | 'transformer' | 'transformer2'> {
+interface SubmitOptions
+  extends QueuePlace,
+    BudgetOptions,
+    Omit<PictureOptions, 'offload' | 'transformer' | 'transformer2'> {
   readonly model: string;
   readonly policy: string;
   readonly steps?: number;
@@ -64,7 +68,8 @@ export function submitCommand(): Command {
       '--policy <name>',
       'auto, none, a shipped policy, or the file of one that the workers were started with too',
       'auto',
-    )
+    );
+  addBudgetOptions(command)
     .option('--steps <n>', "denoising steps (default: the model's)", wholeNumber(1, MOST.steps))
     .option('--guidance <g>', "classifier-free guidance (default: the model's)", numberBetween(0, MOST.guidance))
     .option('--seed <n>', 'seed of the first picture of each prompt', seedText, 0)
@@ -186,8 +191,10 @@ function pieceOf(
   picture: string | undefined,
 ): Piece {
   const { model, policy, steps, guidance, strength, scale, dtype, variant, vaeTiling, loras } = given;
+  const { forwards, speedup, psnr, guarantee } = given;
   const { seed: parsed, ...request } = requestSchema.parse({
     ...{ prompt, seed, model, policy, steps, guidance, scale, dtype, variant, vaeTiling },
+    ...{ forwards, speedup, psnr, guarantee },
     ...pictureRequest(given),
     ...(loras.length > 0 && { loras }),
     ...(picture !== undefined && { init: { path: 'image', sha256: picture, strength } }),

@@ -106,9 +106,9 @@ async function withProgress(
       ...(init && { init }),
       signal,
       checkpoint,
-      onResume: steps => {
-        for (const step of steps) line.step(step.decisions.includes('compute'), step.seconds);
-        tell(`goes on at step ${steps.length + 1}\n`);
+      onResume: done => {
+        for (const step of done) line.step(step.decisions.includes('compute'), step.seconds);
+        tell(done.length < steps ? `goes on at step ${done.length + 1}\n` : 'all steps were computed before\n');
       },
       onStep: step => line.step(step.decisions.includes('compute'), step.seconds),
       onDecode(done, total) {

@@ -1,15 +1,12 @@
 import { type FullRequest, parseRequest } from '../../draw/request';
+import type { BudgetOptions } from '../budget-options';
 import { type PictureOptions, pictureRequest, weightFiles } from '../picture-options';
 import type { Task } from './tasks';
 
 /** Options of `sample` that say what is drawn. */
-export interface RequestOptions extends PictureOptions {
+export interface RequestOptions extends PictureOptions, BudgetOptions {
   readonly model?: string | undefined;
   readonly policy: string;
-  readonly forwards?: number | undefined;
-  readonly speedup?: number | undefined;
-  readonly psnr?: number | undefined;
-  readonly guarantee?: FullRequest['guarantee'];
   readonly steps?: number | undefined;
   readonly guidance?: number | undefined;
   readonly scale: number;

@@ -1,4 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { watchingRaw } from '../../nn/raw-op';
+import { withKernels } from '../../nn/wasm/run';
 
 /** What tfjs says of a kernel that ran. */
 interface Kernel {
@@ -11,7 +13,8 @@ const size = (shape: readonly number[]): number => shape.reduce((a, b) => a * b,
 
 /**
  * Runs `work` and counts its floating-point operations: a multiplication and an addition for every term of every
- * matrix product and convolution. What is left out (norms, activations, softmax) is small beside them.
+ * matrix product and convolution. What is left out (norms, activations, softmax) is small beside them. WebAssembly runs it
+ * without the kernels of our own, whose products tfjs does not see.
  */
 export async function countFlops<T>(work: () => Promise<T>): Promise<{ result: T; flops: number }> {
   const checked = tf.env().getBool('CHECK_COMPUTATION_FOR_ERRORS');
@@ -19,12 +22,16 @@ export async function countFlops<T>(work: () => Promise<T>): Promise<{ result: T
   tf.env().set('CHECK_COMPUTATION_FOR_ERRORS', false);
   let result: { value: T } | undefined;
   try {
+    let raw = 0;
+    const watch = (name: string, inputs: readonly tf.Tensor[], output: tf.Tensor): void => {
+      raw += kernelFlops({ name, inputShapes: inputs.map(({ shape }) => shape), outputShapes: [output.shape] });
+    };
     const { kernels } = await tf.profile(async () => {
-      result = { value: await work() };
+      result = { value: await withKernels(undefined, () => watchingRaw(watch, work)) };
       return [] as tf.TensorContainer;
     });
     if (!result) throw new Error('the profiled work gave no result');
-    return { result: result.value, flops: kernels.reduce((sum, kernel) => sum + kernelFlops(kernel), 0) };
+    return { result: result.value, flops: kernels.reduce((sum, kernel) => sum + kernelFlops(kernel), raw) };
   } finally {
     tf.env().set('CHECK_COMPUTATION_FOR_ERRORS', checked);
   }
@@ -35,7 +42,7 @@ export function kernelFlops({ name, inputShapes, outputShapes }: Kernel): number
   const [first, second] = inputShapes;
   const [output] = outputShapes;
   if (!first || !second || !output) return 0;
-  if (/MatMul$/.test(name)) {
+  if (/MatMul(V2)?$/.test(name)) {
     // The inner size is what the first matrix has beside its rows, transposed or not.
     const rows = output.at(-2) ?? 1;
     return (2 * size(output) * size(first.slice(-2))) / rows;

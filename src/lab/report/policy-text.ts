@@ -1,4 +1,5 @@
 import type { Affine, Combination } from '../../cache/rectify';
+import { FEW_ROWS } from '../../calibration/quality';
 import { budgetsOf, computedBy, measuredPsnr } from '../../policy/budget';
 import { computedSteps, correctionAt, type Fidelity, type Policy, reusedOf } from '../../policy/data';
 import { boundLines } from './bound-text';
@@ -16,6 +17,7 @@ export function policyText(policy: Policy): string {
   const [steps, computed] = [reused.length, computedSteps(reused)];
   const corrections = rectify.form === 'off' ? [] : rectify.steps;
   const corrected = corrections.map(step => step !== null);
+  const rows = data.calibration.rows ?? data.calibration.pairs.length;
   const sizes = corrections.map(step => (step === null ? 0 : correctionSize(step)));
   const { model, search, calibration, measured, bound } = data;
   const lines: [string, string][] = [
@@ -36,7 +38,7 @@ export function policyText(policy: Policy): string {
       [
         search.method,
         search.lambda && `λ ${search.lambda.toPrecision(3)}`,
-        search.worstWeight !== undefined && `worst eighth weighed ${search.worstWeight}`,
+        search.worstWeight !== undefined && rows > FEW_ROWS && `worst eighth weighed ${search.worstWeight}`,
         search.note,
       ]
         .filter(Boolean)

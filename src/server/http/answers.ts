@@ -5,13 +5,14 @@ import type { Job, JobResult } from '../jobs/job';
 export const seconds = (ms: number): number => Math.floor(ms / 1000);
 
 /** What is told of a picture or clip beside its bytes. */
-export function resultFacts({ receipt, seconds, width, height, frames, fps, unread }: JobResult) {
+export function resultFacts({ receipt, seconds, width, height, frames, fps, unread, discarded }: JobResult) {
   const { seed, steps, schedule, forwards } = receipt;
   return {
     seed,
     steps,
     schedule,
     forwards,
+    ...(discarded !== undefined && { discarded }),
     seconds: Number(seconds.toFixed(3)),
     size: `${width}x${height}`,
     ...(frames > 1 && { frames, fps }),

@@ -22,6 +22,8 @@ export const resultFields = {
   /** Frames a second of a clip. */
   fps: z.number().optional(),
   unread: z.array(unreadSchema),
+  /** Forward passes of pictures that were not sure enough, and were computed again with more. */
+  discarded: z.number().optional(),
 } as const;
 
 /** One file of a finished job, which lies beside it. */

@@ -82,7 +82,7 @@ export async function drawPieces(
     ...receipt,
     model: { ...receipt.model, path: publicNames[asked.model] ?? receipt.model.path },
   });
-  const finished = async ({ media, seconds, textLoss, ...made }: Drawn, row: number): Promise<Finished> => {
+  const finished = async ({ media, seconds, textLoss, discarded, ...made }: Drawn, row: number): Promise<Finished> => {
     const receipt = publicReceipt(findable(made.receipt));
     return {
       bytes: await encoded(media, pieces[row] as Piece, receipt),
@@ -90,6 +90,7 @@ export async function drawPieces(
       seconds,
       ...frameSize(media),
       ...(isClip(media) ? { frames: media.shape[0] as number, fps } : { frames: 1 }),
+      ...(discarded !== undefined && { discarded }),
       unread: textLoss.map(({ encoder, unknown, dropped }) => ({ encoder, unknown: [...unknown], dropped })),
     };
   };

@@ -106,6 +106,13 @@ describeOnBackends('bounds of policies', () => {
     const easy = await guaranteed(0);
     expect([easy.forwards, easy.discarded]).toEqual([3, undefined]);
     expect(easy.bound?.confidence).toBe(0.9);
+    // What is told is of the confidence that was asked for.
+    const half = await draw(
+      { prompt: seen, seed: 3, guarantee: { psnr: 0, confidence: 0.5 } },
+      { model, policies: source },
+    );
+    expect([half.bound?.confidence, half.receipt.bound]).toEqual([0.5, half.bound]);
+    expect(half.bound!.psnr).toBeGreaterThanOrEqual(easy.bound!.psnr);
     // No bound reaches this: every step is computed, at once.
     const hard = await guaranteed(Math.max(...policies.map(kept)) + 1);
     expect([hard.forwards, hard.policy, hard.discarded]).toEqual([6, undefined, undefined]);

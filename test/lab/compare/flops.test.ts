@@ -1,5 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { countFlops, kernelFlops } from '../../../src/lab/compare/flops';
+import { attention } from '../../../src/nn/attention';
+import { linear } from '../../../src/nn/linear';
+import { view } from '../../../src/weights/store';
 import { describeOnBackends } from '../../support/backends';
 
 test('a product of matrices counts its terms, transposed or in batches', () => {
@@ -59,5 +62,23 @@ describeOnBackends('counting operations', () => {
     });
     expect([result, flops]).toEqual([6, 2 * 4 * 6 * 5]);
     expect(tf.memory().numTensors).toBe(before);
+  });
+
+  test('counts what layers do with operations of their own', async () => {
+    const weights = new Map([
+      ['weight', tf.ones([5, 7])],
+      ['bias', tf.ones([7])],
+    ]);
+    const layer = view(weights, '');
+    const x = tf.ones([1, 3, 5]);
+    const count = async (): Promise<number> => {
+      const { flops } = await countFlops(async () => linear(layer, x, { activation: 'geluTanh' }).dispose());
+      return flops;
+    };
+    expect(await count()).toBe(2 * 3 * 5 * 7);
+    const heads = tf.ones([1, 4, 2, 8]);
+    const { flops } = await countFlops(async () => attention(heads, heads, heads).dispose());
+    expect(flops).toBe(2 * 2 * 2 * 4 * 4 * 8);
+    tf.dispose([...weights.values(), x, heads]);
   });
 });
