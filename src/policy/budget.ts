@@ -51,9 +51,13 @@ export function usualBudget(policies: readonly Policy[]): Policy | undefined {
   return falling.find(policy => 2 * computedBy(policy) <= policy.data.schedule.length) ?? falling.at(-1);
 }
 
-/** Mean PSNR that a policy was measured at: on held-out pairs, or else on those of the calibration. */
+/**
+ * Mean PSNR that a policy was measured at, of 8-bit pixels: on held-out pairs, or else on those of the calibration.
+ * @returns nothing where only floats were measured, as in files of earlier versions, or nothing was
+ */
 export function measuredPsnr({ data: { measured } }: Policy): number | undefined {
-  return (measured.heldOut ?? measured.calibration)?.psnr.mean;
+  const fidelity = measured.heldOut ?? measured.calibration;
+  return fidelity?.floatPsnr && fidelity.psnr.mean;
 }
 
 /** Whether a budget says anything. @throws UsageError where two of its three say something */

@@ -37,7 +37,7 @@ function made(schedule: string, psnr: number): Policy {
         forwards: 12,
         gap: { step: schedule.indexOf('.') - 1, from: 0.1, to: 0.2 },
       },
-      measured: { heldOut: { pairs: 4, psnr: spread, ssim: { mean: 1, min: 1, std: 0 } } },
+      measured: { heldOut: { pairs: 4, psnr: spread, floatPsnr: spread, ssim: { mean: 1, min: 1, std: 0 } } },
     },
   };
 }
@@ -104,6 +104,11 @@ describe('a budget', () => {
     expect(computedBy(atBudget(whole, { psnr: 40.1 }))).toBe(4);
     expect(atBudget(whole, {})).toBe(whole);
     expect(withinBudget([whole], { psnr: 46 })).toBeUndefined();
+    // Of floats it says nothing: they lie higher than what is written.
+    const only = made('##.#.', 40);
+    const { psnr, ssim } = only.data.measured.heldOut!;
+    const older = { ...only, data: { ...only.data, measured: { heldOut: { pairs: 4, psnr, ssim } } } };
+    expect([withinBudget([only], { psnr: 1 }), withinBudget([older], { psnr: 1 })]).toEqual([only, undefined]);
   });
 
   test('that no policy has is refused, with the nearest that there is', () => {
