@@ -115,10 +115,10 @@ test('convert and export refuse one in one sentence', async () => {
 test.each([
   [
     'flux_kohya_top_level',
-    /a LoRA for FLUX\.1\n {2}7 modules: LoRA \(7\), ranks \d to \d\n[\s\S]*6 tensors for text encoders/,
+    /a LoRA for FLUX\.1 or Chroma\n {2}7 modules: LoRA \(7\), ranks \d to \d\n[\s\S]*6 tensors for text encoders/,
   ],
-  ['flux_dora_peft', /a LoRA for FLUX\.1\n {2}7 modules: LoRA \(7\), with DoRA \(7\)/],
-  ['flux_loha', /a LoRA for FLUX\.1\n {2}5 modules: LoHa \(5\), ranks/],
+  ['flux_dora_peft', /a LoRA for FLUX\.1 or Chroma\n {2}7 modules: LoRA \(7\), with DoRA \(7\)/],
+  ['flux_loha', /a LoRA for FLUX\.1 or Chroma\n {2}5 modules: LoHa \(5\), ranks/],
   ['wan_diff', /a LoRA for Wan2\.1[^\n]*\n[^\n]*LoRA \(\d+\), difference \(10\)/],
 ])('info says what %s is', async (name, words) => {
   const path = lora(`${name}/lora.safetensors`);
