@@ -115,7 +115,7 @@ test('convert and export refuse one in one sentence', async () => {
 test.each([
   [
     'flux_kohya_top_level',
-    /a LoRA for FLUX\.1 or Chroma\n {2}7 modules: LoRA \(7\), ranks \d to \d\n[\s\S]*6 tensors for text encoders/,
+    /a LoRA for FLUX\.1\n {2}7 modules: LoRA \(7\), ranks \d to \d\n[\s\S]*6 tensors for text encoders/,
   ],
   ['flux_dora_peft', /a LoRA for FLUX\.1 or Chroma\n {2}7 modules: LoRA \(7\), with DoRA \(7\)/],
   ['flux_loha', /a LoRA for FLUX\.1 or Chroma\n {2}5 modules: LoHa \(5\), ranks/],
