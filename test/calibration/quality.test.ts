@@ -12,10 +12,10 @@ describe('the quality of calibration runs', () => {
     for (const count of [8, 16, 32]) expect(qualityOf(runs(count))).toBeCloseTo(mean, 10);
   });
 
-  test('counts the worst eighth three times from 96 runs on, and more with every run between', () => {
-    for (const count of [96, 192]) expect(qualityOf(runs(count))).toBeCloseTo((mean + 3 * 30) / 4, 10);
-    // Half way, one and a half times.
-    expect(qualityOf(runs(64))).toBeCloseTo((mean + 1.5 * 30) / 2.5, 10);
+  test('counts the worst eighth once from 96 runs on, and more with every run between', () => {
+    for (const count of [96, 192]) expect(qualityOf(runs(count))).toBeCloseTo((mean + 30) / 2, 10);
+    // Half way, half as often.
+    expect(qualityOf(runs(64))).toBeCloseTo((mean + 0.5 * 30) / 1.5, 10);
   });
 
   test('counts the worst eighth as often as it is told to, none at all included', () => {
