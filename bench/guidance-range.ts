@@ -2,11 +2,13 @@
  * One policy for a range of guidance, beside policies for each guidance alone: float PSNR on the same held-out pairs.
  *
  *   node bench/run.cjs bench/guidance-range.ts [--range 1.5-6] [--at 2,3,4,5] [--computed 15] [--pairs 32] [--held-out 32]
+ *     [--worst-weight 1]
  */
 import { parseArgs } from 'node:util';
 import { calibrate } from '../src/calibration/calibrate';
 import { fidelityOf, scorePolicy } from '../src/calibration/measure';
 import { splitPairs } from '../src/calibration/pairs';
+import { DEFAULT_WORST_WEIGHT } from '../src/calibration/quality';
 import { selectBackend } from '../src/engine/select';
 import { DEFAULT_MODEL } from '../src/pipelines/default-model';
 import { loadModel } from '../src/pipelines/load';
@@ -22,13 +24,15 @@ async function main(): Promise<void> {
       computed: { type: 'string', default: '15' },
       pairs: { type: 'string', default: '32' },
       'held-out': { type: 'string', default: '32' },
+      'worst-weight': { type: 'string', default: `${DEFAULT_WORST_WEIGHT}` },
     },
   });
   await selectBackend('auto');
   const model = await loadModel(DEFAULT_MODEL);
   const [from = 1.5, to = 6] = given.range.split('-').map(Number);
   const { calibration, evaluation } = splitPairs(model.info.prompts, Number(given.pairs), Number(given['held-out']));
-  const common = { pairs: calibration, steps: STEPS, schedule: { computed: Number(given.computed) } };
+  const worstWeight = Number(given['worst-weight']);
+  const common = { pairs: calibration, steps: STEPS, schedule: { computed: Number(given.computed) }, worstWeight };
   const ranged = await calibrate(model, { ...common, guidance: 3, guidanceRange: { from, to } });
   console.log(`range      ${ranged.data.schedule}  ${ranged.data.calibration.forwards} forward passes`);
   const line = async (policy: Policy): Promise<string> => {
