@@ -23,6 +23,6 @@ describeInBrowser('a second visit', () => {
     expect(await page.evaluate(() => crossOriginIsolated)).toBe(true);
     await page.getByRole('link', { name: 'Calibrate' }).click();
     await page.locator('.shelf li').first().waitFor();
-    expect(await page.locator('.shelf li').count()).toBe(8);
+    expect(await page.locator('.shelf li').count()).toBe(29);
   });
 });

@@ -47,7 +47,13 @@ export async function loadModel(
 ): Promise<{ readonly card: LoadedModel; readonly policies: readonly PolicyCard[] }> {
   const { address, policies } = addressesOf(name);
   const card = await client().load(address, { policies, onProgress });
-  return { card, policies: card.policies.map(policy => ({ ...policy, model: name, own: false })) };
+  // A file of many budgets has some that have a file of their own too, which comes first.
+  const isFirst = (policy: LoadedModel['policies'][number], i: number): boolean =>
+    card.policies.findIndex(
+      ({ guidance, steps, forwards }) =>
+        guidance === policy.guidance && steps === policy.steps && forwards === policy.forwards,
+    ) === i;
+  return { card, policies: card.policies.filter(isFirst).map(policy => ({ ...policy, model: name, own: false })) };
 }
 
 /** Who is told of a drawing while it comes about, and how it is stopped. */
