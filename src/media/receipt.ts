@@ -76,6 +76,11 @@ async function separateReceipt(path: string): Promise<unknown> {
   const info = await stat(path).catch(error => {
     throw readError(path, error);
   });
-  const beside = info.isDirectory() ? join(path, FOLDER_RECEIPT) : /\.json$/i.test(path) ? path : sidecarPath(path);
-  return (await isFile(beside)) ? unwrapped(JSON.parse(await readText(beside, MOST_TEXT))) : undefined;
+  const isReceipt = !info.isDirectory() && /\.json$/i.test(path);
+  const beside = info.isDirectory() ? join(path, FOLDER_RECEIPT) : isReceipt ? path : sidecarPath(path);
+  if (!(await isFile(beside))) return undefined;
+  const text = await readText(beside, MOST_TEXT);
+  // JSON of any other kind has a name like this too.
+  if (isReceipt && !isSidecar(Buffer.from(text))) return undefined;
+  return unwrapped(JSON.parse(text));
 }

@@ -58,7 +58,7 @@ export function createWordTable(config: WordTableConfig, vocabulary: Readonly<Re
       const text = prompt.toLowerCase();
       const wordsIn = (some: string): string[] => some.match(new RegExp(config.pattern, 'g')) ?? [];
       const found = wordsIn(text).filter(w => !stop.has(w));
-      // What its own characters leave of a word of another script or with accents is no word.
+      // The parts of such a word that the pattern matches were not written as words: "cora" of "coração".
       const foreign = (text.match(/[\p{L}\p{M}\p{N}]+/gu) ?? []).filter(isForeign);
       const scraps = new Set(foreign.flatMap(wordsIn));
       // Cut first, then drop: the order in which the training captions were made.

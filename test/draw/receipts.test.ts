@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { repeat } from '../../src/draw/on-disk';
@@ -40,6 +40,10 @@ describeOnBackends('a receipt of an earlier version', () => {
     await writeMedia(clip, (await readMedia(readdirSync(folder).find(each => /clip/.test(each))!)).pixels, { receipt });
     expect(await readReceipt(clip)).toEqual(receipt);
     expect(await readReceipt(text)).toEqual(receipt);
+    for (const other of [JSON.stringify({ format: 'ertacache-policy' }), 'no JSON']) {
+      writeFileSync(scratch.path('other.json'), other);
+      await expect(readReceipt(scratch.path('other.json'))).rejects.toThrow('carries no receipt');
+    }
     await expect(readReceipt(scratch.path('none.json'))).rejects.toThrow('There is no file');
   });
 

@@ -132,7 +132,7 @@ export function serveCommand(): Command {
             `\nNo new work is taken; what is running has ${grace / 1000} s. Ctrl-C again stops at once.\n`,
           );
         } finally {
-          // It listens to the end: who asks meanwhile is told to go elsewhere, and a balancer sees it.
+          // It listens until the work has ended: new requests get 503, so that a load balancer can tell.
           await server.close(grace);
           await listening.close();
         }
