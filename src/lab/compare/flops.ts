@@ -14,7 +14,8 @@ const size = (shape: readonly number[]): number => shape.reduce((a, b) => a * b,
 /**
  * Runs `work` and counts its floating-point operations: a multiplication and an addition for every term of every
  * matrix product and convolution. What is left out (norms, activations, softmax) is small beside them. WebAssembly runs it
- * without the kernels of our own, whose products tfjs does not see.
+ * without the kernels of our own, whose products tfjs does not see; rotary positions are products there too, 2.5 % of the
+ * embedded model's.
  */
 export async function countFlops<T>(work: () => Promise<T>): Promise<{ result: T; flops: number }> {
   const checked = tf.env().getBool('CHECK_COMPUTATION_FOR_ERRORS');
