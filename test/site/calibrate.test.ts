@@ -35,7 +35,7 @@ describeInBrowser('the screen Calibrate', () => {
     await page.getByRole('link', { name: 'Draw with it' }).click();
     await drawn(page, 2);
     expect(await textOf(page, '.passes output')).toMatch(/4 ?of 6 ?calibrated/);
-    expect(await textOf(page, '.easel.strong .facts')).toContain('4 forward passes');
+    await page.locator('.easel.strong .facts', { hasText: '4 forward passes' }).waitFor();
 
     const out = scratch.path('own.png');
     const how = ['--steps', '6', '--policy', json!, '--out', out];

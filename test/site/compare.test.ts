@@ -22,7 +22,7 @@ describeInBrowser('the screen Compare', () => {
     await page.getByLabel('Prompts, one a line').fill('red heart\nkey');
     await page.getByLabel('Another number of forward passes').fill('3');
     await page.keyboard.press('Enter');
-    expect(page.url()).toMatch(/methods=fewer-steps&.*budgets=4,3.*prompts=red\+heart&prompts=key/);
+    await page.waitForURL(/methods=fewer-steps&.*budgets=4,3.*prompts=red\+heart&prompts=key/);
     expect(await textOf(page, '.start')).toContain('1 method, 2 numbers of passes, 2 pairs');
     await page.getByRole('button', { name: 'Compare', exact: true }).click();
     await page.getByRole('progressbar', { name: 'Comparing' }).waitFor();

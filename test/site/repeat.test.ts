@@ -19,7 +19,7 @@ describeInBrowser('the screen Repeat', () => {
     await page.getByText('The same picture, pixel by pixel.').waitFor();
     expect(await textOf(page, '.receipt')).toMatch(/Prompt ?crab.*Seed ?5.*15 forward passes.*ertacache [0-9a-f]{8}/);
     await page.getByRole('link', { name: 'Go on from it' }).click();
-    expect(page.url()).toMatch(/#\/draw\?.*prompt=crab.*seed=5.*passes=15/);
+    await page.waitForURL(/#\/draw\?.*prompt=crab.*seed=5.*passes=15/);
   });
 
   test('a file that is dropped is opened; one without a receipt is refused in a sentence', async () => {

@@ -7,29 +7,41 @@ describeInBrowser('the screen Schedule', () => {
   test('steps are turned over by a click, by dragging, and by keys', async () => {
     const page = await site.visit('#/schedule?prompt=key&schedule=110101010101010101010101010101');
     const step = (n: number) => page.locator(`.strip-editor [data-step="${n - 1}"]`);
-    const pressed = (n: number): Promise<string | null> => step(n).getAttribute('aria-pressed');
-    expect(await pressed(3)).toBe('false');
+    // A page is drawn after the event that changes it, later on a busy machine than the test looks.
+    const becomes = (schedule: string): Promise<unknown> =>
+      page.waitForFunction(
+        wanted =>
+          [...document.querySelectorAll('.strip-editor [data-step]')]
+            .map(cell => (cell.getAttribute('aria-pressed') === 'true' ? '1' : '0'))
+            .join('') === wanted,
+        schedule,
+      );
+    await becomes('110101010101010101010101010101');
     await step(3).click();
-    expect(await pressed(3)).toBe('true');
+    await becomes('111101010101010101010101010101');
 
     const [from, to] = [(await step(10).boundingBox())!, (await step(14).boundingBox())!];
     await page.mouse.move(from.x + 5, from.y + 9);
     await page.mouse.down();
-    await page.mouse.move(to.x + 5, to.y + 9, { steps: 12 });
+    // As quick as a drag can be: nothing is reported between its two ends.
+    await page.mouse.move(to.x + 5, to.y + 9);
     await page.mouse.up();
-    expect(await Promise.all([10, 11, 12, 13, 14].map(pressed))).toEqual(Array(5).fill('false'));
+    await becomes('111101010000000101010101010101');
 
     await step(2).focus();
     await page.keyboard.press('End');
     await page.keyboard.press('ArrowLeft');
     expect(await page.evaluate(() => document.activeElement?.getAttribute('aria-label'))).toBe('step 29, reused');
     await page.keyboard.press('Space');
-    expect(await pressed(29)).toBe('true');
+    await becomes('111101010000000101010101010111');
 
-    // The first step has nothing to be rebuilt from.
+    // The first step has nothing to be rebuilt from; the click after it shows that it was passed over.
     await step(1).click({ force: true });
-    expect(await pressed(1)).toBe('true');
-    expect(page.url()).toContain('schedule=111101010000000101010101010111');
+    await step(3).click();
+    await becomes('110101010000000101010101010111');
+    await step(3).click();
+    await becomes('111101010000000101010101010111');
+    await page.waitForURL('**schedule=111101010000000101010101010111**');
     await drawn(page, 3);
     expect(await textOf(page, '.easel .facts')).toMatch(/ s 15 forward passes$/);
   });
@@ -37,7 +49,7 @@ describeInBrowser('the screen Schedule', () => {
   test('it is compared with the calibrated schedule, which can be begun with', async () => {
     const page = await site.visit('#/schedule?prompt=red+heart');
     await page.getByRole('button', { name: 'every third' }).click();
-    expect(await textOf(page, '.editor-head')).toContain('10 of 30 steps computed');
+    await page.locator('.editor-head', { hasText: '10 of 30 steps computed' }).waitFor();
     await drawn(page, 3);
     const likenesses = await page.locator('.likeness .figure b').allTextContents();
     expect(likenesses).toHaveLength(2);

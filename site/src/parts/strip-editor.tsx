@@ -6,17 +6,33 @@ interface StripEditorProps {
   readonly onChange: (schedule: string) => void;
 }
 
+type Point = readonly [x: number, y: number];
+
+/** Pixels from one look to the next: less than a step is wide on a phone. */
+const STRIDE = 4;
+
+const pointOf = ({ clientX, clientY }: PointerEvent): Point => [clientX, clientY];
+
+/** The points of the way, without its beginning. */
+function between([fromX, fromY]: Point, [toX, toY]: Point): readonly Point[] {
+  const count = Math.max(1, Math.ceil(Math.hypot(toX - fromX, toY - fromY) / STRIDE));
+  return Array.from({ length: count }, (_, i): Point => {
+    const share = (i + 1) / count;
+    return [fromX + share * (toX - fromX), fromY + share * (toY - fromY)];
+  });
+}
+
 /**
  * A strip whose steps are turned over by a click, by dragging across them, or with the keyboard: arrows move, space turns
  * over. One stop of the tab key for the whole strip.
  */
 export function StripEditor({ schedule, onChange }: StripEditorProps) {
   const box = useRef<HTMLFieldSetElement>(null);
-  // What a drag paints, and where it is; the state of the moment, not of a rendering.
-  const paint = useRef<{ mark: string; schedule: string } | undefined>(undefined);
+  // What a drag paints, and where it was last; the state of the moment, not of a rendering.
+  const paint = useRef<{ mark: string; schedule: string; at: Point } | undefined>(undefined);
   const focused = useRef(1);
 
-  const cellAt = (x: number, y: number): number => {
+  const cellAt = ([x, y]: Point): number => {
     const step = document.elementFromPoint(x, y)?.closest<HTMLElement>('[data-step]')?.dataset.step;
     return step === undefined ? -1 : Number(step);
   };
@@ -25,6 +41,13 @@ export function StripEditor({ schedule, onChange }: StripEditorProps) {
     if (!now || step < 1 || now.schedule[step] === now.mark) return;
     now.schedule = toggled(now.schedule, step);
     onChange(now.schedule);
+  };
+  // A browser reports a pointer once a frame: a quick drag jumps over steps, so the whole way is looked at.
+  const dragTo = (to: Point): void => {
+    const now = paint.current;
+    if (!now) return;
+    for (const point of between(now.at, to)) put(cellAt(point));
+    now.at = to;
   };
   const move = (to: number): void => {
     const step = Math.max(1, Math.min(schedule.length - 1, to));
@@ -57,13 +80,15 @@ export function StripEditor({ schedule, onChange }: StripEditorProps) {
       class="strip-editor"
       onKeyDown={onKeyDown}
       onPointerDown={event => {
-        const step = cellAt(event.clientX, event.clientY);
+        const at = pointOf(event);
+        const step = cellAt(at);
         if (step < 1 || event.button !== 0) return;
-        paint.current = { mark: schedule[step] === '#' ? '.' : '#', schedule };
+        paint.current = { mark: schedule[step] === '#' ? '.' : '#', schedule, at };
         put(step);
       }}
-      onPointerMove={event => put(cellAt(event.clientX, event.clientY))}
-      onPointerUp={() => {
+      onPointerMove={event => dragTo(pointOf(event))}
+      onPointerUp={event => {
+        dragTo(pointOf(event));
         paint.current = undefined;
       }}
       onPointerCancel={() => {
