@@ -1,7 +1,7 @@
 import type { RectifyForm } from '../cache/rectify';
 import type { SiteName } from '../cache/sites';
 import type { TimestepForm } from '../cache/time-grid';
-import type { SearchMethod } from '../calibration/search';
+import type { SearchMethod } from '../calibration/search/search';
 import type { Receipt } from '../draw/receipt';
 import type { Summary } from '../lab/compare/aggregate';
 import type { Comparison } from '../lab/compare/comparison';

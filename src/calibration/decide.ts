@@ -19,8 +19,8 @@ import {
   searchBudgets,
   searchSchedule,
   triedAtMost,
-} from './search';
-import { walk, walksAtMost } from './walk';
+} from './search/search';
+import { walk, walksAtMost } from './search/walk';
 
 /** How the schedule is found: by the paper's threshold, for a number of computed steps, or given. */
 export type ScheduleRequest =

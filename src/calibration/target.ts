@@ -4,7 +4,7 @@ import type { Fidelity, Policy } from '../policy/data';
 import type { Pipeline } from '../sampling/pipeline';
 import { type CalibrateOptions, calibrate } from './calibrate';
 import { measurePolicy } from './measure';
-import type { SearchMethod } from './search';
+import type { SearchMethod } from './search/search';
 
 /** A likeness that the mean over pairs should reach. */
 export interface FidelityTarget {

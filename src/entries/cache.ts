@@ -46,7 +46,7 @@ export type { NamedSchedule } from '../cache/uniform';
 export { uniform } from '../cache/uniform';
 export type { MethodOptions, ScheduleRequest } from '../calibration/decide';
 export type { Granularity } from '../calibration/fit';
-export type { SearchMethod } from '../calibration/search';
+export type { SearchMethod } from '../calibration/search/search';
 export { anyState, type Keeper, parseState, type Resumable, type State, stateless, tensorState } from '../nn/state';
 export type { CheckpointStore, RunCheckpoints } from '../sampling/checkpoint';
 export type { Branch, Guide, GuidedStep } from '../sampling/guidance';

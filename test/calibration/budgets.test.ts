@@ -6,7 +6,7 @@ import { fitRectifications } from '../../src/calibration/fit';
 import { scorePolicies, scorePolicy } from '../../src/calibration/measure';
 import { qualityOf } from '../../src/calibration/quality';
 import { type Reference, referenceRun } from '../../src/calibration/reference';
-import { triedPaths } from '../../src/calibration/search';
+import { triedPaths } from '../../src/calibration/search/paths';
 import { UsageError } from '../../src/errors';
 import { computedBy } from '../../src/policy/budget';
 import { reusedOf } from '../../src/policy/data';
@@ -129,6 +129,16 @@ describeOnBackends('one calibration for many budgets', () => {
     const before = tf.memory().numTensors;
     expect(await cost(8)).toBeLessThan(await cost(32));
     expect(tf.memory().numTensors).toBe(before);
+  });
+
+  test('where most steps are computed, every other of many runs is fitted', async () => {
+    const many = Array.from({ length: 32 }, (_, i) => ({ prompt: ['lion', 'key'][i % 2] as string, seed: i }));
+    const options = { ...base, pairs: many, batch: 8 };
+    const { budgets = [] } = await calibrate(pipeline, { ...options, schedule: { budgets: [4, 5, 7] } });
+    const found = budgets.find(each => computedBy(each) === 7);
+    const half = many.filter((_, i) => Math.floor(i / 8) % 2 === 0);
+    const schedule = { reused: reusedOf(found?.data.schedule ?? '') };
+    expect(found?.rectify).toEqual((await calibrate(pipeline, { ...options, pairs: half, schedule })).rectify);
   });
 
   test.each([[[]], [[0, 3]], [[3, 8]], [[2.5]]])('%j are no budgets of 8 steps', async budgets => {

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { reuseCost, shortestSchedule } from '../../src/calibration/shortest-path';
+import { reuseCost, shortestSchedule } from '../../src/calibration/search/shortest-path';
 import { budgetsAtMost, calibrateToTarget } from '../../src/calibration/target';
 import { PolicyError } from '../../src/errors';
 import { computedSteps, type Fidelity } from '../../src/policy/data';

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { cutSettings } from '../../src/cache/cut';
 import { adjustedLevels } from '../../src/cache/time-grid';
 import { type CalibrateVelocityOptions, calibrate } from '../../src/calibration/calibrate';
-import { levelAt, levelsOf, movePlaces } from '../../src/calibration/levels';
+import { levelAt, levelsOf, movePlaces } from '../../src/calibration/search/levels';
 import { PolicyError, UnsupportedError, UsageError } from '../../src/errors';
 import { policyText } from '../../src/lab/report/policy-text';
 import { type Policy, type PolicyData, parsePolicy, policySettings, reusedOf } from '../../src/policy/data';

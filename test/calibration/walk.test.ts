@@ -3,7 +3,7 @@ import { reuseLast } from '../../src/cache/predictor';
 import { type SiteName, site, siteNames } from '../../src/cache/sites';
 import { fitRectification, fitTrust } from '../../src/calibration/fit';
 import { type Reference, referenceAt, referenceRun } from '../../src/calibration/reference';
-import { walk, walkToBudget } from '../../src/calibration/walk';
+import { walk, walkToBudget } from '../../src/calibration/search/walk';
 import { InterruptedError, NumericError } from '../../src/errors';
 import { computedSteps } from '../../src/policy/data';
 import type { Job, Pipeline } from '../../src/sampling/pipeline';

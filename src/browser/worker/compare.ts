@@ -1,5 +1,5 @@
 import { splitPairs } from '../../calibration/pairs';
-import { DEFAULT_TRIALS } from '../../calibration/search';
+import { DEFAULT_TRIALS } from '../../calibration/search/search';
 import { UsageError } from '../../errors';
 import { summarise } from '../../lab/compare/aggregate';
 import { runArena } from '../../lab/compare/arena';

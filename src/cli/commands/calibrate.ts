@@ -11,7 +11,7 @@ import { fidelityOf, measurePolicy, scorePolicies, scorePolicy } from '../../cal
 import { mixed, unusualGroups, unusualPairs } from '../../calibration/mixture';
 import { heldOutPairs, splitPairs, steeredAway } from '../../calibration/pairs';
 import { DEFAULT_WORST_WEIGHT } from '../../calibration/quality';
-import { DEFAULT_TRIALS, type SearchMethod } from '../../calibration/search';
+import { DEFAULT_TRIALS, type SearchMethod } from '../../calibration/search/search';
 import { budgetsAtMost, calibrateToTarget, type FidelityTarget, type TargetOptions } from '../../calibration/target';
 import { UsageError } from '../../errors';
 import { MOST } from '../../io/counts';

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { mixed } from '../../calibration/mixture';
 import { splitPairs, steeredAway } from '../../calibration/pairs';
 import { DEFAULT_WORST_WEIGHT } from '../../calibration/quality';
-import { DEFAULT_TRIALS } from '../../calibration/search';
+import { DEFAULT_TRIALS } from '../../calibration/search/search';
 import type { EngineChoice } from '../../engine/types';
 import { ErtaError, InterruptedError, UsageError } from '../../errors';
 import { MOST } from '../../io/counts';

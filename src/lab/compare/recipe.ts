@@ -1,7 +1,7 @@
 import type { CachePolicy } from '../../cache/policy';
 import type { Budget } from '../../cache/registry';
 import { type CalibrateOptions, calibrate, calibrationForwards } from '../../calibration/calibrate';
-import type { SearchMethod } from '../../calibration/search';
+import type { SearchMethod } from '../../calibration/search/search';
 import type { Policy } from '../../policy/data';
 import { type Bench, benchRequest } from './bench';
 import type { Passes, Prepared } from './contender';

@@ -1,7 +1,7 @@
-import { mean } from '../metrics/statistics';
-import { inTurn } from './in-turn';
-import type { Reference } from './reference';
-import { rowDistances } from './rehearsal';
+import { mean } from '../../metrics/statistics';
+import { inTurn } from '../in-turn';
+import type { Reference } from '../reference';
+import { rowDistances } from '../rehearsal';
 
 /** Mean L1 distance between the guided outputs of every two steps of the uncached runs, `[i][j]`, i < j. */
 export async function pairwiseDistances(references: readonly Reference[]): Promise<number[][]> {

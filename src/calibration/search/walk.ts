@@ -1,11 +1,11 @@
-import type { Predictor } from '../cache/predictor';
-import type { Site } from '../cache/sites';
-import { PolicyError } from '../errors';
-import { mean } from '../metrics/statistics';
-import { computedSteps } from '../policy/data';
-import { inTurn } from './in-turn';
-import type { Reference } from './reference';
-import { type Look, lookAll, rehearse, releaseLook, rowDistances } from './rehearsal';
+import type { Predictor } from '../../cache/predictor';
+import type { Site } from '../../cache/sites';
+import { PolicyError } from '../../errors';
+import { mean } from '../../metrics/statistics';
+import { computedSteps } from '../../policy/data';
+import { inTurn } from '../in-turn';
+import type { Reference } from '../reference';
+import { type Look, lookAll, rehearse, releaseLook, rowDistances } from '../rehearsal';
 
 export interface WalkOptions {
   readonly site: Site;
