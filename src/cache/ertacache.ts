@@ -40,12 +40,13 @@ export function predictorOf(strength = 0): Predictor {
  * and a closed-form rectification of the rebuilt output.
  * @param settings what calibration decided; `policySettings` reads them from a policy
  * @returns the caching method
- * @throws PolicyError when the settings contradict each other, and when a run has other steps, parts or channels
+ * @throws UsageError on a site that there is not; PolicyError when the settings contradict each other, and when a run has other steps, parts or channels
  */
 export function ertacache(settings: ErtaSettings): CachePolicy {
   const { reused, timestep, rectify } = settings;
   if (reused[0]) throw new PolicyError('The first step of a policy must be computed: there is nothing to reuse yet.');
   checkRectification(rectify, reused);
+  const place = site(settings.site);
   return {
     name: settings.name ?? 'ertacache',
     ...(settings.familiar && { familiar: settings.familiar }),
@@ -61,7 +62,7 @@ export function ertacache(settings: ErtaSettings): CachePolicy {
       return {
         branch: () =>
           residualBranch({
-            site: site(settings.site),
+            site: place,
             predictor: predictorOf(settings.taylor),
             decide: step => (reused[step.index] ? 'reuse' : 'compute'),
           }),

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { wrongArgument } from '../io/arguments';
 import { release } from '../nn/scope';
 import { type Evaluation, partsOf } from './evaluation';
 
@@ -77,7 +78,9 @@ export const siteNames = Object.keys(sites) as SiteName[];
  * The site of this name.
  * @param name `hidden`, `output` or `velocity`
  * @returns the site
+ * @throws UsageError on another name
  */
 export function site(name: SiteName): Site {
+  if (!Object.hasOwn(sites, name)) throw wrongArgument('site', name, `one of ${siteNames.join(', ')}`);
   return sites[name];
 }

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { isOfRequest } from './jobs/faults';
 import type { Job } from './jobs/job';
 import type { PieceEvent, Runner } from './jobs/runner';
 
@@ -64,7 +65,11 @@ export function createMetrics(
   ofWorkers('worker_tensors', 'Tensors of a worker after its last piece.', worker => worker.tensors);
   ofWorkers('worker_restarts', 'How often a worker was started again.', worker => worker.restarts);
 
-  const jobs = counter('jobs_total', 'Jobs that are over.', ['kind', 'status']);
+  const jobs = counter(
+    'jobs_total',
+    'Jobs that are over: completed, cancelled, refused (the request is wrong) or failed.',
+    ['kind', 'status'],
+  );
   const computed = counter('forwards_computed_total', 'Forward passes that were computed.', ['model']);
   const steps = counter('steps_total', 'Denoising steps, computed and reused.', ['model']);
   const reused = counter('forwards_reused_total', 'Forward passes that the cache spared.', ['model']);
@@ -103,7 +108,8 @@ export function createMetrics(
       drawing.observe({ model: order.request.model }, seconds);
       mean += NEWEST * (seconds / together - mean);
     },
-    job: ({ kind, status }) => jobs.inc({ kind, status }),
+    job: ({ kind, status, error }) =>
+      jobs.inc({ kind, status: status === 'failed' && error && isOfRequest(error.code) ? 'refused' : status }),
     request: (route, status, seconds) => requests.observe({ route, status: String(status) }, seconds),
     meanSeconds: () => mean,
   };

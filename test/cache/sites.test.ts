@@ -6,7 +6,8 @@ import type { StepInfo } from '../../src/cache/policy';
 import { reuseLast } from '../../src/cache/predictor';
 import { residualBranch, residualHistory } from '../../src/cache/residual';
 import { type SiteName, site, siteNames } from '../../src/cache/sites';
-import { UnsupportedError } from '../../src/errors';
+import { uniform } from '../../src/cache/uniform';
+import { UnsupportedError, UsageError } from '../../src/errors';
 import type { Job, Pipeline } from '../../src/sampling/pipeline';
 import { sampleLoop } from '../../src/sampling/sample-loop';
 import { describeOnBackends } from '../support/backends';
@@ -19,6 +20,12 @@ const ADDED_BACK = 1e-6;
 const ADDED_BACK_INSIDE = 2e-5;
 
 const step = (index: number): StepInfo => ({ index, steps: 4, sigma: 1 - index / 4, sigmaNext: 1 - (index + 1) / 4 });
+
+test('another name is no site', () => {
+  expect(() => uniform(4, 2, 'nope' as SiteName)).toThrow(
+    new UsageError('The argument site is "nope", and must be one of hidden, output, velocity.'),
+  );
+});
 
 describeOnBackends('sites', () => {
   let pipeline: Pipeline;

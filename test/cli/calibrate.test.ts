@@ -97,10 +97,12 @@ describe('writes nothing', () => {
     ['for a model that is not there', ['--model', 'no-such-model'], 1, 'There is no model "no-such-model".'],
     ['for prompts that are not there', ['--prompts', '/nowhere.txt'], 1, '/nowhere.txt does not exist.'],
   ])('%s', async (_, args, exit, message) => {
-    const { code, stderr } = await calibrate(...QUICK, ...args, ...out());
+    const { code, stdout, stderr } = await calibrate(...QUICK, ...args, ...out());
     expect(code).toBe(exit);
     expect(stderr).toContain(`ertacache: ${message}`);
     expect(stderr).not.toMatch(/\n +at /);
+    // Only what takes a calibration to find out is found out by one.
+    if (exit === 2) expect(stdout).not.toContain('Calibrating');
     expect(files()).toEqual([]);
   });
 

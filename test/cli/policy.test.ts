@@ -61,6 +61,28 @@ test('resample writes a policy that can be read, and says what is not carried ov
   expect(other.schedule).toBe(data.schedule);
 });
 
+test('of a file with many budgets one is exported and resampled, and it is said which', async () => {
+  const many = join(packageRoot(), 'calibration', 'fluent-emoji-30steps-g3-budgets.json');
+  const computed = (mask: string): number => (JSON.parse(mask) as number[]).filter(m => m === 1).length;
+  const usual = await printed('export', many, '--format', 'cache-dit');
+  expect(computed(usual.out)).toBe(15);
+  expect(usual.err).toMatch(/^Of \d+ budgets the one with 15 forward passes is taken; --forwards takes another\.\n/);
+  const chosen = await printed('export', many, '--format', 'cache-dit', '--forwards', '8');
+  expect(computed(chosen.out)).toBe(8);
+  expect(chosen.err).not.toContain('budgets');
+  const path = scratch.path('eight.json');
+  await printed('resample', many, '--forwards', '8', '--steps', '60', '--out', path);
+  const { data, budgets } = await readPolicy(path);
+  expect([[...data.schedule].filter(mark => mark === '#').length, budgets]).toEqual([16, undefined]);
+});
+
+test('show says what the bars of the budgets stand for', async () => {
+  const { out } = await printed('show', 'fluent-emoji-30steps-g3-budgets');
+  const bars = [...out.matchAll(/^ +\d+ +([\d.]+) dB {2}█/gm)].map(([, psnr]) => psnr);
+  expect(bars.length).toBeGreaterThan(20);
+  expect(out).toMatch(new RegExp(`^budgets +bars from ${bars[0]} to ${bars.at(-1)} dB$`, 'm'));
+});
+
 test("another model's noise levels are refused", async () => {
   const policy = await readPolicy(shipped);
   const path = scratch.path('foreign.json');

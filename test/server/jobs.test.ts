@@ -1,8 +1,10 @@
 /** Orders, their joining, waiting, ending and keeping, with pieces that end when the test says so. */
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { ShapeError } from '../../src/errors';
 import { scratchFolder } from '../media/pictures';
 import { type DeskServer, deskServer } from './desk-server';
 import { fakeRunner } from './fake-runner';
+import { figure } from './running';
 
 const scratch = scratchFolder();
 const GENERATE = '/v1/images/generations';
@@ -235,6 +237,20 @@ test('an answer that takes long is begun, and broken off where it fails', async 
   const failing = await post(GENERATE, { prompt: 'b' });
   runner.drawings[1]!.fail(new Error('broken'));
   await expect(failing.text()).rejects.toThrow();
+});
+
+test('a job whose request was wrong is counted apart from one that failed', async () => {
+  const server = await deskServer();
+  const failing = async (prompt: string, error: Error): Promise<number> => {
+    const answer = server.post(GENERATE, { prompt });
+    await server.runner.begunCount(server.runner.drawings.length + 1);
+    server.runner.drawings.at(-1)!.fail(error);
+    return (await answer).status;
+  };
+  expect(await failing('a', new ShapeError('No picture of that size.'))).toBe(400);
+  expect(await failing('b', new Error('broken'))).toBe(500);
+  const counted = (status: string): Promise<number> => figure(server, 'ertacache_jobs_total', `status="${status}"`);
+  expect([await counted('refused'), await counted('failed'), await counted('completed')]).toEqual([1, 1, 0]);
 });
 
 describe('jobs', () => {

@@ -5,7 +5,7 @@ import type { RectifyForm } from '../../cache/rectify';
 import type { SiteName } from '../../cache/sites';
 import type { TimestepForm } from '../../cache/time-grid';
 import { type CalibrateOptions, calibrate, calibrationForwards } from '../../calibration/calibrate';
-import { DEFAULT_SEARCH, type ScheduleRequest } from '../../calibration/decide';
+import { DEFAULT_SEARCH, requirePossible, type ScheduleRequest } from '../../calibration/decide';
 import type { Granularity } from '../../calibration/fit';
 import { fidelityOf, measurePolicy, scorePolicies, scorePolicy } from '../../calibration/measure';
 import { mixed, unusualGroups, unusualPairs } from '../../calibration/mixture';
@@ -373,6 +373,7 @@ async function groupFidelities(
 type AtATime = Pick<NearOrFar, 'places'>;
 
 async function forBudget(pipeline: Pipeline, request: CalibrateOptions & AtATime): Promise<Policy> {
+  requirePossible(request.schedule, request.steps);
   const most = calibrationForwards(request);
   await announce(pipeline, request, most);
   const line = progressLine('calibrating', most);
@@ -383,6 +384,7 @@ async function towardsTarget(pipeline: Pipeline, options: TargetOptions & AtATim
   const { search, trials, steps, target } = options;
   // A bisection tries about half of the steps on average.
   const schedule = { computed: Math.ceil(steps / 2), search, trials };
+  requirePossible(schedule, steps);
   await announce(pipeline, options, budgetsAtMost(steps) * calibrationForwards({ ...options, schedule }));
   const metric = target.metric.toUpperCase();
   return calibrateToTarget(pipeline, {

@@ -3,6 +3,7 @@ import { PolicyError } from '../../errors';
 import { MOST } from '../../io/counts';
 import { policyText } from '../../lab/report/policy-text';
 import { loadModel } from '../../pipelines/load';
+import { atBudget, type Budget, computedBy } from '../../policy/budget';
 import { type Policy, SAME_SIGMA } from '../../policy/data';
 import { exportMask, type MaskFormat, maskAdvice, maskFormats } from '../../policy/export-mask';
 import { requirePolicyWritable, writePolicy } from '../../policy/file';
@@ -37,8 +38,9 @@ function exportCommand(): Command {
         .choices(maskFormats)
         .makeOptionMandatory(),
     )
-    .action(async (file: string, { format }: { format: MaskFormat }) => {
-      const policy = await readNamedPolicy(file);
+    .addOption(budgetOption())
+    .action(async (file: string, { format, forwards }: { format: MaskFormat } & Budget) => {
+      const policy = await readOneBudget(file, forwards);
       console.log(exportMask(policy, format));
       process.stderr.write(`${maskAdvice(policy, format)}\n`);
     });
@@ -48,6 +50,24 @@ interface ResampleOptions {
   readonly steps: number;
   readonly out: string;
   readonly model?: string | undefined;
+  readonly forwards?: number | undefined;
+}
+
+/** Of a file with many budgets one is exported or resampled. */
+const budgetOption = (): Option =>
+  new Option('--forwards <n>', 'of a policy with many budgets, that of at most so many forward passes').argParser(
+    wholeNumber(1, MOST.steps),
+  );
+
+/** The policy of that budget; where none is asked for, the one that runs take, which is said. */
+async function readOneBudget(file: string, forwards: number | undefined): Promise<Policy> {
+  const policy = await readNamedPolicy(file);
+  if (policy.budgets && forwards === undefined) {
+    process.stderr.write(
+      `Of ${policy.budgets.length} budgets the one with ${computedBy(policy)} forward passes is taken; --forwards takes another.\n`,
+    );
+  }
+  return atBudget(policy, { forwards });
 }
 
 function resampleCommand(): Command {
@@ -57,9 +77,10 @@ function resampleCommand(): Command {
     .requiredOption('--steps <n>', 'steps of the new policy', wholeNumber(1, MOST.steps))
     .requiredOption('--out <file>', 'the .json to write; a policy of that name is replaced')
     .option('--model <folder>', 'take the noise levels from this model, where they do not follow from the policy')
+    .addOption(budgetOption())
     .action(async (file: string, options: ResampleOptions, command: Command) => {
       await requirePolicyWritable(options.out, false);
-      const policy = await readNamedPolicy(file);
+      const policy = await readOneBudget(file, options.forwards);
       const sigmas = options.model
         ? await sigmasOfModel(options.model, policy, options.steps, command)
         : sigmasOfPolicy(file, policy, options.steps);

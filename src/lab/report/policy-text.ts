@@ -61,7 +61,7 @@ export function policyText(policy: Policy): string {
       : []),
   ];
   const text = lines.map(([key, value]) => `${key.padEnd(13)}${value}`.trimEnd());
-  return [...text, ...(policy.budgets ? ['budgets', ...budgetLines(policy)] : [])].join('\n');
+  return [...text, ...(policy.budgets ? budgetLines(policy) : [])].join('\n');
 }
 
 /** How the times of steps are moved. */
@@ -78,16 +78,18 @@ function timeLines(
 /** Columns that the fidelity of budgets is drawn on. */
 const CURVE = 30;
 
-/** Fidelity against forward passes: a line for every budget of a policy, drawn from the least faithful to the most. */
+/** Fidelity against forward passes: a line for every budget of a policy, and what the shortest and the longest bar stand for. */
 export function budgetLines(policy: Policy): string[] {
   const all = budgetsOf(policy).map(each => ({ each, psnr: measuredPsnr(each) }));
   const known = all.flatMap(({ psnr }) => psnr ?? []);
   const [low, high] = [Math.min(...known), Math.max(...known)];
-  return all.map(({ each, psnr }) => {
+  const scale = high > low ? `bars from ${low.toFixed(1)} to ${high.toFixed(1)} dB` : '';
+  const lines = all.map(({ each, psnr }) => {
     const filled = psnr === undefined ? 0 : 1 + Math.round(((CURVE - 1) * (psnr - low)) / Math.max(1e-9, high - low));
     const figure = psnr === undefined ? '' : `${psnr.toFixed(1).padStart(5)} dB  `;
     return `  ${String(computedBy(each)).padStart(3)}  ${figure}${'█'.repeat(filled).padEnd(known.length > 0 ? CURVE : 0)}  ${each.data.schedule}`;
   });
+  return [`${'budgets'.padEnd(13)}${scale}`.trimEnd(), ...lines];
 }
 
 /** The guidance of a policy, or the range that it serves. */
