@@ -3,7 +3,7 @@ import type { ComputeType } from '../nn/bfloat16';
 import { checkTable } from './check-table';
 import type { Merges } from './lora/merge';
 import type { ParameterTable, WeightStore } from './parameters';
-import { readPrepared } from './prepare';
+import { bufferFor, readPrepared } from './prepare';
 import type { TensorSource } from './source';
 import { residentStore } from './store';
 
@@ -25,7 +25,7 @@ export interface LoadOptions {
 
 /**
  * Reads every parameter of `table` into memory, as float32 by default, laid out for the layers.
- * Memory beside the result: one tensor at most. When anything fails, every tensor made so far is disposed.
+ * Memory beside the result: what `readPrepared` takes for the largest parameter. When anything fails, every tensor made so far is disposed.
  * @param source the checkpoint's tensors; it stays the caller's
  * @param table names, shapes and layouts that the model takes
  * @param options blocks, number type, and what is checked
@@ -41,8 +41,9 @@ export async function loadStore(
   checkTable(source, table, { where, ignore });
   const tensors = new Map<string, tf.Tensor>();
   try {
+    const buffer = bufferFor(source, table);
     for (const parameter of table) {
-      tensors.set(parameter.name, await readPrepared(source, parameter, { ...options, checkFinite }));
+      tensors.set(parameter.name, await readPrepared(source, parameter, { ...options, checkFinite, buffer }));
     }
     return residentStore(tensors, options.blocks);
   } catch (error) {

@@ -43,16 +43,22 @@ export function nativeMaker(): NativeMaker | undefined {
   return (parameter, dtype, bytes) => (right.has(dtype) ? made(backend, parameter, dtype, bytes) : undefined);
 }
 
+/** Whether TensorFlow may be asked to make a parameter of this type. */
+export const isMadeNatively = (parameter: Parameter, dtype: StoredType): boolean =>
+  isWidened(dtype) && isCopied(parameter, dtype);
+
+/** A transpose of a single row or column hands on its input, and float32 needs no other op that copies. */
+const isCopied = ({ shape, layout }: Parameter, dtype: Widened): boolean =>
+  dtype !== 'F32' || (layout !== 'plain' && Math.min(...shape) > 1);
+
 function made(
   backend: NodeBackend,
-  { shape, layout }: Parameter,
+  parameter: Parameter,
   dtype: StoredType,
   bytes: Uint8Array<ArrayBuffer>,
 ): tf.Tensor | undefined {
-  if (bytes.length === 0) return undefined;
-  // A transpose of a single row or column hands on its input, and float32 needs no other op that copies.
-  const isCopied = dtype !== 'F32' || (layout !== 'plain' && Math.min(...shape) > 1);
-  if (!isWidened(dtype) || !isCopied) return undefined;
+  if (bytes.length === 0 || !isWidened(dtype) || !isCopied(parameter, dtype)) return undefined;
+  const { shape, layout } = parameter;
   const { of, width } = TYPES[dtype];
   return withSteps(backend, steps => {
     const raw = steps.input([...shape, width], TF.uint8, bytes);

@@ -1,13 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { ShapeError } from '../errors';
-import { alignedFloat32 } from '../io/aligned';
+import { alignedFloat32, pageAlignedBytes } from '../io/aligned';
 import { toBfloat16 } from '../nn/bfloat16';
 import { type Computed, isNarrow } from './computed';
 import { elements } from './dtype';
 import { checkFinite } from './finite';
 import { asStored, laidOutShape, placeRows } from './layout';
 import type { Merge, Merges } from './lora/merge';
-import { type NativeMaker, nativeMaker } from './native-tensor';
+import { isMadeNatively, type NativeMaker, nativeMaker } from './native-tensor';
 import type { Parameter } from './parameters';
 import { type Scale, type Slice, type StoredType, slices, type TensorSource } from './source';
 import { blockOf, isQuantised, storedBytes } from './stored-type';
@@ -15,6 +15,8 @@ import { widenToFloat32 } from './widen';
 
 /** Elements that are prepared at a time while a kernel is laid out: 8 MB of float32. */
 const SLICE = 2 ** 21;
+/** Stored bytes of the largest parameter that TensorFlow decodes: it has them three times for a moment. */
+const WHOLE = 2 ** 27;
 
 /** How a parameter is stored, wherever its bytes lie. */
 export interface Stored {
@@ -47,6 +49,8 @@ export interface PrepareOptions extends Computed {
 export interface ReadOptions extends PrepareOptions {
   /** LoRAs that are merged into them. */
   readonly merges?: Merges | undefined;
+  /** Memory for the stored bytes of one parameter after another (`bufferFor`); borrowed. */
+  readonly buffer?: Uint8Array<ArrayBuffer> | undefined;
 }
 
 /** A parameter on its way from its stored bytes to a tensor. */
@@ -155,31 +159,54 @@ export function prepareWhole(
 }
 
 /**
- * Reads a parameter of a checkpoint and prepares it; the caller owns the tensor. Memory beside the result: a slice.
+ * Reads a parameter of a checkpoint and prepares it; the caller owns the tensor. TensorFlow decodes and lays out several
+ * times as fast as JavaScript, where it is there. Memory beside the result: a slice, or with TensorFlow twice the stored
+ * bytes and the buffer, `WHOLE` bytes at most each unless a LoRA is merged, which takes a whole parameter in any case.
  * @throws CheckpointError
  */
 export async function readPrepared(
   source: TensorSource,
   parameter: Parameter,
-  { merges, ...options }: ReadOptions = {},
+  { merges, buffer, ...options }: ReadOptions = {},
 ): Promise<tf.Tensor> {
   const { name } = parameter;
+  const stored = storedIn(source, name);
   const merge = await merges?.of(parameter, other => readPrepared(source, other));
-  const native = merge && nativeMaker();
-  if (native) return readMerged(source, parameter, { ...options, native, merge });
-  const preparation = prepare(parameter, storedIn(source, name), { ...options, merge });
+  const native = nativeMaker();
+  if (native && (merge || isReadWhole(source, parameter))) {
+    return readWhole(source, parameter, { ...options, native, merge, buffer });
+  }
+  const preparation = prepare(parameter, stored, { ...options, merge });
   for (const slice of preparation.slices) preparation.add(await source.readRaw(name, slice), slice);
   return preparation.finish();
 }
 
+/** Whether TensorFlow is given the stored bytes of a parameter, where nothing is merged into it. */
+function isReadWhole(source: TensorSource, parameter: Parameter): boolean {
+  const stored = storedIn(source, parameter.name);
+  const bytes = storedBytes(stored.dtype, elements(parameter.shape));
+  return bytes <= WHOLE && isMadeNatively(asStored(parameter, stored), stored.dtype);
+}
+
 /**
- * Where TensorFlow decodes and lays out several times as fast as JavaScript, that pays for the merge. Memory for a whole
- * parameter is needed in any case.
+ * Memory for the stored bytes of any of some parameters: new memory for each would wait for the garbage collector.
+ * @returns nothing where none of them is read whole
  */
-async function readMerged(source: TensorSource, parameter: Parameter, options: PrepareOptions): Promise<tf.Tensor> {
+export function bufferFor(source: TensorSource, table: readonly Parameter[]): Uint8Array<ArrayBuffer> | undefined {
+  if (!nativeMaker()) return undefined;
+  const whole = table.filter(parameter => isReadWhole(source, parameter));
+  const most = whole.reduce((bytes, { name }) => Math.max(bytes, source.entry(name).bytes), 0);
+  return most > 0 ? pageAlignedBytes(most) : undefined;
+}
+
+async function readWhole(
+  source: TensorSource,
+  parameter: Parameter,
+  { buffer, ...options }: Omit<ReadOptions, 'merges'>,
+): Promise<tf.Tensor> {
   const { name } = parameter;
   const stored = storedIn(source, name);
-  const bytes = await source.readRaw(name);
+  const bytes = await bytesOf(source, name, buffer);
   let sum: tf.Tensor | undefined;
   const onFloat32 = (tensor: tf.Tensor): void => {
     if (options.checkFinite) sum = tf.sum(tensor);
@@ -195,6 +222,18 @@ async function readMerged(source: TensorSource, parameter: Parameter, options: P
   } finally {
     sum?.dispose();
   }
+}
+
+async function bytesOf(
+  source: TensorSource,
+  name: string,
+  buffer?: Uint8Array<ArrayBuffer>,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const { bytes } = source.entry(name);
+  if (!buffer || buffer.length < bytes) return source.readRaw(name);
+  const place = buffer.subarray(0, bytes);
+  await source.readInto(name, place);
+  return place;
 }
 
 /** How a source stores one of its tensors. */

@@ -112,25 +112,6 @@ describeOnBackends('one calibration for many budgets', () => {
     expect(found?.data.schedule).toBe(alone.data.schedule);
   });
 
-  test('of many runs a part says which ways are tried on all', async () => {
-    const many = Array.from({ length: 32 }, (_, i) => ({ prompt: ['lion', 'key'][i % 2] as string, seed: i }));
-    const options = { ...base, pairs: many, schedule: { budgets: [5, 6] } };
-    const cost = async (batch: number): Promise<number> => {
-      let done = 0;
-      const onProgress = (now: number): void => {
-        done = now;
-      };
-      const { budgets = [], data } = await calibrate(pipeline, { ...options, batch, onProgress });
-      expect(budgets.map(computedBy)).toContain(5);
-      expect(data.calibration.forwards).toBe(done);
-      expect(done).toBeLessThanOrEqual(calibrationForwards(options));
-      return done;
-    };
-    const before = tf.memory().numTensors;
-    expect(await cost(8)).toBeLessThan(await cost(32));
-    expect(tf.memory().numTensors).toBe(before);
-  });
-
   test('where most steps are computed, every other of many runs is fitted', async () => {
     const many = Array.from({ length: 32 }, (_, i) => ({ prompt: ['lion', 'key'][i % 2] as string, seed: i }));
     const options = { ...base, pairs: many, batch: 8 };

@@ -4,8 +4,9 @@ import { memoryFile } from '../../src/io/byte-file';
 import { encodeSafetensors, type TensorToWrite } from '../../src/weights/encode-safetensors';
 import { laidOutShape, layOut } from '../../src/weights/layout';
 import { memoryStore } from '../../src/weights/memory-store';
+import { nativeMaker } from '../../src/weights/native-tensor';
 import type { Parameter } from '../../src/weights/parameters';
-import { prepareWhole, readPrepared, storedFloats, storedIn } from '../../src/weights/prepare';
+import { bufferFor, prepareWhole, readPrepared, storedFloats, storedIn } from '../../src/weights/prepare';
 import { safetensorsSource } from '../../src/weights/safetensors-source';
 import { widenToFloat32 } from '../../src/weights/widen';
 import { describeOnBackends } from '../support/backends';
@@ -41,6 +42,8 @@ describeOnBackends('preparing parameters', () => {
       return [name, { dtype, shape, data: new values(buffer) } as TensorToWrite];
     });
     const source = await safetensorsSource(memoryFile('a.safetensors', encodeSafetensors(new Map(written))));
+    const buffer = bufferFor(source, parameters);
+    expect(buffer !== undefined).toBe(nativeMaker() !== undefined);
     const before = tf.memory().numTensors;
     for (const parameter of parameters) {
       const { name } = parameter;
@@ -48,10 +51,12 @@ describeOnBackends('preparing parameters', () => {
       const lent = data.get(name)!.slice();
       const made = [
         await readPrepared(source, parameter, { checkFinite: true }),
+        await readPrepared(source, parameter, { checkFinite: true, buffer }),
         prepareWhole(parameter, stored, data.get(name)!.slice()),
         prepareWhole(parameter, stored, lent, { isLent: true }),
       ];
       lent.fill(0xff);
+      buffer?.fill(0xff);
       const expected = layOut(widenToFloat32(data.get(name)!.slice(), dtype), parameter);
       for (const tensor of made) {
         expect(tensor.shape).toEqual(laidOutShape(parameter));

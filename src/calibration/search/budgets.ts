@@ -1,7 +1,7 @@
 import { qualityOf } from '../quality';
 import type { Reference } from '../reference';
-import { type OfWay, rankingOf } from './paths';
-import { keyOf, type SearchOptions, type Tried } from './tried';
+import { rankingOf } from './paths';
+import type { SearchOptions, Tried } from './tried';
 import { canAim, EVENS, PATHS, WAYS } from './ways';
 
 /** The best schedule of a budget, and the runs that it was fitted on. */
@@ -12,12 +12,6 @@ export interface Found {
 
 /** Where among all steps the budgets lie that are searched in every way. */
 const ANCHORS = [1 / 5, 4 / 15, 1 / 3, 1 / 2, 2 / 3];
-/** Of so many steps one is few: these budgets are searched on all runs. */
-const FEW = 3;
-/** Of larger ones, so large a part of the runs, and so many rows at least, say which ways are tried on all. */
-const SCOUTS = { part: 4, rows: 8 } as const;
-/** So many of the ways are. */
-const SHORTLIST = 3;
 /** From so large a part of the steps on, little is left to fit: so large a part of the runs, and so many rows at least, do. */
 const DENSE = { from: 2 / 3, part: 2, rows: 16 } as const;
 
@@ -31,13 +25,13 @@ export function triedPathsAtMost(
   const between = 2 + EVENS.length;
   return budgets.map(computed => ({
     computed,
-    schedules: anchors.includes(computed) ? WAYS.length + SHORTLIST + EVENS.length : between,
+    schedules: anchors.includes(computed) ? WAYS.length : between,
   }));
 }
 
 /**
- * The best schedules of several budgets at once. Some budgets are searched in every way, larger ones of them on a part of the
- * runs and in the best of these ways on all; the others only in the ways that did best at the nearest of these.
+ * The best schedules of several budgets at once. Some budgets are searched in every way, as each would be alone; the others only
+ * in the ways that did best at the nearest of these.
  */
 export async function bestPaths(
   references: readonly Reference[],
@@ -55,37 +49,22 @@ export async function bestPaths(
   const anchors = anchorsOf(budgets, steps);
   // Of Euler steps, even ones are near the best only where there are few.
   const everyWay = (computed: number): readonly number[] => (!aims || 2 * computed <= steps ? WAYS : PATHS);
-  // Where few steps are computed single runs tip over to another picture: a part of them does not tell, and costs little less.
-  const small = anchors.filter(anchor => FEW * anchor <= steps);
-  const large = anchors.filter(anchor => !small.includes(anchor));
-  const judged = await ranked(references, small, everyWay);
-  const scouts = partOf(references, SCOUTS);
-  const scouted = await ranked(scouts, large, everyWay);
-  const most = scouts === references ? 1 : SHORTLIST;
-  const waysOfAnchor = (anchor: number): readonly number[] =>
-    bestWays(judged.get(anchor) ?? scouted.get(anchor) ?? [], most);
-  const tryable = (computed: number): readonly number[] => {
-    const below = anchors.findLast(anchor => anchor < computed);
-    const above = anchors.find(anchor => anchor > computed);
-    const near = [below, above].flatMap(anchor => (anchor === undefined ? [] : (waysOfAnchor(anchor)[0] as number)));
-    return [...new Set([...(large.includes(computed) ? waysOfAnchor(computed) : near), ...(aims ? [] : EVENS)])];
+  const judged = await ranked(references, anchors, everyWay);
+  const nearWays = (computed: number): readonly number[] => {
+    const near = [anchors.findLast(anchor => anchor < computed), anchors.find(anchor => anchor > computed)];
+    const best = near.flatMap(anchor => (anchor === undefined ? [] : (judged.get(anchor)?.[0]?.way ?? [])));
+    return [...new Set([...best, ...(aims ? [] : EVENS)])];
   };
-  const others = budgets.filter(computed => !small.includes(computed));
-  const dense = others.filter(computed => !anchors.includes(computed) && computed > DENSE.from * steps);
+  const others = budgets.filter(computed => !anchors.includes(computed));
+  const isDense = (computed: number): boolean => computed > DENSE.from * steps;
+  const sparse = others.filter(computed => !isDense(computed));
+  const between = await ranked(references, sparse, nearWays);
   const some = partOf(references, DENSE);
-  const found = new Map([
-    ...judged,
-    ...(await ranked(
-      references,
-      others.filter(computed => !dense.includes(computed)),
-      tryable,
-    )),
-    ...(await ranked(some, dense, tryable)),
-  ]);
-  return budgets.map(computed => ({
-    best: found.get(computed)?.[0] as Tried,
-    runs: dense.includes(computed) ? some : references,
-  }));
+  const dense = await ranked(some, others.filter(isDense), nearWays);
+  return budgets.map((computed): Found => {
+    const onAll = (judged.get(computed) ?? between.get(computed))?.[0];
+    return onAll ? { best: onAll, runs: references } : { best: dense.get(computed)?.[0] as Tried, runs: some };
+  });
 }
 
 /** Quality of what was found, on some of the runs that it was fitted on. Not bounded above: large budgets are told apart too. */
@@ -115,11 +94,4 @@ function partOf(
 ): readonly Reference[] {
   const some = references.filter((_, r) => r % part === 0);
   return rowsOf(some) >= rows ? some : references;
-}
-
-/** The ways that made the first of some schedules; of two ways that made the same one, the first. */
-function bestWays(ranked: readonly OfWay[], most: number): number[] {
-  const byKey = new Map<string, number>();
-  for (const { reused, way } of ranked) if (!byKey.has(keyOf(reused))) byKey.set(keyOf(reused), way);
-  return [...byKey.values()].slice(0, most);
 }
