@@ -3,6 +3,14 @@ import { type Combined, itself, sumOf, weightsOf } from './combined';
 import { type Forecast, forecasting } from './forecast';
 import type { CachePolicy } from './policy';
 
+/** Weights of former outputs, and the ridge that they were fitted with. */
+export interface HistoryFit {
+  /** How strongly they were held to "repeat the last output", as a part of an output's squared norm. */
+  readonly ridge: number;
+  /** `[step][step before]` */
+  readonly weights: readonly (readonly number[])[];
+}
+
 /** Settings of L2P. */
 export interface L2pOptions {
   /** Which steps are rebuilt instead of computed. */
@@ -15,7 +23,7 @@ export interface L2pOptions {
  * L2P (arXiv 2604.26365): a rebuilt output is a linear combination of all outputs before it, computed or rebuilt, with
  * weights for every step that were fitted on uncached runs. The fit is open-loop: it never sees the states that reuse
  * leads to. The authors fit by gradient descent from "repeat the last output"; `fitHistory` solves the same least
- * squares in closed form.
+ * squares in closed form, held to that start by a ridge in place of an early end.
  * @param options schedule and weights
  * @returns the caching method
  * @throws PolicyError when there are not as many rows of weights as steps

@@ -2,6 +2,7 @@ import { UsageError } from '../errors';
 import { type ErtaSettings, ertacache } from './ertacache';
 import { fewerSteps } from './fewer-steps';
 import { firstBlock } from './first-block';
+import type { HistoryFit } from './l2p';
 import { magcache, magcachePlan } from './magcache';
 import { none } from './none';
 import type { CachePolicy } from './policy';
@@ -32,8 +33,8 @@ export interface ModelFacts {
   readonly polynomial: readonly number[];
   /** MagCache's magnitude ratios. */
   readonly ratios: readonly number[];
-  /** L2P's weights of former outputs, `[step][step before]`. */
-  readonly history: readonly (readonly number[])[];
+  /** L2P's weights of former outputs, by how they were fitted. */
+  readonly history: readonly HistoryFit[];
 }
 
 /** What every method says of itself. */

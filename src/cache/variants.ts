@@ -1,6 +1,6 @@
 import { dmd } from './dmd';
 import { hicache } from './hicache';
-import { l2p } from './l2p';
+import { type HistoryFit, l2p } from './l2p';
 import { magcache, magcachePlan } from './magcache';
 import { meancache } from './meancache';
 import type { CachePolicy } from './policy';
@@ -94,14 +94,14 @@ export const meancacheVariants = (budget: Budget, searched: readonly NamedSchedu
 /** Its weights are fitted, so it is given the searched schedule too, where there is one. */
 export const l2pVariants = (
   budget: Budget,
-  weights: readonly (readonly number[])[],
+  fits: readonly HistoryFit[],
   searched: readonly NamedSchedule[] = [],
 ): Variant[] =>
   each(
     [...scheduled(budget), ...searched],
-    [weights],
-    () => '',
-    (reused, rows) => l2p({ reused, weights: rows }),
+    fits,
+    ({ ridge }) => `ridge ${ridge}`,
+    (reused, { weights }) => l2p({ reused, weights }),
   );
 
 /** The warm-up of the reference, which a budget's warm-up stays close to. */

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ModelFacts } from '../cache/registry';
 import type { BatchRequest, Job, Pipeline } from '../sampling/pipeline';
 import type { LoopOptions } from '../sampling/sample-loop';
-import { historyRecord, historyWeights } from './history-fit';
+import { historyFits, historyRecord } from './history-fit';
 import { across } from './in-turn';
 import { meanRatios, ratioRecord } from './magcache-ratios';
 import { type Observer, observeRuns, pairsOf, together } from './observe';
@@ -64,7 +64,7 @@ export function factsOf(seen: readonly Sightings[]): BaselineFacts {
     fit,
     polynomial: fit.coefficients,
     ratios: meanRatios(seen.map(({ ratios }) => ratios)),
-    history: historyWeights(seen.map(({ history }) => history)),
+    history: historyFits(seen.map(({ history }) => history)),
   };
 }
 

@@ -1,4 +1,5 @@
 import { CholeskyDecomposition, Matrix } from 'ml-matrix';
+import type { HistoryFit } from '../cache/l2p';
 import { dot } from './least-squares';
 import type { Observer } from './observe';
 
@@ -10,13 +11,14 @@ export interface HistoryRecord {
   seen(): number[][][];
 }
 
-/** For every step, what each output before it counts, by what several records have seen; see `fitHistory`. */
-export function historyWeights(records: readonly (readonly (readonly (readonly number[])[])[])[]): number[][] {
+/** For every step, what each output before it counts, by what several records have seen, for every ridge; see `fitHistory`. */
+export function historyFits(records: readonly (readonly (readonly (readonly number[])[])[])[]): HistoryFit[] {
   const [first = []] = records;
   // One by one, in the order of the runs: sums of other parts would have other last digits.
   const total = (step: number, before: number): number =>
     records.flatMap(seen => seen[step]?.[before] ?? []).reduce((sum, product) => sum + product, 0);
-  return fitHistory(first.map((row, step) => row.map((_, before) => total(step, before))));
+  const gram = first.map((row, step) => row.map((_, before) => total(step, before)));
+  return RIDGES.map(ridge => ({ ridge, weights: fitHistory(gram, ridge) }));
 }
 
 export function historyRecord(): HistoryRecord {
@@ -39,16 +41,20 @@ export function historyRecord(): HistoryRecord {
   };
 }
 
-/** Outputs of neighbouring steps are nearly equal: without a ridge their weights would be huge and of opposite sign. */
-const RIDGE = 1e-6;
+/**
+ * Outputs of neighbouring steps are nearly equal: with a small ridge their weights are large and of opposite sign, and
+ * grow where rebuilt outputs are rebuilt from. Which one serves best depends on the schedule.
+ */
+const RIDGES = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2] as const;
 
 /**
  * L2P's weights (arXiv 2604.26365) in closed form: for every step the least squares over the outputs before it, on
- * uncached runs, with a small ridge.
+ * uncached runs, held to "repeat the last output" by a ridge.
  * @param gram `gram[t]` holds the products of the output of step t with those of all steps up to it, summed over the runs
+ * @param ridge as a part of the step's own squared norm
  * @returns `weights[t]` has t numbers
  */
-export function fitHistory(gram: readonly (readonly number[])[]): number[][] {
+export function fitHistory(gram: readonly (readonly number[])[], ridge: number): number[][] {
   return gram.map((row, step) => {
     if (step === 0) return [];
     const before = new Matrix(
@@ -56,7 +62,9 @@ export function fitHistory(gram: readonly (readonly number[])[]): number[][] {
         Array.from({ length: step }, (__, j) => gram[Math.max(i, j)]?.[Math.min(i, j)] as number),
       ),
     );
-    before.add(Matrix.eye(step).mul(RIDGE * ((row[step] as number) || 1)));
-    return new CholeskyDecomposition(before).solve(Matrix.columnVector(row.slice(0, step))).to1DArray();
+    const strength = ridge * ((row[step] as number) || 1);
+    before.add(Matrix.eye(step).mul(strength));
+    const wanted = row.slice(0, step).map((product, j) => product + (j === step - 1 ? strength : 0));
+    return new CholeskyDecomposition(before).solve(Matrix.columnVector(wanted)).to1DArray();
   });
 }

@@ -178,12 +178,16 @@ test("L2P's weights are the least squares on what they are fitted on", () => {
   const gram = [0, 1, 2, 3].map(t =>
     [0, 1, 2, 3].slice(0, t + 1).map(j => runs.reduce((s, r) => s + r[t]! * r[j]!, 0)),
   );
-  const weights = fitHistory(gram);
+  const weights = fitHistory(gram, 1e-6);
   expect(weights.map(row => row.length)).toEqual([0, 1, 2, 3]);
   for (const run of runs) {
     for (const t of [2, 3]) {
       expect(weights[t]!.reduce((sum, w, j) => sum + w * run[j]!, 0)).toBeCloseTo(run[t]!, 3);
     }
+  }
+  // The other end of the way: the start that the authors descend from.
+  for (const [step, row] of fitHistory(gram, 1e6).entries()) {
+    for (const [j, w] of row.entries()) expect(w).toBeCloseTo(Number(j === step - 1), 4);
   }
 });
 
@@ -292,7 +296,14 @@ describe('the settings that are tried', () => {
     ['zeus', zeusVariants],
     ['dmd', dmdVariants],
     ['meancache', meancacheVariants],
-    ['l2p', b => l2pVariants(b, linearHistory(b.steps))],
+    [
+      'l2p',
+      b =>
+        l2pVariants(
+          b,
+          [1, 2].map(ridge => ({ ridge, weights: linearHistory(b.steps) })),
+        ),
+    ],
     ['taylorseer', b => taylorseerVariants(b, true)],
     ['magcache', b => magcacheVariants(b, ratios)],
   ];

@@ -159,7 +159,12 @@ describeOnBackends('the four systems, small', () => {
       const facts = {
         polynomial: [1, 0],
         ratios: Array.from({ length: 8 }, (_, i) => 1 - 0.01 * i),
-        history: Array.from({ length: 8 }, (_, t) => Array.from({ length: t }, (__, j) => Number(j === t - 1))),
+        history: [
+          {
+            ridge: 1,
+            weights: Array.from({ length: 8 }, (_, t) => Array.from({ length: t }, (__, j) => Number(j === t - 1))),
+          },
+        ],
       };
       const budget = { steps: 8, computed: 4 };
       for (const method of methods) {

@@ -99,7 +99,7 @@ const method = z.object({
 const facts = z.object({
   polynomial: z.array(z.number()),
   ratios: z.array(z.number()),
-  history: z.array(z.array(z.number())),
+  history: z.array(z.object({ ridge: z.number(), weights: z.array(z.array(z.number())) })),
   r2: z.number(),
   forwards: z.number(),
 });

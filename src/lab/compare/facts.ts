@@ -9,7 +9,7 @@ export function factsToKeep(
   return {
     polynomial: [...polynomial],
     ratios: [...ratios],
-    history: history.map(row => [...row]),
+    history: history.map(({ ridge, weights }) => ({ ridge, weights: weights.map(row => [...row]) })),
     r2: fit.r2,
     forwards: calibration.length * steps,
   };
