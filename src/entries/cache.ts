@@ -9,6 +9,7 @@ export type { Evaluation, ModelParts } from '../cache/evaluation';
 export type { Familiar } from '../cache/familiar';
 export { fewerSteps } from '../cache/fewer-steps';
 export { type FirstBlockOptions, firstBlock } from '../cache/first-block';
+export type { HistoryFit } from '../cache/l2p';
 export { type MagCacheOptions, type MagCacheSignal, magcache } from '../cache/magcache';
 export { none } from '../cache/none';
 export type {
