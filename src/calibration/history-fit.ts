@@ -45,7 +45,7 @@ export function historyRecord(): HistoryRecord {
  * Outputs of neighbouring steps are nearly equal: with a small ridge their weights are large and of opposite sign, and
  * grow where rebuilt outputs are rebuilt from. Which one serves best depends on the schedule.
  */
-const RIDGES = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2] as const;
+const RIDGES = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1] as const;
 
 /**
  * L2P's weights (arXiv 2604.26365) in closed form: for every step the least squares over the outputs before it, on
