@@ -52,7 +52,7 @@ describeInBrowser('the screen Calibrate', () => {
     );
     await page.locator('input[type=file]').setInputFiles(files);
     await page.waitForURL(/#\/draw\?.*guidance=1/);
-    await page.getByRole('button', { name: '8 forward passes, calibrated' }).waitFor();
+    await page.getByRole('button', { name: '8 forward passes, calibrated', exact: true }).waitFor();
 
     await page.goto(`${site.address}#/calibrate`);
     await page.locator('input[type=file]').setInputFiles(files.slice(1));

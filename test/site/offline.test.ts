@@ -22,7 +22,7 @@ describeInBrowser('a second visit', () => {
     expect(await textOf(page, '.likeness .figure b')).toBe(psnr);
     expect(await page.evaluate(() => crossOriginIsolated)).toBe(true);
     await page.getByRole('link', { name: 'Calibrate' }).click();
-    await page.locator('.shelf li').nth(28).waitFor();
-    expect(await page.locator('.shelf li').count()).toBe(29);
+    await page.locator('.shelf li').nth(48).waitFor();
+    expect(await page.locator('.shelf li').count()).toBe(49);
   });
 });
