@@ -40,7 +40,8 @@ export function predictorOf(strength = 0): Predictor {
  * and a closed-form rectification of the rebuilt output.
  * @param settings what calibration decided; `policySettings` reads them from a policy
  * @returns the caching method
- * @throws UsageError on a site that there is not; PolicyError when the settings contradict each other, and when a run has other steps, parts or channels
+ * @throws UsageError on a site that there is not; PolicyError when the settings contradict each other, and when a run has
+ *   other steps, parts or channels
  */
 export function ertacache(settings: ErtaSettings): CachePolicy {
   const { reused, timestep, rectify } = settings;

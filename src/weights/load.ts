@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { ComputeType } from '../nn/bfloat16';
 import { checkTable } from './check-table';
 import type { Merges } from './lora/merge';
-import type { ParameterTable, WeightStore } from './parameters';
+import type { Parameter, ParameterTable, WeightStore } from './parameters';
 import { bufferFor, readPrepared } from './prepare';
 import type { TensorSource } from './source';
 import { residentStore } from './store';
@@ -37,15 +37,25 @@ export async function loadStore(
   table: ParameterTable,
   options: LoadOptions = {},
 ): Promise<WeightStore> {
-  const { where = 'the checkpoint', ignore, checkFinite = true } = options;
+  const { where = 'the checkpoint', ignore } = options;
   checkTable(source, table, { where, ignore });
+  return residentStore(await readAll(source, table, options), options.blocks);
+}
+
+/** Every parameter of a table that was checked; the caller's. When one fails, those made so far are disposed. */
+export async function readAll(
+  source: TensorSource,
+  table: readonly Parameter[],
+  options: LoadOptions,
+): Promise<Map<string, tf.Tensor>> {
+  const { checkFinite = true } = options;
   const tensors = new Map<string, tf.Tensor>();
   try {
     const buffer = bufferFor(source, table);
     for (const parameter of table) {
       tensors.set(parameter.name, await readPrepared(source, parameter, { ...options, checkFinite, buffer }));
     }
-    return residentStore(tensors, options.blocks);
+    return tensors;
   } catch (error) {
     tf.dispose([...tensors.values()]);
     throw error;

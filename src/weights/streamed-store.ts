@@ -7,7 +7,7 @@ import { checkTable } from './check-table';
 import { elements } from './dtype';
 import { checkFinite } from './finite';
 import { asStored } from './layout';
-import type { LoadOptions } from './load';
+import { type LoadOptions, readAll } from './load';
 import { type NativeMaker, nativeMaker } from './native-tensor';
 import type { Parameter, ParameterTable, WeightStore } from './parameters';
 import { prepareWhole, readPrepared, storedIn } from './prepare';
@@ -60,7 +60,7 @@ export async function streamedStore(
   const plans = new Map(blocks.map(block => [block, planOf(source, table, block)]));
   const inBlocks = new Set([...plans.values()].flatMap(plan => plan.places.map(place => place.parameter.name)));
   const outside = table.filter(parameter => !inBlocks.has(parameter.name) && !parameter.lookup);
-  const resident = await loadAll(source, outside, options);
+  const resident = await readAll(source, outside, options);
 
   const slotBytes = Math.max(0, ...[...plans.values()].map(plan => plan.bytes));
   const arena = nativeMaker() && (await arenaFor([...plans.values()].map(plan => wantedOf(source, plan))));
@@ -170,24 +170,6 @@ const wantedOf = (source: TensorSource, { places }: Plan): Wanted[] =>
     const entry = source.entry(parameter.name);
     return { parameter: asStored(parameter, entry), dtype: entry.dtype };
   });
-
-async function loadAll(
-  source: TensorSource,
-  table: ParameterTable,
-  options: LoadOptions,
-): Promise<Map<string, tf.Tensor>> {
-  const { checkFinite = true } = options;
-  const tensors = new Map<string, tf.Tensor>();
-  try {
-    for (const parameter of table) {
-      tensors.set(parameter.name, await readPrepared(source, parameter, { ...options, checkFinite }));
-    }
-    return tensors;
-  } catch (error) {
-    tf.dispose([...tensors.values()]);
-    throw error;
-  }
-}
 
 /** Tensors of a block whose bytes are in `buffer`, which is free for others afterwards. */
 async function tensorsOf(
