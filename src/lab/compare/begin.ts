@@ -31,7 +31,7 @@ export function beginComparison(
   requirePossible(asked);
   return {
     format: COMPARISON_FORMAT,
-    version: 2,
+    version: 3,
     state: 'running',
     command,
     started: new Date().toISOString(),

@@ -126,7 +126,7 @@ export const referenceSchema = reference;
 
 export const comparisonSchema = z.object({
   format: z.literal(COMPARISON_FORMAT),
-  version: z.literal(2),
+  version: z.literal(3),
   state: z.enum(['running', 'complete']),
   /** The command line that made it. */
   command: z.string(),

@@ -53,7 +53,7 @@ export function madeUp(
   const evaluation = Array.from({ length: count }, (_, i) => ({ prompt: `prompt ${i} <b>&"`, seed: 100 + i }));
   return {
     format: 'ertacache-comparison',
-    version: 2,
+    version: 3,
     state: 'complete',
     command: "ertacache compare --model 'a <b>'",
     started: '2026-01-02T03:04:05.000Z',
