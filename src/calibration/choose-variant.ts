@@ -39,6 +39,8 @@ export function runsAtMost(variants: number, rows: number, firstRows: number): n
 export interface ChooseOptions extends LoopOptions {
   /** Weight of the worst eighth of the pairs; see `qualityOf`. */
   readonly worstWeight?: number | undefined;
+  /** dB beyond which nothing counts; see `ceilingAt`. */
+  readonly ceiling?: number | undefined;
 }
 
 /** The setting that was chosen, and the forward passes that it cost, over all rows. */
@@ -67,7 +69,7 @@ export async function chooseVariant(
   const loop: LoopOptions = { ...(options.signal && { signal: options.signal }), onStep };
   const errorsOf = async ({ policy }: Variant, some: readonly Target[]): Promise<number[]> =>
     (await across(some[0]?.job, some, target => finalErrors(target, policy, loop))).flat();
-  const quality = (errors: readonly number[]): number => qualityOf(errors, options.worstWeight);
+  const quality = (errors: readonly number[]): number => qualityOf(errors, options.worstWeight, options.ceiling);
   const where = targets[0]?.job;
   const tried = await across(where, variants, async variant => ({
     variant,

@@ -2,6 +2,11 @@ import { mean } from '../metrics/statistics';
 
 /** Beyond this, no difference can be seen, and it should not buy off a pair that is visibly off. */
 const ENOUGH_DB = 80;
+
+/** Beyond so many dB nothing counts. Where more than half of the steps are computed, most pairs are there: all of it counts. */
+export const ceilingAt = (computed: number, steps: number): number =>
+  2 * computed > steps ? Number.POSITIVE_INFINITY : ENOUGH_DB;
+
 /**
  * Weight of the worst eighth of the rows: a mean is soon bought with pairs that were good enough already. Of those tried, the
  * one with the fewest pictures below 40 dB (`bench/worst-weight.ts`).
@@ -24,7 +29,7 @@ const decibelsOf = (error: number): number => 10 * Math.log10(4 / Math.max(error
  * How good a set of runs ended, in dB: between the mean and that of the worst eighth.
  * @param errors mean squared error of every run's final latent
  * @param worstWeight what the worst eighth counts beside the mean, which counts 1
- * @param ceiling dB beyond which nothing counts
+ * @param ceiling dB beyond which nothing counts; see `ceilingAt`
  */
 export function qualityOf(errors: readonly number[], worstWeight = DEFAULT_WORST_WEIGHT, ceiling = ENOUGH_DB): number {
   const decibels = errors.map(e => Math.min(ceiling, decibelsOf(e))).sort((a, b) => a - b);

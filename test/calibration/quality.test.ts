@@ -1,4 +1,4 @@
-import { qualityOf } from '../../src/calibration/quality';
+import { ceilingAt, qualityOf } from '../../src/calibration/quality';
 
 /** The mean squared error of a latent at so many dB; latents reach from -1 to 1. */
 const errorAt = (decibels: number): number => 4 / 10 ** (decibels / 10);
@@ -27,5 +27,11 @@ describe('the quality of calibration runs', () => {
   test('is not raised by differences that nobody can see', () => {
     expect(qualityOf([errorAt(95), errorAt(40)])).toBeCloseTo(60, 10);
     expect(qualityOf([0, errorAt(40)])).toBeCloseTo(60, 10);
+  });
+
+  test('tells apart what is good enough where more than half of the steps are computed', () => {
+    const [half, more] = [ceilingAt(15, 30), ceilingAt(16, 30)];
+    expect(qualityOf([errorAt(95), errorAt(40)], 0, half)).toBeCloseTo(60, 10);
+    expect(qualityOf([errorAt(95), errorAt(40)], 0, more)).toBeCloseTo(67.5, 10);
   });
 });

@@ -1,6 +1,7 @@
 import type { RectifyForm } from '../../cache/rectify';
+import { computedSteps } from '../../policy/data';
 import { type FitAllOptions, type FittedRectification, fitRectifications } from '../fit';
-import { qualityOf } from '../quality';
+import { ceilingAt, qualityOf } from '../quality';
 import type { Reference } from '../reference';
 
 export interface SearchOptions extends FitAllOptions {
@@ -38,13 +39,11 @@ export async function tryAll(
 }
 
 export function judge(tried: Tried, { worstWeight }: SearchOptions): Judged {
-  const { errors } = tried;
-  const half = (odd: number): number =>
-    qualityOf(
-      errors.filter((_, i) => i % 2 === odd),
-      worstWeight,
-    );
-  return { ...tried, quality: qualityOf(errors, worstWeight), halves: errors.length > 1 ? [half(0), half(1)] : [0, 0] };
+  const { errors, reused } = tried;
+  const ceiling = ceilingAt(computedSteps(reused), reused.length);
+  const quality = (some: readonly number[]): number => qualityOf(some, worstWeight, ceiling);
+  const half = (odd: number): number => quality(errors.filter((_, i) => i % 2 === odd));
+  return { ...tried, quality: quality(errors), halves: errors.length > 1 ? [half(0), half(1)] : [0, 0] };
 }
 
 /** How much worse one half of the pairs may get where the whole gets better, in dB. */

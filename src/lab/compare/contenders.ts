@@ -14,6 +14,7 @@ import {
 } from '../../cache/registry';
 import type { NamedSchedule } from '../../cache/uniform';
 import { chooseVariant, runsAtMost } from '../../calibration/choose-variant';
+import { ceilingAt } from '../../calibration/quality';
 import { thresholdAtBudget } from '../../calibration/tune-threshold';
 import { UsageError } from '../../errors';
 import { type Policy, policySettings, reusedOf } from '../../policy/data';
@@ -111,6 +112,7 @@ async function chosen(
     const { variant, spent } = await chooseVariant(variants, await bench.targets(), {
       ...(bench.signal && { signal: bench.signal }),
       worstWeight: bench.worstWeight,
+      ceiling: ceilingAt(computed, bench.steps),
       onStep: (step, sample) => bench.onPasses(step.forwards * (sample.shape[0] as number)),
     });
     return { value: variants.indexOf(variant), spent };
