@@ -1,8 +1,9 @@
 /**
- * A calibration of the embedded model by one worker and by two, each pinned to a processor: the time that it takes, and
+ * A calibration of an embedded model by one worker and by two, each pinned to a processor: the time that it takes, and
  * whether the policy is the same. Needs `redis-server`, a build (`npx tsdown`) and Linux.
  *
  *   node bench/run.cjs bench/fleet-calibrate.ts [--pairs 16] [--steps 20] [--batch 8] [--backend native] [--rounds 1]
+ *     [--model fluent-emoji]
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -30,9 +31,10 @@ const { values: given } = parseArgs({
     batch: { type: 'string', default: '8' },
     backend: { type: 'string', default: 'native' },
     rounds: { type: 'string', default: '1' },
+    model: { type: 'string', default: 'fluent-emoji' },
   },
 });
-const MODEL = 'fluent-emoji';
+const MODEL = given.model;
 
 async function startWorkers(count: number, url: string): Promise<ChildProcess[]> {
   const children: ChildProcess[] = [];
@@ -108,7 +110,7 @@ async function main(): Promise<void> {
   for (let round = 0; round < Number(given.rounds); round++) {
     const [one, two] = [await timed(1), await timed(2)];
     console.log(
-      `calibrating on ${given.pairs} pairs, ${given.steps} steps, ${given.backend}: one worker ${one.seconds.toFixed(1)} s, ` +
+      `calibrating ${MODEL} on ${given.pairs} pairs, ${given.steps} steps, ${given.backend}: one worker ${one.seconds.toFixed(1)} s, ` +
         `two ${two.seconds.toFixed(1)} s: ${(one.seconds / two.seconds).toFixed(2)} ×, ` +
         `${one.hash === two.hash ? 'the same policy' : 'ANOTHER POLICY'}  (load ${loadavg()[0]?.toFixed(1)})`,
     );

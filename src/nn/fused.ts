@@ -96,8 +96,8 @@ export function fusedSwish(x: tf.Tensor): tf.Tensor {
 }
 
 /** Adjacent pairs of the last axis as complex numbers, times complex numbers that broadcast to them. */
-export function turnPairs(x: tf.Tensor, real: tf.Tensor, imaginary: tf.Tensor): tf.Tensor {
+export function turnPairs(x: tf.Tensor, by: tf.Tensor): tf.Tensor {
   const pairs = tf.reshape(x, [...x.shape.slice(0, -1), (x.shape.at(-1) as number) / 2, 2]);
-  const turned = runRaw(fusedOps.timesComplex, runRaw(fusedOps.asComplex, pairs), tf.complex(real, imaginary));
+  const turned = runRaw(fusedOps.timesComplex, runRaw(fusedOps.asComplex, pairs), by);
   return tf.reshape(runRaw(fusedOps.asFloat, turned), x.shape);
 }

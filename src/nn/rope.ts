@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { hasFused, turnPairs } from './fused';
 import type { Params } from './params';
+import { share, tidy } from './scope';
 import { fitsRows, kernelRotate } from './wasm/kernels';
 import { hasKernels } from './wasm/run';
 
@@ -8,6 +9,8 @@ import { hasKernels } from './wasm/run';
 export interface Rope {
   readonly cos: tf.Tensor;
   readonly sin: tf.Tensor;
+  /** Both as complex numbers, one for every pair of neighbours, where that is what the backend turns by (`shareRope`). */
+  readonly turn?: tf.Tensor;
 }
 
 /** Which channels of a head turn together: neighbours, or a channel of the first half with its like of the second. */
@@ -42,6 +45,22 @@ export function ropeTables(
   });
   const shape: [number, number] = [positions.length, width];
   return { cos: tf.tensor2d(cos, shape), sin: tf.tensor2d(sin, shape) };
+}
+
+/**
+ * Second handles on tables `[N, d]`, or with axes of one beside, for blocks that turn pairs of neighbours by them: what all
+ * blocks would make of them is made once. The caller's.
+ */
+export function shareRope({ cos, sin }: Rope): Rope {
+  return { ...share({ cos, sin }), ...(hasFused('complexTurn') && { turn: complexOf({ cos, sin }) }) };
+}
+
+/** One complex number for every pair of neighbours, `[1, N, 1, d / 2]`. */
+function complexOf({ cos, sin }: Rope): tf.Tensor {
+  const width = cos.shape.at(-1) as number;
+  const firsts = (t: tf.Tensor): tf.Tensor =>
+    tf.reshape(tf.slice(tf.reshape(t, [-1, 2]), [0, 0], [-1, 1]), [1, -1, 1, width / 2]);
+  return tidy(() => tf.complex(firsts(cos), firsts(sin)));
 }
 
 /** Whether one pass can turn these heads. */
@@ -96,11 +115,7 @@ export function normedRope(p: Params, x: tf.Tensor, rope: Rope, eps: number, pai
 export function applyRope(x: tf.Tensor, rope: Rope, pairs: RopePairs = 'neighbours'): tf.Tensor {
   if (byKernel(x, rope, pairs)) return kernelRotate(x, rope.cos, rope.sin, { halves: pairs === 'halves' });
   const [, tokens, , width] = x.shape as [number, number, number, number];
-  if (pairs === 'neighbours' && hasFused('complexTurn')) {
-    const firsts = (t: tf.Tensor): tf.Tensor =>
-      tf.reshape(tf.slice(tf.reshape(t, [-1, 2]), [0, 0], [-1, 1]), [1, tokens, 1, width / 2]);
-    return turnPairs(x, firsts(rope.cos), firsts(rope.sin));
-  }
+  if (pairs === 'neighbours' && hasFused('complexTurn')) return turnPairs(x, rope.turn ?? complexOf(rope));
   const rows = tf.reshape(x, [-1, width]) as tf.Tensor2D;
   const turned = tf.reshape(tf.matMul(rows, quarterTurn(width, pairs)), x.shape);
   const table = (t: tf.Tensor): tf.Tensor => tf.reshape(t, [1, tokens, 1, width]);

@@ -20,8 +20,8 @@ import { affineLayerNorm, chunks, gated, modulatedLayerNorm } from '../../nn/nor
 import type { Params } from '../../nn/params';
 import { patchEmbed, unpatchify } from '../../nn/patchify';
 import { gridPositions, range, sincosTable } from '../../nn/positions';
-import { applyRope, type Rope, ropeTables } from '../../nn/rope';
-import { share, tidy } from '../../nn/scope';
+import { applyRope, type Rope, ropeTables, shareRope } from '../../nn/rope';
+import { tidy } from '../../nn/scope';
 import { type Block, type Denoiser, type Stream, type Tap, type Tokens, untapped } from '../../transformer/denoiser';
 import { perRow } from '../../transformer/timesteps';
 import {
@@ -108,8 +108,8 @@ export interface CogVideoXShared {
   readonly time: tf.Tensor;
   /** Its SiLU, which every modulation reads. */
   readonly temb: tf.Tensor;
-  readonly cos?: tf.Tensor | undefined;
-  readonly sin?: tf.Tensor | undefined;
+  /** Rotary tables of text and video tokens; in 5B models only. */
+  readonly rope?: Rope;
   /** Shape of the latent, `[B, F, C, H, W]`. */
   readonly shape: LatentShape;
 }
@@ -173,15 +173,12 @@ function normZero(p: Params, hidden: tf.Tensor, context: tf.Tensor, temb: tf.Ten
 }
 
 /** Attention over text and video together, queries and keys normalised per head. */
-function attend(p: Params, joint: tf.Tensor, c: CogVideoXConfig, { cos, sin }: CogVideoXShared): tf.Tensor {
+function attend(p: Params, joint: tf.Tensor, c: CogVideoXConfig, { rope }: CogVideoXShared): tf.Tensor {
+  const [batch, tokens, width] = joint.shape as [number, number, number];
+  const rows = tf.reshape(joint, [-1, width]);
   const split = (name: string): tf.Tensor =>
-    tf.reshape(linear(p.at(name), joint), [
-      joint.shape[0] as number,
-      joint.shape[1] as number,
-      c.num_attention_heads,
-      c.attention_head_dim,
-    ]);
-  const turned = (t: tf.Tensor): tf.Tensor => (cos && sin ? applyRope(t, { cos, sin }) : t);
+    tf.reshape(linear(p.at(name), rows), [batch, tokens, c.num_attention_heads, c.attention_head_dim]);
+  const turned = (t: tf.Tensor): tf.Tensor => (rope ? applyRope(t, rope) : t);
   const q = tidy(() => turned(affineLayerNorm(p.at('norm_q'), split('to_q'), QK_EPS)));
   const k = tidy(() => turned(affineLayerNorm(p.at('norm_k'), split('to_k'), QK_EPS)));
   const v = split('to_v');
@@ -323,7 +320,7 @@ export function createCogVideoX(
         const { cos, sin } = context;
         return {
           tokens: { hidden, context: context.text.clone() },
-          shared: { time, temb: silu(time), ...share({ cos, sin }), shape },
+          shared: { time, temb: silu(time), ...(cos && sin && { rope: shareRope({ cos, sin }) }), shape },
         };
       });
     },

@@ -6,6 +6,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { attention } from '../../nn/attention';
 import { type ComputeType, computeTypeOf } from '../../nn/bfloat16';
+import { feedForward } from '../../nn/feed-forward';
 import { linear } from '../../nn/linear';
 import { gated, modulatedLayerNorm, rmsNorm } from '../../nn/norm';
 import type { Params } from '../../nn/params';
@@ -113,8 +114,9 @@ function heads(
   count: number,
   names: { q: string; k: string; v: string; norm: string },
 ): Heads {
-  const split = (name: string): tf.Tensor =>
-    tf.reshape(linear(p.at(name), x), [x.shape[0] as number, x.shape[1] as number, count, -1]);
+  const [batch, tokens, width] = x.shape as [number, number, number];
+  const rows = tf.reshape(x, [-1, width]);
+  const split = (name: string): tf.Tensor => tf.reshape(linear(p.at(name), rows), [batch, tokens, count, -1]);
   return {
     q: rmsNorm(p.at(`${names.norm}q`), split(names.q), EPS),
     k: rmsNorm(p.at(`${names.norm}k`), split(names.k), EPS),
@@ -126,15 +128,14 @@ const IMAGE_HEADS = { q: 'to_q', k: 'to_k', v: 'to_v', norm: 'norm_' };
 const TEXT_HEADS = { q: 'add_q_proj', k: 'add_k_proj', v: 'add_v_proj', norm: 'norm_added_' };
 
 /** Attention of all tokens of a text and an image, `[B, T + N, D]`. */
-function attend({ q, k, v }: Heads, { cos, sin, mask }: JointShared, dtype: ComputeType): tf.Tensor {
-  const [turnedQ, turnedK] = [applyRope(q, { cos, sin }), applyRope(k, { cos, sin })];
+function attend({ q, k, v }: Heads, shared: JointShared, dtype: ComputeType): tf.Tensor {
+  const [turnedQ, turnedK] = [applyRope(q, shared), applyRope(k, shared)];
+  const { mask } = shared;
   if (!mask) return attention(turnedQ, turnedK, v, { dtype });
   return tf.mul(attention(turnedQ, turnedK, v, { bias: mask.bias, dtype }), mask.present);
 }
 
-function feedForward(p: Params, x: tf.Tensor): tf.Tensor {
-  return linear(p.at('net.2'), linear(p.at('net.0.proj'), x, { activation: 'geluTanh' }));
-}
+const feed = (p: Params, x: tf.Tensor): tf.Tensor => feedForward(p.at('net.0.proj'), p.at('net.2'), x);
 
 /** Image and text, each with its own weights, meeting in one attention. */
 function doubleBlock<Shared extends JointShared>(
@@ -175,9 +176,9 @@ function doubleBlock<Shared extends JointShared>(
 
       const image1 = gated(image, gate, imageOut);
       const text1 = gated(text, cGate, textOut);
-      const ff = tap(`${name}.ff`, () => feedForward(p.at('ff'), modulatedLayerNorm(image1, mlpShift, mlpScale, EPS)));
+      const ff = tap(`${name}.ff`, () => feed(p.at('ff'), modulatedLayerNorm(image1, mlpShift, mlpScale, EPS)));
       const ffContext = tap(`${name}.ff_context`, () =>
-        feedForward(p.at('ff_context'), modulatedLayerNorm(text1, cMlpShift, cMlpScale, EPS)),
+        feed(p.at('ff_context'), modulatedLayerNorm(text1, cMlpShift, cMlpScale, EPS)),
       );
       return {
         hidden: gated(image1, mlpGate, ff),

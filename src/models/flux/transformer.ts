@@ -13,8 +13,8 @@ import { silu } from '../../nn/activation';
 import { siluMlp, sinusoidal } from '../../nn/embeddings';
 import { linear } from '../../nn/linear';
 import { chunks, modulatedLayerNorm } from '../../nn/norm';
-import { type Rope, ropeTables } from '../../nn/rope';
-import { share, tidy } from '../../nn/scope';
+import { type Rope, ropeTables, shareRope } from '../../nn/rope';
+import { tidy } from '../../nn/scope';
 import { type Denoiser, type Stream, type Tap, untapped } from '../../transformer/denoiser';
 import { perRow } from '../../transformer/timesteps';
 import { linear as linearParameters, type ParameterTable, scoped, type WeightStore } from '../../weights/parameters';
@@ -153,10 +153,9 @@ export function createFlux(config: FluxConfig, weights: WeightStore): Denoiser<F
         );
         const temb = tap('temb', () => tf.add(siluMlp(embedder.at('timestep_embedder'), time), context.conditioning));
         const hidden = tap('x_embed', () => linear(p.at('x_embedder'), x));
-        const { cos, sin } = context;
         return {
           tokens: { hidden, context: context.context.clone() },
-          shared: { temb: silu(temb), ...share({ cos, sin }) },
+          shared: { temb: silu(temb), ...shareRope(context) },
         };
       });
     },

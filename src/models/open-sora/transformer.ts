@@ -20,7 +20,7 @@ import { gated as gatedFrames, layerNorm, modulatedLayerNorm, rmsNorm } from '..
 import type { Params } from '../../nn/params';
 import { cropVideo, padVideo, patchEmbed, unpatchify, type VideoShape } from '../../nn/patchify';
 import { range } from '../../nn/positions';
-import { applyRope, type Rope } from '../../nn/rope';
+import { applyRope, type Rope, shareRope } from '../../nn/rope';
 import { share, tidy } from '../../nn/scope';
 import { type Block, type Denoiser, type Stream, type Tap, type Tokens, untapped } from '../../transformer/denoiser';
 import { type PerRow, perRow } from '../../transformer/timesteps';
@@ -364,7 +364,8 @@ export function createOpenSora(
         return {
           tokens: { hidden },
           shared: {
-            ...share({ cos, sin, noisy, clean }),
+            ...shareRope({ cos, sin }),
+            ...share({ noisy, clean }),
             text: share(text),
             time,
             modulation: noisy && clean ? chosen(noisy, current, tf.expandDims(project(clean), 1)) : current,

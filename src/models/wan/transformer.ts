@@ -19,8 +19,8 @@ import { affineLayerNorm, gated, layerNorm, modulatedLayerNorm, rmsNorm } from '
 import type { Params } from '../../nn/params';
 import { type Patch, patchEmbed, unpatchify, type VideoShape } from '../../nn/patchify';
 import { gridPositions, range } from '../../nn/positions';
-import { applyRope, type Rope, ropeTables } from '../../nn/rope';
-import { share, tidy } from '../../nn/scope';
+import { applyRope, type Rope, ropeTables, shareRope } from '../../nn/rope';
+import { tidy } from '../../nn/scope';
 import { type Block, type Denoiser, type Stream, type Tap, type Tokens, untapped } from '../../transformer/denoiser';
 import { perRow } from '../../transformer/timesteps';
 import {
@@ -123,12 +123,15 @@ export function wanParameters(c: WanConfig): ParameterTable {
  * Each of the three is made in its own scope: for a long video their intermediates would be most of the memory.
  */
 function attend(p: Params, x: tf.Tensor, source: tf.Tensor, c: WanConfig, rope?: Rope): tf.Tensor {
+  const rowsOf = (t: tf.Tensor): tf.Tensor => tf.reshape(t, [-1, t.shape[2] as number]);
+  const rows = rowsOf(x);
+  const seen = source === x ? rows : rowsOf(source);
   const split = (t: tf.Tensor): tf.Tensor =>
-    tf.reshape(t, [t.shape[0] as number, t.shape[1] as number, c.num_attention_heads, c.attention_head_dim]);
+    tf.reshape(t, [x.shape[0] as number, -1, c.num_attention_heads, c.attention_head_dim]);
   const turned = (t: tf.Tensor): tf.Tensor => (rope ? applyRope(split(t), rope) : split(t));
-  const q = tidy(() => turned(rmsNorm(p.at('norm_q'), linear(p.at('to_q'), x), c.eps)));
-  const k = tidy(() => turned(rmsNorm(p.at('norm_k'), linear(p.at('to_k'), source), c.eps)));
-  const v = split(linear(p.at('to_v'), source));
+  const q = tidy(() => turned(rmsNorm(p.at('norm_q'), linear(p.at('to_q'), rows), c.eps)));
+  const k = tidy(() => turned(rmsNorm(p.at('norm_k'), linear(p.at('to_k'), seen), c.eps)));
+  const v = split(linear(p.at('to_v'), seen));
   return linear(
     p.at('to_out.0'),
     tidy(() => attention(q, k, v, { dtype: computeTypeOf(p.at('to_v')) })),
@@ -142,14 +145,15 @@ function block(index: number, c: WanConfig): Block<WanShared> {
   const name = `block_${index}`;
   return {
     name: `blocks.${index}`,
-    run(p: Params, { hidden }: Tokens, { text, timestepProj, cos, sin }: WanShared, tap: Tap): Tokens {
+    run(p: Params, { hidden }: Tokens, shared: WanShared, tap: Tap): Tokens {
+      const { text, timestepProj } = shared;
       const modulation = tf.split(tf.add(p.tensor('scale_shift_table'), timestepProj), 6, 1) as Six;
       const [shift, scale, gate, ffnShift, ffnScale, ffnGate] = modulation;
 
       const attended = tidy(() => {
         tap.aside?.(`${name}.norm1`, () => layerNorm(hidden, c.eps));
         const normed = modulatedLayerNorm(hidden, shift, scale, c.eps);
-        return tap(`${name}.attention`, () => attend(p.at('attn1'), normed, normed, c, { cos, sin }));
+        return tap(`${name}.attention`, () => attend(p.at('attn1'), normed, normed, c, shared));
       });
       tap(`${name}.attn1`, () => attended);
       const looked = gated(hidden, gate, attended);
@@ -238,7 +242,10 @@ export function createWan(config: WanConfig, weights: WeightStore): Denoiser<Wan
           tf.reshape(linear(embedder.at('time_proj'), silu(temb)), [shape[0], 6, -1]),
         );
         const hidden = tap('patch_embed', () => patchEmbed(p.at('patch_embedding'), x, patch));
-        return { tokens: { hidden }, shared: { ...share(context), temb, timestepProj, shape } };
+        return {
+          tokens: { hidden },
+          shared: { text: context.text.clone(), ...shareRope(context), temb, timestepProj, shape },
+        };
       });
     },
 

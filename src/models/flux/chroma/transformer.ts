@@ -6,7 +6,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { linear } from '../../../nn/linear';
 import { modulatedLayerNorm } from '../../../nn/norm';
-import { type Rope, ropeTables } from '../../../nn/rope';
+import { type Rope, ropeTables, shareRope } from '../../../nn/rope';
 import { share, tidy } from '../../../nn/scope';
 import { type Denoiser, type Stream, type Tap, untapped } from '../../../transformer/denoiser';
 import { perRow } from '../../../transformer/timesteps';
@@ -95,7 +95,7 @@ export function createChroma(
             modulations: tap('modulations', () =>
               approximate(p.at('distilled_guidance_layer'), inputs, config.approximator_layers),
             ),
-            ...share({ cos, sin }),
+            ...shareRope({ cos, sin }),
             ...(bias && present && { mask: share({ bias, present }) }),
           },
         };
