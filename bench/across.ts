@@ -2,10 +2,11 @@
  * Joins comparisons that were measured on the same pairs, and compares one method with all others: in the mean and on
  * the worst of 32, with paired 95 % intervals.
  *
- *   node bench/run.cjs bench/across.ts FOLDER FOLDER… [--method ertacache] [--skip 64] [--markdown] [--summary]
+ *   node bench/run.cjs bench/across.ts FOLDER FOLDER… [--method ertacache] [--skip 64] [--markdown] [--summary] [--csv]
  *
  * `--skip` leaves out the first pairs: those that were in sight while something was settled. `--summary` prints one table
- * for all budgets: the mean and the share below 40 dB.
+ * for all budgets: the mean and the share below 40 dB. `--csv` prints what all of this is made from: a line for each pair,
+ * with the PSNR of every method at every budget.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -26,6 +27,7 @@ const { values: given, positionals: folders } = parseArgs({
     skip: { type: 'string', default: '0' },
     markdown: { type: 'boolean', default: false },
     summary: { type: 'boolean', default: false },
+    csv: { type: 'boolean', default: false },
   },
 });
 
@@ -67,7 +69,7 @@ interface Cell {
   readonly pairs: readonly PairResult[];
 }
 
-/** What was measured of each method at a budget; of two folders that have the same method the first counts. */
+/** What was measured of each method at a budget, the best last; of two folders that have the same method the first counts. */
 function cellsAt(comparisons: readonly Comparison[], budget: number): Cell[] {
   const cells = new Map<string, Cell>();
   for (const comparison of comparisons) {
@@ -76,7 +78,18 @@ function cellsAt(comparisons: readonly Comparison[], budget: number): Cell[] {
       if (pairs && !cells.has(method)) cells.set(method, { method, title: titleOf(comparison, method), pairs });
     }
   }
-  return [...cells.values()];
+  return [...cells.values()].sort((a, b) => mean(psnrOf(a.pairs)) - mean(psnrOf(b.pairs)));
+}
+
+/** The PSNR of every pair, in dB, by every method at every budget. */
+function table({ request }: Comparison, comparisons: readonly Comparison[], budgets: readonly number[]): string {
+  const columns = budgets.flatMap(budget => cellsAt(comparisons, budget).map(cell => ({ budget, ...cell })));
+  const head = ['prompt', 'seed', ...columns.map(({ method, budget }) => `${method} ${budget}`)];
+  const rows = request.evaluation.slice(Number(given.skip)).map(({ prompt, seed }, i) => {
+    const psnr = columns.map(({ pairs }) => (pairs[i]?.psnr ?? Number.NaN).toFixed(3));
+    return [`"${prompt.replaceAll('"', '""')}"`, seed, ...psnr];
+  });
+  return [head, ...rows].map(row => row.join()).join('\n');
 }
 
 /** The mean and the share below 40 dB of every method at every budget, the best at the first budget last. */
@@ -93,7 +106,7 @@ function summary(comparisons: readonly Comparison[], budgets: readonly number[])
       return [decibels(meanOf(cell)), `${(100 * below).toFixed(1)} %`];
     }),
   ]);
-  return [['', ...budgets.flatMap(budget => [`${budget}: PSNR dB`, 'below 40 dB'])], ...rows];
+  return [['method', ...budgets.flatMap(budget => [`${budget}: PSNR dB`, 'below 40 dB'])], ...rows];
 }
 
 function main(): void {
@@ -106,6 +119,10 @@ function main(): void {
   }
   const draw = given.markdown ? markdown : aligned;
   const budgets = [...new Set(comparisons.flatMap(comparison => comparison.request.budgets))].sort((a, b) => b - a);
+  if (given.csv) {
+    console.log(table(first, comparisons, budgets));
+    return;
+  }
   if (given.summary) {
     console.log(draw(summary(comparisons, budgets)));
     return;
@@ -116,14 +133,14 @@ function main(): void {
     if (!rival) continue;
     const theirs = psnrOf(rival.pairs);
     const rows = cells.map(({ method, title, pairs }) => {
-      if (method === given.method) return [...own(title, pairs), '', ''];
+      if (method === given.method) return [...own(given.markdown ? `**${title}**` : title, pairs), '', ''];
       const psnr = psnrOf(pairs);
       return [...own(title, pairs), told(pairedDifference(theirs, psnr)), told(worstOfDifference(theirs, psnr, GROUP))];
     });
     const head = [
-      ...['', 'forwards', 'below 40 dB', 'below 30 dB', '10 % quantile', `worst of ${GROUP}`],
+      ...['method', 'forwards', 'below 40 dB', 'below 30 dB', '10 % quantile', `worst of ${GROUP}`],
       ...['PSNR dB', 'in floats', 'pixels off', 'by at most'],
-      ...[`${rival.title} is ahead by`, `on the worst of ${GROUP} by`],
+      ...['ahead by', `on the worst of ${GROUP}`],
     ];
     console.log(`${budget} of ${first.request.steps} computed, ${theirs.length} pairs\n`);
     console.log(`${draw([head, ...rows])}\n`);
