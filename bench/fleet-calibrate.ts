@@ -7,7 +7,6 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -23,6 +22,7 @@ import { openQueue } from '../src/fleet/queue';
 import { loadModel } from '../src/pipelines/load';
 import { policyHash } from '../src/policy/hash';
 import { startRedis } from '../test/support/redis';
+import { busySeconds } from './measure/busy-seconds';
 
 const { values: given } = parseArgs({
   options: {
@@ -59,15 +59,6 @@ interface Timed {
   readonly own: number;
   readonly theirs: number;
   readonly hash: string;
-}
-
-/** Processor seconds of a process and of those that it has started. */
-function busySeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean);
-  return (
-    (Number(fields[11]) + Number(fields[12])) / 100 + children.reduce((sum, each) => sum + busySeconds(Number(each)), 0)
-  );
 }
 
 /** A calibration with its measuring: how long it takes, and the policy that it finds. */

@@ -25,7 +25,14 @@ const pages: DefaultTheme.SidebarItem[] = [
       page('Errors', 'errors'),
     ],
   },
-  { text: 'How well it does', items: [page('The method', 'method'), page('Results', 'results')] },
+  {
+    text: 'How well it does',
+    items: [
+      page('The method', 'method'),
+      page('Results', 'results'),
+      page('Without guidance', 'results-without-guidance'),
+    ],
+  },
   {
     text: 'Extend it',
     items: [page('Add a model', 'add-a-model'), page('Add a caching method', 'add-a-caching-method')],
