@@ -56,7 +56,7 @@ export async function createParts(queue: FleetQueue): Promise<Parts> {
     try {
       for (const [id, { part, question, settle }] of open) {
         if ((await redis.exists(PART_KEYS.answer(id), PART_KEYS.fault(id))) > 0) settle();
-        else await queue.addPart(part, question, open.size);
+        else await queue.addPart(id, part, question, open.size);
       }
     } finally {
       isLooking = false;
@@ -72,7 +72,7 @@ export async function createParts(queue: FleetQueue): Promise<Parts> {
         open.set(id, { part, question, settle: resolve });
         stop = (): void => reject(new InterruptedError('Stopped.', signal?.reason));
         signal?.addEventListener('abort', stop, { once: true });
-        queue.addPart(part, question, open.size).catch(reject);
+        queue.addPart(id, part, question, open.size).catch(reject);
       });
       const [answer, fault] = await redis.mgetBuffer(PART_KEYS.answer(id), PART_KEYS.fault(id));
       if (answer) return new Uint8Array(answer);

@@ -5,7 +5,7 @@ import { type Channels, createChannels, heard } from './channels';
 import { type FleetJob, fleetJobSchema, type JobState, jobId, NAMES, type Over, overSchema } from './job';
 import { CHANNELS, KEYS, PREFIX, queueOf } from './names';
 import { bullmq } from './packages';
-import { type FleetPart, PART_KEEP_S, PART_KEYS, partId } from './part';
+import { type FleetPart, PART_KEEP_S, PART_KEYS } from './part';
 import { anotherConnection, bufferOf, connectRedis, type Redis } from './redis';
 import { openStore } from './store/open';
 import type { FileStore } from './store/store';
@@ -27,11 +27,11 @@ export interface FleetQueue {
     priority: number,
   ): Promise<readonly { readonly id: string; readonly state: JobState }[]>;
   /**
-   * Adds a question about a model.
+   * Adds a question about a model, where it is not there.
+   * @param id `partId` of it
    * @param rank where it stands among the unfinished ones of who asks, from 1
-   * @returns its id
    */
-  addPart(part: FleetPart, question: Uint8Array, rank: number): Promise<string>;
+  addPart(id: string, part: FleetPart, question: Uint8Array, rank: number): Promise<void>;
   state(model: string, id: string): Promise<JobState>;
   /** Why a job failed. */
   fault(model: string, id: string): Promise<Over['fault']>;
@@ -167,16 +167,16 @@ export async function openQueue(options: QueueOptions): Promise<FleetQueue> {
   }
 
   /** Adds a part that is not there. Nothing is remembered of it when it is over. */
-  async function addPart(part: FleetPart, question: Uint8Array, rank: number): Promise<string> {
-    const id = partId(part, question);
+  async function addPart(id: string, part: FleetPart, question: Uint8Array, rank: number): Promise<void> {
     const { model } = part.target;
-    await redis.set(PART_KEYS.question(id), bufferOf(question), 'EX', PART_KEEP_S);
+    const key = PART_KEYS.question(id);
+    // It is asked again and again whether a part is still there, and questions may be large.
+    if ((await redis.expire(key, PART_KEEP_S)) === 0) await redis.set(key, bufferOf(question), 'EX', PART_KEEP_S);
     await redis.sadd(KEYS.models, model);
-    if ((await stateOf(queue(model), id)) !== 'unknown') return id;
+    if ((await stateOf(queue(model), id)) !== 'unknown') return;
     const opts = { ...optionsOf(id, PRIORITIES.usual, rank), removeOnComplete: true, removeOnFail: true };
     await queue(model).add('part', part, opts);
     await redis.publish(CHANNELS.wake, model);
-    return id;
   }
 
   /** What has become of a job; one that is to be drawn anew is unknown. */

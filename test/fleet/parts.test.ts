@@ -99,6 +99,35 @@ describeWithRedis('a calibration by the workers of a queue', () => {
     }
   }
 
+  test('sends a question once, and again when Redis has lost it', async () => {
+    const queue = await openQueue({ address: queueAddress(redis.url), place: 'any' });
+    const parts = await createParts(queue);
+    const stop = new AbortController();
+    const question = new Uint8Array(2 ** 20);
+    const asked = parts.ask({ model: MODEL, hash: '', backend: 'wasm', loading: {} }, question, stop.signal);
+    const received = async (): Promise<number> =>
+      Number(/^total_net_input_bytes:(\d+)/m.exec(await queue.redis.info('stats'))?.[1]);
+    const questions = async (): Promise<string[]> => queue.redis.keys('ertacache:fleet:part:*:question');
+    const until = async (count: number): Promise<void> => {
+      while ((await questions()).length !== count) await wait(20);
+    };
+    try {
+      await until(1);
+      const before = await received();
+      // Nobody answers, and it is looked for the answer twice.
+      await wait(2500);
+      expect((await received()) - before).toBeLessThan(question.length);
+      await queue.redis.unlink(await questions());
+      await until(1);
+      stop.abort();
+      await expect(asked).rejects.toMatchObject({ code: 'interrupted' });
+      await until(0);
+    } finally {
+      parts.close();
+      await queue.close();
+    }
+  });
+
   async function compared(own: Pipeline, far?: FarArena): Promise<Comparison> {
     const chosen = METHODS.map(name => contenderCalled(name));
     const { calibration, evaluation } = splitPairs(own.info.prompts, 2, 3);
