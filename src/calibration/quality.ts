@@ -3,7 +3,7 @@ import { mean } from '../metrics/statistics';
 /** Beyond this, no difference can be seen, and it should not buy off a pair that is visibly off. */
 const ENOUGH_DB = 80;
 
-/** Beyond so many dB nothing counts. Where more than half of the steps are computed, most pairs are there: all of it counts. */
+/** Beyond so many dB nothing counts. Where more than half of the steps are computed, most pairs are beyond it, so all counts. */
 export const ceilingAt = (computed: number, steps: number): number =>
   2 * computed > steps ? Number.POSITIVE_INFINITY : ENOUGH_DB;
 
