@@ -1,14 +1,17 @@
 /**
- * A calibration of an embedded model by one worker and by two, each pinned to a processor: the time that it takes, and
- * whether the policy is the same. Needs `redis-server`, a build (`npx tsdown`) and Linux.
+ * A calibration by one worker and by two, each pinned to a processor: the time that it takes, and whether the policy is
+ * the same. Needs `redis-server`, a build (`npx tsdown`) and Linux.
  *
  *   node bench/run.cjs bench/fleet-calibrate.ts [--pairs 16] [--steps 20] [--batch 8] [--backend native] [--rounds 1]
- *     [--model fluent-emoji]
+ *     [--model fluent-emoji | --model minit2i-b-16 --side 512]
+ *
+ * A model that does not ship is a preset of MiniT2I with made-up weights: 1.2 GB are written and deleted.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { loadavg } from 'node:os';
-import { resolve } from 'node:path';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { loadavg, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { calibrate } from '../src/calibration/calibrate';
@@ -23,6 +26,7 @@ import { loadModel } from '../src/pipelines/load';
 import { policyHash } from '../src/policy/hash';
 import { startRedis } from '../test/support/redis';
 import { busySeconds } from './measure/busy-seconds';
+import { writeMiniT2I } from './minit2i-folder';
 
 const { values: given } = parseArgs({
   options: {
@@ -32,15 +36,19 @@ const { values: given } = parseArgs({
     backend: { type: 'string', default: 'native' },
     rounds: { type: 'string', default: '1' },
     model: { type: 'string', default: 'fluent-emoji' },
+    side: { type: 'string', default: '512' },
   },
 });
-const MODEL = given.model;
+const NAME = given.model;
+const isMade = NAME.startsWith('minit2i');
+const folder = isMade ? mkdtempSync(join(tmpdir(), 'ertacache-fleet-')) : undefined;
 
 async function startWorkers(count: number, url: string): Promise<ChildProcess[]> {
   const children: ChildProcess[] = [];
   for (let i = 0; i < count; i++) {
     const cli = [resolve(__dirname, '../dist/cli.mjs'), '--backend', given.backend, '--threads', '1', 'worker'];
-    const args = ['-c', String(i), process.execPath, ...cli, '--queue', url, '--log-level', 'error'];
+    const model = folder ? ['--model', `${NAME}=${folder}`] : [];
+    const args = ['-c', String(i), process.execPath, ...cli, '--queue', url, '--log-level', 'error', ...model];
     const child = spawn('taskset', args, { stdio: ['ignore', 'inherit', 'pipe'] });
     children.push(child);
     let told = '';
@@ -67,9 +75,10 @@ async function timed(count: number): Promise<Timed> {
   const children = await startWorkers(count, redis.url);
   const queue = await openQueue({ address: queueAddress(redis.url), place: 'any' });
   const parts = await createParts(queue);
-  const own = await loadModel(MODEL);
-  const pipeline = farPipeline(own, { model: MODEL, loading: {} }, parts);
-  const { calibration: pairs } = splitPairs(own.info.prompts, Number(given.pairs), 1);
+  const own = await loadModel(folder ?? NAME);
+  const pipeline = farPipeline(own, { model: NAME, loading: {} }, parts);
+  const made = Array.from({ length: Number(given.pairs) + 1 }, (_, i) => `a red fox in the snow, from ${i} metres`);
+  const { calibration: pairs } = splitPairs(folder ? made : own.info.prompts, Number(given.pairs), 1);
   const batch = Number(given.batch);
   const run = { pairs, steps: Number(given.steps), guidance: own.info.defaults.guidance, batch };
   const schedule = { computed: Math.round(run.steps / 2) };
@@ -98,10 +107,11 @@ async function timed(count: number): Promise<Timed> {
 
 async function main(): Promise<void> {
   await selectBackend(given.backend as 'native', { threads: 1 });
+  if (folder) writeMiniT2I(folder, NAME, Number(given.side));
   for (let round = 0; round < Number(given.rounds); round++) {
     const [one, two] = [await timed(1), await timed(2)];
     console.log(
-      `calibrating ${MODEL} on ${given.pairs} pairs, ${given.steps} steps, ${given.backend}: one worker ${one.seconds.toFixed(1)} s, ` +
+      `calibrating ${NAME}${folder ? ` (${given.side} pixels)` : ''} on ${given.pairs} pairs, ${given.steps} steps, ${given.backend}: one worker ${one.seconds.toFixed(1)} s, ` +
         `two ${two.seconds.toFixed(1)} s: ${(one.seconds / two.seconds).toFixed(2)} ×, ` +
         `${one.hash === two.hash ? 'the same policy' : 'ANOTHER POLICY'}  (load ${loadavg()[0]?.toFixed(1)})`,
     );
@@ -115,4 +125,13 @@ async function main(): Promise<void> {
   }
 }
 
-void main();
+main()
+  .catch(error => {
+    console.error(error);
+    process.exitCode = 1;
+  })
+  // Workers of a run that failed go with it.
+  .finally(() => {
+    if (folder) rmSync(folder, { recursive: true, force: true });
+    process.exit();
+  });

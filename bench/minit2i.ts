@@ -5,7 +5,7 @@
  *   node bench/run.cjs bench/minit2i.ts [--model minit2i-b-16] [--backend native] [--dtype float32] [--threads 2]
  *     [--steps 100] [--computed 50,25,15] [--guidance 2.5] [--runs 1] [--folder /tmp]
  */
-import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -15,13 +15,10 @@ import { peakMemory } from '../src/engine/memory';
 import { selectBackend } from '../src/engine/select';
 import type { BackendRequest } from '../src/engine/types';
 import { median } from '../src/metrics/statistics';
-import { miniT2I } from '../src/models/minit2i';
-import { preset } from '../src/models/presets';
-import { t5Config, t5Parameters } from '../src/models/text/t5';
 import type { ComputeType } from '../src/nn/bfloat16';
 import { loadModel } from '../src/pipelines/load';
 import { runRequest } from '../src/sampling/run-job';
-import { writeModel } from './synthetic-checkpoint';
+import { writeMiniT2I } from './minit2i-folder';
 
 const { values: given } = parseArgs({
   options: {
@@ -37,35 +34,11 @@ const { values: given } = parseArgs({
   },
 });
 
-/** FLAN-T5-large's encoder. */
-const TEXT = {
-  architectures: ['T5ForConditionalGeneration'],
-  vocab_size: 32_128,
-  d_model: 1024,
-  d_kv: 64,
-  d_ff: 2816,
-  num_layers: 24,
-  num_heads: 16,
-  feed_forward_proj: 'gated-gelu',
-};
-/** A tokenizer of the same kind with fewer words. */
-const TOKENIZER = 'test/fixtures/pipelines/minit2i-tiny/hub/google/flan-t5-large';
-
-function writePipeline(root: string): void {
-  const { transformer } = preset(given.model as string);
-  for (const part of ['transformer', 'text_encoder', 'tokenizer']) mkdirSync(join(root, part));
-  writeModel(join(root, 'transformer'), transformer, miniT2I.parameters(miniT2I.schema.parse(transformer)));
-  writeModel(join(root, 'text_encoder'), TEXT, t5Parameters(t5Config.parse(TEXT)), { stem: 'model' });
-  for (const name of ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json']) {
-    cpSync(join(TOKENIZER, name), join(root, 'tokenizer', name));
-  }
-}
-
 async function main(): Promise<void> {
   const { label } = await selectBackend(given.backend as BackendRequest, { threads: Number(given.threads) });
   const root = mkdtempSync(join(given.folder as string, 'ertacache-minit2i-'));
   try {
-    writePipeline(root);
+    writeMiniT2I(root, given.model as string);
     const before = peakMemory();
     const model = await loadModel(root, { dtype: given.dtype as ComputeType });
     const [steps, guidance] = [Number(given.steps), Number(given.guidance)];

@@ -5,8 +5,8 @@ import type { FleetQueue } from './queue';
 
 /** BullMQ's own page of its queues. */
 export interface Board {
-  /** @returns nothing for another path than those of the page */
-  fetch(request: Request): Promise<Response> | undefined;
+  /** Answers at the path of the page and below it. */
+  fetch(request: Request): Promise<Response>;
 }
 
 export interface BoardOptions {
@@ -33,18 +33,15 @@ export async function createBoard(queue: FleetQueue, { path, keys }: BoardOption
   app.route(path, adapter.registerPlugin());
   const hashed = keys.map(hash);
   return {
-    fetch(request) {
+    async fetch(request) {
       const { pathname } = new URL(request.url);
-      if (pathname !== path && !pathname.startsWith(`${path}/`)) return undefined;
       if (hashed.length > 0 && !isLetIn(request, hashed)) {
         const headers = { 'www-authenticate': 'Basic realm="ertacache queue", charset="UTF-8"' };
-        return Promise.resolve(
-          new Response('A key is needed: any user, an API key as the password.', { status: 401, headers }),
-        );
+        return new Response('A key is needed: any user, an API key as the password.', { status: 401, headers });
       }
       // With a slash at the end its router knows it not.
       const asked = pathname === `${path}/` ? new Request(new URL(path, request.url), request) : request;
-      return Promise.resolve(app.fetch(asked));
+      return app.fetch(asked);
     },
     close: () => clearInterval(timer),
   };

@@ -12,18 +12,18 @@ export interface Follower {
   /**
    * @param adding ends when the job is in its queue: before that nothing is to be learnt from its being nowhere
    * @param onOver called when it is over; at once where it is already
+   * @returns ends that: it is not called any more
    */
-  follow(model: string, id: string, adding: Promise<unknown>, onOver: (over: Over) => void): void;
+  follow(model: string, id: string, adding: Promise<unknown>, onOver: (over: Over) => void): () => void;
   /** What was learnt elsewhere. */
   over(over: Over): void;
-  forget(id: string): void;
   close(): void;
 }
 
 export async function createFollower(queue: FleetQueue): Promise<Follower> {
   interface Followed {
     readonly model: string;
-    readonly onOver: ((over: Over) => void)[];
+    readonly onOver: Set<(over: Over) => void>;
     isThere: boolean;
   }
   const followed = new Map<string, Followed>();
@@ -56,17 +56,22 @@ export async function createFollower(queue: FleetQueue): Promise<Follower> {
   const timer = setInterval(() => void look().catch(() => {}), LOOK_MS);
   return {
     follow(model, id, adding, onOver) {
-      const found = followed.get(id) ?? { model, onOver: [], isThere: false };
+      const found = followed.get(id) ?? { model, onOver: new Set(), isThere: false };
       followed.set(id, found);
-      found.onOver.push(onOver);
+      const tell = (over: Over): void => onOver(over);
+      found.onOver.add(tell);
       // One that cannot be added is told by who adds it.
       const added = (): void => {
         found.isThere = true;
       };
       adding.then(added, () => {});
+      // Others may follow the same job.
+      return () => {
+        found.onOver.delete(tell);
+        if (found.onOver.size === 0 && followed.get(id) === found) followed.delete(id);
+      };
     },
     over: end,
-    forget: id => void followed.delete(id),
     close() {
       clearInterval(timer);
       deaf();

@@ -1,11 +1,30 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { sidecarPath } from '../media/receipt';
 import { isOver, type Job, jobSchema } from '../server/jobs/job';
-import type { JobStore, SharedJobs } from '../server/jobs/store';
+import { type JobStore, PICTURE, type SharedJobs } from '../server/jobs/store';
 import { heard } from './channels';
 import { own } from './names';
 import type { FleetQueue } from './queue';
 
 const JOBS = own('jobs');
+/** Set while servers may still tell of a job that was removed. */
+const removed = ({ token }: Job): string => own('job-removed', token);
+const REMOVED_S = 24 * 3600;
+
+/**
+ * Keeps the record of a job, unless it was removed, or is over already: of several servers that have a job, the first says
+ * how it ended. Keys: all records, the mark of a removed one; arguments: the job's key, token and record.
+ */
+const PUT = `
+if redis.call('exists', KEYS[2]) == 1 then return 0 end
+local known = redis.call('hget', KEYS[1], ARGV[1])
+if known then
+  local job = cjson.decode(known)
+  if job.token == ARGV[2] and (job.status == 'completed' or job.status == 'failed' or job.status == 'cancelled') then return 0 end
+end
+redis.call('hset', KEYS[1], ARGV[1], ARGV[3])
+redis.call('publish', KEYS[1], ARGV[3])
+return 1`;
 const CANCEL = own('job-cancelled');
 const LEFT = own('job-left');
 
@@ -32,9 +51,8 @@ export async function fleetJobStore({ redis, channels, store }: FleetQueue): Pro
   });
   for (const text of await redis.hvals(JOBS)) take(text);
   const put = async (job: Job): Promise<void> => {
-    const text = JSON.stringify(job);
-    await redis.multi().hset(JOBS, job.key, text).publish(JOBS, text).exec();
-    jobs.set(job.key, job);
+    const isKept = await redis.eval(PUT, 2, JOBS, removed(job), job.key, job.token, JSON.stringify(job));
+    if (isKept === 1) jobs.set(job.key, job);
   };
   const stopped: (() => void)[] = [deaf];
   const shared: SharedJobs = {
@@ -68,8 +86,11 @@ export async function fleetJobStore({ redis, channels, store }: FleetQueue): Pro
     file: (job, name) => store.get(place(job, name)),
     async remove(job) {
       jobs.delete(job.key);
-      await redis.multi().hdel(JOBS, job.key).publish(JOBS, job.key).exec();
-      for (const { name } of job.results) await store.remove(place(job, name));
+      const mark = removed(job);
+      await redis.multi().set(mark, '1', 'EX', REMOVED_S).hdel(JOBS, job.key).publish(JOBS, job.key).exec();
+      const drawn = job.results.map(({ name }) => name);
+      const beside = drawn.filter(name => /mp4|gif/.test(name)).map(sidecarPath);
+      for (const name of [PICTURE, ...drawn, ...beside]) await store.remove(place(job, name));
     },
     async close() {
       for (const stop of stopped) stop();

@@ -8,6 +8,9 @@ import { VERSION } from '../version';
 
 const { count: _, ...pieceFields } = orderSchema.shape;
 
+/** Characters of a user's name. */
+export const MOST_USER = 200;
+
 /** A job as it waits in Redis: the request that `draw` takes, and as what file the picture is wanted. */
 export const fleetJobSchema = z.object({
   format: z.literal('ertacache-fleet-job'),
@@ -20,7 +23,7 @@ export const fleetJobSchema = z.object({
   /** Version of ertacache that decides the bytes. */
   ertacache: z.string(),
   /** Whose it is, for fairness. */
-  user: z.string().max(200),
+  user: z.string().max(MOST_USER),
   /** Steps between two checkpoints. */
   every: count(MOST.steps),
 });

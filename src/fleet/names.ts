@@ -23,6 +23,8 @@ export const KEYS = {
   workerFacts: own('worker-facts'),
   /** Set while a job is to be stopped. */
   cancelled: (id: string) => own('cancelled', id),
+  /** Set while a job that is to be stopped has been asked for again. */
+  again: (id: string) => own('again', id),
 } as const;
 
 export const CHANNELS = {

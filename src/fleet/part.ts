@@ -23,6 +23,8 @@ export const partId = ({ target, ertacache }: FleetPart, question: Uint8Array): 
 export const PART_KEYS = {
   question: (id: string): string => own('part', id, 'question'),
   answer: (id: string): string => own('part', id, 'answer'),
+  /** How many wait for it. */
+  askers: (id: string): string => own('part', id, 'askers'),
   /** Why there is none. */
   fault: (id: string): string => own('part', id, 'fault'),
 } as const;

@@ -1,11 +1,11 @@
-import { ErtaError, InterruptedError, UsageError } from '../errors';
+import { InterruptedError, UsageError } from '../errors';
 import { atMost } from '../io/at-most';
 import type { FarTarget } from '../server/workers/far-target';
 import { VERSION } from '../version';
 import { heard } from './channels';
 import { type Over, overSchema } from './job';
 import { CHANNELS } from './names';
-import { type FleetPart, PART_KEYS, partId } from './part';
+import { type FleetPart, PART_KEEP_S, PART_KEYS, partId } from './part';
 import type { FleetQueue } from './queue';
 import { errorOf } from './runner';
 import { workersOf } from './workers';
@@ -30,6 +30,12 @@ const LOOK_MS = 1000;
 
 /** Bytes of answers that are remembered, the newest. */
 const MOST_REMEMBERED = 2 ** 28;
+
+/** One who waits for a part does no more; when nobody does, nothing of it is kept. Keys: those who ask, and the rest. */
+const LEAVE = `
+if redis.call('decr', KEYS[1]) > 0 then return 0 end
+redis.call('unlink', unpack(KEYS))
+return 1`;
 
 interface Open {
   readonly part: FleetPart;
@@ -56,7 +62,8 @@ export async function createParts(queue: FleetQueue): Promise<Parts> {
     try {
       for (const [id, { part, question, settle }] of open) {
         if ((await redis.exists(PART_KEYS.answer(id), PART_KEYS.fault(id))) > 0) settle();
-        else await queue.addPart(id, part, question, open.size);
+        else await queue.addPart(id, part, question, { rank: open.size, isAsked: false });
+        await redis.expire(PART_KEYS.askers(id), PART_KEEP_S);
       }
     } finally {
       isLooking = false;
@@ -64,27 +71,50 @@ export async function createParts(queue: FleetQueue): Promise<Parts> {
   }
   const timer = setInterval(() => void look().catch(() => {}), LOOK_MS);
 
-  async function asked(id: string, part: FleetPart, question: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
+  /** When it is known what became of a part. */
+  async function settled(
+    id: string,
+    part: FleetPart,
+    question: Uint8Array,
+    signal?: AbortSignal,
+  ): Promise<Over['fault']> {
     requireGoingOn(signal);
     let stop = (): void => {};
     try {
-      const told = await new Promise<Over['fault']>((resolve, reject) => {
+      return await new Promise((resolve, reject) => {
         open.set(id, { part, question, settle: resolve });
         stop = (): void => reject(new InterruptedError('Stopped.', signal?.reason));
         signal?.addEventListener('abort', stop, { once: true });
-        queue.addPart(id, part, question, open.size).catch(reject);
+        queue.addPart(id, part, question, { rank: open.size, isAsked: true }).catch(reject);
       });
-      const [answer, fault] = await redis.mgetBuffer(PART_KEYS.answer(id), PART_KEYS.fault(id));
-      if (answer) return new Uint8Array(answer);
-      const kept = overSchema.shape.fault.safeParse(heard(String(fault))).data;
-      throw errorOf({ id, state: 'failed', fault: told ?? kept });
-    } catch (error) {
-      if (ErtaError.isInstance(error) && error.code === 'interrupted') void queue.cancel(id).catch(() => {});
-      throw error;
     } finally {
       signal?.removeEventListener('abort', stop);
       open.delete(id);
-      redis.unlink(PART_KEYS.question(id), PART_KEYS.answer(id), PART_KEYS.fault(id)).catch(() => {});
+    }
+  }
+
+  /** Another command may ask the same. Nothing is taken away or stopped as long as it waits. */
+  async function leave(id: string, isStopped: boolean): Promise<void> {
+    const keys = [PART_KEYS.askers, PART_KEYS.question, PART_KEYS.answer, PART_KEYS.fault].map(key => key(id));
+    const isLast = (await redis.eval(LEAVE, keys.length, ...keys)) === 1;
+    if (isLast && isStopped) await queue.cancel(id);
+  }
+
+  async function asked(id: string, part: FleetPart, question: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
+    requireGoingOn(signal);
+    const askers = PART_KEYS.askers(id);
+    await redis.multi().incr(askers).expire(askers, PART_KEEP_S).exec();
+    try {
+      for (;;) {
+        const told = await settled(id, part, question, signal);
+        const [answer, fault] = await redis.mgetBuffer(PART_KEYS.answer(id), PART_KEYS.fault(id));
+        if (answer) return new Uint8Array(answer);
+        const kept = overSchema.shape.fault.safeParse(heard(String(fault))).data;
+        if (told ?? kept) throw errorOf({ id, state: 'failed', fault: told ?? kept });
+        // It was taken away by one who had asked before, and is asked anew.
+      }
+    } finally {
+      leave(id, signal?.aborted ?? false).catch(() => {});
     }
   }
 

@@ -29,9 +29,8 @@ export interface FleetQueue {
   /**
    * Adds a question about a model, where it is not there.
    * @param id `partId` of it
-   * @param rank where it stands among the unfinished ones of who asks, from 1
    */
-  addPart(id: string, part: FleetPart, question: Uint8Array, rank: number): Promise<void>;
+  addPart(id: string, part: FleetPart, question: Uint8Array, asked: AskedPart): Promise<void>;
   state(model: string, id: string): Promise<JobState>;
   /** Why a job failed. */
   fault(model: string, id: string): Promise<Over['fault']>;
@@ -43,8 +42,11 @@ export interface FleetQueue {
   unfinished(most: number): Promise<readonly UnfinishedJob[]>;
   /** Stops all unfinished jobs of a user. @returns how many */
   cancelOf(user: string): Promise<number>;
-  /** One who waits for a job does no more; it is stopped when nobody does. */
-  letGo(model: string, id: string): Promise<void>;
+  /**
+   * One who waits for a job does no more; it is stopped when nobody does.
+   * @param goesOn whether it is left to others instead, who will ask for it
+   */
+  letGo(model: string, id: string, goesOn?: boolean): Promise<void>;
   /** Stops a job, whoever waits for it. @returns whether it was not over yet */
   cancel(id: string): Promise<boolean>;
   /** Lets failed jobs wait again. @returns how many */
@@ -54,6 +56,14 @@ export interface FleetQueue {
   /** The queues of BullMQ, for its board. */
   queues(): Promise<readonly Queue[]>;
   close(): Promise<void>;
+}
+
+/** How a part is asked for. */
+export interface AskedPart {
+  /** Where it stands among the unfinished ones of who asks, from 1. */
+  readonly rank: number;
+  /** Whether it is asked for now: one that is only looked after is not begun again when it is being stopped. */
+  readonly isAsked: boolean;
 }
 
 const COUNTED = ['waiting', 'active', 'delayed', 'completed', 'failed'] as const;
@@ -150,7 +160,7 @@ export async function openQueue(options: QueueOptions): Promise<FleetQueue> {
       state === 'unknown' && known.findIndex(other => other.id === id) === i;
     const fresh = known.filter(isNew);
     const holds = redis.pipeline();
-    for (const { id } of known) holds.hincrby(KEYS.holders, id, 1);
+    for (const { id, state } of known) if (state !== 'completed') holds.hincrby(KEYS.holders, id, 1);
     await holds.exec();
     for (const model of new Set(fresh.map(({ job }) => job.piece.request.model))) {
       await redis.sadd(KEYS.models, model);
@@ -167,27 +177,43 @@ export async function openQueue(options: QueueOptions): Promise<FleetQueue> {
   }
 
   /** Adds a part that is not there. Nothing is remembered of it when it is over. */
-  async function addPart(id: string, part: FleetPart, question: Uint8Array, rank: number): Promise<void> {
+  async function addPart(
+    id: string,
+    part: FleetPart,
+    question: Uint8Array,
+    { rank, isAsked }: AskedPart,
+  ): Promise<void> {
     const { model } = part.target;
     const key = PART_KEYS.question(id);
     // It is asked again and again whether a part is still there, and questions may be large.
     if ((await redis.expire(key, PART_KEEP_S)) === 0) await redis.set(key, bufferOf(question), 'EX', PART_KEEP_S);
     await redis.sadd(KEYS.models, model);
-    if ((await stateOf(queue(model), id)) !== 'unknown') return;
+    const state = isAsked ? wanted(queue(model), id) : stateOf(queue(model), id);
+    if ((await state) !== 'unknown') return;
     const opts = { ...optionsOf(id, PRIORITIES.usual, rank), removeOnComplete: true, removeOnFail: true };
     await queue(model).add('part', part, opts);
     await redis.publish(CHANNELS.wake, model);
   }
 
+  /** The state of a job that is asked for. One that is being stopped is begun again when it has been. */
+  async function wanted(own: Queue, id: string): Promise<JobState> {
+    const state = await stateOf(own, id);
+    if (!isUnfinished(state) || (await redis.exists(KEYS.cancelled(id))) === 0) return state;
+    await redis.set(KEYS.again(id), '1', 'EX', CANCEL_S);
+    // It may have been stopped meanwhile, by one who did not yet know.
+    return stateOf(own, id);
+  }
+
   /** What has become of a job; one that is to be drawn anew is unknown. */
   async function settled(job: FleetJob, id: string): Promise<JobState> {
     const own = queue(job.piece.request.model);
-    const state = await stateOf(own, id);
-    if (state === 'waiting' || state === 'active') return state;
-    if (await store.has(NAMES.result(id))) return 'completed';
+    const state = await wanted(own, id);
+    if (isUnfinished(state)) return state;
+    const kept = await Promise.all([NAMES.result(id), NAMES.output(id, job)].map(name => store.has(name)));
+    if (kept.every(Boolean)) return 'completed';
     // It failed, or its picture is no longer there.
     if (state !== 'unknown') await own.remove(id);
-    await redis.unlink(KEYS.cancelled(id));
+    await redis.unlink(KEYS.cancelled(id), KEYS.again(id));
     return 'unknown';
   }
 
@@ -231,7 +257,7 @@ export async function openQueue(options: QueueOptions): Promise<FleetQueue> {
         return true;
       }
     } else if (state !== 'active') return false;
-    await redis.set(KEYS.cancelled(id), '1', 'EX', CANCEL_S);
+    await redis.multi().set(KEYS.cancelled(id), '1', 'EX', CANCEL_S).unlink(KEYS.again(id)).exec();
     await redis.publish(CHANNELS.cancel, id);
     return true;
   }
@@ -297,8 +323,9 @@ export async function openQueue(options: QueueOptions): Promise<FleetQueue> {
       }
       return count;
     },
-    async letGo(model, id) {
-      if ((await redis.hincrby(KEYS.holders, id, -1)) <= 0) await stop(model, id);
+    async letGo(model, id, goesOn = false) {
+      if ((await redis.hincrby(KEYS.holders, id, -1)) > 0) return;
+      if (goesOn || !(await stop(model, id))) await redis.hdel(KEYS.holders, id);
     },
     async cancel(id) {
       for (const model of await models()) if (await stop(model, id)) return true;
@@ -315,6 +342,8 @@ export async function openQueue(options: QueueOptions): Promise<FleetQueue> {
           // What somebody stopped is taken up again only by its own name.
           if (!ids && faultOfReason(job.failedReason).code === 'cancelled') continue;
           await redis.unlink(KEYS.cancelled(String(job.id)));
+          // Its workers may live this time: BullMQ goes on counting those that ended.
+          await redis.hdel(queue(model).toKey(String(job.id)), 'stc', 'defa');
           await job.retry('failed', { resetAttemptsMade: true, resetAttemptsStarted: true });
           count++;
         }
@@ -357,6 +386,8 @@ function optionsOf(jobId: string, priority: number, rank: number) {
   };
 }
 
+const isUnfinished = (state: JobState): boolean => state === 'waiting' || state === 'active';
+
 async function stateOf(queue: Queue, id: string): Promise<JobState> {
   const state = await queue.getJobState(id);
   if (state === 'active' || state === 'completed' || state === 'failed') return state;
@@ -367,7 +398,7 @@ async function stateOf(queue: Queue, id: string): Promise<JobState> {
 export async function forget(redis: Redis, id: string, user: string | undefined): Promise<void> {
   const [, , left] = await Promise.all([
     redis.hdel(KEYS.holders, id),
-    redis.unlink(KEYS.cancelled(id)),
+    redis.unlink(KEYS.cancelled(id), KEYS.again(id)),
     user === undefined ? 1 : redis.hincrby(KEYS.users, user, -1),
   ]);
   if (user !== undefined && left <= 0) await redis.hdel(KEYS.users, user);

@@ -43,6 +43,8 @@ export async function connectRedis({ address, ca, log }: RedisOptions): Promise<
   });
   try {
     await withinTime(redis.connect(), FIRST_MS);
+    // The client itself would go on in database 0.
+    await redis.select(redis.options.db ?? 0);
     requireLasting(await redis.info(), address);
   } catch (error) {
     redis.disconnect();
@@ -101,6 +103,11 @@ function told(error: unknown, { shown }: QueueAddress): unknown {
   if (/NOAUTH|WRONGPASS|NOPERM|invalid password/i.test(text)) {
     return new UsageError(`Redis at ${shown} does not let us in: the password is missing or wrong.`, {
       hint: 'Write it into the address: redis://user:password@host:6379, best in the variable ERTACACHE_QUEUE.',
+    });
+  }
+  if (/DB index is out of range/i.test(text)) {
+    return new UsageError(`Redis at ${shown} has no database of that number.`, {
+      hint: 'End the address with one that it has, such as /0; its setting databases says how many there are.',
     });
   }
   return new IoError(`Redis at ${shown} cannot be reached: ${text}`, {

@@ -3,7 +3,7 @@ import { INVALID_IMAGE, Refusal } from '../server/jobs/faults';
 import { type Assignment, type Finished, LEFT, type Runner, type WorkerHealth } from '../server/jobs/runner';
 import { heard } from './channels';
 import { createFollower, eventSchema } from './follow';
-import { fleetJob, type JobSettings, jobId, NAMES, type Over, resultSchema } from './job';
+import { fleetJob, type JobSettings, jobId, MOST_USER, NAMES, type Over, resultSchema } from './job';
 import { CHANNELS } from './names';
 import { type FleetQueue, PRIORITIES } from './queue';
 import { workersOf } from './workers';
@@ -39,7 +39,7 @@ export async function fleetRunner({ queue, hashes, policies, every }: FleetRunne
     if (signal.aborted) throw new InterruptedError('Stopped before it was begun.', signal.reason);
     const { model, policy } = piece.request;
     const named = Object.hasOwn(policies, policy) ? { policy: policies[policy] } : {};
-    const settings: JobSettings = { model: hashes[model] ?? '', ...named, user: user.slice(0, 200), every };
+    const settings: JobSettings = { model: hashes[model] ?? '', ...named, user: user.slice(0, MOST_USER), every };
     const job = fleetJob(piece, settings);
     const id = jobId(job);
     if (piece.bytes && piece.picture !== undefined) await store.put(NAMES.picture(piece.picture), piece.bytes);
@@ -47,30 +47,34 @@ export async function fleetRunner({ queue, hashes, policies, every }: FleetRunne
       const event = eventSchema.safeParse(heard(message));
       if (event.success && !signal.aborted) onEvent(event.data);
     });
+    let unfollow = (): void => {};
     try {
       const over = await new Promise<Over>((resolve, reject) => {
-        const leave = (): void => {
-          follower.forget(id);
-          if (signal.reason !== LEFT) queue.letGo(model, id).catch(() => {});
-          reject(new InterruptedError('Stopped.', signal.reason));
-        };
         // It may have been stopped since it was begun.
         if (signal.aborted) return reject(new InterruptedError('Stopped.', signal.reason));
-        signal.addEventListener('abort', leave, { once: true });
         const adding = queue.add([job], PRIORITIES.usual);
-        follower.follow(model, id, adding, ended => {
+        const leave = (): void => {
+          // What was not added yet is not held yet.
+          adding
+            .then(async ([added]) => {
+              if (added?.state !== 'completed') await queue.letGo(model, id, signal.reason === LEFT);
+            })
+            .catch(() => {});
+          reject(new InterruptedError('Stopped.', signal.reason));
+        };
+        signal.addEventListener('abort', leave, { once: true });
+        unfollow = follower.follow(model, id, adding, ended => {
           signal.removeEventListener('abort', leave);
           resolve(ended);
         });
         adding.then(([added]) => {
           if (added?.state === 'completed') resolve({ id, state: 'completed' });
-          if (signal.aborted && signal.reason !== LEFT) queue.letGo(model, id).catch(() => {});
         }, reject);
       });
       if (over.state !== 'completed') throw errorOf(over);
       return await finished(id, NAMES.output(id, job));
     } finally {
-      follower.forget(id);
+      unfollow();
       deaf();
     }
   }

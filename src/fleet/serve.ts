@@ -50,18 +50,19 @@ export async function createFleetServer(options: FleetServerOptions): Promise<Pi
     const runner = await fleetRunner({ queue, hashes, policies, every: options.every });
     ending.push(() => runner.close());
     const board = await createBoard(queue, { path: `${basePath}/queue`, keys: options.apiKeys ?? [] });
+    const page = { path: '/queue', fetch: board.fetch };
     ending.push(board.close);
     const store = await fleetJobStore(queue);
     const server = await serverOf(options, {
-      ...{ log, catalog, store, runner, settings },
+      ...{ log, catalog, store, runner, settings, page },
       retention: { keepMs, mostBytes },
     });
     return {
       ...server,
-      fetch(request) {
+      fetch(request, bindings) {
         const path = new URL(request.url).pathname.slice(basePath.length);
         if (!queue.isThere() && !ALWAYS.test(path)) return Promise.resolve(awayAnswer());
-        return board.fetch(request) ?? server.fetch(request);
+        return server.fetch(request, bindings);
       },
       async close(graceMs) {
         await server.close(graceMs);

@@ -97,8 +97,12 @@ export interface Keeping {
  */
 export async function doTask(task: Task, runner: Runner, { store, files }: Keeping): Promise<void> {
   const { id, job, signal, onEvent, onEnding } = task;
-  const [isThere, last] = await Promise.all([store.has(NAMES.result(id)), store.get(NAMES.checkpoint(id))]);
-  if (isThere) return;
+  const [isTold, isThere, last] = await Promise.all([
+    store.has(NAMES.result(id)),
+    store.has(NAMES.output(id, job)),
+    store.get(NAMES.checkpoint(id)),
+  ]);
+  if (isTold && isThere) return;
   const { loras } = job.piece.request;
   const request = { ...job.piece.request, ...(loras && (await here(files, { loras }))) };
   const piece: Piece = { ...job.piece, request, ...(await pictureOf(job, store)) };

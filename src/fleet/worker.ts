@@ -89,10 +89,6 @@ export async function startFleetWorker(options: FleetWorkerOptions): Promise<Fle
       });
       bull.on('error', () => {});
       bull.on('stalled', jobId => log.warn({ job: jobId }, 'its worker has ended; another one goes on'));
-      bull.on('failed', (job, error) => {
-        if (!job || !/stalled/.test(error.message)) return;
-        void over(job, { id: String(job.id), state: 'failed', fault: faultOfReason(error.message) });
-      });
       return [model, bull] as const;
     }),
   );
@@ -177,6 +173,8 @@ export async function startFleetWorker(options: FleetWorkerOptions): Promise<Fle
     const part = fleetPartSchema.safeParse(job.data);
     const parsed = fleetJobSchema.safeParse(job.data);
     try {
+      // BullMQ hands out once more what has ended too many workers, and leaves it to us to fail it.
+      if (job.deferredFailure) throw new Hopeless(faultOfReason(job.deferredFailure));
       if (!parsed.success && !part.success)
         throw new Hopeless({ code: 'job', message: 'The job is not one that this version can read.' });
       if (await redis.exists(KEYS.cancelled(jobId))) stop(holding);
@@ -195,7 +193,17 @@ export async function startFleetWorker(options: FleetWorkerOptions): Promise<Fle
     }
   }
 
-  async function ended({ job, token, isGivenBack, isCancelled, controller }: Holding, error: unknown): Promise<void> {
+  /** A stopped job that somebody has asked for since. */
+  async function isWantedAgain({ job, isCancelled }: Holding): Promise<boolean> {
+    const jobId = String(job.id);
+    if (!isCancelled || (await redis.unlink(KEYS.again(jobId))) === 0) return false;
+    await redis.unlink(KEYS.cancelled(jobId));
+    log.info({ job: jobId }, 'asked for again');
+    return true;
+  }
+
+  async function ended(holding: Holding, error: unknown): Promise<void> {
+    const { job, token, isGivenBack, isCancelled, controller } = holding;
     const jobId = String(job.id);
     if (/Missing lock|Missing key|not in the active state/i.test(String(error))) {
       // Somebody else has it: what both draw is the same.
@@ -212,6 +220,10 @@ export async function startFleetWorker(options: FleetWorkerOptions): Promise<Fle
       hinder(error.message);
       return;
     }
+    if (await isWantedAgain(holding)) {
+      await job.moveToWait(token);
+      return;
+    }
     const fault = error instanceof Hopeless ? error.fault : workerFault(error);
     const stack = options.verbose && error instanceof Error ? error.stack : undefined;
     log.warn({ job: jobId, ...fault, ...(stack !== undefined && { stack }) }, 'failed');
@@ -220,7 +232,13 @@ export async function startFleetWorker(options: FleetWorkerOptions): Promise<Fle
     const failure = isFinal ? new UnrecoverableError(reasonOf(told)) : new Error(reasonOf(told));
     await job.moveToFailed(failure, token, false);
     const isLast = isFinal || job.attemptsMade >= (job.opts.attempts ?? 1);
-    if (isLast && fleetPartSchema.safeParse(job.data).success) {
+    const isPart = fleetPartSchema.safeParse(job.data).success;
+    // Asked for at that very moment. Nothing is left of a part: who asks for it adds it again.
+    if (await isWantedAgain(holding)) {
+      if (!isPart) await job.retry('failed');
+      return;
+    }
+    if (isLast && isPart) {
       await redis.set(PART_KEYS.fault(jobId), JSON.stringify(told), 'EX', PART_KEEP_S);
     }
     if (isLast) await over(job, { id: jobId, state: isCancelled ? 'cancelled' : 'failed', fault: told });

@@ -319,6 +319,14 @@ describeWithRedis('a Redis that cannot be used', () => {
     expect(await refusal('redis://:open-sesame@127.0.0.1:PORT', ...withPassword)).toBeUndefined();
   });
 
+  test('one without a database of that number', async () => {
+    expect(await refusal('redis://127.0.0.1:PORT/20')).toMatchObject({
+      code: 'usage',
+      message: expect.stringMatching(/^Redis at redis:\/\/127\.0\.0\.1:\d+\/20 has no database of that number\.$/),
+    });
+    expect(await refusal('redis://127.0.0.1:PORT/3')).toBeUndefined();
+  });
+
   test('one that is not there', async () => {
     const error = await openQueue({ address: queueAddress('redis://127.0.0.1:1'), place: 'redis' }).catch(e => e);
     expect(error).toMatchObject({

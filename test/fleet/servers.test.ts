@@ -1,13 +1,17 @@
 /** Several servers on one queue, with workers that draw nothing. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { queueAddress } from '../../src/fleet/address';
 import { hashesOf } from '../../src/fleet/model-hash';
 import { openQueue } from '../../src/fleet/queue';
-import { createFleetServer } from '../../src/fleet/serve';
+import { createFleetServer, type FleetServerOptions } from '../../src/fleet/serve';
 import { startFleetWorker } from '../../src/fleet/worker';
+import { sha256 } from '../../src/io/sha256';
 import { readCatalog, type ServedModel } from '../../src/server/catalog';
 import type { Assignment, Finished } from '../../src/server/jobs/runner';
 import type { PictureServer } from '../../src/server/server';
+import { scratchFolder } from '../media/pictures';
 import { type FakeRunner, fakeRunner } from '../server/fake-runner';
 import { describeWithRedis, startRedis, type TestRedis } from '../support/redis';
 
@@ -15,6 +19,8 @@ const MODEL = 'fluent-emoji';
 const KEYS = ['0123456789abcdef0123', 'abcdef0123456789abcd'] as const;
 let hash: string | undefined;
 const log = { info() {}, warn() {}, error() {} };
+
+const scratch = scratchFolder();
 
 jest.setTimeout(120_000);
 
@@ -37,9 +43,13 @@ describeWithRedis('servers on one queue', () => {
     await redis.stop();
   });
 
-  async function serve(apiKeys: readonly string[] = []): Promise<PictureServer> {
+  async function serve(
+    apiKeys: readonly string[] = [],
+    more: Partial<FleetServerOptions> = {},
+  ): Promise<PictureServer> {
     const server = await createFleetServer({
       ...{ queue: redis.url, store: 'redis', every: 5, logLevel: 'silent', apiKeys },
+      ...more,
     });
     open.push({ close: () => server.close(0) });
     return server;
@@ -58,11 +68,18 @@ describeWithRedis('servers on one queue', () => {
     const worker = await startFleetWorker({ queue, runner, models: [MODEL], log });
     open.push({ close: () => worker.close(0) });
   }
-  const ask = (server: PictureServer, path: string, body?: object, key: string = KEYS[0]): Promise<Response> =>
+  const ask = (
+    server: PictureServer,
+    path: string,
+    body?: object,
+    key: string = KEYS[0],
+    method = body ? 'POST' : 'GET',
+  ): Promise<Response> =>
     server.fetch(
       new Request(`http://localhost${path}`, {
         headers: { 'content-type': 'application/json', authorization: `Bearer ${key}` },
-        ...(body && { method: 'POST', body: JSON.stringify(body) }),
+        method,
+        ...(body && { body: JSON.stringify(body) }),
       }),
     );
   const submit = (server: PictureServer, id: string, more: object = {}, key?: string): Promise<Response> =>
@@ -81,6 +98,69 @@ describeWithRedis('servers on one queue', () => {
     expect(await cancelled.json()).toMatchObject({ status: 'cancelled' });
     expect(await statusOf(one, 'the-first-job')).toBe('cancelled');
     await until(() => runner.drawings[0]!.signal.aborted);
+  });
+
+  test.each(['cancelled', 'deleted'])('a job that two servers have is %s for both', async how => {
+    const runner = fakeRunner();
+    const one = await serve();
+    await work(runner);
+    await submit(one, 'the-first-job');
+    await until(() => runner.drawings.length === 1);
+    // It takes up what is not over.
+    const other = await serve();
+    const path = '/v1/jobs/the-first-job';
+    const gone =
+      how === 'deleted' ? await ask(one, path, undefined, KEYS[0], 'DELETE') : await ask(one, `${path}/cancel`, {});
+    expect(gone.status).toBe(200);
+    await until(() => runner.drawings[0]!.signal.aborted);
+    await wait(500);
+    for (const server of [one, other]) {
+      const found = await ask(server, path);
+      if (how === 'deleted') expect(found.status).toBe(404);
+      else expect(await found.json()).toMatchObject({ status: 'cancelled' });
+    }
+    // A name is free again when its job is gone.
+    if (how === 'cancelled') return;
+    expect((await submit(other, 'the-first-job')).status).toBe(202);
+    // The second server may have had it drawn once more before it heard that it is gone.
+    await until(async () => {
+      for (const each of runner.drawings) each.finish();
+      return (await statusOf(one, 'the-first-job')) === 'completed';
+    });
+  });
+
+  test('nothing of a deleted job is left but the picture that others may begin with', async () => {
+    const store = scratch.path('store');
+    const server = await serve([], { store });
+    const form = new FormData();
+    const png = readFileSync(join(__dirname, '../../samples/showcase/demo.png'));
+    form.set('image', new Blob([png], { type: 'image/png' }), 'me.png');
+    for (const [name, value] of Object.entries({ prompt: 'lion', response_format: 'url' })) form.set(name, value);
+    const leaving = new AbortController();
+    const asked = server
+      .fetch(new Request('http://localhost/v1/images/edits', { method: 'POST', body: form, signal: leaving.signal }))
+      .catch(() => undefined);
+    await until(() => readdirSync(store).length === 3);
+    const { data } = (await (await ask(server, '/v1/jobs')).json()) as { data: { id: string }[] };
+    expect(data).toHaveLength(1);
+    expect((await ask(server, `/v1/jobs/${data[0]!.id}`, undefined, KEYS[0], 'DELETE')).status).toBe(200);
+    leaving.abort();
+    await asked;
+    const left = readdirSync(store).filter(name => name !== 'ertacache-store.json');
+    expect(left).toEqual([`${sha256(png)}.picture`]);
+  });
+
+  test('the page of queues is behind the guards of the interface', async () => {
+    const server = await serve([], { onlyLoopback: true });
+    const status = async (path: string, headers: Record<string, string>): Promise<number> =>
+      (await server.fetch(new Request(`http://${headers.host}${path}`, { headers }))).status;
+    const here = 'localhost:8080';
+    for (const path of ['/queue', '/queue/', '/queue/api/queues']) {
+      expect(await status(path, { host: here })).toBe(200);
+      expect(await status(path, { host: 'evil.example:8080' })).toBe(403);
+      expect(await status(path, { host: here, origin: 'http://evil.example' })).toBe(403);
+    }
+    expect(await status('/queues', { host: here })).toBe(404);
   });
 
   test('a stopped server loses no accepted job: the others go on with it, or the next one does', async () => {

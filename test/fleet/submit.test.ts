@@ -1,7 +1,7 @@
 /** What `submit` asks for is what `sample` draws: options of requests, LoRAs that travel through the store, clips. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -103,6 +103,33 @@ describeWithRedis('submit', () => {
     const fewer = await both('fewer', model, 'webp', '--policy', 'auto', '--speedup', '3');
     expect(await readReceipt(fewer.far)).toMatchObject({ forwards: 10 });
     expect(readFileSync(fewer.far)).toEqual(readFileSync(fewer.near));
+  });
+
+  test('one picture that cannot be had does not keep the others from being written', async () => {
+    const prompts = scratch.path('two.txt');
+    writeFileSync(prompts, 'a fox\na cat\n');
+    const out = scratch.path('two');
+    const asked = ['submit', prompts, '--queue', redis.url, '--store', store, '--model', TINY.far, ...SMALL];
+    const wanted = [...asked, '--policy', 'none', '--wait', '--out', out];
+    // A folder stands where a picture is to be written.
+    mkdirSync(join(out, 'a-fox-0.png'), { recursive: true });
+    const { code, stdout, stderr } = await command(...wanted);
+    expect([code, stdout.trim()]).toEqual([1, `1 of 2 pictures in ${out}`]);
+    expect(stderr).toMatch(/^a-fox-0\.png: Cannot write .*: a folder has that name\.$/m);
+    expect(existsSync(join(out, 'a-cat-0.png'))).toBe(true);
+    // The store was cleaned: what is gone is drawn again.
+    const before = readFileSync(join(out, 'a-cat-0.png'));
+    for (const name of readdirSync(store).filter(name => name.endsWith('.png'))) rmSync(join(store, name));
+    rmSync(out, { recursive: true });
+    expect(await command(...wanted)).toMatchObject({ code: 0, stdout: expect.stringContaining('2 of 2 pictures') });
+    expect(readFileSync(join(out, 'a-cat-0.png'))).toEqual(before);
+  });
+
+  test('a user has a name that every part of a queue takes', async () => {
+    for (const name of ['', 'u'.repeat(201)]) {
+      const { code, stderr } = await command('submit', 'prompts.txt', '--queue', redis.url, '--user', name);
+      expect([code, stderr]).toEqual([2, expect.stringContaining(`It has ${name.length} characters`)]);
+    }
   });
 
   /** What a command writes with the workers of the queue, and without. */

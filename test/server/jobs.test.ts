@@ -273,6 +273,20 @@ describe('jobs', () => {
     expect((await json(get('/v1/jobs'))).data).toEqual([]);
   });
 
+  test('that were deleted are drawn anew for who asks again', async () => {
+    const { runner, post, get } = await deskServer({}, fakeRunner({ atOnce: true }));
+    const first = await json(post('/v1/jobs', heart));
+    await soon();
+    expect(await json(get(`/v1/jobs/${first.id}`))).toMatchObject({ status: 'completed' });
+    expect((await json(post('/v1/jobs', heart))).id).toBe(first.id);
+    expect((await get(`/v1/jobs/${first.id}`, { method: 'DELETE' })).status).toBe(200);
+    const again = await json(post('/v1/jobs', heart));
+    await soon();
+    expect(again.id).not.toBe(first.id);
+    expect(await json(get(`/v1/jobs/${again.id}`))).toMatchObject({ status: 'completed' });
+    expect(runner.drawings).toHaveLength(2);
+  });
+
   test('are seen by their owner alone', async () => {
     const [mine, theirs] = ['key-of-one-0123456789', 'key-of-two-0123456789'].map(key => ({
       headers: { authorization: `Bearer ${key}` },
@@ -294,6 +308,7 @@ describe('jobs', () => {
       await post('/v1/jobs', { prompt: 'a', seed, id: `job-number-${seed}` });
       await soon();
     }
+    expect(await json(get('/v1/jobs?order=up'))).toMatchObject({ error: { param: 'order' } });
     const first = await json(get('/v1/jobs?limit=2'));
     expect(first).toMatchObject({ has_more: true, first_id: 'job-number-3', last_id: 'job-number-2' });
     expect(await json(get(`/v1/jobs?limit=2&after=${first.last_id}`))).toMatchObject({

@@ -22,7 +22,8 @@ export async function openStore(place: string, redis: Redis): Promise<FileStore>
   if (place === 'any') return redisStore(redis);
   const store = await storeAt(place, redis);
   const mark = place === 'redis' ? 'redis' : await markOf(store);
-  const kept = (await redis.set(KEYS.store, mark, 'NX', 'GET')) ?? mark;
+  const isFirst = (await redis.set(KEYS.store, mark, 'NX')) !== null;
+  const kept = isFirst ? mark : ((await redis.get(KEYS.store)) ?? mark);
   if (kept === mark) return store;
   throw new UsageError(`The pictures of this queue are not kept in ${store.shown}, but elsewhere.`, {
     hint:

@@ -32,6 +32,14 @@ export function createApp(services: Services): App {
     inner.get('/playground', c => c.redirect(`${settings.basePath}/playground/`));
     inner.route('/playground', playgroundRoutes(`${settings.basePath}/playground`));
   }
+  if (services.page) {
+    const { path, fetch } = services.page;
+    for (const at of [path, `${path}/*`]) {
+      if (settings.onlyLoopback) inner.use(at, loopbackOnly);
+      inner.use(at, originGuard(settings));
+      inner.all(at, c => fetch(c.req.raw));
+    }
+  }
   inner.use(
     secureHeaders({
       // Whether a whole domain is reached by https alone is its proxy's to say.
@@ -80,7 +88,7 @@ function methodsAt({ routes }: App, path: string): string[] {
 
 function matches(pattern: string, path: string): boolean {
   const [want, is] = [pattern.split('/'), path.split('/')];
-  return want.length === is.length && want.every((part, i) => part.startsWith(':') || part === is[i]);
+  return want.length === is.length && want.every((part, i) => (part.startsWith(':') ? is[i] !== '' : part === is[i]));
 }
 
 /** Gives every request an id, and says in the log and the figures how it ended. */

@@ -16,6 +16,15 @@ export interface Services {
   readonly log: Log;
   readonly limits: Limits;
   readonly settings: HttpSettings;
+  /** A page beside the interface, which lets in by itself who has a key. */
+  readonly page?: Page | undefined;
+}
+
+/** A page at a path and below it. */
+export interface Page {
+  /** Below the server's own path, such as `/queue`. */
+  readonly path: string;
+  fetch(request: Request): Promise<Response>;
 }
 
 /** How requests are answered. */

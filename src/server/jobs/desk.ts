@@ -255,6 +255,13 @@ export function createDesk({ runner, store, log, metrics, mostWaiting, joinMs }:
 
   const cancelLive = (live: Live): Promise<void> => end(live, { status: 'cancelled', error: CANCELLED });
 
+  /** Ends a job wherever it is: other servers may have it too. */
+  async function cancelJob(job: Job): Promise<void> {
+    const live = jobs.get(job.key);
+    if (live) await cancelLive(live);
+    if (live?.isKept || !isOver(job)) await store.shared?.cancel(job.key);
+  }
+
   const ticket = (live: Live, hasJoined: boolean): Ticket =>
     ticketOf(live, hasJoined, () => {
       if (!live.isDetached) void cancelLive(live);
@@ -363,14 +370,12 @@ export function createDesk({ runner, store, log, metrics, mostWaiting, joinMs }:
     file: (job, name) => store.file(job, name),
     async cancel(job) {
       const live = jobs.get(job.key);
-      if (live) await cancelLive(live);
-      else if (!isOver(job)) await store.shared?.cancel(job.key);
+      await cancelJob(job);
       return live?.job ?? store.get(job.key) ?? job;
     },
     async remove(job) {
-      const live = jobs.get(job.key);
-      if (live) await cancelLive(live);
-      else if (!isOver(job)) await store.shared?.cancel(job.key);
+      await cancelJob(job);
+      joins.forget(job.key);
       await stored(job.key, () => store.remove(job));
     },
     isOpen: () => isOpen,

@@ -18,6 +18,8 @@ export interface Joins {
   find(joinKey: string, asked: Asked): Live | undefined;
   /** A job is over. */
   end(live: Live): void;
+  /** A job is no longer there. */
+  forget(key: string): void;
 }
 
 /** Bytes of completed pictures that are held for those who ask again. */
@@ -48,6 +50,9 @@ export function createJoins(keepMs: number): Joins {
         held -= bytes;
         forget(live);
       }, keepMs).unref();
+    },
+    forget(key) {
+      for (const live of jobs.values()) if (live.job.key === key) forget(live);
     },
   };
 }

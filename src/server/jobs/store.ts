@@ -25,7 +25,7 @@ export interface JobStore {
 
 /** What servers that have the same jobs tell each other. */
 export interface SharedJobs {
-  /** Ends a job that is another server's; when this returns it is over. */
+  /** Ends a job that other servers may have; when this returns it is over. */
   cancel(key: string): Promise<void>;
   /** Another server may go on with a job. */
   leave(key: string): Promise<void>;
