@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { PolicyError } from '../errors';
+import { requireList } from '../io/arguments';
 import { parseState, tensorState } from '../nn/state';
 import { relativeChange } from './change';
 import { type Evaluation, partsOf } from './evaluation';
@@ -47,6 +48,7 @@ export interface TeaCacheOptions {
  */
 export function teacache({ threshold, coefficients, onSignal }: TeaCacheOptions): CachePolicy {
   requireThreshold('TeaCache', threshold);
+  requireList('coefficients', coefficients, value => typeof value === 'number', 'numbers, highest power first');
   if (coefficients.length === 0 || !coefficients.every(Number.isFinite)) {
     throw new PolicyError('TeaCache needs a polynomial of finite coefficients.', {
       hint: 'Fit one with `ertacache calibrate --method teacache`.',

@@ -1,3 +1,4 @@
+import { requireWhole, wrongArgument } from '../io/arguments';
 import { ertacache } from './ertacache';
 import type { CachePolicy } from './policy';
 import type { SiteName } from './sites';
@@ -50,9 +51,13 @@ export function spreads(steps: number, computed: number, firsts: readonly number
  * @param computed how many of them are computed
  * @param site where the residual is taken; `hidden` by default, `velocity` for models that are not cut in three
  * @returns the caching method
- * @throws PolicyError when no step is computed and, when a run begins, unless it has `steps` steps
+ * @throws UsageError unless `computed` is a whole number from 1 to `steps`; PolicyError, when a run begins, unless it has
+ *   `steps` steps
  */
 export function uniform(steps: number, computed: number, site: SiteName = 'hidden'): CachePolicy {
+  requireWhole('steps', steps, 1);
+  requireWhole('computed', computed, 1);
+  if (computed > steps) throw wrongArgument('computed', computed, `a whole number from 1 to ${steps}, the steps`);
   return plainReuse(uniformReuse(steps, computed), site);
 }
 

@@ -54,11 +54,20 @@ export function numberBetween(least: number, most = Number.POSITIVE_INFINITY): (
   };
 }
 
+/** A number above one and up to another. */
+export function numberAbove(least: number, most: number): (text: string) => number {
+  return text => {
+    const value = Number(text);
+    if (text.trim() !== '' && value > least && value <= most) return value;
+    throw new InvalidArgumentError(`It must be a number above ${least}, and at most ${most}.`);
+  };
+}
+
 /** What pictures have to keep, such as `40dB@90%`; 90 % where no confidence is given. */
 export function guaranteeText(text: string): Guarantee {
   const found = guaranteeOf(text);
   if (found) return found;
-  throw new InvalidArgumentError('Give decibels and a confidence, such as 40dB@90%.');
+  throw new InvalidArgumentError('Give decibels, up to 100, and a confidence between 0 and 100 %, such as 40dB@90%.');
 }
 
 /** A part of the way from 0 to 1, such as `0.1,0.8`. */

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { UsageError } from '../errors';
 import { MOST } from '../io/counts';
 import { given } from '../io/given';
 import type { ComputeType } from '../nn/bfloat16';
@@ -7,7 +8,7 @@ import { atSize, type PictureRequest } from '../sampling/at-size';
 import type { Pipeline } from '../sampling/pipeline';
 import type { LoraPath } from '../weights/lora/on-disk';
 import { dtypeOption } from './dtype-option';
-import { interval, loraText, numberBetween, wholeNumber } from './parse';
+import { interval, loraText, numberAbove, numberBetween, wholeNumber } from './parse';
 
 /** What published models can be asked for besides steps and guidance. */
 export interface PictureOptions {
@@ -60,7 +61,7 @@ export function addRequestOptions(command: Command): Command {
     .option(
       '--shift <s>',
       "spend more steps at high noise, above 1, or fewer, in place of the model's own shift (flow matching)",
-      numberBetween(Number.MIN_VALUE, MOST.shift),
+      numberAbove(0, MOST.shift),
     )
     .option('--vae-tiling', 'decode large pictures in overlapping tiles: less memory, at faint seams');
 }
@@ -76,6 +77,14 @@ export const loraOption = (): Option =>
 
 export const secondLoraOption = (): Option =>
   loras('--lora-2 <file[:scale]>', 'Wan2.2: the same for the second transformer');
+
+/** @throws UsageError for a strength without a picture to begin with */
+export function requireStrengthOfUse(command: Command, { init }: { readonly init?: string | undefined }): void {
+  if (command.getOptionValueSource('strength') !== 'cli' || init !== undefined) return;
+  throw new UsageError('--strength says how much of a picture is drawn anew, and no --init names one.', {
+    hint: 'Add --init PICTURE, or omit --strength.',
+  });
+}
 
 export function addPictureOptions(command: Command): Command {
   return addRequestOptions(command)

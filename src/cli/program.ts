@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { Command, CommanderError, Option } from 'commander';
-import { ErtaError } from '../errors';
+import { ErtaError, UsageError } from '../errors';
 import { MOST } from '../io/counts';
 import { printable } from '../printable';
 import { VERSION } from '../version';
@@ -36,7 +36,18 @@ export async function program(needed: (name: string) => boolean = () => true): P
     const command = needed(name) ? await load() : new Command(name);
     root.addCommand(command.description(description));
   }
-  return root;
+  return root.hook('preAction', (_, command) => requireValues(command));
+}
+
+/** @throws UsageError for an option whose value is empty, as that of a variable that is not set: it would be passed over */
+function requireValues(command: Command): void {
+  for (const option of command.options) {
+    // An empty prompt is one.
+    if (!option.required || option.flags.includes('<prompt>')) continue;
+    const name = option.attributeName();
+    if (command.getOptionValueSource(name) !== 'cli' || ![command.getOptionValue(name)].flat().includes('')) continue;
+    throw new UsageError(`${option.long} is empty.`, { hint: 'Give it a value, or omit it.' });
+  }
 }
 
 /** Makes a command and its subcommands throw where commander would end the process with a code of its own. */

@@ -2,7 +2,7 @@ import { type Bound, noBound } from '../cache/bound';
 import type { CachePolicy } from '../cache/policy';
 import { activeKind, activeName } from '../engine/active-kind';
 import { UsageError } from '../errors';
-import { requireObject } from '../io/arguments';
+import { isObject, requireList, requireObject } from '../io/arguments';
 import { given } from '../io/given';
 import { sha256 } from '../io/sha256';
 import { enlarged, type Image, imageSize, type Media, toBytes } from '../media/pixels';
@@ -112,6 +112,7 @@ export async function draw(request: Request, options: DrawOptions): Promise<Draw
  * const [heart, lion] = await drawBatch([{ prompt: 'red heart' }, { prompt: 'lion', seed: 1 }], { model });
  */
 export async function drawBatch(requests: readonly Request[], options: DrawOptions): Promise<Drawn[]> {
+  requireList('requests', requests, isObject, 'a list of requests, such as [{ prompt: "red heart" }]');
   const all = requests.map(parseRequest);
   // What is drawn again is a part of the rows, and was shown once.
   const drawRows = (rows: readonly FullRequest[], isFirst = true): Promise<Drawn[]> =>
@@ -233,6 +234,7 @@ async function drawWith(requests: readonly FullRequest[], options: DrawOptions, 
   const { model, signal, onStep, onResume, onDecode, estimate, previews, checkpoint } = options;
   for (const each of requests) requireEnlargeable(each, each.size);
   if (request.loras) requireMerged(request.loras, model.info);
+  requireComputed(request, model.info);
   const { rows, batch, cache, policy, facts } = await planOf(requests, options, choose);
   requireEachAlone(cache, requests.length);
   const runs = facts.map(runId);
@@ -310,6 +312,14 @@ async function planOf(requests: readonly FullRequest[], options: DrawOptions, ch
     options.policy ? undefined : choose(use, policies),
   );
   return { rows, batch, cache, policy, facts: requests.map(each => factsOf(each, batch, model.info, said)) };
+}
+
+/** What is computed in is decided when the model is loaded. */
+function requireComputed({ dtype }: FullRequest, { id, dtype: own = 'float32' }: PipelineInfo): void {
+  if (dtype === undefined || dtype === own) return;
+  throw new UsageError(`The run is in ${dtype}, and ${id} was loaded in ${own}.`, {
+    hint: 'Load the model with the same type: loadModel(path, { dtype }).',
+  });
 }
 
 /** The LoRAs that are asked for are those that were merged when the model was loaded. */
@@ -398,7 +408,6 @@ function factsOf(
     init,
     embeddings,
     vaeTiling,
-    dtype,
     variant,
     scale,
   } = request;
@@ -426,7 +435,7 @@ function factsOf(
     ...(embeddings && { embeddings: { ...embeddings, sha256: embeddings.sha256 ?? '' } }),
     ...(info.loras && { loras: [...info.loras] }),
     ...(vaeTiling && { vaeTiling }),
-    ...(dtype === 'bfloat16' && { dtype }),
+    ...(info.dtype && { dtype: info.dtype }),
     ...(variant !== undefined && { variant }),
     scale,
     backend: activeName(),

@@ -1,5 +1,7 @@
-import { requireObject } from '../io/arguments';
+import { UsageError } from '../errors';
+import { isObject, requireList, requireObject } from '../io/arguments';
 import { loadModel } from '../pipelines/load';
+import { modelName } from '../pipelines/model-name';
 import { policiesOnDisk } from '../policy/on-disk';
 import { requireCaching } from '../policy/require-policy';
 import type { CheckpointStore } from '../sampling/checkpoint';
@@ -43,7 +45,7 @@ export interface DrawFilesOptions extends Omit<DrawOptions, 'model' | 'checkpoin
  */
 export async function draw(request: Request, options: DrawFilesOptions = {}): Promise<Drawn> {
   requireOptions(options);
-  const inputs = await readInputs(parseRequest(request));
+  const inputs = await readInputs(ofModel(parseRequest(request), request, options));
   return withModel(inputs, options, given => drawWith(inputs.request, given));
 }
 
@@ -59,7 +61,8 @@ export async function draw(request: Request, options: DrawFilesOptions = {}): Pr
  */
 export async function drawBatch(requests: readonly Request[], options: DrawFilesOptions = {}): Promise<Drawn[]> {
   requireOptions(options);
-  const all = requests.map(parseRequest);
+  requireList('requests', requests, isObject, 'a list of requests, such as [{ prompt: "red heart" }]');
+  const all = requests.map(request => ofModel(parseRequest(request), request, options));
   requireAlike(all);
   const inputs = await readInputs(all[0] as FullRequest);
   const rows = all.map(({ prompt, seed, scale }) => ({ ...inputs.request, prompt, seed, scale }));
@@ -91,6 +94,17 @@ function requireOptions(options: DrawFilesOptions): void {
   if (options.policy !== undefined) requireCaching('policy', options.policy);
 }
 
+/** A request for the model that was loaded. @throws UsageError for one that names another */
+function ofModel(full: FullRequest, { model: named }: Request, { model }: DrawFilesOptions): FullRequest {
+  if (!model) return full;
+  const { id } = model.info;
+  if (named === undefined) return { ...full, model: id };
+  if (modelName(named) === id) return full;
+  throw new UsageError(`The request names the model ${named}, and ${id} was loaded.`, {
+    hint: 'Load the model that is named: loadModel(name). Or leave it out of the request.',
+  });
+}
+
 async function withModel<T>(
   { request, init, embeddings }: Inputs,
   options: DrawFilesOptions,
@@ -101,6 +115,7 @@ async function withModel<T>(
   const model = options.model ?? (await loadModel(request.model, loading));
   try {
     const { checkpoint: given } = options;
+    if (given !== undefined) requireObject('checkpoint', given, '{ folder, every } or a store');
     const checkpoint = given && 'folder' in given ? checkpointsIn(given) : given;
     return await work({ policies: policiesOnDisk, ...(init && { init }), ...options, checkpoint, model });
   } finally {

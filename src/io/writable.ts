@@ -14,7 +14,9 @@ const TRIAL_NAME = 'trial';
  */
 export async function requireWritable(path: string): Promise<void> {
   const target = resolve(path);
-  const info = await stat(target).catch(() => undefined);
+  const info = await stat(target).catch(error => {
+    if (systemCode(error) === 'ENAMETOOLONG') throw writeError(path, error);
+  });
   if (info?.isDirectory()) throw writeError(path, Object.assign(new Error(), { code: 'EISDIR', syscall: 'open' }));
   await tryIn(await existing(dirname(target), path), path);
 }

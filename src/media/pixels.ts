@@ -24,7 +24,8 @@ export function clip(data: Float32Array, frames: number, height: number, width: 
 
 /** True for a clip, false for an image; throws a ShapeError for anything else. */
 export function isClip(media: Media): boolean {
-  if (!isObject(media) || !Array.isArray(media.shape) || !('data' in media)) {
+  const isArray = isObject(media) && Array.isArray(media.shape) && 'data' in media && typeof media.get === 'function';
+  if (!isArray) {
     throw wrongArgument(
       'media',
       media,

@@ -107,6 +107,7 @@ async function loadPixelPipeline(files: OpenModel, { dtype, loras, resize = same
       id: modelName(files.path),
       hash,
       ...merged,
+      ...(dtype === 'bfloat16' && { dtype }),
       modelClass: transformer.className,
       schedulerClass: scheduler._class_name,
       parameters,

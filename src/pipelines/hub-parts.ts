@@ -110,6 +110,7 @@ export async function hubParts(model: OpenModel, options: HubOptions = {}): Prom
         second ? { ...scheduler.config, boundary_ratio: second.boundary } : scheduler.config,
       ),
       ...loras,
+      ...(options.dtype === 'bfloat16' && { dtype: options.dtype }),
       modelClass: transformer.className,
       schedulerClass: scheduler.className,
       parameters,

@@ -10,7 +10,15 @@ import { torchGenerator } from '../random/torch-generator';
 import { batchedGuidance, denoiserBranch, doubled, single, unguided, within } from '../sampling/guidance';
 import { firstStep, refusePicture } from '../sampling/initial-picture';
 import { withLifetime } from '../sampling/lifetime';
-import type { BatchRequest, Job, Pipeline, PipelineInfo, RunLevels, ScheduleRequest } from '../sampling/pipeline';
+import type {
+  BatchRequest,
+  Job,
+  PictureSize,
+  Pipeline,
+  PipelineInfo,
+  RunLevels,
+  ScheduleRequest,
+} from '../sampling/pipeline';
 import { refuseSecondGuidance, refuseTrueGuidance, steeringOf } from '../sampling/steering';
 import {
   createFlowMatchEuler,
@@ -35,6 +43,17 @@ export interface PixelParts {
   readonly resize: Resize;
 }
 
+/** @throws UnsupportedError for another size than the only one */
+function requireOwnSize({ id, kind, size: own }: PipelineInfo, size: BatchRequest['size'] = {}): void {
+  const others = Object.entries(size).flatMap(([name, value]) =>
+    value === undefined || value === own?.[name as keyof PictureSize] ? [] : [name],
+  );
+  if (others.length === 0) return;
+  const only = own && `, ${own.width}×${own.height}${kind === 'clip' ? `, ${own.frames} frames` : ''}`;
+  const draws = kind === 'clip' ? 'clips of one size and length' : 'pictures of one size';
+  throw new UnsupportedError(`${id} draws ${draws}${only}.`, { hint: `Omit ${others.join(' and ')}.` });
+}
+
 export function createPixelPipeline(parts: PixelParts): Pipeline {
   const { info, format, model, scheduler, words, embeddings, padId, resize } = parts;
 
@@ -50,11 +69,7 @@ export function createPixelPipeline(parts: PixelParts): Pipeline {
     const { steps, size, init, shift } = request;
     refuseTrueGuidance(request, info.id);
     refuseSecondGuidance(request, info.id);
-    if (size) {
-      const draws = info.kind === 'clip' ? 'clips of one size and length' : 'pictures of one size';
-      const given = Object.entries(size).flatMap(([name, value]) => (value === undefined ? [] : [name]));
-      throw new UnsupportedError(`${info.id} draws ${draws}.`, { hint: `Omit ${given.join(' and ')}.` });
-    }
+    requireOwnSize(info, size);
     if (!format.encode) refusePicture({ init }, info.id);
     const skipped = init ? firstStep(steps, init.strength) : 0;
     const { sigmas } = flowMatchEulerGrid(scheduler, {
@@ -92,7 +107,7 @@ export function createPixelPipeline(parts: PixelParts): Pipeline {
       }
       if (request.maxSequenceLength !== undefined) {
         throw new UnsupportedError(`${info.id} reads ${words.maxLength} words of a prompt, neither more nor fewer.`, {
-          hint: 'Omit the length of the prompt.',
+          hint: 'Omit the length of the prompt (--max-sequence-length).',
         });
       }
       const { sigmas, base, steering } = levelsOf(request);

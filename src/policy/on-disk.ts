@@ -37,7 +37,7 @@ function readShipped(path: string): Promise<Policy> {
 async function locatePolicy(name: string): Promise<string> {
   if (!/^[\w.-]+$/.test(name) || name.endsWith('.json') || (await isFile(name))) return name;
   const shipped = await shippedPolicies();
-  const path = shipped[name];
+  const path = Object.hasOwn(shipped, name) ? shipped[name] : undefined;
   if (path !== undefined) return path;
   throw new IoError(`There is no file ${name}, and no policy of that name ships with ertacache.`, {
     hint: `Shipped are ${Object.keys(shipped).join(', ')}; or give the .json of a policy.`,

@@ -1,5 +1,5 @@
 import { UsageError } from '../errors';
-import { isObject, wrongArgument } from '../io/arguments';
+import { isObject, requireObject, wrongArgument } from '../io/arguments';
 import type { Job, Pipeline } from './pipeline';
 
 /**
@@ -17,6 +17,10 @@ export function withLifetime(pipeline: Pipeline): Pipeline {
   const { encodePrompts } = pipeline;
   return {
     ...pipeline,
+    schedule(request) {
+      requireObject('request', request, 'an object with steps and guidance');
+      return pipeline.schedule(request);
+    },
     async prepare(...given) {
       requireAlive();
       return livingJob(await pipeline.prepare(...given), requireAlive);

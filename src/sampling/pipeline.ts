@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Clip, Image } from '../media/pixels';
+import type { ComputeType } from '../nn/bfloat16';
 import type { State } from '../nn/state';
 import type { Seed } from '../random/seed';
 import type { Solver } from '../schedulers/solver';
@@ -156,6 +157,8 @@ export interface PipelineInfo {
   readonly hash: string;
   /** What was merged into the weights, in this order; absent where nothing was. `hash` is of the weights without. */
   readonly loras?: readonly LoraInfo[];
+  /** What its products are computed in, where that is not float32. */
+  readonly dtype?: ComputeType | undefined;
   /** Class of the transformer, as diffusers names it. */
   readonly modelClass: string;
   /** Class of the scheduler, as diffusers names it. */

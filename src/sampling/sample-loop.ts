@@ -143,7 +143,7 @@ export async function requireFinite(latents: Tensor, what: string, policy?: Pick
       hint:
         policy && policy.name !== none().name
           ? 'Run once without a policy (--policy none): if that is finite, the policy is at fault; calibrate it again.'
-          : 'Every step was computed, so the model or its settings are at fault: check it with `ertacache info --values`.',
+          : 'Every step was computed, so the model or its settings are at fault; `ertacache info --values` checks its files.',
     });
   }
 }

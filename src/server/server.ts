@@ -2,7 +2,8 @@ import { availableParallelism } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import pino from 'pino';
 import { UsageError } from '../errors';
-import { requireObject } from '../io/arguments';
+import { requireObject, wrongArgument } from '../io/arguments';
+import { MOST } from '../io/counts';
 import { disk } from '../io/fs';
 import { LOCK_FILE, withLock } from '../io/lock';
 import { requireWritableFolder } from '../io/writable';
@@ -10,7 +11,7 @@ import { usualThreads } from '../pipelines/usual-threads';
 import { readPolicy } from '../policy/file';
 import { type Catalog, readCatalog } from './catalog';
 import { createApp } from './http/app';
-import type { HttpSettings } from './http/context';
+import type { HttpSettings, Page } from './http/context';
 import { hashedKeys } from './http/guards';
 import { createDesk, type Desk } from './jobs/desk';
 import { diskStore } from './jobs/disk-store';
@@ -21,7 +22,7 @@ import type { JobStore } from './jobs/store';
 import { USUAL_LIMITS } from './limits';
 import type { Log } from './log';
 import { createMetrics } from './metrics';
-import { type ServerOptions, USUAL } from './options';
+import { MOST_TOGETHER, type ServerOptions, USUAL } from './options';
 import { processPool } from './workers/pool';
 import { usualTogether } from './workers/together';
 
@@ -64,7 +65,7 @@ export function createServer(options: ServerOptions = {}): Promise<PictureServer
 
 /** The same. @param script that of the workers, where it is not the built one */
 export async function makeServer(options: ServerOptions, script?: string): Promise<PictureServer> {
-  requireObject('options', options, 'an object');
+  requireOptions(options);
   const log = pino({ level: options.logLevel ?? 'info', base: null, timestamp: pino.stdTimeFunctions.isoTime });
   const catalog = await readCatalog(options.models ?? []);
   const policies = await namedPolicies(options.policies ?? []);
@@ -76,6 +77,30 @@ export async function makeServer(options: ServerOptions, script?: string): Promi
     const store = await diskStore(resolve(data), message => log.warn(message));
     return assemble(options, { log, catalog, policies, script, store });
   });
+}
+
+/** Numbers of the options: the least that each may be, and the most. */
+const BOUNDS = {
+  threads: [1, MOST.threads],
+  workers: [1, MOST.threads],
+  modelsInMemory: [1, MOST.pictures],
+  maxBatch: [1, MOST_TOGETHER],
+  maxQueue: [0, MOST.pictures],
+  perMinute: [1, 1_000_000],
+  keepMs: [0, Number.MAX_SAFE_INTEGER],
+  maxDisk: [0, Number.MAX_SAFE_INTEGER],
+  headersAfterMs: [0, Number.MAX_SAFE_INTEGER],
+  joinMs: [0, Number.MAX_SAFE_INTEGER],
+} as const satisfies Partial<Record<keyof ServerOptions, readonly [number, number]>>;
+
+/** @throws UsageError for what no server can be made with */
+function requireOptions(options: ServerOptions): void {
+  requireObject('options', options, 'an object');
+  for (const [name, [least, most]] of Object.entries(BOUNDS)) {
+    const value = options[name as keyof typeof BOUNDS];
+    if (value === undefined || (Number.isSafeInteger(value) && value >= least && value <= most)) continue;
+    throw wrongArgument(name, value, `a whole number from ${least} to ${most}`);
+  }
 }
 
 /** Makes a server that holds the lock of its folder until it is closed. */
@@ -143,11 +168,12 @@ export interface ServerParts {
   readonly runner: Runner;
   readonly settings: HttpSettings;
   readonly retention: { readonly keepMs: number; readonly mostBytes: number };
+  readonly page?: Page | undefined;
 }
 
 /** The server over its parts, which it closes. */
 export async function serverOf(options: ServerOptions, parts: ServerParts): Promise<PictureServer> {
-  const { log, catalog, store, runner, settings, retention } = parts;
+  const { log, catalog, store, runner, settings, retention, page } = parts;
   let counts: Desk['counts'] = () => ({ waiting: 0, running: 0 });
   const metrics = createMetrics(
     runner,
@@ -162,7 +188,7 @@ export async function serverOf(options: ServerOptions, parts: ServerParts): Prom
   const found = await desk.recover();
   if (found > 0) log.info({ jobs: found }, 'unfinished jobs taken up');
   const limits = { ...USUAL_LIMITS, ...options.limits };
-  const app = createApp({ catalog, desk, runner, metrics, log, limits, settings });
+  const app = createApp({ catalog, desk, runner, metrics, log, limits, settings, page });
   return {
     fetch: async (request, bindings) => app.fetch(request, bindings),
     ready: () => runner.begun(),

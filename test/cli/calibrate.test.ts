@@ -92,8 +92,14 @@ describe('writes nothing', () => {
     ['where λ reuses everything', ['--lambda', '1000'], 1, 'λ = 1000 reuses every step but the first.'],
     ['for fewer than four steps', ['--steps', '3'], 2, 'Calibration needs at least 4 steps; 3 were asked for.'],
     ['for a speed-up beyond the steps', ['--target-speedup', '50'], 2, 'A speed-up of 50 leaves 0 of 4 steps'],
+    ['for a little more speed-up than steps', ['--target-speedup', '5'], 2, 'A speed-up of 5 leaves 0 of 4 steps'],
     ['for no speed-up', ['--target-speedup', '1'], 2, 'A speed-up of 1 leaves 4 of 4 steps'],
-    ['for pictures of a size that the model has not', ['--width', '64'], 1, 'fluent-emoji draws pictures of one size'],
+    [
+      'for pictures of a size that the model has not',
+      ['--width', '65'],
+      1,
+      'fluent-emoji draws pictures of one size, 64×64.',
+    ],
     ['for a model that is not there', ['--model', 'no-such-model'], 1, 'There is no model "no-such-model".'],
     ['for prompts that are not there', ['--prompts', '/nowhere.txt'], 1, '/nowhere.txt does not exist.'],
   ])('%s', async (_, args, exit, message) => {
@@ -142,6 +148,7 @@ describe('writes nothing', () => {
 
   test.each([
     [['--lambda', '0.1', '--target-speedup', '2'], 'cannot be used with'],
+    [['--lambda', '0.1', '--search', 'anneal'], '--lambda finds a schedule by the walk, and not by anneal.'],
     [['--site', 'attention'], 'Allowed choices are hidden, output, velocity'],
     [['--timestep', 'on'], 'Allowed choices are off, global, cycle'],
     [['--rectify', 'cubic'], 'Allowed choices are off, linear, sigmoid, lsq'],

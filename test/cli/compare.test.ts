@@ -87,3 +87,7 @@ test('compares published models at a size, and continues only at the same', asyn
   const other = compared(...argv, ...model, '--width', '32');
   await expect(other).rejects.toThrow('holds a comparison with pictures of another size or type.');
 });
+
+test.each(['', ',', ' , '])('methods of no name, %j, are refused', async methods => {
+  await expect(compared(...SMALL, '--methods', methods)).rejects.toThrow('Give names with commas between them');
+});

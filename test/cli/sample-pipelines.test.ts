@@ -42,7 +42,7 @@ describe('the four published pipelines', () => {
     '%s: a size that memory cannot hold is refused before anything is loaded',
     async name => {
       const huge = ['--steps', '4', '--policy', 'none', '--width', '131072', '--height', '131072'];
-      const done = await sample('a fox', '--model', tiny(name), ...huge, '--out', scratch.path('a.png'));
+      const done = await sample('a fox', '--model', tiny(name), ...huge, '--out', scratch.path('a.webp'));
       expect(done).toMatchObject({ code: 1, stderr: expect.stringMatching(SENTENCES) });
       expect(done.stderr).toMatch(/pipeline at 131072x131072.* needs [\d.]+ GB; WebAssembly can hold 3.5 GB/);
       expect(await files()).toEqual([]);
@@ -201,11 +201,14 @@ describe('prompts and pictures from files', () => {
   });
 });
 
+const CLIP = ['--model', 'fluent-emoji-video', '--steps', '30'];
+
 describe('what cannot be right is said in a sentence, and nothing is written', () => {
   const picture = () => scratch.path('a.png');
   beforeEach(async () => {
     await writeMedia(picture(), testImage(8, 8));
     await writeFile(scratch.path('empty.txt'), '\n# nothing\n');
+    await writeMedia(scratch.path('frames/'), testImage(8, 8));
   });
 
   test.each<[string, () => string[], string]>([
@@ -233,6 +236,29 @@ describe('what cannot be right is said in a sentence, and nothing is written', (
     ['a scale of a LoRA without bounds', () => ['--lora', `${picture()}:1e30`], "option '--lora"],
     ['a scale of a LoRA that is no number', () => ['--lora', `${picture()}:nan`], "option '--lora"],
     ['a policy of no such name', () => ['--policy', 'fluent-emoji-30steps'], 'no policy of that name ships'],
+    ['a policy called as what every object has', () => ['--policy', 'constructor'], 'no policy of that name ships'],
+    ...['--from', '--prompts-file', '--out', '--out-dir', '--sheet', '--preview', '--init', '--policy', '--model'].map(
+      (option): [string, () => string[], string] => [`an empty ${option}`, () => [option, ''], `${option} is empty.`],
+    ),
+    [
+      'a clip as a picture',
+      () => [...CLIP, '--out', scratch.path('v.png')],
+      'PNG file holds one picture, and the clip',
+    ],
+    ['clips on a picture', () => [...CLIP, '--sheet', scratch.path('v.jpg')], 'JPEG file holds one picture'],
+    ['previews of clips in one', () => [...CLIP, '--preview', scratch.path('v.png')], 'PNG file holds one picture'],
+    [
+      'a sheet beyond its format',
+      () => ['--num-images', '500', '--out-dir', scratch.path('d'), '--sheet', scratch.path('s.webp')],
+      'WEBP has sides of 16383 pixels at most',
+    ],
+    [
+      'frames over the picture that is read',
+      () => ['--init', scratch.path('frames/frame_0000.png'), '--out', scratch.path('frames/')],
+      'would take its place',
+    ],
+    ['another size than the only one', () => ['--width', '32'], 'draws pictures of one size, 64×64.'],
+    ['a name that is too long', () => ['--out', scratch.path(`${'n'.repeat(300)}.png`)], 'the name is too long'],
     ['two places to write', () => ['--out', 'b.png', '--out-dir', 'c'], '--out and --out-dir both'],
     ['embeddings of words', () => ['--save-embeddings', scratch.path('e.st')], 'has no text encoder whose work'],
     ['embeddings that are none', () => ['--embeddings', picture()], 'a.png'],
@@ -257,6 +283,7 @@ describe('what cannot be right is said in a sentence, and nothing is written', (
     expect(stderr).toContain(message);
     if (!message.startsWith("option '")) expect(stderr).toMatch(SENTENCES);
     expect(stderr).not.toContain('    at ');
-    expect(await files()).toEqual(['a.png', 'empty.txt']);
+    expect(await files()).toEqual(['a.png', 'empty.txt', 'frames']);
+    expect(await readdir(scratch.path('frames'))).toHaveLength(2);
   });
 });

@@ -33,6 +33,13 @@ describeOnBackends('draw', backend => {
   });
   afterAll(() => model.dispose());
 
+  test('refuses a type that the model was not loaded in', async () => {
+    const work = draw({ ...request, dtype: 'bfloat16' }, { model });
+    await expect(work).rejects.toThrow('The run is in bfloat16, and toy was loaded in float32.');
+    const { receipt } = await draw({ ...request, dtype: 'float32', policy: 'none' }, { model });
+    expect(receipt).not.toHaveProperty('dtype');
+  });
+
   test('takes the policy that fits, says so in the receipt, and repeat finds it by its hash', async () => {
     const before = tf.memory().numTensors;
     const policies = policiesInMemory({ mine: policy });

@@ -1,8 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { none } from '../../src/cache/none';
+import { teacache } from '../../src/cache/teacache';
+import { uniform } from '../../src/cache/uniform';
 import {
   calibrate,
   draw,
+  drawBatch,
   ErtaError,
   encodeMedia,
   hashTensors,
@@ -22,6 +25,7 @@ import {
   writeMedia,
   writePolicy,
 } from '../../src/entries/index';
+import { testImage } from '../media/pictures';
 import { describeOnBackends } from '../support/backends';
 import { toyPipeline } from '../support/toy-pipeline';
 
@@ -82,6 +86,42 @@ describeOnBackends('wrong arguments', () => {
     'draw with no picture for init': [
       () => draw({ prompt: 'x' }, { model, init: untyped('a.png') }),
       'The argument media is',
+    ],
+    'draw with another model than the loaded one': [
+      () => draw({ prompt: 'x', model: 'fluent-emoji-video' }, { model }),
+      'The request names the model fluent-emoji-video, and toy was loaded.',
+    ],
+    'draw with a word for checkpoints': [
+      () => draw({ prompt: 'x' }, { model, checkpoint: untyped('x') }),
+      'The argument checkpoint is "x"',
+    ],
+    'a batch of one request alone': [
+      () => drawBatch(untyped({ prompt: 'x' }), { model }),
+      'The argument requests is an object of another kind, and must be a list of requests',
+    ],
+    'the schedule of nothing': [() => model.schedule(untyped(undefined)), 'The argument request is missing'],
+    'more computed steps than there are': [() => uniform(5, 6), 'The argument computed is 6'],
+    'half a step': [() => uniform(5.5, 2), 'The argument steps is 5.5'],
+    'no computed step': [() => uniform(5, 0), 'The argument computed is 0'],
+    'TeaCache without a polynomial': [
+      () => teacache(untyped({ threshold: 0.1 })),
+      'The argument coefficients is missing',
+    ],
+    'times that are no function': [
+      () => sampleLatents(velocity, latents, { sigmas, timeOf: untyped(3) }),
+      'The argument timeOf is 3',
+    ],
+    'times that are no numbers': [
+      () => sampleLatents(velocity, latents, { sigmas, timeOf: () => Number.POSITIVE_INFINITY }),
+      'The argument timeOf is Infinity, and must be a function that gives a number; at the noise level 1 it did not.',
+    ],
+    'pixels that are no array': [
+      () => encodeMedia(untyped({ shape: [4, 4, 3], data: new Float32Array(48) }), 'png'),
+      'The argument media is an object of another kind',
+    ],
+    'a picture beyond its format': [
+      () => encodeMedia(testImage(1, 17_000), 'webp'),
+      'WEBP has sides of 16383 pixels at most, and the picture is 17000×1.',
     ],
     'repeat of nothing': [() => repeat(untyped(undefined), { model }), 'receipt in the given object'],
     'a backend that there is not': [() => selectBackend(untyped('nope')), 'The argument request is "nope"'],

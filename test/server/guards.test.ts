@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { readKeys } from '../../src/server/key-file';
 import { listen, requireGuarded } from '../../src/server/listen';
+import { createServer } from '../../src/server/server';
 import { byteSize, duration } from '../../src/server/units';
 import { scratchFolder } from '../media/pictures';
 import { command } from '../weights/command';
@@ -202,6 +203,8 @@ test.each(['', '/pictures'])('a path that is known under %j tells the methods th
     expect((await fault(answer)).code).toBe('method_not_allowed');
   }
   expect((await get(`${basePath}/v1/nothing`, { method: 'PUT' })).status).toBe(404);
+  // No model has an empty name.
+  expect((await get(`${basePath}/v1/models/`)).status).toBe(404);
 });
 
 test('an answer that fails when it has begun is broken off after its reason, and nothing is printed', async () => {
@@ -288,4 +291,27 @@ test.each([
   const { code, stderr } = await command('serve', '--port', '0', '--data', scratch.path('data'), ...args);
   expect(code).not.toBe(0);
   expect(stderr).toContain(message);
+});
+
+test.each([
+  ['workers', 0],
+  ['workers', 1.5],
+  ['maxQueue', -1],
+  ['keepMs', Number.NaN],
+  ['maxBatch', 1000],
+])('no server is made with %s of %p', async (name, value) => {
+  await expect(createServer({ [name]: value, logLevel: 'silent' })).rejects.toThrow(
+    `The argument ${name} is ${value}, and must be a whole number from `,
+  );
+});
+
+test.each([
+  [['--store', 'x'], '--store is of use only with --queue.'],
+  [['--queue-ca', 'x'], '--queue-ca is of use only with --queue.'],
+  [['--checkpoint-every', '3'], '--checkpoint-every is of use only with --queue.'],
+  [['--cors', 'example.org'], 'It must be an origin such as https://example.org, or *.'],
+  [['--cors', 'https://example.org/page'], 'It must be an origin such as https://example.org, or *.'],
+])('serve %j is refused: it would do nothing', async (options, message) => {
+  const { code, stderr } = await command('serve', '--port', '0', ...options);
+  expect([code, stderr]).toEqual([2, expect.stringContaining(message)]);
 });

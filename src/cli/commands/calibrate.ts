@@ -95,7 +95,7 @@ export function calibrateCommand(): Command {
     .addOption(
       new Option('--schedule <strip>', 'the schedule itself, such as ##.#.#..#: # is computed, . is reused')
         .argParser(scheduleStrip)
-        .conflicts(['targetSpeedup', 'targetPsnr', 'targetSsim', 'steps']),
+        .conflicts(['targetSpeedup', 'targetPsnr', 'targetSsim', 'steps', 'search']),
     )
     .addOption(
       new Option('--target-speedup <x>', 'compute one step in x')
@@ -188,6 +188,12 @@ export function calibrateCommand(): Command {
     );
   addFarOptions(command, '; forward passes are then made by its workers, to the same policy');
   return addPictureOptions(command).action(async (options: Options, command: Command) => {
+    const isAsked = command.getOptionValueSource('search') === 'cli';
+    if (options.lambda !== undefined && isAsked && options.search !== 'walk') {
+      throw new UsageError(`--lambda finds a schedule by the walk, and not by ${options.search}.`, {
+        hint: 'Omit --lambda or --search.',
+      });
+    }
     await requireOutput(options);
     await startBackend(command);
     await interruptible(async signal => {
@@ -422,13 +428,16 @@ function scheduleRequest(options: Options, steps: number): ScheduleRequest {
   if (lambda !== undefined) return { lambda };
   if (schedule) return { reused: schedule };
   const computed = Math.round(steps / targetSpeedup);
-  if (computed < 1 || computed >= steps) {
-    throw new UsageError(`A speed-up of ${targetSpeedup} leaves ${computed} of ${steps} steps to compute.`, {
-      hint:
-        steps < 2
-          ? 'Ask for more steps: of a single one, none can be reused.'
-          : `Ask for a speed-up between ${(steps / (steps - 1)).toFixed(2)} and ${steps}.`,
-    });
+  if (targetSpeedup > steps || computed >= steps) {
+    throw new UsageError(
+      `A speed-up of ${targetSpeedup} leaves ${Math.min(computed, Math.floor(steps / targetSpeedup))} of ${steps} steps to compute.`,
+      {
+        hint:
+          steps < 2
+            ? 'Ask for more steps: of a single one, none can be reused.'
+            : `Ask for a speed-up between ${(steps / (steps - 1)).toFixed(2)} and ${steps}.`,
+      },
+    );
   }
   return { computed, search, trials };
 }

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { mixed } from '../../calibration/mixture';
 import { splitPairs, steeredAway } from '../../calibration/pairs';
 import { DEFAULT_WORST_WEIGHT } from '../../calibration/quality';
@@ -129,7 +129,9 @@ export function compareCommand(): Command {
 }
 
 function names(text: string): string[] {
-  return text.split(',').flatMap(name => name.trim() || []);
+  const given = text.split(',').flatMap(name => name.trim() || []);
+  if (given.length > 0) return given;
+  throw new InvalidArgumentError('Give names with commas between them, such as uniform,teacache.');
 }
 
 function chooseContenders({ methods, ablation }: Options): readonly Contender[] {

@@ -2,9 +2,10 @@ import { Command } from 'commander';
 import { fidelityOf, runBeside, type Score, score } from '../../calibration/measure';
 import { splitPairs } from '../../calibration/pairs';
 import { PolicyError } from '../../errors';
+import { requireRoom } from '../../media/encode';
 import { frames, type Image, joinFrames } from '../../media/pixels';
 import { renderSheet } from '../../media/sheet';
-import { requireMediaWritable, writeMedia } from '../../media/write';
+import { mediaFormat, requireMediaWritable, writeMedia } from '../../media/write';
 import { psnr } from '../../metrics/psnr';
 import { mean } from '../../metrics/statistics';
 import { DEFAULT_MODEL } from '../../pipelines/default-model';
@@ -59,7 +60,9 @@ export function demoCommand(): Command {
       await interruptible(async signal => {
         const pipeline = await loadModel(options.model);
         try {
-          const out = options.out ?? (pipeline.info.kind === 'clip' ? 'samples/demo.webp' : 'samples/demo.png');
+          const { kind, size } = pipeline.info;
+          const out = options.out ?? (kind === 'clip' ? 'samples/demo.webp' : 'samples/demo.png');
+          requireRoom(mediaFormat(out), kind === 'image' ? 1 : size?.frames);
           await drawSheet(pipeline, out, engine.label, signal);
         } finally {
           pipeline.dispose();

@@ -9,6 +9,7 @@ import type { EngineKind } from '../../engine/types';
 import { PolicyError, UnsupportedError, UsageError } from '../../errors';
 import { MOST } from '../../io/counts';
 import { requireWritableFolder } from '../../io/writable';
+import { requireRoom, requireSides } from '../../media/encode';
 import { readReceipt } from '../../media/receipt';
 import { mediaFormat, requireMediaWritable, writeMedia } from '../../media/write';
 import { hasLevel } from '../../nn/wasm/run';
@@ -18,7 +19,7 @@ import { loadModel } from '../../pipelines/load';
 import { usualThreads } from '../../pipelines/usual-threads';
 import { isBudget } from '../../policy/budget';
 import { policiesOnDisk } from '../../policy/on-disk';
-import { randomSeed, type Seed } from '../../random/seed';
+import type { Seed } from '../../random/seed';
 import { USUAL_EVERY } from '../../sampling/checkpoint';
 import { DEFAULT_STRENGTH } from '../../sampling/initial-picture';
 import type { Pipeline } from '../../sampling/pipeline';
@@ -27,12 +28,13 @@ import { addBudgetOptions } from '../budget-options';
 import { encodeAhead } from '../encode-ahead';
 import { interruptible } from '../interrupt';
 import { numberBetween, seedText, wholeNumber } from '../parse';
-import { addPictureOptions } from '../picture-options';
+import { addPictureOptions, requireStrengthOfUse } from '../picture-options';
 import { promptLines } from '../prompts';
 import { requireOwnPaths } from '../sample/check-paths';
+import { chosenSeed } from '../sample/chosen-seed';
 import { drawTask } from '../sample/draw-task';
 import { allComputedNote, idleNotes, noGuaranteeNote, noPolicyNote } from '../sample/notes';
-import { type DrawnPair, pairSheet } from '../sample/pair-sheet';
+import { type DrawnPair, pairSheet, pairSheetSize } from '../sample/pair-sheet';
 import { repeated, requireRepeatable } from '../sample/repeat-options';
 import { type RequestOptions, requestOfTask } from '../sample/requests';
 import { type Task, type TaskOptions, taskOf, tasksOf } from '../sample/tasks';
@@ -112,11 +114,7 @@ export function sampleCommand(): Command {
     if (command.getOptionValueSource('checkpointEvery') === 'cli' && !given.resume) {
       throw new UsageError('--checkpoint-every is of use only with --resume.', { hint: 'Add --resume.' });
     }
-    if (command.getOptionValueSource('strength') === 'cli' && given.init === undefined) {
-      throw new UsageError('--strength says how much of a picture is drawn anew, and no --init names one.', {
-        hint: 'Add --init PICTURE, or omit --strength.',
-      });
-    }
+    requireStrengthOfUse(command, given);
     const seed = given.from ? 0 : chosenSeed(given.seed);
     const receipt = given.from ? parseReceipt(await readReceipt(given.from), given.from) : undefined;
     if (given.from) requireRepeatable(command, given.from);
@@ -151,14 +149,6 @@ async function tellDigits({ backend, kernels }: Receipt, kind: EngineKind): Prom
   }
 }
 
-/** The seed that was asked for; one that nobody chose is told, so that the picture can be drawn again. */
-function chosenSeed(seed: Seed | 'random'): Seed {
-  if (seed !== 'random') return seed;
-  const drawn = randomSeed();
-  process.stderr.write(`seed ${drawn}\n`);
-  return drawn;
-}
-
 async function drawAll(
   tasks: readonly Task[],
   options: SampleOptions,
@@ -181,6 +171,7 @@ async function drawAll(
   const pairs: DrawnPair[] = [];
   try {
     const requests = new Map(tasks.map(task => [task, { ...base, prompt: task.prompt, seed: task.seed }]));
+    requireRoomFor(tasks, options, model.info, base);
     if (!repeats) await checkPolicy(base, options, { model, init });
     for (const line of idleNotes(base, model.info)) tell(line);
     const first = new Map([...requests.values()].map(request => [request.prompt, request]));
@@ -205,6 +196,23 @@ async function drawAll(
     // Also after Ctrl-C: pairs that are finished are shown.
     if (options.sheet && pairs.length > 0) await writeSheet(options.sheet, pairs, model.info, base);
   }
+}
+
+/** A clip does not fit into a file of one picture, and not every sheet into its format. */
+function requireRoomFor(
+  tasks: readonly Task[],
+  { sheet, preview }: SampleOptions,
+  { kind, size }: Pipeline['info'],
+  request: FullRequest,
+): void {
+  const frames = kind === 'image' ? 1 : (request.size?.frames ?? size?.frames);
+  for (const path of [...tasks.map(({ out }) => out), sheet, preview]) {
+    if (path !== undefined) requireRoom(mediaFormat(path), frames);
+  }
+  const { width = size?.width, height = size?.height } = request.size ?? {};
+  if (sheet === undefined || width === undefined || height === undefined) return;
+  const { scale } = request;
+  requireSides(mediaFormat(sheet), pairSheetSize(tasks, {}, { width: scale * width, height: scale * height }));
 }
 
 /** Chooses the policy once ahead, so that one that does not fit, or that there is none, is said before any work. */

@@ -1,7 +1,8 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import type { BackendRequest } from '../../engine/types';
+import { UsageError } from '../../errors';
 import { MOST } from '../../io/counts';
 import { readKeys } from '../../server/key-file';
 import { USUAL_LIMITS } from '../../server/limits';
@@ -46,6 +47,25 @@ interface ServeOptions extends QueuePlace {
 const usualData = (env: NodeJS.ProcessEnv = process.env): string =>
   join(env.XDG_STATE_HOME || join(homedir(), '.local/state'), 'ertacache/serve');
 
+/** @throws UsageError for what is said of a queue where none is named */
+function requireOfUse(command: Command, { queue }: ServeOptions): void {
+  if (queue !== undefined) return;
+  for (const [name, flag] of [
+    ['store', '--store'],
+    ['queueCa', '--queue-ca'],
+    ['checkpointEvery', '--checkpoint-every'],
+  ] as const) {
+    if (command.getOptionValueSource(name) !== 'cli') continue;
+    throw new UsageError(`${flag} is of use only with --queue.`, { hint: `Add --queue ADDRESS, or omit ${flag}.` });
+  }
+}
+
+/** Origins of pages; browsers send them without a path. */
+function origins(text: string, before: readonly string[]): string[] {
+  if (text === '*' || (URL.canParse(text) && new URL(text).origin === text)) return [...before, text];
+  throw new InvalidArgumentError('It must be an origin such as https://example.org, or *.');
+}
+
 /** `ertacache serve`: pictures and clips over HTTP. */
 export function serveCommand(): Command {
   return addQueueOptions(new Command('serve'), true)
@@ -74,7 +94,7 @@ export function serveCommand(): Command {
     .option('--api-key-file <file>', 'keys that are let in, one a line; several', several, [])
     .option('--no-auth', 'let everybody in, on whatever address')
     .option('--rate-limit <n>', 'requests a minute that a key may make', wholeNumber(1, 1_000_000))
-    .option('--cors <origin>', 'pages that may ask from a browser, such as https://example.org; several', several, [])
+    .option('--cors <origin>', 'pages that may ask from a browser, such as https://example.org; several', origins, [])
     .option(
       '--max-pixels <n>',
       'pixels of a picture, or of all frames of a clip',
@@ -92,6 +112,7 @@ export function serveCommand(): Command {
     .action(async (given: ServeOptions, command: Command) => {
       const { backend, threads } = command.optsWithGlobals<GlobalOptions>();
       const { host, port, grace, data = usualData() } = given;
+      requireOfUse(command, given);
       const apiKeys = (await Promise.all(given.apiKeyFile.map(readKeys))).flat();
       requireGuarded(host, apiKeys, !given.auth);
       const options = {

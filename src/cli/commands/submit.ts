@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { requestSchema } from '../../draw/request';
 import { InterruptedError, UsageError } from '../../errors';
 import { createFollower } from '../../fleet/follow';
-import { fleetJob, jobId, NAMES, type Over } from '../../fleet/job';
+import { fleetJob, jobId, MOST_USER, NAMES, type Over } from '../../fleet/job';
 import { hashesOf } from '../../fleet/model-hash';
 import { namedModel } from '../../fleet/named-model';
 import { type FleetQueue, openQueue, PRIORITIES } from '../../fleet/queue';
@@ -14,6 +14,7 @@ import { MOST } from '../../io/counts';
 import { isFile } from '../../io/node-file';
 import { sha256 } from '../../io/sha256';
 import { requireWritableFolder } from '../../io/writable';
+import { requireRoom } from '../../media/encode';
 import { policyHash } from '../../policy/hash';
 import { readNamedPolicy } from '../../policy/on-disk';
 import { type Seed, seedJson } from '../../random/seed';
@@ -29,12 +30,14 @@ import {
   loraOption,
   type PictureOptions,
   pictureRequest,
+  requireStrengthOfUse,
   secondLoraOption,
   weightFiles,
 } from '../picture-options';
 import { progressLine } from '../progress';
 import { promptLines } from '../prompts';
 import { addQueueOptions, everyOption, type QueuePlace, queueOptions } from '../queue-options';
+import { chosenSeed } from '../sample/chosen-seed';
 import { type Task, tasksOf } from '../sample/tasks';
 import { print, tell } from '../say';
 
@@ -46,7 +49,7 @@ interface SubmitOptions
   readonly policy: string;
   readonly steps?: number;
   readonly guidance?: number;
-  readonly seed: Seed;
+  readonly seed: Seed | 'random';
   readonly numImages: number;
   readonly init?: string;
   readonly strength: number;
@@ -72,7 +75,7 @@ export function submitCommand(): Command {
   addBudgetOptions(command)
     .option('--steps <n>', "denoising steps (default: the model's)", wholeNumber(1, MOST.steps))
     .option('--guidance <g>', "classifier-free guidance (default: the model's)", numberBetween(0, MOST.guidance))
-    .option('--seed <n>', 'seed of the first picture of each prompt', seedText, 0)
+    .option('--seed <n>', 'seed of the first picture of each prompt, or random', seedText, 0)
     .option('--num-images <n>', 'pictures of each prompt, with seeds counted up', wholeNumber(1, MOST.pictures), 1)
     .option('--init <picture>', 'begin with a picture in place of noise')
     .option('--strength <s>', 'share of the steps that redraw it', numberBetween(0, 1), DEFAULT_STRENGTH)
@@ -90,23 +93,25 @@ export function submitCommand(): Command {
     .option('--out <folder>', 'where pictures are written as they are done (with --wait)')
     .option('--wait', 'wait until all of them are drawn; Ctrl-C stops waiting, and not the work', false)
     .option('--priority <n>', '0 goes first, 7 last', wholeNumber(0, PRIORITIES.most), PRIORITIES.usual)
-    .option('--user <name>', 'whose they are: users take turns', process.env.USER ?? 'anybody')
+    .option('--user <name>', 'whose they are: users take turns', userName, process.env.USER ?? 'anybody')
     .addOption(everyOption())
     .addHelpText(
       'after',
       '\nA picture that waits, is drawn or was drawn already is not drawn twice: the same command again goes on waiting for it.',
     )
-    .action(async (file: string, given: SubmitOptions) => {
+    .action(async (file: string, given: SubmitOptions, command: Command) => {
+      requireStrengthOfUse(command, given);
       if (given.out !== undefined && !given.wait) {
         throw new UsageError('--out says where pictures are written as they are done, and needs --wait.', {
           hint: 'Add --wait; or submit without --out, and give the same command with --wait --out later on.',
         });
       }
       if (given.out !== undefined) await requireWritableFolder(given.out);
-      const tasks = tasksOf(await promptLines(file), { seed: given.seed, numImages: given.numImages });
+      const tasks = tasksOf(await promptLines(file), { seed: chosenSeed(given.seed), numImages: given.numImages });
       const model = await namedModel(given.model);
       requireItsSize(model, given);
       const format = given.format ?? (model.kind === 'clip' ? 'webp' : 'png');
+      requireRoom(format, model.kind === 'clip' ? (given.frames ?? model.size.frames) : 1);
       const hashes = await hashesOf([model]);
       const policy = await policyOf(given.policy);
       const settings = {
@@ -140,6 +145,11 @@ export function submitCommand(): Command {
         await queue.close();
       }
     });
+}
+
+function userName(text: string): string {
+  if (text !== '' && text.length <= MOST_USER) return text;
+  throw new InvalidArgumentError(`It has ${text.length} characters, and must have 1 to ${MOST_USER}.`);
 }
 
 interface Wanted {
@@ -218,7 +228,12 @@ async function waitFor(queue: FleetQueue, wanted: readonly Wanted[], { out, prio
     if (out === undefined) return;
     const bytes = await queue.store.get(NAMES.output(id, job));
     if (bytes) await writeFileAtomic(join(out, file), bytes);
-    else throw new UsageError(`The picture ${file} was drawn, and is no longer in the store.`);
+    else throw new UsageError('The picture was drawn, and is no longer in the store; submit it again.');
+  }
+  /** Without one of them, the others are still wanted. */
+  function fail({ file }: Wanted, why: string): void {
+    failed++;
+    tell(`${file}: ${why}\n`);
   }
   try {
     await interruptible(
@@ -227,11 +242,8 @@ async function waitFor(queue: FleetQueue, wanted: readonly Wanted[], { out, prio
           signal.addEventListener('abort', () => reject(new InterruptedError('Stopped waiting; the work goes on.')));
           if (wanted.length === 0) resolve();
           const end = (each: Wanted, over: Over): void => {
-            if (over.state === 'completed') collecting.push(collect(each));
-            else {
-              failed++;
-              tell(`${each.file}: ${over.fault?.message ?? over.state}\n`);
-            }
+            if (over.state === 'completed') collecting.push(collect(each).catch(error => fail(each, error.message)));
+            else fail(each, over.fault?.message ?? over.state);
             line.update(++done, `${failed > 0 ? `${failed} failed` : ''}`);
             if (done === wanted.length) Promise.all(collecting).then(() => resolve(), reject);
           };

@@ -1,4 +1,4 @@
-import { extname, resolve } from 'node:path';
+import { extname, resolve, sep } from 'node:path';
 import { UsageError } from '../../errors';
 import type { Task } from './tasks';
 
@@ -8,14 +8,20 @@ interface Named {
   readonly read: Readonly<Record<string, string | undefined>>;
 }
 
+const isFolder = (path: string): boolean => /[\\/]$/.test(path);
+
 /**
  * Refuses two outputs of one name, and outputs over what the run reads: the later one would take the place of the other
  * without a word.
  */
 export function requireOwnPaths(tasks: readonly Task[], { written, read }: Named): void {
   const pictures = new Set(tasks.map(({ out, name }) => resolve(out ?? name)));
+  // A folder of frames is replaced with all that lies in it, and the receipt beside a clip with the clip.
+  const folders = tasks.flatMap(({ out }) => (out !== undefined && isFolder(out) ? [resolve(out)] : []));
   const isPicture = (path: string): boolean =>
-    pictures.has(path) || (extname(path) !== '' && pictures.has(path.slice(0, -extname(path).length)));
+    pictures.has(path) ||
+    (extname(path) !== '' && pictures.has(path.slice(0, -extname(path).length))) ||
+    folders.some(folder => path.startsWith(`${folder}${sep}`));
   const taken = new Map<string, string>();
   for (const [option, path] of Object.entries(read)) {
     if (!path) continue;

@@ -1,6 +1,6 @@
-import { frames, type Image, imageSize, joinFrames, type Media } from '../../media/pixels';
+import { frames, type Image, image, imageSize, joinFrames, type Media } from '../../media/pixels';
 import { renderSheet } from '../../media/sheet';
-import type { Sheet } from '../../media/sheet-layout';
+import { layOut, type Sheet, type SheetRow } from '../../media/sheet-layout';
 import { psnr } from '../../metrics/psnr';
 import { mean } from '../../metrics/statistics';
 import type { Seed } from '../../random/seed';
@@ -28,26 +28,54 @@ export async function pairSheet(
   const sheets: Image[] = [];
   const count = frames(pairs[0]!.cached).length;
   for (let frame = 0; frame < count; frame++) {
-    const rows = range(0, pairs.length, PER_ROW).flatMap(from => {
-      const some = pairs.slice(from, from + PER_ROW);
-      return [
-        {
-          header: 'ertacache',
-          note: forwards(some.map(p => p.cachedForwards)),
-          images: some.map(p => frames(p.cached)[frame]!),
-          captions: some.map((p, i) => `${p.prompt}, seed ${p.seed}: ${scores[from + i]!.toFixed(1)} dB`),
-        },
-        {
-          header: 'every step computed',
-          note: forwards(some.map(p => p.plainForwards)),
-          images: some.map(p => frames(p.plain)[frame]!),
-        },
-      ];
-    });
-    sheets.push(await renderSheet({ ...words, rows, cell: cellOf(pairs[0]!.cached) }));
+    const shown = pairs.map((pair, i) => ({
+      ...pair,
+      decibels: scores[i]!,
+      above: frames(pair.cached)[frame]!,
+      below: frames(pair.plain)[frame]!,
+    }));
+    sheets.push(await renderSheet({ ...words, rows: rowsOf(shown), cell: cellOf(imageSize(shown[0]!.above)) }));
   }
   return count === 1 ? sheets[0]! : joinFrames(sheets);
 }
+
+/**
+ * Height and width of the sheet of pairs that are not drawn yet.
+ * @param size of a picture in pixels
+ */
+export function pairSheetSize(
+  pairs: readonly Pick<DrawnPair, 'prompt' | 'seed'>[],
+  words: Pick<Sheet, 'title' | 'subtitle' | 'footer'>,
+  size: { readonly height: number; readonly width: number },
+): { readonly height: number; readonly width: number } {
+  const blank = image(new Float32Array(3 * size.height * size.width), size.height, size.width);
+  const drawn = { above: blank, below: blank, cachedForwards: 1, plainForwards: 1, decibels: 50 };
+  return layOut({ ...words, rows: rowsOf(pairs.map(pair => ({ ...pair, ...drawn }))), cell: cellOf(size) });
+}
+
+interface ShownPair extends Pick<DrawnPair, 'prompt' | 'seed' | 'cachedForwards' | 'plainForwards'> {
+  readonly decibels: number;
+  readonly above: Image;
+  readonly below: Image;
+}
+
+const rowsOf = (pairs: readonly ShownPair[]): SheetRow[] =>
+  range(0, pairs.length, PER_ROW).flatMap(from => {
+    const some = pairs.slice(from, from + PER_ROW);
+    return [
+      {
+        header: 'ertacache',
+        note: forwards(some.map(p => p.cachedForwards)),
+        images: some.map(p => p.above),
+        captions: some.map(p => `${p.prompt}, seed ${p.seed}: ${p.decibels.toFixed(1)} dB`),
+      },
+      {
+        header: 'every step computed',
+        note: forwards(some.map(p => p.plainForwards)),
+        images: some.map(p => p.below),
+      },
+    ];
+  });
 
 /** Mean PSNR over the frames. */
 function likeness(a: Media, b: Media): number {
@@ -55,8 +83,7 @@ function likeness(a: Media, b: Media): number {
   return mean(shown.map((frame, i) => psnr(frame, other[i]!)));
 }
 
-function cellOf(media: Media): number {
-  const { width, height } = imageSize(frames(media)[0]!);
+function cellOf({ width, height }: { readonly width: number; readonly height: number }): number {
   return Math.min(CELL.most, Math.max(CELL.least, width, height));
 }
 

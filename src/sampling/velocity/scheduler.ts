@@ -80,6 +80,12 @@ export interface StepLevels {
 export function defineScheduler(definition: SchedulerDefinition): Scheduler {
   const { name, sigmas: base, timeOf = sigma => sigma, step, aim } = definition;
   requireFalling(base);
+  if (typeof timeOf !== 'function') throw wrongArgument('timeOf', timeOf, 'a function of the noise level');
+  const time = (sigma: number): number => {
+    const value = timeOf(sigma);
+    if (Number.isFinite(value)) return value;
+    throw wrongArgument('timeOf', value, `a function that gives a number; at the noise level ${sigma} it did not`);
+  };
   return {
     name,
     sigmas: base,
@@ -91,7 +97,7 @@ export function defineScheduler(definition: SchedulerDefinition): Scheduler {
       });
       return {
         sigmas,
-        timesteps: sigmas.slice(0, -1).map(timeOf),
+        timesteps: sigmas.slice(0, -1).map(time),
         // A copy, so that a step may return what it was given.
         step: (index, output, sample) => tf.tidy(() => step(sample, output, at(index)).clone()),
         ...(aim && {

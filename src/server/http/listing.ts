@@ -15,6 +15,9 @@ export function page<Answer extends { readonly id: string }>(
   if (!Number.isInteger(limit) || limit < 1 || limit > MOST) {
     throw new Refusal(400, 'invalid_value', `The limit must be a whole number from 1 to ${MOST}.`, { param: 'limit' });
   }
+  if (query.order !== undefined && query.order !== 'asc' && query.order !== 'desc') {
+    throw new Refusal(400, 'invalid_value', 'The order must be asc or desc.', { param: 'order' });
+  }
   const ordered = query.order === 'asc' ? [...jobs].reverse() : jobs;
   const from = query.after === undefined ? 0 : ordered.findIndex(({ id }) => id === query.after) + 1;
   if (query.after !== undefined && from === 0) {
