@@ -10,6 +10,7 @@ import type { Runner } from '../../src/server/jobs/runner';
 import { scratchFolder } from '../media/pictures';
 import { type FakeRunner, fakeRunner } from '../server/fake-runner';
 import { describeWithRedis, startRedis, type TestRedis } from '../support/redis';
+import { until } from '../support/until';
 
 const scratch = scratchFolder();
 const log = { info: jest.fn(), warn: jest.fn(), error: jest.fn() };
@@ -22,15 +23,7 @@ const piece = (prompt: string, seed = 1, model = 'toy'): Piece => ({
 const job = (prompt: string, { user = 'anna', model = 'toy', seed = 1 } = {}): FleetJob =>
   fleetJob(piece(prompt, seed, model), { model: '', user, every: 2 });
 
-const until = async (holds: () => boolean | Promise<boolean>): Promise<void> => {
-  for (let i = 0; i < 600; i++) {
-    if (await holds()) return;
-    await wait(25);
-  }
-  throw new Error('It did not come about within 15 s.');
-};
-
-jest.setTimeout(60_000);
+jest.setTimeout(120_000);
 
 test('a job is known by what decides its bytes, and by nothing else', () => {
   const id = jobId(job('lion'));

@@ -14,6 +14,7 @@ import type { PictureServer } from '../../src/server/server';
 import { scratchFolder } from '../media/pictures';
 import { type FakeRunner, fakeRunner } from '../server/fake-runner';
 import { describeWithRedis, startRedis, type TestRedis } from '../support/redis';
+import { until } from '../support/until';
 
 const MODEL = 'fluent-emoji';
 const KEYS = ['0123456789abcdef0123', 'abcdef0123456789abcd'] as const;
@@ -23,14 +24,6 @@ const log = { info() {}, warn() {}, error() {} };
 const scratch = scratchFolder();
 
 jest.setTimeout(120_000);
-
-const until = async (holds: () => boolean | Promise<boolean>): Promise<void> => {
-  for (let i = 0; i < 1200; i++) {
-    if (await holds()) return;
-    await wait(25);
-  }
-  throw new Error('It did not come about within 30 s.');
-};
 
 describeWithRedis('servers on one queue', () => {
   let redis: TestRedis;

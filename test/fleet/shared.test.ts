@@ -12,6 +12,7 @@ import type { Piece } from '../../src/server/jobs/order';
 import type { Runner } from '../../src/server/jobs/runner';
 import { fakeRunner } from '../server/fake-runner';
 import { describeWithRedis, startRedis, type TestRedis } from '../support/redis';
+import { until } from '../support/until';
 
 const log = { info() {}, warn() {}, error() {} };
 
@@ -26,15 +27,7 @@ const target = { model: 'toy', hash: '', backend: 'wasm', loading: {} } as const
 const question = new Uint8Array([1, 2, 3]);
 const code = (error: { code?: string }): string | undefined => error.code;
 
-const until = async (holds: () => boolean | Promise<boolean>): Promise<void> => {
-  for (let i = 0; i < 600; i++) {
-    if (await holds()) return;
-    await wait(25);
-  }
-  throw new Error('It did not come about within 15 s.');
-};
-
-jest.setTimeout(60_000);
+jest.setTimeout(120_000);
 
 describeWithRedis('what several want', () => {
   let redis: TestRedis;
