@@ -57,6 +57,8 @@ export async function doPart(
   };
   try {
     const answer = await runner.ask({ target: placed, bytes, signal });
+    // It may have been answered by another worker meanwhile, and whoever asked have left.
+    if ((await redis.exists(PART_KEYS.question(id))) === 0) return;
     await redis.set(PART_KEYS.answer(id), bufferOf(answer), 'EX', PART_KEEP_S);
   } catch (error) {
     // What is wrong with a model's values is wrong everywhere.
