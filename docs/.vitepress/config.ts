@@ -31,6 +31,7 @@ const pages: DefaultTheme.SidebarItem[] = [
       page('The method', 'method'),
       page('Results', 'results'),
       page('Without guidance', 'results-without-guidance'),
+      page('Clips', 'results-clips'),
     ],
   },
   {
