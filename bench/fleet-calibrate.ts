@@ -43,8 +43,8 @@ const NAME = given.model;
 const isMade = NAME.startsWith('minit2i');
 const folder = isMade ? mkdtempSync(join(tmpdir(), 'ertacache-fleet-')) : undefined;
 
-async function startWorkers(count: number, url: string): Promise<ChildProcess[]> {
-  const children: ChildProcess[] = [];
+/** @param children takes the workers, also those of a start that fails */
+async function startWorkers(count: number, url: string, children: ChildProcess[]): Promise<void> {
   for (let i = 0; i < count; i++) {
     const cli = [resolve(__dirname, '../dist/cli.mjs'), '--backend', given.backend, '--threads', '1', 'worker'];
     const model = folder ? ['--model', `${NAME}=${folder}`] : [];
@@ -58,7 +58,6 @@ async function startWorkers(count: number, url: string): Promise<ChildProcess[]>
       await wait(20);
     }
   }
-  return children;
 }
 
 interface Timed {
@@ -72,8 +71,22 @@ interface Timed {
 /** A calibration with its measuring: how long it takes, and the policy that it finds. */
 async function timed(count: number): Promise<Timed> {
   const redis = await startRedis('--appendfsync', 'everysec');
-  const children = await startWorkers(count, redis.url);
-  const queue = await openQueue({ address: queueAddress(redis.url), place: 'any' });
+  const children: ChildProcess[] = [];
+  try {
+    await startWorkers(count, redis.url, children);
+    return await timedWith(redis.url, children);
+  } finally {
+    // Also those of a run that failed.
+    for (const child of children) {
+      child.kill('SIGTERM');
+      if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+    }
+    await redis.stop();
+  }
+}
+
+async function timedWith(url: string, children: readonly ChildProcess[]): Promise<Timed> {
+  const queue = await openQueue({ address: queueAddress(url), place: 'any' });
   const parts = await createParts(queue);
   const own = await loadModel(folder ?? NAME);
   const pipeline = farPipeline(own, { model: NAME, loading: {} }, parts);
@@ -83,7 +96,12 @@ async function timed(count: number): Promise<Timed> {
   const run = { pairs, steps: Number(given.steps), guidance: own.info.defaults.guidance, batch };
   const schedule = { computed: Math.round(run.steps / 2) };
   // The first pass also loads.
-  await calibrate(pipeline, { ...run, pairs: pairs.slice(0, count * batch), steps: 4, schedule: { computed: 2 } });
+  await calibrate(pipeline, {
+    ...run,
+    pairs: pairs.slice(0, children.length * batch),
+    steps: 4,
+    schedule: { computed: 2 },
+  });
   const busy = (): [number, number] => [
     busySeconds(process.pid) - children.reduce((sum, { pid }) => sum + busySeconds(pid as number), 0),
     children.reduce((sum, { pid }) => sum + busySeconds(pid as number), 0),
@@ -97,11 +115,6 @@ async function timed(count: number): Promise<Timed> {
   parts.close();
   await queue.close();
   own.dispose();
-  for (const child of children) {
-    child.kill('SIGTERM');
-    await once(child, 'exit');
-  }
-  await redis.stop();
   return { seconds, own: ownAfter - ownBefore, theirs: theirsAfter - theirsBefore, hash: policyHash(policy) };
 }
 
@@ -130,7 +143,6 @@ main()
     console.error(error);
     process.exitCode = 1;
   })
-  // Workers of a run that failed go with it.
   .finally(() => {
     if (folder) rmSync(folder, { recursive: true, force: true });
     process.exit();

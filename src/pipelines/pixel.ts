@@ -49,7 +49,7 @@ function requireOwnSize({ id, kind, size: own }: PipelineInfo, size: BatchReques
     value === undefined || value === own?.[name as keyof PictureSize] ? [] : [name],
   );
   if (others.length === 0) return;
-  const only = own && `, ${own.width}×${own.height}${kind === 'clip' ? `, ${own.frames} frames` : ''}`;
+  const only = own ? `, ${own.width}×${own.height}${kind === 'clip' ? `, ${own.frames} frames` : ''}` : '';
   const draws = kind === 'clip' ? 'clips of one size and length' : 'pictures of one size';
   throw new UnsupportedError(`${id} draws ${draws}${only}.`, { hint: `Omit ${others.join(' and ')}.` });
 }

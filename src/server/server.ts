@@ -89,8 +89,9 @@ const BOUNDS = {
   perMinute: [1, 1_000_000],
   keepMs: [0, Number.MAX_SAFE_INTEGER],
   maxDisk: [0, Number.MAX_SAFE_INTEGER],
-  headersAfterMs: [0, Number.MAX_SAFE_INTEGER],
-  joinMs: [0, Number.MAX_SAFE_INTEGER],
+  // What timers take.
+  headersAfterMs: [0, 2 ** 31 - 1],
+  joinMs: [0, 2 ** 31 - 1],
 } as const satisfies Partial<Record<keyof ServerOptions, readonly [number, number]>>;
 
 /** @throws UsageError for what no server can be made with */
