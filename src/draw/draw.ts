@@ -314,7 +314,7 @@ async function planOf(requests: readonly FullRequest[], options: DrawOptions, ch
   return { rows, batch, cache, policy, facts: requests.map(each => factsOf(each, batch, model.info, said)) };
 }
 
-/** What is computed in is decided when the model is loaded. */
+/** The number type is chosen when the model is loaded. */
 function requireComputed({ dtype }: FullRequest, { id, dtype: own = 'float32' }: PipelineInfo): void {
   if (dtype === undefined || dtype === own) return;
   throw new UsageError(`The run is in ${dtype}, and ${id} was loaded in ${own}.`, {

@@ -12,7 +12,7 @@ export interface Follower {
   /**
    * @param adding ends when the job is in its queue: before that nothing is to be learnt from its being nowhere
    * @param onOver called when it is over; at once where it is already
-   * @returns ends that: it is not called any more
+   * @returns stops it: `onOver` is not called any more
    */
   follow(model: string, id: string, adding: Promise<unknown>, onOver: (over: Over) => void): () => void;
   /** What was learnt elsewhere. */
