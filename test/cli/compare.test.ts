@@ -49,6 +49,61 @@ test('compares the embedded model: plan, table, JSON and page', async () => {
   await expect(compared(...argv, '--guidance', '1')).rejects.toThrow('holds a comparison with another guidance.');
 });
 
+test('methods and budgets are added to a comparison; what is there stays, and the sum is that of one command', async () => {
+  const folder = scratch.path('grown');
+  const read = (at: string): Comparison => JSON.parse(readFileSync(`${at}/comparison.json`, 'utf8'));
+  const run = ['--pairs', '2', '--calibration-pairs', '2', '--steps', '6', '--timed-pairs', '0'];
+  await compared(...run, '--budgets', '3', '--methods', 'uniform', '--out', folder);
+  const before = read(folder);
+  const other = compared(...run, '--budgets', '3', '--methods', 'uniform,taylorseer', '--out', folder);
+  await expect(other).rejects.toMatchObject({
+    message: expect.stringContaining('other methods'),
+    hint: expect.stringContaining('--add'),
+  });
+
+  const argv = ['--add', '--methods', 'fewer-steps', '--budgets', '4', '--out', folder];
+  const { err } = await compared(...argv);
+  expect(err).toContain('Continuing 2 methods at 4 and 3 of 6 steps on 2 pairs');
+  const grown = read(folder);
+  expect(grown).toMatchObject({
+    state: 'complete',
+    started: before.started,
+    request: { methods: ['uniform', 'fewer-steps'], budgets: [4, 3], against: 'uniform' },
+  });
+  expect(grown.cells[0]).toEqual(before.cells[0]);
+
+  const whole = scratch.path('whole');
+  await compared(...run, '--budgets', '3,4', '--methods', 'uniform,fewer-steps', '--out', whole);
+  const figures = ({ cells }: Comparison) =>
+    cells
+      .map(({ method, budget, pairs }) => ({ method, budget, psnr: pairs.map(p => p.floatPsnr) }))
+      .sort((a, b) => a.budget - b.budget || a.method.localeCompare(b.method));
+  expect(figures(grown)).toEqual(figures(read(whole)));
+  expect(grown.methods).toEqual(read(whole).methods);
+
+  // Repeated, it measures nothing and says nothing twice.
+  const again = await compared(...argv);
+  expect(again.err).not.toContain('forward passes');
+  expect(read(folder)).toEqual(grown);
+});
+
+test('what cannot be added is refused before anything runs', async () => {
+  const folder = scratch.path('refused');
+  const nothing = compared('--add', '--methods', 'uniform', '--out', folder);
+  await expect(nothing).rejects.toThrow('holds no comparison that could be added to');
+  await compared(...SMALL, '--methods', 'uniform', '--out', folder);
+  const unsaid = compared('--add', '--out', folder);
+  await expect(unsaid).rejects.toThrow('--add says nothing of what to add');
+  const settled = compared('--add', '--methods', 'teacache', '--steps', '6', '--out', folder);
+  await expect(settled).rejects.toThrow("option '--add' cannot be used with option '--steps <n>'");
+  const rows = compared('--add', '--ablation', '--methods', 'hidden-uniform', '--out', folder);
+  await expect(rows).rejects.toMatchObject({ hint: 'Omit --ablation.' });
+  const more = compared('--add', '--budgets', '6', '--out', folder);
+  await expect(more).rejects.toThrow('6 of 6 steps cannot be the computed ones');
+  const size = compared('--add', '--budgets', '4', '--negative-prompt', 'red', '--out', folder);
+  await expect(size).rejects.toThrow('pictures of another size or type');
+});
+
 test('the ablation has its own rows', async () => {
   const rows = 'hidden-uniform,output-policy,output-policy-cycle-linear';
   const { out } = await compared(...SMALL, '--ablation', '--markdown', '--methods', rows, '--out', scratch.path('out'));

@@ -3,7 +3,7 @@ import { DEFAULT_TRIALS } from '../../calibration/search/search';
 import { UsageError } from '../../errors';
 import { summarise } from '../../lab/compare/aggregate';
 import { runArena } from '../../lab/compare/arena';
-import { type Asked, beginComparison } from '../../lab/compare/begin';
+import { type Asked, beginComparison, usualBudgets } from '../../lab/compare/begin';
 import { comparisonJson } from '../../lab/compare/comparison-json';
 import type { Contender } from '../../lab/compare/contender';
 import { contenderCalled, contenders } from '../../lab/compare/contenders';
@@ -40,13 +40,14 @@ export async function compareFor(
     sigmas: pipeline.schedule({ steps, guidance }).sigmas,
   };
   const named = (request.policies ?? []).map(name => ({ called: name, policy: policies.find(name).policy }));
-  const given = givenPolicies(named, use, chosen, evaluation);
+  const budgets = request.budgets ?? usualBudgets(steps);
+  const given = givenPolicies(named, { use, contenders: chosen, budgets, evaluation });
   const asked: Asked = {
     steps,
     guidance,
     picture: {},
     kind: 'methods',
-    budgets: [...(request.budgets ?? [2, 3, 5].map(share => Math.round(steps / share)))],
+    budgets: [...budgets],
     against: rivalOf(request.against, chosen),
     calibration: [...calibration],
     evaluation: [...evaluation],

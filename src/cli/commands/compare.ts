@@ -1,17 +1,15 @@
-import { join } from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
-import { mixed } from '../../calibration/mixture';
-import { splitPairs, steeredAway } from '../../calibration/pairs';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_WORST_WEIGHT } from '../../calibration/quality';
 import { DEFAULT_TRIALS } from '../../calibration/search/search';
 import type { EngineChoice } from '../../engine/types';
-import { ErtaError, InterruptedError, UsageError } from '../../errors';
+import { ErtaError, InterruptedError } from '../../errors';
 import { MOST } from '../../io/counts';
 import { fileHash } from '../../io/file-hash';
 import { requireWritableFolder } from '../../io/writable';
-import { ABLATION_BASE, ablationRows } from '../../lab/compare/ablation';
+import { withAdded } from '../../lab/compare/add';
 import { runArena } from '../../lab/compare/arena';
-import { beginComparison } from '../../lab/compare/begin';
+import { beginComparison, usualBudgets } from '../../lab/compare/begin';
+import type { Comparison } from '../../lab/compare/comparison';
 import type { Contender } from '../../lab/compare/contender';
 import { contenderCalled, contenders } from '../../lab/compare/contenders';
 import { COMPARISON_FILE, type DiskStore, requireUsable, withStore } from '../../lab/compare/disk-store';
@@ -31,41 +29,33 @@ import { DEFAULT_METHOD } from '../../policy/source';
 import type { Pipeline } from '../../sampling/pipeline';
 import { policyUse } from '../../sampling/policy-use';
 import { startBackend } from '../backend';
+import { chooseContenders, comparisonToAddTo, contendersOf, rivalOf, settledBy, settledIn } from '../compare/asked';
+import { type CompareOptions, folderOf } from '../compare/options';
 import { encodeAhead, promptRequests } from '../encode-ahead';
 import { loadNearOrFar } from '../far-pictures';
 import { interruptible } from '../interrupt';
 import { numberBetween, wholeNumber, wholeNumbers } from '../parse';
-import { addPictureOptions, type PictureOptions, pictureFacts } from '../picture-options';
+import { addPictureOptions, pictureFacts } from '../picture-options';
 import { progressLine } from '../progress';
-import { promptsFor } from '../prompts';
-import { addFarOptions, type QueuePlace } from '../queue-options';
+import { addFarOptions } from '../queue-options';
 
 /** The weights of LPIPS have 10 MB. */
 const MOST_LPIPS = 2 ** 30;
 
-interface Options extends PictureOptions, QueuePlace {
-  readonly model: string;
-  readonly methods?: readonly string[] | undefined;
-  readonly budgets?: readonly number[] | undefined;
-  readonly pairs: number;
-  readonly calibrationPairs: number;
-  readonly steps?: number | undefined;
-  readonly guidance?: number | undefined;
-  readonly against?: string | undefined;
-  readonly policy: readonly string[];
-  readonly prompts?: string | undefined;
-  readonly batch: number;
-  readonly mixture: number;
-  readonly trials: number;
-  readonly worstWeight?: number | undefined;
-  readonly timedPairs: number;
-  readonly lpips?: string | undefined;
-  readonly ablation: boolean;
-  readonly out?: string | undefined;
-  readonly force: boolean;
-  readonly json: boolean;
-  readonly markdown: boolean;
-}
+/** What a comparison has settled when something is added to it. */
+const SETTLED = [
+  'force',
+  'pairs',
+  'calibrationPairs',
+  'steps',
+  'guidance',
+  'prompts',
+  'batch',
+  'mixture',
+  'trials',
+  'worstWeight',
+  'timedPairs',
+];
 
 /** `ertacache compare`: caching methods side by side, as one JSON, a table and a page. */
 export function compareCommand(): Command {
@@ -105,22 +95,31 @@ export function compareCommand(): Command {
     .option('--lpips <weights>', 'compute LPIPS (AlexNet) with the weights in this .safetensors file')
     .option('--ablation', 'compare the parts of the method instead: policy, timestep, rectification, sites', false)
     .option('--out <folder>', 'where to write (default: samples/compare, or samples/ablation)')
+    .addOption(
+      new Option(
+        '--add',
+        'add --methods or --budgets to the comparison in the folder, on the pairs and settings that it has',
+      )
+        .default(false)
+        .conflicts(SETTLED),
+    )
     .option('--force', 'begin anew where the folder holds another comparison; other files are never replaced', false)
     .option('--json', 'print the JSON instead of a table', false)
     .option('--markdown', 'print the table as Markdown', false)
     .addHelpText('after', '\nA run that was cut continues with the same command.');
   addFarOptions(command, '; its workers then do the measuring, to the same figures');
-  return addPictureOptions(command).action(async (options: Options, command: Command) => {
+  return addPictureOptions(command).action(async (options: CompareOptions, command: Command) => {
     const chosen = chooseContenders(options);
-    rivalOf(options, chosen);
     // Before hours of work, not after.
     await requireUsable(folderOf(options));
+    const earlier = options.add ? await comparisonToAddTo(options) : undefined;
+    rivalOf(options, chosen, earlier);
     await requireWritableFolder(folderOf(options));
     const engine = await startBackend(command);
     await interruptible(async signal => {
       const { own, arena, places, close } = await loadNearOrFar(options);
       try {
-        await compare(own, engine, chosen, { ...options, places, far: arena?.(signal) }, signal);
+        await compare(own, engine, chosen, { ...options, earlier, places, far: arena?.(signal) }, signal);
       } finally {
         await close();
       }
@@ -134,31 +133,13 @@ function names(text: string): string[] {
   throw new InvalidArgumentError('Give names with commas between them, such as uniform,teacache.');
 }
 
-function chooseContenders({ methods, ablation }: Options): readonly Contender[] {
-  const all = ablation ? ablationRows : contenders;
-  return methods ? [...new Set(methods)].map(name => contenderCalled(name, all)) : all;
-}
-
-/** The method that the others are compared with: the one asked for, the usual one, or the last. */
-function rivalOf({ against, ablation }: Options, chosen: readonly Contender[]): string {
-  if (against !== undefined) {
-    const { name } = contenderCalled(against, ablation ? ablationRows : contenders);
-    if (chosen.some(c => c.name === name)) return name;
-    throw new UsageError(`The others cannot be compared with ${name}: it is not among the methods.`, {
-      hint: `Add it: --methods ${[...chosen.map(c => c.name), name].join(',')}.`,
-    });
-  }
-  const usual = ablation ? ABLATION_BASE : DEFAULT_METHOD;
-  return chosen.some(c => c.name === usual) ? usual : (chosen.at(-1) as Contender).name;
-}
-
 /** Who does the work. */
 interface Working {
   readonly places: number;
   readonly far: FarArena | undefined;
 }
 
-type Running = Options & Working;
+type Running = CompareOptions & Working & { readonly earlier: Comparison | undefined };
 
 async function compare(
   pipeline: Pipeline,
@@ -168,46 +149,44 @@ async function compare(
   signal: AbortSignal,
 ): Promise<void> {
   const { info } = pipeline;
-  const { batch, trials, worstWeight, ablation } = options;
-  const steps = options.steps ?? info.defaults.steps;
-  const guidance = options.guidance ?? info.defaults.guidance;
-  const prompts = await promptsFor(info, options.prompts);
-  const { calibration, evaluation: ordinary } = steeredAway(
-    splitPairs(prompts, options.calibrationPairs, options.pairs),
-    options.negativePrompt,
-  );
-  const evaluation = mixed(ordinary, options.mixture, guidance);
-  await encodeAhead(pipeline, promptRequests([...calibration, ...evaluation], { steps, guidance }), signal);
+  const { earlier } = options;
+  const settled = earlier ? settledIn(earlier) : await settledBy(options, info);
+  const { steps, guidance, calibration, evaluation } = settled;
   const use = policyUse(info, guidance, pipeline.schedule({ steps, guidance }));
   const named = await Promise.all(
     options.policy.map(async called => ({ called, policy: await readNamedPolicy(called) })),
   );
-  const given = givenPolicies(named, use, chosen, evaluation);
+  const all = contendersOf(options.ablation);
+  const known = all.filter(({ name }) => chosen.some(c => c.name === name) || earlier?.request.methods.includes(name));
+  const budgets = options.budgets ?? (earlier ? [] : usualBudgets(steps));
+  const given = givenPolicies(named, {
+    use,
+    contenders: known,
+    budgets: [...budgets, ...(earlier?.request.budgets ?? [])],
+    evaluation,
+  });
+  const wanted = { methods: chosen.map(c => c.name), budgets: [...budgets], policies: given.listed };
+  const of = earlier ? withAdded(earlier, wanted) : wanted;
+  const compared = of.methods.map(name => contenderCalled(name, all));
   const fresh = beginComparison(
     info,
-    chosen,
+    compared,
     {
-      steps,
-      guidance,
+      ...settled,
       picture: pictureFacts(options),
-      kind: ablation ? 'ablation' : 'methods',
-      budgets: [...(options.budgets ?? [2, 3, 5].map(share => Math.round(steps / share)))],
-      against: rivalOf(options, chosen),
-      calibration: [...calibration],
-      evaluation: [...evaluation],
-      batch,
-      trials,
-      ...(worstWeight !== undefined && { worstWeight }),
-      timed: Math.min(options.timedPairs, evaluation.length),
+      kind: options.ablation ? 'ablation' : 'methods',
+      budgets: of.budgets,
+      against: rivalOf(options, chosen, earlier),
       lpips: options.lpips ? await fileHash(options.lpips, MOST_LPIPS) : null,
-      policies: given.listed,
+      policies: of.policies,
     },
     { engine, command: commandLine(), ...(await thisMachine()) },
   );
-  await withStore(folderOf(options), fresh, { force: options.force }, async store => {
+  await encodeAhead(pipeline, promptRequests([...calibration, ...evaluation], { steps, guidance }), signal);
+  await withStore(folderOf(options), fresh, { force: options.force, add: options.add }, async store => {
     const lpips = options.lpips ? createLpips(await readLpipsWeights(options.lpips)) : undefined;
     try {
-      await fight(pipeline, store, chosen, {
+      await fight(pipeline, store, compared, {
         given: given.byCell,
         lpips,
         signal,
@@ -222,10 +201,6 @@ async function compare(
     else console.log(`\n${comparisonText(comparison, options.markdown ? 'markdown' : 'terminal')}`);
     process.stderr.write(`\nwrote ${store.path(COMPARISON_FILE)} and ${await page(store)}\n`);
   });
-}
-
-function folderOf({ out, ablation }: Options): string {
-  return out ?? join('samples', ablation ? 'ablation' : 'compare');
 }
 
 /** Runs the arena with a progress line, and leaves a page of what is done also when it is interrupted. */

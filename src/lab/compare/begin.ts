@@ -71,7 +71,13 @@ export function beginComparison(
 
 /** Fewer steps leave nothing to choose. */
 const LEAST_STEPS = 4;
+/** With the first step alone, which is always computed, methods do not differ. */
 const LEAST_BUDGET = 2;
+
+/** Computed steps that are compared where nobody says which: a half, a third and a fifth. */
+export const usualBudgets = (steps: number): number[] => [
+  ...new Set([2, 3, 5].map(share => Math.max(LEAST_BUDGET, Math.round(steps / share)))),
+];
 
 function requirePossible({ steps, budgets, calibration, evaluation }: Asked): void {
   if (steps < LEAST_STEPS)
@@ -91,7 +97,8 @@ function requirePossible({ steps, budgets, calibration, evaluation }: Asked): vo
  */
 export function requireApart(calibration: readonly Pair[], evaluation: readonly Pair[], what: string): void {
   const hint = 'Give more prompts, or a policy that was calibrated on other ones.';
-  const prompts = new Set(calibration.map(p => p.prompt));
+  // The empty prompt is one for all: there is no other to compare on.
+  const prompts = new Set(calibration.map(p => p.prompt).filter(prompt => prompt !== ''));
   const both = evaluation.find(p => prompts.has(p.prompt));
   if (both) throw new UsageError(`"${both.prompt}" is compared on, but ${what} has seen it.`, { hint });
   const seeds = new Set(calibration.map(p => p.seed));

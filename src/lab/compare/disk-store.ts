@@ -6,6 +6,7 @@ import { disk } from '../../io/fs';
 import { LOCK_FILE, withLock } from '../../io/lock';
 import { isFile, readText } from '../../io/node-file';
 import { writeError } from '../../io/system-error';
+import { grown } from './add';
 import { COMPARISON_FORMAT, type Comparison, type ComparisonRequest, parseComparison } from './comparison';
 import { comparisonJson } from './comparison-json';
 import { diskFiles } from './disk-files';
@@ -19,6 +20,14 @@ export interface DiskStore extends Store {
 
 export const COMPARISON_FILE = 'comparison.json';
 
+/** What becomes of a comparison that a folder holds already. */
+interface Beginning {
+  /** It is begun anew. */
+  readonly force: boolean;
+  /** It may be of fewer methods and budgets than the new one, which then adds to it. */
+  readonly add?: boolean;
+}
+
 /**
  * Works with the folder of a comparison, to begin or to continue; no other run can use it meanwhile.
  * @param fresh what a new comparison begins with
@@ -28,7 +37,7 @@ export const COMPARISON_FILE = 'comparison.json';
 export async function withStore<T>(
   folder: string,
   fresh: Comparison,
-  options: { force: boolean },
+  options: Beginning,
   work: (store: DiskStore) => Promise<T>,
 ): Promise<T> {
   await disk.mkdir(folder).catch(error => Promise.reject(writeError(folder, error)));
@@ -42,12 +51,13 @@ export async function requireUsable(folder: string): Promise<void> {
 }
 
 /** For one run at a time: see `withStore`. */
-export async function openStore(folder: string, fresh: Comparison, { force }: { force: boolean }): Promise<DiskStore> {
+export async function openStore(folder: string, fresh: Comparison, { force, add }: Beginning): Promise<DiskStore> {
   await requireUsable(folder);
   const file = join(folder, COMPARISON_FILE);
   const earlier = await readComparison(file, force);
-  if (earlier && !force) requireSame(earlier.request, fresh.request, folder);
-  const comparison = earlier && !force ? earlier : fresh;
+  if (earlier && !force) requireSame(earlier.request, fresh.request, folder, add ? ADDABLE : []);
+  const kept = earlier && add ? grown(earlier, fresh) : earlier;
+  const comparison = kept && !force ? kept : fresh;
   const save = (): Promise<void> => writeFileAtomic(file, comparisonJson(comparison, file));
   const clear = async (): Promise<void> => {
     await removeFiles(folder, referenceFiles(comparison.request));
@@ -70,7 +80,7 @@ export async function openStore(folder: string, fresh: Comparison, { force }: { 
   return {
     ...diskFiles(path),
     comparison,
-    continued: comparison === earlier,
+    continued: comparison === kept,
     path,
     save,
     async finish() {
@@ -79,6 +89,18 @@ export async function openStore(folder: string, fresh: Comparison, { force }: { 
       await clear();
     },
   };
+}
+
+/**
+ * What a comparison in a folder is.
+ * @throws UsageError where there is none
+ */
+export async function storedComparison(folder: string): Promise<Comparison> {
+  const found = await readComparison(join(folder, COMPARISON_FILE), false);
+  if (found) return found;
+  throw new UsageError(`${folder} holds no comparison that could be added to.`, {
+    hint: 'Name the folder of one as --out, or omit --add to begin one.',
+  });
 }
 
 /**
@@ -135,11 +157,20 @@ const WORDS: Readonly<Record<keyof ComparisonRequest, string>> = {
   policies: 'other policies',
 };
 
-function requireSame(earlier: ComparisonRequest, now: ComparisonRequest, folder: string): void {
+/** What may differ where a comparison is added to. */
+const ADDABLE: readonly (keyof ComparisonRequest)[] = ['methods', 'budgets', 'against', 'policies'];
+
+function requireSame(
+  earlier: ComparisonRequest,
+  now: ComparisonRequest,
+  folder: string,
+  addable: readonly (keyof ComparisonRequest)[],
+): void {
   const fields = Object.keys(WORDS) as (keyof ComparisonRequest)[];
-  const changed = fields.find(field => !isDeepStrictEqual(earlier[field], now[field]));
+  const changed = fields.find(field => !addable.includes(field) && !isDeepStrictEqual(earlier[field], now[field]));
   if (!changed) return;
+  const add = ADDABLE.includes(changed) ? ', add methods or budgets to it with --add' : '';
   throw new UsageError(`${folder} holds a comparison with ${WORDS[changed]}.`, {
-    hint: 'Repeat its command to continue it, choose another --out, or begin anew with --force.',
+    hint: `Repeat its command to continue it${add}, choose another --out, or begin anew with --force.`,
   });
 }
