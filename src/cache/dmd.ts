@@ -69,7 +69,8 @@ function dmdBranch(reused: readonly boolean[], most: number, sigmas: readonly nu
       }
       const [last, before] = kept as [Snapshot, Snapshot | undefined];
       const spacing = before ? last.step - before.step : 0;
-      const even = kept.filter((s, n) => s.step === last.step - n * spacing);
+      const odd = kept.findIndex((s, n) => s.step !== last.step - n * spacing);
+      const even = odd < 0 ? kept : kept.slice(0, odd);
       const rows = last.value.shape[0] as number;
       const weights =
         even.length >= LEAST

@@ -25,15 +25,28 @@ export async function uncachedTargets(jobs: readonly Job[], options: LoopOptions
   return across(jobs[0], jobs, uncached, ({ final }) => final.dispose());
 }
 
-/** Of many settings, so large a part is tried on all runs; all are on the first. */
+/** Of many settings, so large a part is tried on all runs; all are on the first rows. */
 const PART = 4;
 const LEAST = 4;
+/** So many rows at least say which settings are worth trying on all. */
+const FIRST_ROWS = 8;
 
 /** How many runs of one row a choice costs at most, for estimates. */
-export function runsAtMost(variants: number, rows: number, firstRows: number): number {
+export function runsAtMost(variants: number, rows: number, batch: number): number {
   if (variants < 2) return 0;
   const kept = Math.min(variants, Math.max(LEAST, Math.ceil(variants / PART)));
-  return variants * Math.min(rows, firstRows) + kept * Math.max(0, rows - firstRows);
+  const first = Math.min(rows, batch * Math.ceil(FIRST_ROWS / batch));
+  return variants * first + kept * (rows - first);
+}
+
+/** How many of the runs have the first rows. */
+function firstRuns(targets: readonly Target[]): number {
+  let rows = 0;
+  const enough = targets.findIndex(({ final }) => {
+    rows += final.shape[0] as number;
+    return rows >= FIRST_ROWS;
+  });
+  return enough < 0 ? targets.length : enough + 1;
 }
 
 export interface ChooseOptions extends LoopOptions {
@@ -51,7 +64,7 @@ export interface Choice {
 
 /**
  * The setting whose runs end nearest to the uncached ones, by the measure that ERTACache's own schedules are chosen by.
- * All are tried on the first job, and the best quarter of them on the others.
+ * All are tried on the first rows, and the best quarter of them on the others.
  */
 export async function chooseVariant(
   variants: readonly Variant[],
@@ -71,15 +84,16 @@ export async function chooseVariant(
     (await across(some[0]?.job, some, target => finalErrors(target, policy, loop))).flat();
   const quality = (errors: readonly number[]): number => qualityOf(errors, options.worstWeight, options.ceiling);
   const where = targets[0]?.job;
+  const first = firstRuns(targets);
   const tried = await across(where, variants, async variant => ({
     variant,
-    errors: await errorsOf(variant, targets.slice(0, 1)),
+    errors: await errorsOf(variant, targets.slice(0, first)),
   }));
   tried.sort((a, b) => quality(b.errors) - quality(a.errors));
   const kept = tried.slice(0, Math.max(LEAST, Math.ceil(variants.length / PART)));
   const judged = await across(where, kept, async ({ variant, errors }) => ({
     variant,
-    quality: quality([...errors, ...(await errorsOf(variant, targets.slice(1)))]),
+    quality: quality([...errors, ...(await errorsOf(variant, targets.slice(first)))]),
   }));
   const best = judged.reduce((a, b) => (b.quality > a.quality ? b : a));
   return { variant: best.variant, spent };

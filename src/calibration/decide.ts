@@ -9,6 +9,7 @@ import { computedSteps, type PolicyData, scheduleOf } from '../policy/data';
 import type { Job } from '../sampling/pipeline';
 import { type FitAllOptions, type FitOptions, fitRectification, fitTrust, type Granularity } from './fit';
 import { across } from './in-turn';
+import { requireMovable } from './jobs';
 import { DEFAULT_WORST_WEIGHT } from './quality';
 import { type Reference, referenceRun } from './reference';
 import { requireReferenceMemory } from './reference-memory';
@@ -133,6 +134,7 @@ export async function decide(
   const { sigmas, takeover } = jobs[0] as Job;
   if (takeover !== undefined) requireAnew(takeover, options);
   if ('search' in options.schedule && options.schedule.search === 'solver') requireFree(jobs[0] as Job, options);
+  if ((options.timestep ?? 'off') !== 'off') requireMovable(jobs[0] as Job);
   requireReferenceMemory(jobs);
   const rows = jobs.reduce((sum, job) => sum + (job.latents.shape[0] as number), 0);
   const total = forwardsAtMost(rows, sigmas.length - 1, options);

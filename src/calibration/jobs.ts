@@ -51,3 +51,12 @@ export async function inBatches(
     }
   }
 }
+
+/**
+ * Refuses, before anything is computed, what moves noise levels where the sampler's are discrete.
+ * @throws UnsupportedError
+ */
+export function requireMovable({ sigmas, solver }: Pick<Job, 'sigmas' | 'solver'>): void {
+  const [first = 0] = sigmas;
+  solver(sigmas.map((sigma, i) => (i === 1 ? (first + sigma) / 2 : sigma))).dispose();
+}

@@ -35,23 +35,26 @@ export function splitPairs(prompts: readonly string[], calibration: number, eval
   requireList('prompts', prompts, item => typeof item === 'string', 'a list of texts');
   requireWhole('calibration', calibration, 0);
   requireWhole('evaluation', evaluation, 0);
-  const distinct = shuffled([...new Set(prompts)].sort());
-  const [forCalibration, forEvaluation] = [
-    distinct.filter((_, i) => i % 2 === 1),
-    distinct.filter((_, i) => i % 2 === 0),
-  ];
-  const take = (from: readonly string[], count: number, seeds: Seeds, what: string): Pair[] => {
-    if (from.length === 0) {
-      throw new UsageError(`There are no prompts left for ${what}.`, { hint: 'Give at least two different prompts.' });
-    }
-    requireRoom(seeds.from, count, seeds);
-    // Fewer prompts than pairs: the prompts come again with other seeds.
-    return Array.from({ length: count }, (_, i) => ({ prompt: from[i % from.length] as string, seed: seeds.from + i }));
-  };
+  const [forCalibration, forEvaluation] = halves(prompts);
   return {
     calibration: take(forCalibration, calibration, CALIBRATION_SEEDS, 'calibration'),
     evaluation: evaluation > 0 ? take(forEvaluation, evaluation, EVALUATION_SEEDS, 'evaluation') : [],
   };
+}
+
+/** Prompts to calibrate on, and those to evaluate on. */
+function halves(prompts: readonly string[]): [calibration: string[], evaluation: string[]] {
+  const distinct = shuffled([...new Set(prompts)].sort());
+  return [distinct.filter((_, i) => i % 2 === 1), distinct.filter((_, i) => i % 2 === 0)];
+}
+
+function take(from: readonly string[], count: number, seeds: Seeds, what: string): Pair[] {
+  if (from.length === 0) {
+    throw new UsageError(`There are no prompts left for ${what}.`, { hint: 'Give at least two different prompts.' });
+  }
+  requireRoom(seeds.from, count, seeds);
+  // Fewer prompts than pairs: the prompts come again with other seeds.
+  return Array.from({ length: count }, (_, i) => ({ prompt: from[i % from.length] as string, seed: seeds.from + i }));
 }
 
 /** The same pairs, all of them steered away from a text. @param negative as they are, unless given */
@@ -76,11 +79,11 @@ export function heldOutPairs(pairs: readonly Pair[], hash: string): Pair[] {
 /**
  * Pairs to find the bounds of policies on: those of one model share them, so that its uncached pictures are drawn once.
  * @param prompts those that `splitPairs` gets: none comes that it calibrates on
+ * @param seen further prompts that must not come
  */
-export function boundPairs(prompts: readonly string[], count: number): Pair[] {
-  const { from } = BOUND_SEEDS;
-  requireRoom(from, count, BOUND_SEEDS);
-  return splitPairs(prompts, 0, count).evaluation.map(({ prompt }, i) => ({ prompt, seed: from + i }));
+export function boundPairs(prompts: readonly string[], count: number, seen: ReadonlySet<string> = new Set()): Pair[] {
+  const unseen = halves(prompts)[1].filter(prompt => !seen.has(prompt));
+  return take(unseen, count, BOUND_SEEDS, 'a bound: the policy has seen them');
 }
 
 function requireRoom(first: number, count: number, { below }: Seeds): void {

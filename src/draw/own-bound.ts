@@ -7,17 +7,18 @@ const plain = (prompt: string): string => prompt.trim().toLowerCase();
 
 /**
  * The bound of a picture as its request allows it: one that was found with the prompts that a model lists says nothing of
- * other prompts, nor of negative ones.
+ * other prompts, and none says anything of other negative prompts or of another number type.
  * @returns null for no bound
  */
 export function ownBound(
   bound: Bound | null | undefined,
-  { prompt, negativePrompt }: Pick<FullRequest, 'prompt' | 'negativePrompt'>,
+  { prompt, negativePrompt = '' }: Pick<FullRequest, 'prompt' | 'negativePrompt'>,
   { data }: Pick<Policy, 'data'>,
-  { prompts }: Pick<Pipeline['info'], 'prompts'>,
+  { prompts, dtype = 'float32' }: Pick<Pipeline['info'], 'prompts' | 'dtype'>,
 ): Bound | null {
   if (!bound) return null;
-  if (!data.bound?.listed) return bound;
-  const isListed = !negativePrompt && prompts.some(each => plain(each) === plain(prompt));
-  return isListed ? bound : null;
+  const { listed, negative = '', dtype: found = 'float32' } = data.bound ?? {};
+  const isListed = !listed || prompts.some(each => plain(each) === plain(prompt));
+  const isSteered = negative === null || negative === negativePrompt;
+  return isListed && isSteered && found === dtype ? bound : null;
 }

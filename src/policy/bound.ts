@@ -13,6 +13,10 @@ export const boundSchema = z.object({
   pairs: z.int().positive(),
   /** Whether their prompts were those that the model lists: then it says nothing of other prompts. */
   listed: z.literal(true).optional(),
+  /** What all of them were steered away from; null where some were, each from something else. */
+  negative: z.string().nullable().optional(),
+  /** The number type that the model computed in, where it was not float32. */
+  dtype: z.literal('bfloat16').optional(),
   /** Of the latents of one picture. */
   shape: z.array(z.int().positive()),
   /** How far guidance's two outputs lay apart at the last step before one is reused: the least and the most. */

@@ -282,6 +282,29 @@ describeOnBackends('methods that forecast', () => {
   });
 });
 
+test('DMD follows the line where outputs lie unevenly, though one further back would fit the spacing', async () => {
+  const steps = 12;
+  const sigmas = levels(steps);
+  // Computed: 0, 2, 5, 6, 8, 10. Every second one counts back to 6, and 2 is no next one after that.
+  const reused = [...'#.#..##.#.#.'].map(c => c === '.');
+  const last = async (policy: CachePolicy): Promise<number[]> => {
+    const branch = policy.begin({ steps, sigmas }).branch();
+    let values: number[] = [];
+    for (let index = 0; index < steps; index++) {
+      const made = [1, 2, 3].map(v => v * 0.8 ** index + 0.3 * v * v * index);
+      const evaluation = evaluateFunction(tf.zeros([1, 3]), () => tf.tensor(made, [1, 3]));
+      const step = { index, steps, sigma: sigmas[index]!, sigmaNext: sigmas[index + 1]! };
+      const { output } = await branch.evaluate(step, evaluation);
+      values = [...(await output.data<'float32'>())];
+      tf.dispose([output, evaluation.sample]);
+    }
+    branch.dispose();
+    return values;
+  };
+  const line = await last(forecasting({ name: 'line', reused, forecast: taylorForecast(1) }));
+  for (const [i, value] of (await last(dmd({ reused }))).entries()) expect(value).toBeCloseTo(line[i]!, 3);
+});
+
 describe('the settings that are tried', () => {
   const budgets = [
     { steps: 30, computed: 15 },

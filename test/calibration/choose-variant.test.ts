@@ -10,7 +10,7 @@ describeOnBackends('the choice among settings', () => {
   test('takes the one that ends nearest to the uncached runs, counts what it cost, and leaks nothing', async () => {
     const before = tf.memory().numTensors;
     const golden = goldenModel();
-    const jobs = [[1, 2], [3, 4], [5]].map(seeds => golden.job({ seeds, steps: 6 }));
+    const jobs = [[1, 2, 3, 4], [5, 6], [7, 8], [9, 10], [11]].map(seeds => golden.job({ seeds, steps: 6 }));
     const targets = await uncachedTargets(jobs);
     const variants = [
       ...[1, 2, 3, 4, 5].map(n => ({ setting: `${n}`, policy: plainReuse(uniformReuse(6, n), 'velocity') })),
@@ -22,9 +22,11 @@ describeOnBackends('the choice among settings', () => {
     };
     const { variant, spent } = await chooseVariant(variants, targets, { onStep });
     expect([variant.setting, spent]).toEqual(['all', passes]);
-    // All on two rows, the best four on three more.
-    expect(spent).toBe(2 * (1 + 2 + 3 + 4 + 5 + 6) + 3 * (3 + 4 + 5 + 6));
-    expect(runsAtMost(6, 5, 2)).toBe(6 * 2 + 4 * 3);
+    // All on eight rows, however they are cut, the best four on three more.
+    expect(spent).toBe(8 * (1 + 2 + 3 + 4 + 5 + 6) + 3 * (3 + 4 + 5 + 6));
+    expect(runsAtMost(6, 11, 1)).toBe(6 * 8 + 4 * 3);
+    expect(runsAtMost(6, 11, 3)).toBe(6 * 9 + 4 * 2);
+    expect(runsAtMost(6, 5, 2)).toBe(6 * 5);
     expect(await chooseVariant(variants.slice(0, 1), targets)).toEqual({ variant: variants[0], spent: 0 });
     await expect(chooseVariant([], targets)).rejects.toThrow(UsageError);
     tf.dispose(targets.map(t => t.final));

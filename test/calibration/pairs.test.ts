@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { batches, heldOutPairs, splitPairs } from '../../src/calibration/pairs';
+import { batches, boundPairs, heldOutPairs, splitPairs } from '../../src/calibration/pairs';
 import { UsageError } from '../../src/errors';
 import { packageRoot } from '../../src/io/package-root';
 
@@ -83,6 +83,20 @@ describe('held-out pairs', () => {
     const [one, two] = ['0123456789abcdef', '1123456789abcdef'].map(hash => heldOutPairs(evaluation, hash));
     expect(heldOutPairs(evaluation, '0123456789abcdef')).toEqual(one);
     expect(one!.some(p => two!.some(q => q.seed === p.seed))).toBe(false);
+  });
+});
+
+describe('pairs for bounds', () => {
+  const prompts = ['a', 'b', 'c', 'd', 'e', 'f'];
+
+  test('have no prompt that calibration takes of the same list, nor one that a policy of another list has seen', () => {
+    const of = (pairs: readonly { prompt: string }[]) => [...new Set(pairs.map(p => p.prompt))];
+    const usual = of(boundPairs(prompts, 12));
+    expect(overlap(usual, of(splitPairs(prompts, 12, 0).calibration))).toEqual([]);
+    const seen = new Set(usual.slice(1));
+    expect(of(boundPairs(prompts, 12, seen))).toEqual(usual.slice(0, 1));
+    expect(boundPairs(prompts, 12, new Set(['elsewhere']))).toEqual(boundPairs(prompts, 12));
+    expect(() => boundPairs(prompts, 12, new Set(prompts))).toThrow('no prompts left for a bound');
   });
 });
 

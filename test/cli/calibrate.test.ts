@@ -1,6 +1,7 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import type { Receipt } from '../../src/draw/receipt';
+import { packageRoot } from '../../src/io/package-root';
 import { readReceipt } from '../../src/media/receipt';
 import { parsePolicy } from '../../src/policy/data';
 import { readPolicy } from '../../src/policy/file';
@@ -163,4 +164,30 @@ describe('writes nothing', () => {
     expect(stderr).toContain(message);
     expect(files()).toEqual([]);
   });
+});
+
+test('a policy is kept when its measuring is interrupted', async () => {
+  const out = scratch.path('p.json');
+  const many = ['--rectify', 'off', '--held-out', '2000', '--batch', '1', '--out', out];
+  const stop = setInterval(() => {
+    if (!existsSync(out)) return;
+    clearInterval(stop);
+    process.emit('SIGINT');
+  }, 20);
+  const { code, stderr } = await calibrate(...QUICK, ...many).finally(() => clearInterval(stop));
+  expect(code).toBe(130);
+  expect(stderr).toContain(`Interrupted: ${out} holds the policy, not measured to its end.`);
+  const { data } = await readPolicy(out);
+  expect(data).toMatchObject({ schedule: expect.stringMatching(/^#/), measured: {} });
+});
+
+test('what moves noise levels is refused where they are discrete, before anything is computed', async () => {
+  const model = join(packageRoot(), 'test/fixtures/pipelines/cogvideox-tiny/pipeline');
+  writeFileSync(scratch.path('prompts.txt'), 'lion\nzebra\n');
+  const own = ['--model', model, '--prompts', scratch.path('prompts.txt'), '--timestep', 'cycle'];
+  const { code, stderr } = await calibrate(...QUICK, ...own, '--out', scratch.path('p.json'));
+  expect(code).not.toBe(0);
+  expect(stderr).toContain('discrete times');
+  expect(stderr).not.toContain('calibrating');
+  expect(files()).toEqual(['prompts.txt']);
 });

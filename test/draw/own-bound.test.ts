@@ -17,3 +17,23 @@ test('a bound that was found with the listed prompts is told for these alone', (
   expect(ownBound(null, { prompt: 'ghost' }, policy(true), info)).toBeNull();
   expect(ownBound(undefined, { prompt: 'ghost' }, policy(false), info)).toBeNull();
 });
+
+test('a bound is told where what was steered away from and the number type are those it was found with', () => {
+  const told = (found: object, negativePrompt?: string, dtype?: 'bfloat16') =>
+    ownBound(
+      bound,
+      { prompt: 'ghost', ...(negativePrompt !== undefined && { negativePrompt }) },
+      { data: { bound: { pairs: 128, ...found } } } as unknown as Pick<Policy, 'data'>,
+      { ...info, ...(dtype && { dtype }) },
+    );
+  expect(told({})).toBe(bound);
+  expect(told({}, '')).toBe(bound);
+  expect(told({}, 'blur')).toBeNull();
+  expect(told({ negative: 'blur' })).toBeNull();
+  expect(told({ negative: 'blur', listed: true }, 'blur')).toBe(bound);
+  expect(told({ negative: null })).toBe(bound);
+  expect(told({ negative: null }, 'blur')).toBe(bound);
+  expect(told({}, undefined, 'bfloat16')).toBeNull();
+  expect(told({ dtype: 'bfloat16' }, undefined, 'bfloat16')).toBe(bound);
+  expect(told({ dtype: 'bfloat16' })).toBeNull();
+});

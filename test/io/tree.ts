@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 
 /** Every file of a folder with its bytes, by its path. */
 export function tree(folder: string): Map<string, string> {
@@ -33,4 +34,10 @@ export function plain(files: ReadonlyMap<string, string>): Map<string, string> {
     return [path, JSON.stringify(JSON.parse(content), (key, value) => (CLOCKS.includes(key) ? undefined : value), 1)];
   });
   return new Map(entries);
+}
+
+/** Whether a policy's file is as `calibrate` writes it before it measures. @param whole the file at the end */
+export function isUnmeasured(content: string, whole = ''): boolean {
+  if (!content.includes('"ertacache-policy"') || !whole.includes('"ertacache-policy"')) return false;
+  return isDeepStrictEqual(JSON.parse(content), { ...JSON.parse(whole), measured: {} });
 }

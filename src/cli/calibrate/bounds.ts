@@ -1,6 +1,7 @@
 import { boundForwards, measureBounds, requireBoundPairs } from '../../calibration/bound/measure-bound';
 import { mixed } from '../../calibration/mixture';
 import { boundPairs } from '../../calibration/pairs';
+import { given } from '../../io/given';
 import type { PolicyBound } from '../../policy/bound';
 import { budgetsOf, computedBy } from '../../policy/budget';
 import type { Policy } from '../../policy/data';
@@ -28,6 +29,8 @@ export interface BoundOptions {
   readonly pairs: number;
   /** Share of them that are unusual. */
   readonly mixture?: number | undefined;
+  /** What the pipeline steers all of them away from. */
+  readonly negative?: string | undefined;
   readonly batch: number;
   readonly signal: AbortSignal;
 }
@@ -41,12 +44,13 @@ export function checkBoundPairs(pairs: number): void {
 export async function withBounds(
   pipeline: Pipeline,
   policies: readonly Policy[],
-  { prompts, pairs: count, mixture = 0, batch, signal }: BoundOptions,
+  { prompts, pairs: count, mixture = 0, negative, batch, signal }: BoundOptions,
 ): Promise<Policy[]> {
   const [first] = policies;
   if (count === 0 || !first) return [...policies];
   const { schedule, guidance } = first.data;
-  const pairs = mixed(boundPairs(prompts, count), mixture, guidance);
+  const seen = new Set(policies.flatMap(({ data }) => data.calibration.pairs.map(({ prompt }) => prompt)));
+  const pairs = mixed(boundPairs(prompts, count, seen), mixture, guidance);
   await encodeAhead(pipeline, promptRequests(pairs, { steps: schedule.length, guidance }), signal);
   const all = policies.flatMap(budgetsOf);
   const line = progressLine('finding bounds', pairs.length * boundForwards(all));
@@ -57,9 +61,13 @@ export async function withBounds(
   };
   const bounds = await measureBounds(pipeline, all, pairs, { batch, signal, onPasses }).finally(line.stop);
   const isListed = mixture === 0 && prompts.every(prompt => pipeline.info.prompts.includes(prompt));
-  const found = new Map(
-    all.map((policy, i) => [policy, { ...(bounds[i] as PolicyBound), ...(isListed && { listed: true as const }) }]),
-  );
+  const isMixed = pairs.some(pair => pair.negative !== undefined);
+  const about = {
+    ...(isListed && { listed: true as const }),
+    ...(isMixed ? { negative: null } : given({ negative })),
+    ...(pipeline.info.dtype === 'bfloat16' && { dtype: 'bfloat16' as const }),
+  };
+  const found = new Map(all.map((policy, i) => [policy, { ...(bounds[i] as PolicyBound), ...about }]));
   const bounded = (policy: Policy): Policy => ({ ...policy, data: { ...policy.data, bound: found.get(policy) } });
   return policies.map(policy => {
     if (!policy.budgets) return bounded(policy);

@@ -7,8 +7,8 @@ import type { TimestepForm } from '../../cache/time-grid';
 import { type CalibrateOptions, calibrate, calibrationForwards } from '../../calibration/calibrate';
 import { DEFAULT_SEARCH, requirePossible, type ScheduleRequest } from '../../calibration/decide';
 import type { Granularity } from '../../calibration/fit';
-import { fidelityOf, measurePolicy, scorePolicies, scorePolicy } from '../../calibration/measure';
-import { mixed, unusualGroups, unusualPairs } from '../../calibration/mixture';
+import { fidelityOf, measurePolicy, scorePolicy } from '../../calibration/measure';
+import { mixed } from '../../calibration/mixture';
 import { heldOutPairs, splitPairs, steeredAway } from '../../calibration/pairs';
 import { DEFAULT_WORST_WEIGHT } from '../../calibration/quality';
 import { DEFAULT_TRIALS, type SearchMethod } from '../../calibration/search/search';
@@ -20,16 +20,17 @@ import { boundLines } from '../../lab/report/bound-text';
 import { budgetLines } from '../../lab/report/policy-text';
 import { fidelityText } from '../../lab/report/text';
 import { DEFAULT_MODEL } from '../../pipelines/default-model';
-import { budgetsOf, measuredPsnr, usualBudget } from '../../policy/budget';
+import { usualBudget } from '../../policy/budget';
 import { computedSteps, type Fidelity, type Policy, type PolicyData, reusedOf } from '../../policy/data';
 import { requirePolicyName, requirePolicyWritable, writePolicy } from '../../policy/file';
 import { policyHash } from '../../policy/hash';
-import type { Pair, PromptGroup } from '../../policy/pair';
+import type { Pair } from '../../policy/pair';
 import type { Pipeline } from '../../sampling/pipeline';
 import { runRequest } from '../../sampling/run-job';
 import { startBackend } from '../backend';
 import { type BaselineMethod, calibrateBaseline, requireFactsWritable } from '../baseline-facts';
 import { type BoundOptions, checkBoundPairs, usualBoundPairs, withBounds } from '../calibrate/bounds';
+import { groupFidelities, growing, keptMeanwhile, measuredBudgets, unusualHeldOut } from '../calibrate/measured';
 import { encodeAhead, promptRequests } from '../encode-ahead';
 import { loadNearOrFar, type NearOrFar } from '../far-pictures';
 import { interruptible } from '../interrupt';
@@ -279,21 +280,25 @@ async function calibrateAndWrite(pipeline: Pipeline, options: Running, signal: A
   };
   const target = targetOf(options);
   const pairs = options.boundPairs ?? usualBoundPairs(info, options.pairs);
-  const bounding = { prompts, pairs, mixture: options.mixture, batch, signal };
+  const { mixture, negativePrompt: negative } = options;
+  const bounding = { prompts, pairs, mixture, negative, batch, signal };
   if (options.budgets) return calibrateBudgets(pipeline, request, options, { evaluation, bounding });
   const policy = target
     ? await towardsTarget(pipeline, { ...request, target, search, trials })
     : await forBudget(pipeline, { ...request, schedule: scheduleRequest(options, steps) });
-  const measured: PolicyData['measured'] = {
-    calibration: await measurePolicy(pipeline, policy, calibration, { batch, signal }),
-  };
-  const unseen = heldOutPairs(evaluation, policyHash(policy));
-  const heldOut = await scorePolicy(pipeline, policy, unseen, { batch, signal });
-  if (heldOut.length > 0) measured.heldOut = fidelityOf(heldOut);
-  if (unusual.length > 0) measured.groups = await groupFidelities(pipeline, policy, unusual, { batch, signal });
-  const [{ data }] = (await withBounds(pipeline, [policy], bounding)) as [Policy];
   const computed = computedSteps(reusedOf(policy.data.schedule));
   const file = options.out ?? `${info.id}-${steps}steps-g${guidanceText(request)}-${computed}.json`;
+  const { data, measured, heldOut } = await keptMeanwhile(file, policy, async () => {
+    const measured: PolicyData['measured'] = {
+      calibration: await measurePolicy(pipeline, policy, calibration, { batch, signal }),
+    };
+    const unseen = heldOutPairs(evaluation, policyHash(policy));
+    const heldOut = await scorePolicy(pipeline, policy, unseen, { batch, signal });
+    if (heldOut.length > 0) measured.heldOut = fidelityOf(heldOut);
+    if (unusual.length > 0) measured.groups = await groupFidelities(pipeline, policy, unusual, { batch, signal });
+    const [{ data }] = (await withBounds(pipeline, [policy], bounding)) as [Policy];
+    return { data, measured, heldOut };
+  });
   await writePolicy(file, { ...policy, data: { ...data, measured } });
   console.log(
     `schedule   ${policy.data.schedule}  (${computed} of ${steps} computed, ${(steps / computed).toFixed(2)}×)`,
@@ -331,48 +336,15 @@ async function calibrateBudgets(
       ? Array.from({ length: Math.max(1, steps - LEAST_BUDGET) }, (_, i) => Math.min(LEAST_BUDGET, steps - 1) + i)
       : (budgets as readonly number[]);
   const policy = await forBudget(pipeline, { ...request, schedule: { budgets: wanted, search, trials } });
-  const all = budgetsOf(policy);
-  const unseen = heldOutPairs(evaluation, policyHash(policy));
-  const scores = unseen.length > 0 ? await scorePolicies(pipeline, all, unseen, { batch, signal }) : [];
-  const measured = all.map((each, i): Policy => {
-    const own = scores[i];
-    return own ? { ...each, data: { ...each.data, measured: { heldOut: fidelityOf(own) } } } : each;
-  });
-  // Of what was measured on the same pairs: a budget that keeps less than a smaller one is of no use.
-  let most = Number.NEGATIVE_INFINITY;
-  const growing = measured.filter(each => {
-    const psnr = measuredPsnr(each);
-    if (psnr !== undefined && psnr < most) return false;
-    most = psnr ?? most;
-    return true;
-  });
-  const bounded = await withBounds(pipeline, growing, bounding);
-  const whole: Policy = { ...(usualBudget(bounded) as Policy), budgets: bounded };
   const file = out ?? `${pipeline.info.id}-${steps}steps-g${guidanceText(request)}.json`;
+  const bounded = await keptMeanwhile(file, policy, async () => {
+    const measured = await measuredBudgets(pipeline, policy, evaluation, { batch, signal });
+    return withBounds(pipeline, growing(measured), bounding);
+  });
+  const whole: Policy = { ...(usualBudget(bounded) as Policy), budgets: bounded };
   await writePolicy(file, whole);
   for (const line of budgetLines(whole)) console.log(line);
   console.log(`wrote ${file}`);
-}
-
-/** Held-out pairs of every unusual kind: a quarter as many of each as there are ordinary ones. */
-function unusualHeldOut(evaluation: readonly Pair[], guidance: number): Pair[] {
-  const each = Math.ceil(evaluation.length / 4);
-  return unusualGroups.flatMap((group, g) =>
-    group === 'negative' && guidance === 1 ? [] : unusualPairs(evaluation, group, g * each, evaluation.length && each),
-  );
-}
-
-async function groupFidelities(
-  pipeline: Pipeline,
-  policy: Policy,
-  unusual: readonly Pair[],
-  options: Parameters<typeof scorePolicy>[3],
-): Promise<PolicyData['measured']['groups']> {
-  const unseen = heldOutPairs(unusual, policyHash(policy));
-  const scores = await scorePolicy(pipeline, policy, unseen, options);
-  const ofGroup = (group: PromptGroup): Fidelity => fidelityOf(scores.filter((_, i) => unusual[i]?.group === group));
-  const groups = unusualGroups.filter(group => unusual.some(p => p.group === group));
-  return Object.fromEntries(groups.map(group => [group, ofGroup(group)]));
 }
 
 /** How many forward passes are made at a time. */

@@ -1,10 +1,15 @@
 import { Command } from 'commander';
 import { requireBoundPairs } from '../../calibration/bound/measure-bound';
+import { UsageError } from '../../errors';
 import { MOST } from '../../io/counts';
 import { boundLines } from '../../lab/report/bound-text';
 import { DEFAULT_MODEL } from '../../pipelines/default-model';
 import { budgetsOf } from '../../policy/budget';
+import type { PolicyData } from '../../policy/data';
 import { readPolicy, requirePolicyWritable, writePolicy } from '../../policy/file';
+import { hasLorasOf } from '../../policy/loras';
+import type { Pipeline } from '../../sampling/pipeline';
+import { policyUse } from '../../sampling/policy-use';
 import { startBackend } from '../backend';
 import { withBounds } from '../calibrate/bounds';
 import { interruptible } from '../interrupt';
@@ -38,9 +43,10 @@ export function boundCommand(): Command {
     await interruptible(async signal => {
       const pipeline = await loadForPictures(options.model, options);
       try {
+        for (const [i, { data }] of policies.entries()) requireOwnLoras(files[i] as string, data, pipeline);
         const prompts = await promptsFor(pipeline.info, options.prompts);
-        const { pairs, batch } = options;
-        const bounded = await withBounds(pipeline, policies, { prompts, pairs, batch, signal });
+        const { pairs, batch, negativePrompt: negative } = options;
+        const bounded = await withBounds(pipeline, policies, { prompts, pairs, negative, batch, signal });
         for (const [i, policy] of bounded.entries()) {
           const file = files[i] as string;
           await writePolicy(file, policy);
@@ -52,5 +58,13 @@ export function boundCommand(): Command {
         pipeline.dispose();
       }
     });
+  });
+}
+
+/** A policy keeps with which LoRAs it was calibrated, and its bound has to be of the same pictures. */
+function requireOwnLoras(file: string, data: PolicyData, { info }: Pipeline): void {
+  if (hasLorasOf(data, policyUse(info, data.guidance, data))) return;
+  throw new UsageError(`${file} was calibrated with other LoRAs than ${info.id} is loaded with.`, {
+    hint: 'Give the same --lora options as in its calibration, or calibrate a policy with these.',
   });
 }

@@ -14,11 +14,13 @@ import {
 } from '../../cache/registry';
 import type { NamedSchedule } from '../../cache/uniform';
 import { chooseVariant, runsAtMost } from '../../calibration/choose-variant';
+import { requireMovable } from '../../calibration/jobs';
 import { ceilingAt } from '../../calibration/quality';
 import { thresholdAtBudget } from '../../calibration/tune-threshold';
 import { UsageError } from '../../errors';
 import { type Policy, policySettings, reusedOf } from '../../policy/data';
 import { DEFAULT_METHOD } from '../../policy/source';
+import type { Job } from '../../sampling/pipeline';
 import type { Bench } from './bench';
 import type { Contender, Passes, Prepared } from './contender';
 import { preparedWith, type Recipe, recipeCost, recipePolicy } from './recipe';
@@ -34,8 +36,16 @@ const recipes: Readonly<Record<string, Recipe>> = {
 const GRID = 'fewer-steps-searched';
 const gridRecipe: Recipe = { site: 'velocity', rectify: 'off' };
 
-const onGrid = (create: (reused: readonly boolean[]) => CachePolicy) =>
-  calibrated(GRID, gridRecipe, ({ data }) => create(reusedOf(data.schedule)));
+function onGrid(create: (reused: readonly boolean[]) => CachePolicy): Pick<Contender, 'cost' | 'prepare'> {
+  const ready = calibrated(GRID, gridRecipe, ({ data }) => create(reusedOf(data.schedule)));
+  return {
+    ...ready,
+    async prepare(budget, bench) {
+      requireMovable((await bench.singles())[0] as Job);
+      return ready.prepare(budget, bench);
+    },
+  };
+}
 
 const searched: readonly Contender[] = [
   {
