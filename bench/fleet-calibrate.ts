@@ -3,9 +3,10 @@
  * the same. Needs `redis-server`, a build (`npx tsdown`) and Linux.
  *
  *   node bench/run.cjs bench/fleet-calibrate.ts [--pairs 16] [--steps 20] [--batch 8] [--backend native] [--rounds 1]
- *     [--model fluent-emoji | --model minit2i-b-16 --side 512]
+ *     [--model fluent-emoji | --model flux | --model minit2i-b-16] [--side 512]
  *
- * A model that does not ship is a preset of MiniT2I with made-up weights: 1.2 GB are written and deleted.
+ * A model that does not ship has made-up weights and is written and deleted: `flux` is two blocks of FLUX.1's width (0.6 GB),
+ * the others are presets of MiniT2I (1.2 GB for B/16). `--side` is the size of its pictures.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -24,7 +25,9 @@ import { createParts } from '../src/fleet/parts';
 import { openQueue } from '../src/fleet/queue';
 import { loadModel } from '../src/pipelines/load';
 import { policyHash } from '../src/policy/hash';
+import { atSize } from '../src/sampling/at-size';
 import { startRedis } from '../test/support/redis';
+import { writeFlux } from './flux-folder';
 import { busySeconds } from './measure/busy-seconds';
 import { writeMiniT2I } from './minit2i-folder';
 
@@ -40,8 +43,8 @@ const { values: given } = parseArgs({
   },
 });
 const NAME = given.model;
-const isMade = NAME.startsWith('minit2i');
-const folder = isMade ? mkdtempSync(join(tmpdir(), 'ertacache-fleet-')) : undefined;
+const isFlux = NAME === 'flux';
+const folder = isFlux || NAME.startsWith('minit2i') ? mkdtempSync(join(tmpdir(), 'ertacache-fleet-')) : undefined;
 
 /** @param children takes the workers, also those of a start that fails */
 async function startWorkers(count: number, url: string, children: ChildProcess[]): Promise<void> {
@@ -89,7 +92,9 @@ async function timedWith(url: string, children: readonly ChildProcess[]): Promis
   const queue = await openQueue({ address: queueAddress(url), place: 'any' });
   const parts = await createParts(queue);
   const own = await loadModel(folder ?? NAME);
-  const pipeline = farPipeline(own, { model: NAME, loading: {} }, parts);
+  const side = Number(given.side);
+  const far = farPipeline(own, { model: NAME, loading: {} }, parts);
+  const pipeline = isFlux ? atSize(far, { size: { width: side, height: side } }) : far;
   const made = Array.from({ length: Number(given.pairs) + 1 }, (_, i) => `a red fox in the snow, from ${i} metres`);
   const { calibration: pairs } = splitPairs(folder ? made : own.info.prompts, Number(given.pairs), 1);
   const batch = Number(given.batch);
@@ -120,7 +125,8 @@ async function timedWith(url: string, children: readonly ChildProcess[]): Promis
 
 async function main(): Promise<void> {
   await selectBackend(given.backend as 'native', { threads: 1 });
-  if (folder) writeMiniT2I(folder, NAME, Number(given.side));
+  if (isFlux && folder) writeFlux(folder);
+  else if (folder) writeMiniT2I(folder, NAME, Number(given.side));
   for (let round = 0; round < Number(given.rounds); round++) {
     const [one, two] = [await timed(1), await timed(2)];
     console.log(

@@ -34,10 +34,12 @@ interface Table {
   readonly pairs: number;
   /** Pairs on which what a method leaves open is chosen. */
   readonly calibration: number;
+  /** Pairs that the policies of ERTACache were calibrated on. */
+  readonly fitted: number;
   readonly batch: number;
 }
 
-/** Methods that are compared in one run. */
+/** Methods that are compared in one run. Those of `d` fit weights, as ERTACache does: on its pairs, and its schedules. */
 const groups: Readonly<Record<string, readonly string[]>> = {
   a: ['fewer-steps', 'uniform', 'teacache', 'magcache', 'taylorseer-lite', 'taylorseer'],
   b: ['zeus', 'dmd', 'seacache', 'fbcache'],
@@ -63,6 +65,7 @@ const emoji = (guidance: number): Table => ({
   ],
   pairs: 256,
   calibration: 32,
+  fitted: 96,
   batch: 16,
 });
 
@@ -76,6 +79,7 @@ const tables: readonly Table[] = [
     budgets: [{ computed: [15, 10], policies: shipped('fluent-emoji-video', 2, 15, 10) }],
     pairs: 256,
     calibration: 8,
+    fitted: 24,
     batch: 4,
   },
 ];
@@ -85,8 +89,13 @@ interface Part {
   readonly table: Table;
   readonly budgets: Table['budgets'][number];
   readonly methods: readonly string[];
+  readonly calibration: number;
   readonly out: string;
 }
+
+/** Whether any of the methods goes by ERTACache's policies. */
+const usesPolicies = (methods: readonly string[]): boolean =>
+  methods.map(name => contenderCalled(name)).some(({ name, after }) => [name, after].includes('ertacache'));
 
 const partsOf = (table: Table): Part[] =>
   table.budgets.flatMap(budgets =>
@@ -94,22 +103,23 @@ const partsOf = (table: Table): Part[] =>
       table,
       budgets,
       methods,
+      calibration: group === 'd' ? table.fitted : table.calibration,
       out: join(OUT, [table.name, ...budgets.computed, group].join('-')),
     })),
   );
 
-function compareArguments({ table, budgets, methods, out }: Part): string[] {
+function compareArguments({ table, budgets, methods, calibration, out }: Part): string[] {
   return [
     ...['compare', '--model', table.model, '--guidance', String(table.guidance)],
     ...['--budgets', budgets.computed.join(','), '--pairs', String(table.pairs), '--methods', methods.join(',')],
-    ...['--calibration-pairs', String(table.calibration), '--batch', String(table.batch), '--timed-pairs', '0'],
-    ...(methods.includes('ertacache') ? ['--policy', ...budgets.policies] : []),
+    ...['--calibration-pairs', String(calibration), '--batch', String(table.batch), '--timed-pairs', '0'],
+    ...(usesPolicies(methods) ? ['--policy', ...budgets.policies] : []),
     ...['--out', out],
   ];
 }
 
 /** What a part costs at most, in forward passes of one pair. */
-function passesOf({ table: { pairs, calibration, batch }, budgets, methods }: Part): Passes {
+function passesOf({ table: { pairs, batch }, calibration, budgets, methods }: Part): Passes {
   const bench = { steps: STEPS, pairs: Array(calibration).fill({}), batch, trials: 0 } as unknown as Bench;
   const sum = { batched: pairs * STEPS, single: 0 };
   for (const computed of budgets.computed) {
