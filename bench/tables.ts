@@ -55,13 +55,14 @@ const shipped = (model: string, guidance: number, ...budgets: (number | string)[
     .map(budget => join('calibration', `${model}-${STEPS}steps-g${guidance}-${budget}.json`))
     .filter(path => existsSync(path));
 
-const emoji = (guidance: number): Table => ({
+/** @param fewer the budgets below 10, and whether their policies are those of the file of all budgets */
+const emoji = (guidance: number, ...fewer: readonly [computed: number[], policies: number | string][]): Table => ({
   name: `emoji-g${guidance}`,
   model: 'fluent-emoji',
   guidance,
   budgets: [
     { computed: [15, 10], policies: shipped('fluent-emoji', guidance, 15, 10) },
-    { computed: [8, 6], policies: shipped('fluent-emoji', guidance, 8, 'budgets') },
+    ...fewer.map(([computed, policies]) => ({ computed, policies: shipped('fluent-emoji', guidance, policies) })),
   ],
   pairs: 256,
   calibration: 32,
@@ -70,8 +71,8 @@ const emoji = (guidance: number): Table => ({
 });
 
 const tables: readonly Table[] = [
-  emoji(3),
-  emoji(1),
+  emoji(3, [[8], 8], [[6], 'budgets']),
+  emoji(1, [[8, 6], 'budgets']),
   {
     name: 'clips',
     model: 'fluent-emoji-video',
