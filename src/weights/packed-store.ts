@@ -1,6 +1,6 @@
 import type { ParameterTable, WeightStore } from './parameters';
-import type { TensorSource } from './source';
-import { isQuantised } from './stored-type';
+import type { Slice, TensorSource } from './source';
+import { isQuantised, storedBytes } from './stored-type';
 import { type StreamOptions, streamedStore } from './streamed-store';
 
 /**
@@ -44,14 +44,29 @@ export async function packedStore(
   };
 }
 
-/** Reads what is held from memory. Closing it leaves the files beneath open. */
+/** Reads what is held from memory, in whatever way. Closing it leaves the files beneath open. */
 function heldSource(source: TensorSource, held: ReadonlyMap<string, Uint8Array<ArrayBuffer>>): TensorSource {
+  /** The bytes of a tensor, or of a slice of it; undefined for one that is not held. */
+  function heldPart(name: string, slice?: Slice): Uint8Array<ArrayBuffer> | undefined {
+    const bytes = held.get(name);
+    if (!bytes || !slice) return bytes;
+    const { dtype } = source.entry(name);
+    return bytes.subarray(storedBytes(dtype, slice.start), storedBytes(dtype, slice.start + slice.count));
+  }
   return {
     ...source,
     async readInto(name, target, slice) {
-      const bytes = slice === undefined ? held.get(name) : undefined;
+      const bytes = heldPart(name, slice);
       if (!bytes) return source.readInto(name, target, slice);
       target.set(bytes);
+    },
+    readRaw: async (name, slice) => heldPart(name, slice)?.slice() ?? source.readRaw(name, slice),
+    async read(name, slice) {
+      const bytes = held.get(name);
+      if (!bytes) return source.read(name, slice);
+      const { start, count } = slice ?? { start: 0, count: source.entry(name).size };
+      // A slice may begin inside a block of a quantised type.
+      return source.widen(name, bytes).slice(start, start + count);
     },
     bypassCache() {},
     close: async () => {},

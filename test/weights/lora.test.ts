@@ -338,6 +338,41 @@ describeOnBackends('a LoRA is merged', backend => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
+  test.each(['gguf_flux_kquants', 'fp8_flux_scaled'])(
+    'norms of columns go through a fused matrix of %s that is held in memory, its file closed',
+    async name => {
+      const before = tf.memory().numTensors;
+      const folder = join(fixtures, '../quantized', name);
+      const described = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')) as Record<string, unknown>;
+      const file = name.startsWith('gguf') ? 'model.gguf' : 'model.safetensors';
+      const names = ['to_q', 'to_k', 'to_v'].map(part => `attn.${part}.weight`);
+      const wanted = flux.parameters(flux.schema.parse(described));
+      const [rows, columns] = wanted.find(one => one.name === `transformer_blocks.0.${names[0]}`)!.shape as [
+        number,
+        number,
+      ];
+      const module = 'lora_unet_double_blocks_0_img_attn_qkv';
+      const given = lora({
+        [`${module}.lora_down.weight`]: [[1, columns]],
+        [`${module}.lora_up.weight`]: [[3 * rows, 1]],
+        [`${module}.dora_scale`]: [[1, columns], Array.from({ length: columns }, (_, i) => 1 + i / 10)],
+      });
+      const read = async (offload: boolean): Promise<Float32Array[]> => {
+        const source = await openTensorsAt(join(folder, file));
+        const component = { className: 'FluxTransformer2DModel', config: described, source, where: name };
+        const { denoiser } = await loadDenoiser(component, { loras: [given], offload });
+        if (!offload) await source.close();
+        const values = await denoiser.weights.use('transformer_blocks.0', params =>
+          names.map(part => params.tensor(part).dataSync<'float32'>().slice()),
+        );
+        denoiser.weights.dispose();
+        return values;
+      };
+      expect(await read(false)).toEqual(await read(true));
+      expect(tf.memory().numTensors).toBe(before);
+    },
+  );
+
   test('Wan names do not take those of other families', async () => {
     const theirs = {
       'transformer.transformer_blocks.0.attn1.to_q.lora_A.weight': [[1, 16]],
