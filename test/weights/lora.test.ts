@@ -76,10 +76,14 @@ const own: ParameterTable = [
 const family = { ...flux, keys: undefined, adapterKeys: undefined } as unknown as typeof flux;
 
 /** Zero weights with LoRAs merged, as layers get them. */
-async function mergedZeros(loras: readonly LoraFile[], name: string): Promise<number[]> {
-  await requireLoras(loras, family, own);
-  const merges = await openMerges(loras, adapterModules(family, own));
-  const parameter = own.find(listed => listed.name === name)!;
+async function mergedZeros(
+  loras: readonly LoraFile[],
+  name: string,
+  [known, listing]: readonly [typeof flux, ParameterTable] = [family, own],
+): Promise<number[]> {
+  await requireLoras(loras, known, listing);
+  const merges = await openMerges(loras, adapterModules(known, listing));
+  const parameter = listing.find(listed => listed.name === name)!;
   const merge = await merges.of(parameter, async () => tf.zeros([]));
   const { shape, layout } = parameter;
   const laidOut = layout === 'plain' ? shape : [...shape.slice(2), shape[1]!, shape[0]!];
@@ -372,6 +376,35 @@ describeOnBackends('a LoRA is merged', backend => {
       expect(tf.memory().numTensors).toBe(before);
     },
   );
+
+  test('into Wan, as LightX2V, VideoX-Fun and DiffSynth name its modules', async () => {
+    const shapeOf = (name: string): number[] => [...wanTable.find(listed => listed.name === name)!.shape];
+    const merged = (tensors: Tensors, name: string) => mergedZeros([lora(tensors)], name, [wan, wanTable]);
+    const value = (i: number): string => fixed(((i % 7) - 3) / 10);
+    for (const [theirs, ours] of [
+      ['diffusion_model.blocks.0.diff_m', 'blocks.0.scale_shift_table'],
+      ['diffusion_model.head.diff_m', 'scale_shift_table'],
+      ['lora_unet_blocks_1.diff_m', 'blocks.1.scale_shift_table'],
+    ] as const) {
+      const values = await merged({ [theirs]: [shapeOf(ours)] }, ours);
+      expect(values.map(fixed)).toEqual(values.map((_, i) => value(i)));
+      expect(Math.max(...values)).toBeGreaterThan(0);
+    }
+    const ours = 'blocks.0.attn2.to_k.weight';
+    const [rows = 1, columns = 1] = shapeOf(ours);
+    const pair = (module: string, down: string, up: string): Tensors => ({
+      [`${module}.${down}.weight`]: [[1, columns]],
+      [`${module}.${up}.weight`]: [[rows, 1]],
+    });
+    const expected = await merged(pair('diffusion_model.blocks.0.cross_attn.k', 'lora_A', 'lora_B'), ours);
+    for (const tensors of [
+      pair('lora_unet__blocks_0_cross_attn_k', 'lora_down', 'lora_up'),
+      pair('lora_unet__orig_mod_blocks_0_cross_attn_k', 'lora_down', 'lora_up'),
+      pair('pipe.dit.blocks.0.cross_attn.k', 'lora_A.default', 'lora_B.default'),
+    ]) {
+      expect(await merged(tensors, ours)).toEqual(expected);
+    }
+  });
 
   test('Wan names do not take those of other families', async () => {
     const theirs = {

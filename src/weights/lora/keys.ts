@@ -35,12 +35,19 @@ const ENDINGS: readonly (readonly [RegExp, Role])[] = [
   [/\.diff$/, 'diff'],
   [/\.diff_b$/, 'diffBias'],
 ];
+/** LightX2V: the change of a parameter that belongs to no layer of the module, `modulation` of Wan's blocks and head. */
+const MODULATION = /\.diff_m$/;
 const FACTOR = /\.(hada_w[12]_[ab]|lokr_w[12](?:_[ab])?)$/;
 
 /** Takes the name of a tensor apart; undefined for one that belongs to no dialect. */
 export function adapterKey(name: string): AdapterKey | undefined {
   const factor = FACTOR.exec(name);
   if (factor) return keyOf(name, factor.index, factor[1] as Role);
+  const modulation = MODULATION.exec(name);
+  if (modulation) {
+    const key = keyOf(name, modulation.index, 'diff');
+    return key && { ...key, module: `${key.module}${separatorOf(key.module)}modulation` };
+  }
   for (const [pattern, role] of ENDINGS) {
     const found = pattern.exec(name);
     if (found) return keyOf(name, found.index, role);
@@ -68,19 +75,26 @@ export function counterpart({ module, ending }: AdapterKey): string {
   return module + ending.replace(/lora_A|lora_B|down|up/, word => swaps[word] ?? word);
 }
 
-/** What programs put before the names of a model's modules, in any order and more than once. */
-const PREFIX = /^(?:lora|lycoris|unet|transformer|diffusion_model|model|base_model|module|net|_orig_mod)([._])/;
+/**
+ * What programs put before the names of a model's modules, in any order and more than once. VideoX-Fun parts the last
+ * of them from the name by two underscores.
+ */
+const PREFIX =
+  /^(?:lora|lycoris|unet|transformer|diffusion_model|model|base_model|module|net|pipe|dit|_?orig_mod)(?:\.|__?)/;
 
 /** A name as kohya writes it: dots are underscores, so that it cannot be taken apart again. */
 export const flattened = (name: string): string => name.replaceAll('.', '_');
 
+/** What parts the words of a module's name. */
+const separatorOf = (module: string): '.' | '_' => (module.includes('.') ? '.' : '_');
+
 /** The flattened name of a module, then what is left of it without one prefix after the other. */
 export function* withoutPrefixes(module: string): Generator<string> {
-  const separator = module.includes('.') ? '.' : '_';
+  const separator = separatorOf(module);
   for (let rest = module; ; ) {
     yield flattened(rest);
-    const prefix = PREFIX.exec(rest);
-    if (prefix?.[1] !== separator) return;
-    rest = rest.slice(prefix[0].length);
+    const prefix = PREFIX.exec(rest)?.[0];
+    if (!prefix?.endsWith(separator)) return;
+    rest = rest.slice(prefix.length);
   }
 }
