@@ -1,10 +1,22 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import type { Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { download, planDownload } from '../../src/weights/download/download';
 import { partialPath } from '../../src/weights/download/fetch-file';
 import { type HubFile, hubSettings } from '../../src/weights/download/repository';
+import { startFolderHub } from './folder-hub';
 import { bytes, COMMIT, contents, type Hub, LARGE, REPOSITORY, startHub, WANTED } from './hub';
 
 describe('download', () => {
@@ -197,5 +209,87 @@ describe('download', () => {
       token: 't',
     });
     expect(await hubSettings({ HF_HOME: '/nowhere' })).toEqual({});
+  });
+});
+
+describe('another download into the same folder', () => {
+  const WEIGHTS = 'diffusion_pytorch_model';
+  const SHARDS = [1, 2].map(i => `${WEIGHTS}-0000${i}-of-00002.safetensors`);
+  let root: string;
+  let folder: string;
+  let hub: Awaited<ReturnType<typeof startFolderHub>>;
+
+  beforeEach(async () => {
+    root = mkdtempSync(join(tmpdir(), 'hub-'));
+    folder = mkdtempSync(join(tmpdir(), 'download-'));
+    hub = await startFolderHub(root);
+  });
+  afterEach(() => {
+    hub.server.closeAllConnections();
+    hub.server.close();
+    rmSync(root, { recursive: true });
+    rmSync(folder, { recursive: true });
+  });
+
+  /** A repository whose transformer has these files. */
+  function publish(name: string, files: readonly string[]): void {
+    rmSync(join(root, name), { recursive: true, force: true });
+    mkdirSync(join(root, name, 'transformer'), { recursive: true });
+    writeFileSync(join(root, name, 'model_index.json'), '{}');
+    for (const file of ['config.json', ...files]) writeFileSync(join(root, name, 'transformer', file), `of ${file}`);
+  }
+  const bring = async (name: string, variant?: string): Promise<void> =>
+    download(await planDownload(name, 'main', { endpoint: hub.endpoint, variant }), folder, { endpoint: hub.endpoint });
+  const weights = (): string[] =>
+    readdirSync(join(folder, 'transformer'))
+      .filter(name => name !== 'config.json')
+      .sort();
+
+  test.each([
+    ['shards that became one file', [...SHARDS, `${WEIGHTS}.safetensors.index.json`], [`${WEIGHTS}.safetensors`]],
+    ['one file that became shards', [`${WEIGHTS}.safetensors`], [...SHARDS, `${WEIGHTS}.safetensors.index.json`]],
+  ])('removes what the new revision is without: %s', async (_, before, after) => {
+    publish('a/model', before);
+    await bring('a/model');
+    expect(weights()).toEqual([...before].sort());
+    writeFileSync(join(folder, 'transformer/mine.safetensors'), 'mine');
+    publish('a/model', after);
+    await bring('a/model');
+    expect(weights()).toEqual([...after, 'mine.safetensors'].sort());
+  });
+
+  test('leaves what was changed since, and weights that the revision has but were not asked for', async () => {
+    publish('a/model', [`${WEIGHTS}.safetensors`, `${WEIGHTS}.fp16.safetensors`]);
+    await bring('a/model', 'fp16');
+    await bring('a/model');
+    expect(weights()).toEqual([`${WEIGHTS}.fp16.safetensors`, `${WEIGHTS}.safetensors`]);
+    renameSync(join(root, 'a/model/transformer', `${WEIGHTS}.fp16.safetensors`), join(root, 'gone'));
+    appendFileSync(join(folder, 'transformer', `${WEIGHTS}.fp16.safetensors`), 'mine');
+    await bring('a/model');
+    expect(weights()).toEqual([`${WEIGHTS}.fp16.safetensors`, `${WEIGHTS}.safetensors`]);
+  });
+
+  test('of another repository is refused before anything is fetched', async () => {
+    publish('a/model', [`${WEIGHTS}.safetensors`]);
+    publish('b/model', [...SHARDS, `${WEIGHTS}.safetensors.index.json`]);
+    await bring('a/model');
+    hub.asked.length = 0;
+    await expect(bring('b/model')).rejects.toMatchObject({
+      code: 'usage',
+      message: `${folder} holds what was downloaded of a/model.`,
+      hint: expect.stringContaining('--out'),
+    });
+    expect(hub.asked).toEqual([]);
+    expect(weights()).toEqual([`${WEIGHTS}.safetensors`]);
+  });
+
+  test('a record that names files outside its folder is none', async () => {
+    publish('a/model', [`${WEIGHTS}.safetensors`]);
+    await bring('a/model');
+    const path = join(folder, '.ertacache-download.json');
+    const record = JSON.parse(readFileSync(path, 'utf8')) as { files: Record<string, unknown> };
+    record.files['../other.json'] = record.files['model_index.json'];
+    writeFileSync(path, JSON.stringify(record));
+    await expect(bring('a/model')).rejects.toThrow('is not the record of a download');
   });
 });

@@ -159,9 +159,13 @@ export function foreign(url: string, what: string): IoError {
   });
 }
 
-function fileOf({ path, size, oid, lfs }: FileEntry): HubFile {
+/** Whether a path leaves the folder that it is relative to, or may do so on some system. */
+export const isOutside = (path: string): boolean =>
   // biome-ignore lint/suspicious/noControlCharactersInRegex: names that no model has
-  if (path.startsWith('/') || /(^|[\\/])\.\.?([\\/]|$)|[\\\u0000-\u001f]/.test(path)) {
+  path.startsWith('/') || /(^|[\\/])\.\.?([\\/]|$)|[\\\u0000-\u001f]/.test(path);
+
+function fileOf({ path, size, oid, lfs }: FileEntry): HubFile {
+  if (isOutside(path)) {
     throw new CheckpointError('unsafe_path', `The repository holds the path "${path}", which leaves its folder.`, {
       hint: 'Take the model from another repository.',
     });
