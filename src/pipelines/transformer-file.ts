@@ -57,7 +57,9 @@ export async function partsOfFiles(
     const own = files[name];
     if (own) return { ...(await openTransformer(own.path, folder)), contentHash: own.contentHash };
     // The other transformer is never in the same file.
-    if (!transformer || name in files || (await hasWeights(folder, { variant }))) return undefined;
+    if (!transformer || name in files) return undefined;
+    // Parts that lack the variant are read without.
+    if ((await hasWeights(folder, { variant })) || (await hasWeights(folder))) return undefined;
     return openOther(transformer.path, folder);
   };
 }

@@ -18,7 +18,10 @@ export interface ModelComponent extends ModelConfig {
 
 /** How the folder of a model is opened. */
 export interface FolderOptions {
-  /** Takes the weights of a variant such as `fp16` (`….fp16.safetensors`); the only one there is by default. */
+  /**
+   * Takes the weights of a variant such as `fp16` (`….fp16.safetensors`), in a pipeline those of the parts that have it;
+   * the only one there is by default.
+   */
   readonly variant?: string | undefined;
   /** Finds the repository of a text encoder that the model's own folder does not hold. */
   readonly repository?: FindRepository | undefined;

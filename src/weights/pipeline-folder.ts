@@ -2,6 +2,7 @@ import { CheckpointError } from '../errors';
 import { type Folder, readTextIn, within } from '../io/folder';
 import { isRecord, parsePlainJson } from '../io/plain-json';
 import { type FolderOptions, isWordTable, type ModelComponent, openModelFolder, openWordTable } from './model-folder';
+import { hasWeights } from './weight-files';
 
 const INDEX = 'model_index.json';
 
@@ -17,20 +18,35 @@ export async function isPipelineFolder(folder: Folder): Promise<boolean> {
   return (await folder.has(INDEX)) || folder.has('pipeline.json');
 }
 
-/** Opens every model of a pipeline folder. */
+/**
+ * Opens every model of a pipeline folder. A variant of the weights is taken where a part has it, as in diffusers.
+ * @throws CheckpointError `missing_weights` for a variant that no part has
+ */
 export async function openPipeline(folder: Folder, options: FolderOptions = {}): Promise<Pipeline> {
   const { className, names } = (await folder.has(INDEX)) ? await readIndex(folder) : await findModels(folder);
+  const plain = await partsWithout(folder, names, options.variant);
   const components = new Map<string, ModelComponent>();
   try {
     for (const name of names) {
       const part = within(folder, name);
-      components.set(name, (await options.part?.(name, part)) ?? (await openPart(part, options)));
+      const own = plain.has(name) ? { ...options, variant: undefined } : options;
+      components.set(name, (await options.part?.(name, part)) ?? (await openPart(part, own)));
     }
   } catch (error) {
     await Promise.all([...components.values()].map(component => component.source.close()));
     throw error;
   }
   return { className, components };
+}
+
+/** The parts without a variant that another part has. */
+async function partsWithout(folder: Folder, names: readonly string[], variant?: string): Promise<ReadonlySet<string>> {
+  const lacking = new Set<string>();
+  if (variant === undefined) return lacking;
+  for (const name of names) {
+    if (!(await hasWeights(within(folder, name), { variant }))) lacking.add(name);
+  }
+  return lacking.size < names.length ? lacking : new Set();
 }
 
 async function openPart(folder: Folder, options: FolderOptions): Promise<ModelComponent> {

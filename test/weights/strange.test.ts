@@ -1,5 +1,5 @@
 import { cpSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { memoryFolder } from '../../src/io/folder';
 import { openNamed } from '../../src/pipelines/open';
 import { openModelAt, openSafetensorsAt } from '../../src/weights/disk';
@@ -171,6 +171,35 @@ describe('weights of a variant only', () => {
     const out = scratch.path('c.png');
     expect(await command('sample', 'a fox', ...run, '--variant', 'fp16', '--out', out)).toMatchObject({ code: 0 });
     expect((await command('inspect', out)).stdout).toMatch(/variant +fp16/);
+  });
+
+  test('are taken of the parts that have them; a variant that no part has is refused', async () => {
+    const folder = altered('flux-tiny');
+    const transformer = join(folder, 'transformer/diffusion_pytorch_model');
+    cpSync(`${transformer}.safetensors`, `${transformer}.fp16.safetensors`);
+    const filesWith = async (variant: string, file?: string): Promise<[string, string][]> => {
+      const model = await openNamed(folder, { variant, ...(file !== undefined && { transformer: { path: file } }) });
+      const found = [...model.components].map(([name, { source }]): [string, string] => [
+        name,
+        basename(source.files[0]!.name),
+      ]);
+      await model.close();
+      return found.sort();
+    };
+    const others: [string, string][] = [
+      ['text_encoder', 'model.safetensors'],
+      ['text_encoder_2', 'model.safetensors'],
+    ];
+    const vae: [string, string] = ['vae', 'diffusion_pytorch_model.safetensors'];
+    expect(await filesWith('fp16')).toEqual([
+      ...others,
+      ['transformer', 'diffusion_pytorch_model.fp16.safetensors'],
+      vae,
+    ]);
+    // A file with the whole pipeline brings no part that the folder has, of whatever variant.
+    const whole = resolve(__dirname, '../fixtures/quantized/allinone_flux/model.safetensors');
+    expect(await filesWith('fp16', whole)).toEqual([...others, ['transformer', 'model.safetensors'], vae]);
+    await expect(filesWith('fp61')).rejects.toMatchObject({ fault: 'missing_weights' });
   });
 
   test.each(['sample', 'calibrate', 'compare', 'bench', 'info', 'convert'])('%s takes --variant', async name => {
