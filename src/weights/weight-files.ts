@@ -21,6 +21,8 @@ const LIBRARIES: readonly Naming[] = [
   { stem: 'model', prefersIndex: false },
 ];
 
+const STEMS = LIBRARIES.map(({ stem }) => stem);
+
 export interface WeightFileOptions {
   /** Takes the files of a variant such as `fp16` in place of the plain ones. */
   readonly variant?: string | undefined;
@@ -139,15 +141,24 @@ function whatElse(files: readonly string[], stems: readonly string[]): string {
 function variantsIn(files: readonly string[], stems: readonly string[]): Map<string, string> {
   const found = new Map<string, string>();
   for (const file of [...files].sort()) {
-    const stem = stems.find(name => file.startsWith(`${name}.`));
-    const rest = stem === undefined ? '' : file.slice(stem.length + 1);
-    const [, variant] =
-      /^(\w+?)(?:-\d+-of-\d+)?\.safetensors(?:\.index\.json)?$/.exec(rest) ??
-      /^safetensors\.index\.(\w+)\.json$/.exec(rest) ??
-      [];
+    const variant = variantOf(file, stems);
     if (variant !== undefined && !found.has(variant)) found.set(variant, file);
   }
   return found;
+}
+
+/**
+ * The variant that a file's name tells, of weights or an index of shards; undefined for plain weights and other files.
+ * @param file its name, without a folder
+ */
+export function variantOf(file: string, stems: readonly string[] = STEMS): string | undefined {
+  const stem = stems.find(name => file.startsWith(`${name}.`));
+  const rest = stem === undefined ? '' : file.slice(stem.length + 1);
+  const [, variant] =
+    /^(\w+?)(?:-\d+-of-\d+)?\.safetensors(?:\.index\.json)?$/.exec(rest) ??
+    /^safetensors\.index\.(\w+)\.json$/.exec(rest) ??
+    [];
+  return variant;
 }
 
 async function closingOnFailure<T>(files: readonly ByteFile[], work: () => Promise<T>): Promise<T> {

@@ -273,4 +273,20 @@ describe('which weights of a repository are brought', () => {
     expect(chosen(sharded)).toEqual(sharded);
     expect(() => chosen([`${T}.fp16.safetensors`, `${T}.bf16.safetensors`])).toThrow('of the variants bf16, fp16');
   });
+
+  test('a variant of any name, and none that is nowhere', () => {
+    const both = [`${T}.safetensors`, `${T}.fp8_e4m3fn.safetensors`, `${V}.safetensors`];
+    expect(chosen(both)).toEqual([`${T}.safetensors`, `${V}.safetensors`]);
+    expect(chosen(both, 'fp8_e4m3fn')).toEqual([`${T}.fp8_e4m3fn.safetensors`, `${V}.safetensors`]);
+    expect(() => chosen(both, 'fp61')).toThrow(
+      expect.objectContaining({
+        code: 'usage',
+        message: 'o/m holds no weights of the variant fp61.',
+        hint: 'It holds those of fp8_e4m3fn.',
+      }),
+    );
+    expect(() => chosen([`${T}.safetensors`], 'fp16')).toThrow('no weights of the variant fp16');
+    const sharded = ['00001', '00002'].map(i => `${T}-${i}-of-00002.safetensors`);
+    expect(chosen([...sharded, `${T}.safetensors.index.json`])).toHaveLength(3);
+  });
 });

@@ -20,7 +20,7 @@ export function downloadCommand(): Command {
     .option('--revision <name>', 'branch, tag or commit', 'main')
     .option('--out <folder>', "folder to write (default: the repository's name)")
     .option('--subfolder <name>', 'of a repository of several models the one to bring, such as minit2i-b-16')
-    .option('--variant <name>', 'take the weight files of this variant, such as fp16, where there are such')
+    .option('--variant <name>', 'take the weight files of this variant, such as fp16, where a folder has them')
     .addHelpText(
       'after',
       '\nHF_ENDPOINT names a mirror. Models that ask for a login take the token in HF_TOKEN, in the file that\n' +

@@ -1,10 +1,11 @@
 import { UnsupportedError, UsageError } from '../../errors';
+import { variantOf as variantOfFile } from '../weight-files';
 import type { HubFile, HubRepository } from './repository';
 
 /** Kinds of files that models are read from. Pickled weights are not: they run code. */
 const READABLE = /\.(json|safetensors|txt|model)$/;
 const DOCUMENTS = /^(README\.md|LICENSE[\w.-]*)$/i;
-/** `….fp16.safetensors`: the same weights with fewer digits. */
+/** `….fp16.safetensors`: the same weights with fewer digits, where the file has a name that the libraries do not give. */
 const VARIANT =
   /\.(fp16|bf16|non_ema)(?:-\d+-of-\d+)?\.safetensors(?:\.index\.json)?$|\.safetensors\.index\.(fp16|bf16|non_ema)\.json$/;
 const WEIGHTS = /\.safetensors$/;
@@ -26,7 +27,8 @@ export interface Needed {
  * @param variant takes the weights of a variant such as `fp16` where a folder has them; its only one where there are no
  *   others by default
  * @param subfolder the model that is meant, in a repository that holds several in folders of their own
- * @throws UnsupportedError when there is nothing to load, UsageError when it is not said which of several models
+ * @throws UnsupportedError when there is nothing to load, UsageError when it is not said which of several models, or the
+ *   variant is nowhere
  */
 export function neededFiles({ name, files }: HubRepository, { variant, subfolder }: Needed = {}): HubFile[] {
   const paths = new Set(files.map(file => file.path));
@@ -49,8 +51,13 @@ export function neededFiles({ name, files }: HubRepository, { variant, subfolder
     if (!whole) return rest.length === 0;
     return path === 'model_index.json' || (rest.length === 1 && isPart(folder as string, paths));
   });
-  if (needed.some(({ path }) => path.endsWith('.safetensors'))) return needed;
   const variants = [...new Set([...paths].flatMap(path => variantOf(path) ?? []))].sort();
+  if (needed.some(({ path }) => path.endsWith('.safetensors'))) {
+    if (variant === undefined || needed.some(({ path }) => variantOf(path) === variant)) return needed;
+    throw new UsageError(`${name} holds no weights of the variant ${variant}.`, {
+      hint: variants.length > 0 ? `It holds those of ${variants.join(', ')}.` : 'Omit --variant.',
+    });
+  }
   const of = variants.length > 0 ? ` but those of the variants ${variants.join(', ')}` : '';
   throw new UnsupportedError(`${name} holds no safetensors weights${of}.`, {
     hint: of ? 'Choose one with --variant.' : 'Take a repository in the layout of diffusers, with model_index.json.',
@@ -62,7 +69,7 @@ const isWeights = (path: string): boolean => /\.safetensors(\.index\.json)?$/.te
 
 function variantOf(path: string): string | undefined {
   const [, ofFile, ofIndex] = VARIANT.exec(path) ?? [];
-  return ofFile ?? ofIndex;
+  return ofFile ?? ofIndex ?? variantOfFile(path.slice(folderOf(path).length));
 }
 
 /** Which weights of a folder are taken: undefined for the plain ones. */
