@@ -240,6 +240,21 @@ describeOnBackends('a LoRA is merged', backend => {
     await times(2, { ...product, 'proj.alpha': [[], [4]] }, header({ r: 2, lora_alpha: 20 }));
   });
 
+  test('a LoKr of two whole factors: alpha over r of peft, none of LyCORIS', async () => {
+    const kron = { 'proj.lokr_w1': [[2, 1]], 'proj.lokr_w2': [[2, 3]] } satisfies Tensors;
+    const plain = await mergedZeros([lora(kron)], 'proj.weight');
+    const times = async (by: number, ...given: Parameters<typeof lora>): Promise<void> => {
+      const values = await mergedZeros([lora(...given)], 'proj.weight');
+      expect(values.map(value => fixed(value))).toEqual(plain.map(value => fixed(by * value)));
+    };
+    const config = (settings: object) => ({ config: JSON.stringify({ peft_type: 'LOKR', ...settings }) });
+    await times(4, kron, config({ r: 2, alpha: 8 }));
+    await times(2, kron, config({ r: 8, alpha: 8, rank_pattern: { proj: 4 } }));
+    await times(3, kron, config({ r: 2, alpha: 8, alpha_pattern: { proj: 6 } }));
+    await times(1, kron, config({ alpha: 8 }));
+    await times(1, { ...kron, 'proj.alpha': [[], [1e10]] });
+  });
+
   test('several at once are one sum, and give no tensors away', async () => {
     const [one, two] = [lora(product), lora({ ...product, 'proj.diff': [[4, 3]], 'proj.diff_b': [[4]] }, { scale: 2 })];
     const [a, b, both] = [

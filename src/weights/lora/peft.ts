@@ -7,10 +7,10 @@ export interface PeftSettings {
   /**
    * Alpha over rank of a module, or over its root.
    * @param module the module's name as the file writes it
-   * @param rank rows of its `down`
+   * @param rank rows of its `down`; the one that is set for the module where its tensors have none
    * @returns 1 where nothing is said
    */
-  factor(module: string, rank: number): number;
+  factor(module: string, rank?: number): number;
 }
 
 /** Settings of an adapter that has none. */
@@ -37,24 +37,32 @@ export function peftSettings(text: string, where: string): PeftSettings {
     return typeof value === 'number' && Number.isFinite(value) ? value : refuse(`gives a ${name} that is no number`);
   }
 
-  const patterns = jsonField(fields.get('alpha_pattern'));
-  const alphas = [...patterns].map(([pattern, value]) => ({
-    matches: matcher(pattern, where),
-    alpha: numeric(value, 'alpha'),
-  }));
+  /** The number of a module: that of a pattern which it matches, else the usual one. */
+  function byModule(field: string, usual: number | undefined): (module: string) => number | undefined {
+    const patterns = [...jsonField(field)].map(([pattern, value]) => ({
+      matches: matcher(pattern, where),
+      value: numeric(value, `value of ${field}`),
+    }));
+    return module => patterns.find(({ matches }) => matches(module))?.value ?? usual;
+  }
+
   // LoHa and LoKr call it `alpha`.
-  const usual = numeric(fields.get('lora_alpha') ?? fields.get('alpha'), 'lora_alpha');
+  const alphaOf = byModule('alpha_pattern', numeric(fields.get('lora_alpha') ?? fields.get('alpha'), 'lora_alpha'));
+  // Nearly always the tensors tell the rank: patterns that nobody needs are not refused.
+  const rankOf = (module: string): number | undefined => byModule('rank_pattern', numeric(fields.get('r'), 'rank'))(module);
   const isRooted = fields.get('use_rslora') === true;
   return {
-    factor(module, rank) {
-      const alpha = alphas.find(({ matches }) => matches(module))?.alpha ?? usual;
-      return alpha === undefined ? 1 : alpha / (isRooted ? Math.sqrt(rank) : rank);
+    factor(module, given) {
+      const alpha = alphaOf(module);
+      const rank = alpha === undefined ? undefined : (given ?? rankOf(module));
+      return alpha === undefined || !rank ? 1 : alpha / (isRooted ? Math.sqrt(rank) : rank);
     },
   };
 
-  function jsonField(value: Json | undefined): ReadonlyMap<string, Json> {
+  function jsonField(name: string): ReadonlyMap<string, Json> {
+    const value = fields.get(name);
     if (value === undefined || value === null) return new Map();
-    return isJsonObject(value) ? value : refuse('gives an alpha_pattern that is no object');
+    return isJsonObject(value) ? value : refuse(`gives something else than an object as ${name}`);
   }
 }
 

@@ -178,7 +178,8 @@ async function scaleOf({ module, keys, source, where }: ModuleTensors, { setting
   }
   const values = await source.read(key);
   checkFinite(values, key, file);
-  return rank => values[0]! / rank;
+  // Where there is no rank, LyCORIS leaves the alpha out, and trainers write any.
+  return rank => (rank === undefined ? 1 : values[0]! / rank);
 }
 
 function some(names: readonly string[]): string {

@@ -37,8 +37,8 @@ export interface ModuleTensors {
   readonly where: string;
 }
 
-/** Alpha over rank, for a rank. */
-export type Scale = (rank: number) => number;
+/** Alpha over rank; without a rank, what a product is multiplied by whose factors are whole. */
+export type Scale = (rank?: number) => number;
 
 const AGAIN = 'Take the LoRA again, whole, or the one that was trained on this model.';
 
@@ -82,9 +82,8 @@ function kroneckerTerm(tensors: ModuleTensors, whole: Whole, scale: Scale): Term
   const shapes = factors.map(factor => factorShape(tensors, factor));
   const [[rows1, columns1], [rows2, columns2]] = shapes.map(({ shape }) => shape) as [Matrix, Matrix];
   requireShape(tensors, whole, [rows1 * rows2, columns1 * columns2]);
-  // With both whole there is no rank, and trainers write any alpha.
   const rank = shapes.find(shape => shape.rank !== undefined)?.rank;
-  return { kind: 'kronecker', factors, factor: rank === undefined ? 1 : scale(rank) };
+  return { kind: 'kronecker', factors, factor: scale(rank) };
 }
 
 function factorOf(tensors: ModuleTensors, i: 1 | 2): Factor {
