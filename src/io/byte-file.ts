@@ -6,6 +6,8 @@ export interface ByteFile {
   readonly name: string;
   /** Bytes in all. */
   readonly size: number;
+  /** Tells one content of the file from another, where the place that it lies in can: by the time of its last change. */
+  readonly version?: string | undefined;
   /**
    * A fresh copy of the bytes `begin … end - 1`.
    * @param begin first byte

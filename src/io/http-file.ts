@@ -132,6 +132,7 @@ function rangedFile(url: string, options: HttpOptions, { size, version }: Ranged
   return {
     name,
     size,
+    version: version.etag ?? version.modified ?? undefined,
     readInto,
     async read(begin, end) {
       const out = new Uint8Array(Math.max(0, end - begin));

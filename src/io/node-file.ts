@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, read } from 'node:fs';
+import { closeSync, constants, openSync, read, type Stats } from 'node:fs';
 import { lstat, open, readFile, stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { IoError } from '../errors';
@@ -26,7 +26,7 @@ interface Readers {
 
 /** Opens a file for ranged reads; it stays open until `close`. */
 export async function openFile(path: string): Promise<ByteFile> {
-  const size = await fileSize(path);
+  const { size, mtimeMs, ino } = await fileInfo(path);
   const handle = await open(path, constants.O_RDONLY).catch(error => {
     throw ioError(path, error);
   });
@@ -36,6 +36,7 @@ export async function openFile(path: string): Promise<ByteFile> {
   return {
     name: path,
     size,
+    version: `${size}-${mtimeMs}-${ino}`,
     read: (begin, end) => readRange({ cached }, path, begin, end),
     readInto: (begin, target) => fill(readers(), path, begin, target),
     bypassCache() {
@@ -56,7 +57,7 @@ const waiting: (() => void)[] = [];
 
 /** A file that is opened anew for each read: for models of more files than a process may hold open. */
 export async function transientFile(path: string): Promise<ByteFile> {
-  const size = await fileSize(path);
+  const { size } = await fileInfo(path);
   let isPast = false;
   async function opened<T>(work: (readers: Readers) => Promise<T>): Promise<T> {
     while (openNow >= MAX_OPEN) await new Promise<void>(resolve => waiting.push(resolve));
@@ -131,7 +132,7 @@ function openAtOnce(path: string): number {
  * @throws IoError when it is not there, is not a file, is larger than `limit`, or is not UTF-8 (UTF-16 with its mark is)
  */
 export async function readText(path: string, limit = 100_000_000): Promise<string> {
-  const size = await fileSize(path);
+  const { size } = await fileInfo(path);
   if (size > limit) throw tooLong(path, size);
   const bytes = await readFile(path).catch(error => {
     throw ioError(path, error);
@@ -176,12 +177,12 @@ export function ioError(path: string, error: unknown): IoError {
   });
 }
 
-async function fileSize(path: string): Promise<number> {
+async function fileInfo(path: string): Promise<Stats> {
   const info = await stat(path).catch(async error => {
     await refuseDeadLink(path);
     throw ioError(path, error);
   });
-  if (info.isFile()) return info.size;
+  if (info.isFile()) return info;
   throw new IoError(`${path} is not a file.`, { hint: 'Give the path of a file.' });
 }
 

@@ -12,10 +12,17 @@ export function adapterModules({ keys, adapterKeys }: Family, table: ParameterTa
   return modulesOf(table, [keys?.groups ?? [], adapterKeys ?? []]);
 }
 
+/** LoRAs that were checked. */
+interface CheckedLoras {
+  /** What identifies them, for the facts of a pipeline; nothing where there are none. */
+  readonly info: Pick<PipelineInfo, 'loras'>;
+  /** The same files; any other content of theirs is refused. */
+  readonly files: readonly LoraFile[];
+}
+
 /**
  * Checks LoRAs whole, values too, before anything is merged, and says once what of them is not merged.
  * @param isPair whether the pipeline has a second transformer
- * @returns what identifies them, for the facts of a pipeline; nothing where there are none
  * @throws CheckpointError naming what is wrong, IoError, UsageError
  */
 export async function requireLoras(
@@ -23,8 +30,8 @@ export async function requireLoras(
   family: Family,
   table: ParameterTable,
   isPair = false,
-): Promise<Pick<PipelineInfo, 'loras'>> {
-  if (loras.length === 0) return {};
+): Promise<CheckedLoras> {
+  if (loras.length === 0) return { info: {}, files: [] };
   const homeless = loras.find(({ component }) => component !== undefined && !isPair);
   if (homeless) {
     throw new UsageError(
@@ -34,6 +41,7 @@ export async function requireLoras(
   }
   const modules = adapterModules(family, table);
   const found: LoraInfo[] = [];
+  const files: LoraFile[] = [];
   for (const lora of loras) {
     const adapter = await openAdapter(lora);
     try {
@@ -51,11 +59,12 @@ export async function requireLoras(
           hint: 'Put it back as it was.',
         });
       }
+      files.push({ ...lora, version: adapter.version });
       const { component } = lora;
       found.push({ path: adapter.where, sha256, scale: adapter.scale, ...(component && { component }) });
     } finally {
       await adapter.source.close();
     }
   }
-  return { loras: found };
+  return { info: { loras: found }, files };
 }

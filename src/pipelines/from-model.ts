@@ -88,7 +88,7 @@ async function loadPixelPipeline(files: OpenModel, { dtype, loras, resize = same
   const merged = await requireLoras(loras, ...tableOf(transformer));
   // Weights last: whatever else is wrong with the folder is told before any tensor is made.
   const embeddings = await loadTable(text);
-  const { denoiser, parameters } = await loadDenoiser(transformer, { dtype, loras }).catch(error => {
+  const { denoiser, parameters } = await loadDenoiser(transformer, { dtype, loras: merged.files }).catch(error => {
     embeddings.dispose();
     throw error;
   });
@@ -106,7 +106,7 @@ async function loadPixelPipeline(files: OpenModel, { dtype, loras, resize = same
     info: {
       id: modelName(files.path),
       hash,
-      ...merged,
+      ...merged.info,
       ...(dtype === 'bfloat16' && { dtype }),
       modelClass: transformer.className,
       schedulerClass: scheduler._class_name,

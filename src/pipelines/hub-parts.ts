@@ -86,9 +86,8 @@ export async function hubParts(model: OpenModel, options: HubOptions = {}): Prom
     stores.push(store);
   };
   const loras = await requireLoras(options.loras, known, table, second !== undefined);
-  const experts =
-    second &&
-    lending(second.boundary, expert => loadTransformer(model, EXPERTS[expert], options), options.offload ?? false);
+  const load = (part: string): Promise<Denoiser> => loadTransformer(model, part, { ...options, loras: loras.files });
+  const experts = second && lending(second.boundary, expert => load(EXPERTS[expert]), options.offload ?? false);
   if (second && options.loras?.length && new Set(options.loras.map(({ component }) => component)).size === 1) {
     const [own, option, other] = options.loras[0]?.component
       ? ['second, which draws at low noise', '--lora', 'first']
@@ -109,7 +108,7 @@ export async function hubParts(model: OpenModel, options: HubOptions = {}): Prom
         [transformer, ...(second ? [second.component] : [])],
         second ? { ...scheduler.config, boundary_ratio: second.boundary } : scheduler.config,
       ),
-      ...loras,
+      ...loras.info,
       ...(options.dtype === 'bfloat16' && { dtype: options.dtype }),
       modelClass: transformer.className,
       schedulerClass: scheduler.className,
@@ -137,7 +136,7 @@ export async function hubParts(model: OpenModel, options: HubOptions = {}): Prom
       requireMemory({ bytes: weights + activationBytes(tokens, width, rows), held }, what);
     },
     transformer: once(async () => {
-      const denoiser = await loadTransformer(model, 'transformer', options);
+      const denoiser = await load('transformer');
       keep(denoiser.weights);
       isLoaded = true;
       return denoiser;

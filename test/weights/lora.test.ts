@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { CheckpointError } from '../../src/errors';
@@ -16,6 +16,7 @@ import { openMerges } from '../../src/weights/lora/merge';
 import { loraAt } from '../../src/weights/lora/on-disk';
 import type { ParameterTable } from '../../src/weights/parameters';
 import { readPrepared } from '../../src/weights/prepare';
+import { scratchFolder } from '../media/pictures';
 import { describeOnBackends } from '../support/backends';
 
 const fixtures = join(__dirname, '../fixtures/lora');
@@ -109,7 +110,7 @@ describe('files that are refused', () => {
     const done = requireLoras([given], flux, table);
     if (error === 'none') {
       await expect(done).resolves.toMatchObject({
-        loras: [{ scale: 1, sha256: expect.stringMatching(/^[0-9a-f]{64}$/) }],
+        info: { loras: [{ scale: 1, sha256: expect.stringMatching(/^[0-9a-f]{64}$/) }] },
       });
       return;
     }
@@ -431,6 +432,27 @@ describeOnBackends('a LoRA is merged', backend => {
 });
 
 describe('on disk', () => {
+  const scratch = scratchFolder();
+
+  test('one that changes after it was checked is not merged, nor with other settings of peft', async () => {
+    const folder = scratch.path('changing');
+    mkdirSync(folder);
+    const write = (shape: number[], config: object): void => {
+      const tensors = tensorsOf({ 'proj.lora_A.weight': [[shape[0]!, 3]], 'proj.lora_B.weight': [[4, shape[0]!]] });
+      writeFileSync(join(folder, 'adapter_model.safetensors'), encodeSafetensors(tensors));
+      writeFileSync(join(folder, 'adapter_config.json'), JSON.stringify(config));
+    };
+    const modules = adapterModules(family, own);
+    write([2], { r: 2, lora_alpha: 2 });
+    const { files } = await requireLoras([await loraAt({ path: folder })], family, own);
+    await (await openMerges(files, modules)).close();
+    writeFileSync(join(folder, 'adapter_config.json'), '{"r": 2, "lora_alpha": 4}');
+    const changed = { code: 'usage', message: expect.stringContaining('was changed since the model was opened') };
+    await expect(openMerges(files, modules)).rejects.toMatchObject(changed);
+    write([3], { r: 2, lora_alpha: 2 });
+    await expect(openMerges(files, modules)).rejects.toMatchObject(changed);
+  });
+
   test('a file, a folder of one, and nothing there', async () => {
     expect(await loraAt({ path: join(fixtures, 'flux_bfl/lora.safetensors'), scale: 2 })).toMatchObject({
       file: 'lora.safetensors',

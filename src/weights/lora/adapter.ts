@@ -23,6 +23,8 @@ export interface LoraFile {
   readonly scale?: number | undefined;
   /** Its SHA-256, where it must be that very one. */
   readonly sha256?: string | undefined;
+  /** Which version of its files was checked (`Adapter.version`); any unless told. */
+  readonly version?: string | undefined;
   /** The transformer that it is merged into, where a pipeline has two; the first unless told. */
   readonly component?: 'transformer_2' | undefined;
 }
@@ -36,12 +38,17 @@ export interface Adapter {
   readonly settings: PeftSettings;
   /** What the file says of itself. */
   readonly metadata: ReadonlyMap<string, string>;
+  /** Tells one content of its files from another, where the place that they lie in can; nothing is read for it. */
+  readonly version: string | undefined;
   /** SHA-256 of its bytes, and of peft's settings where they lie beside it. */
   hash(): Promise<string>;
 }
 
-/** Opens a LoRA: headers are read and checked, values are not. @throws CheckpointError, IoError, UsageError */
-export async function openAdapter({ folder, file: name, scale = 1 }: LoraFile): Promise<Adapter> {
+/**
+ * Opens a LoRA: headers are read and checked, values are not.
+ * @throws CheckpointError, IoError, UsageError, also for a file that is another than the one that was checked
+ */
+export async function openAdapter({ folder, file: name, scale = 1, version: checked }: LoraFile): Promise<Adapter> {
   const where = folder.pathTo(name);
   if (!(Math.abs(scale) <= MOST.loraScale)) {
     throw new UsageError(`The scale of the LoRA ${where} is ${scale}.`, {
@@ -52,6 +59,12 @@ export async function openAdapter({ folder, file: name, scale = 1 }: LoraFile): 
   try {
     const header = await readHeader(file);
     const beside = await configBeside(folder, name);
+    const version = file.version === undefined ? undefined : `${file.version} ${beside ?? ''}`;
+    if (checked !== undefined && version !== checked) {
+      throw new UsageError(`The LoRA ${where} was changed since the model was opened.`, {
+        hint: 'Open the model again, or put the LoRA back as it was.',
+      });
+    }
     const inside = header.metadata.get(PEFT_HEADER);
     const settings =
       beside !== undefined
@@ -65,6 +78,7 @@ export async function openAdapter({ folder, file: name, scale = 1 }: LoraFile): 
       source: tensorSource(storedTensors(file, header), [file], where),
       settings,
       metadata: header.metadata,
+      version,
       hash: () => hashOf(file, beside),
     };
   } catch (error) {
