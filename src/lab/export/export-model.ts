@@ -1,4 +1,5 @@
 import { UnsupportedError } from '../../errors';
+import { note } from '../../io/notes';
 import { modelClassNames } from '../../models/families';
 import { modelWithKnownNames } from '../../models/known-names';
 import { type Conversion, type ConvertOptions, convertModel, type GraphOf } from '../../weights/convert';
@@ -17,9 +18,9 @@ export interface ExportOptions extends Omit<ConvertOptions, 'graphOf' | 'named' 
 }
 
 /**
- * Writes the transformer of a model as a TensorFlow.js graph model: `model.json`, weights under their own names, and
- * the constants of the graph. Small models keep their word table and their files, so that ertacache samples from the
- * result as well.
+ * Writes the transformer of a model, the first where it has two, as a TensorFlow.js graph model: `model.json`, weights
+ * under their own names, and the constants of the graph. Small models keep their word table and their files, so that
+ * ertacache samples from the result as well.
  * @throws UnsupportedError when the model holds no transformer that can be exported; see `convertModel` for others
  */
 export function exportModel(source: string, out: string, options: ExportOptions): Promise<Conversion> {
@@ -29,12 +30,17 @@ export function exportModel(source: string, out: string, options: ExportOptions)
 }
 
 function transformerOf(model: OpenModel): OpenModel {
-  const found = [...model.components].find(([, { className }]) => modelClassNames().includes(className));
+  const all = [...model.components].filter(([, { className }]) => modelClassNames().includes(className));
+  const [found, second] = all;
   if (!found) {
     const classes = [...model.components.values()].map(component => component.className).join(', ');
     throw new UnsupportedError(`${model.path} holds no transformer that can be exported (${classes}).`, {
       hint: `These can: ${modelClassNames().join(', ')}.`,
     });
+  }
+  if (second) {
+    const other = `To export ${second[0]}, give its own folder: ${second[1].where}.`;
+    note(`${model.path} has ${all.length} transformers, and ${found[0]} is written. ${other}`);
   }
   const isSmall = model.files.includes('pipeline.json');
   const kept = [...model.components].filter(

@@ -1,6 +1,7 @@
-import promises, { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import promises, { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { altered } from '../../pipelines/altered';
 import { command } from '../../weights/command';
 
 const fixtures = join(__dirname, '../../fixtures');
@@ -33,6 +34,22 @@ test('export writes a graph whose weights have their own names, in the type that
   const held = new Set([...weights!, ...constants!].map(w => w.name));
   expect(modelTopology.node.filter(n => n.op === 'Const' && !held.has(n.name))).toEqual([]);
   expect(await command('info', out)).toMatchObject({ code: 0 });
+});
+
+test('of two transformers the first is written, with a word on the second', async () => {
+  const model = altered('wan-tiny', {
+    'model_index.json': { transformer_2: ['diffusers', 'WanTransformer3DModel'], boundary_ratio: 0.875 },
+  });
+  const second = join(model, 'transformer_2');
+  await cp(join(model, 'transformer'), second, { recursive: true });
+  const told = jest.spyOn(console, 'warn').mockImplementation(() => {});
+  expect(await command('export', model, join(scratch, 'out'))).toMatchObject({ code: 0 });
+  expect(told.mock.calls).toEqual([
+    [`${model} has 2 transformers, and transformer is written. To export transformer_2, give its own folder: ${second}.`],
+  ]);
+  expect(await command('export', second, join(scratch, 'second'))).toMatchObject({ code: 0 });
+  expect(told).toHaveBeenCalledTimes(1);
+  told.mockRestore();
 });
 
 test('what is there already stays, unless --force says so', async () => {
