@@ -160,3 +160,12 @@ test('--from finds LoRAs of both transformers where they are now', () => {
   ]);
   expect(() => repeated(receipt, 'clip.webp', { lora2: firsts })).toThrow('with 1 LoRAs, and --lora-2 names 2');
 });
+
+test('info says what a folder of diffusers with a LoRA is', async () => {
+  const folder = scratch.path('style');
+  mkdirSync(folder);
+  copyFileSync(lora('flux_diffusers/lora.safetensors'), join(folder, 'pytorch_lora_weights.safetensors'));
+  const { code, stdout } = await command('info', folder);
+  expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringContaining(`${folder}: a LoRA for FLUX`) });
+  expect(await command('info', pipeline)).toMatchObject({ code: 0, stdout: expect.stringContaining('a pipeline folder') });
+});

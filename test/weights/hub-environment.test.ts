@@ -172,6 +172,7 @@ describe('the token', () => {
     expect(hubToken({ HF_HOME: home, HF_TOKEN_PATH: scratch.path('other') })).toBe('hf_other');
     expect(hubToken({ HF_HOME: home, HF_TOKEN: 'hf_given' })).toBe('hf_given');
     expect(hubToken({ HF_HOME: home, HF_HUB_DISABLE_IMPLICIT_TOKEN: '1' })).toBeUndefined();
+    expect(hubToken({ HF_TOKEN: 'hf_given', HF_HUB_DISABLE_IMPLICIT_TOKEN: '1' })).toBeUndefined();
     expect(hubToken({ HF_HOME: scratch.path('nowhere') })).toBeUndefined();
     writeFileSync(scratch.path('other'), 'two\r\nlines');
     expect(() => hubToken({ HF_TOKEN_PATH: scratch.path('other') })).toThrow('holds no access token');
@@ -237,6 +238,10 @@ describe('a proxy', () => {
   test('that is none is told', async () => {
     expect(await proxiedFetch({})).toBeUndefined();
     await expect(proxiedFetch({ HTTPS_PROXY: 'proxy:3128' })).rejects.toThrow('HTTPS_PROXY is no address of a proxy');
+    const second = proxiedFetch({ HTTPS_PROXY: address(), HTTP_PROXY: 'proxy:3128' });
+    await expect(second).rejects.toThrow(/^HTTP_PROXY is no address of a proxy/);
+    const all = proxiedFetch({ HTTPS_PROXY: address(), all_proxy: 'proxy:3128' });
+    await expect(all).rejects.toThrow(/^all_proxy is no address of a proxy/);
     const settings = await hubSettings({
       HF_HOME: '/nowhere',
       HF_ENDPOINT: hub.endpoint,

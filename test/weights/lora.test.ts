@@ -256,6 +256,17 @@ describeOnBackends('a LoRA is merged', backend => {
     await times(1, { ...kron, 'proj.alpha': [[], [1e10]] });
   });
 
+  test('a row of zeros stays so under a DoRA', async () => {
+    const dora = {
+      'proj.lora_A.weight': [[1, 3], [2, 0, 0]],
+      'proj.lora_B.weight': [[4, 1], [0, 3, -1, 0]],
+      'proj.lora_magnitude_vector': [[4], [5, 6, 7, 8]],
+    } satisfies Tensors;
+    // Laid out: inputs first.
+    const expected = [0, 6, -7, 0, ...Array<number>(8).fill(0)].map(value => fixed(value));
+    expect((await mergedZeros([lora(dora)], 'proj.weight')).map(value => fixed(value))).toEqual(expected);
+  });
+
   test('several at once are one sum, and give no tensors away', async () => {
     const [one, two] = [lora(product), lora({ ...product, 'proj.diff': [[4, 3]], 'proj.diff_b': [[4]] }, { scale: 2 })];
     const [a, b, both] = [

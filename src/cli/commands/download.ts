@@ -24,7 +24,8 @@ export function downloadCommand(): Command {
     .addHelpText(
       'after',
       '\nHF_ENDPOINT names a mirror. Models that ask for a login take the token in HF_TOKEN, in the file that\n' +
-        'HF_TOKEN_PATH names, or that of `hf auth login`. HTTPS_PROXY, HTTP_PROXY and NO_PROXY are honoured.',
+        'HF_TOKEN_PATH names, or that of `hf auth login`; none under HF_HUB_DISABLE_IMPLICIT_TOKEN=1. HTTPS_PROXY,\n' +
+        'HTTP_PROXY and NO_PROXY are honoured.',
     )
     .action(
       (repository: string, { revision, variant, subfolder, out = repository.split('/').at(-1) as string }: Options) =>

@@ -3,14 +3,14 @@ import { join } from 'node:path';
 import { families } from '../../models/families';
 import { adapterModules } from '../../models/loras';
 import { printableName } from '../../printable';
-import { PEFT_WEIGHTS } from '../../weights/lora/adapter';
 import { describeLora, type LoraDescription } from '../../weights/lora/describe';
+import { LORA_WEIGHTS } from '../../weights/lora/on-disk';
 import { bytesText, countText } from './units';
 
 /** What `info` says of a LoRA; undefined for what is none. */
 export async function loraText(path: string, json: boolean): Promise<string | undefined> {
   const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
-  if (isFolder ? !existsSync(join(path, PEFT_WEIGHTS)) : !path.endsWith('.safetensors')) return undefined;
+  if (isFolder ? !isLoraFolder(path) : !path.endsWith('.safetensors')) return undefined;
   const lora = await describeLora({ path });
   if (!lora) return undefined;
   const made = familiesOf(lora);
@@ -26,6 +26,10 @@ export async function loraText(path: string, json: boolean): Promise<string | un
     'to use it: ertacache sample … --model MODEL --lora FILE[:SCALE]',
   ].join('\n');
 }
+
+/** A pipeline may hold a LoRA beside its parts. */
+const isLoraFolder = (path: string): boolean =>
+  LORA_WEIGHTS.some(name => existsSync(join(path, name))) && !existsSync(join(path, 'model_index.json'));
 
 function rankText(ranks: LoraDescription['ranks']): string {
   if (!ranks) return '';

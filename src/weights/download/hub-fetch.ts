@@ -1,7 +1,7 @@
 import { UsageError } from '../../errors';
 
-/** Variables that name a proxy, the lower case first, as other programs read them. */
-const PROXIES = ['https_proxy', 'HTTPS_PROXY', 'http_proxy', 'HTTP_PROXY', 'all_proxy', 'ALL_PROXY'];
+/** For what no other variable names a proxy. The lower case goes first, as other programs read them. */
+const ALL = ['all_proxy', 'ALL_PROXY'];
 
 /**
  * `fetch` through the proxy that HTTPS_PROXY or HTTP_PROXY names, except for the hosts in NO_PROXY; undefined where
@@ -9,12 +9,9 @@ const PROXIES = ['https_proxy', 'HTTPS_PROXY', 'http_proxy', 'HTTP_PROXY', 'all_
  * @throws UsageError for a proxy that is no address
  */
 export async function proxiedFetch(env: NodeJS.ProcessEnv = process.env): Promise<typeof fetch | undefined> {
-  const name = PROXIES.find(variable => env[variable]);
-  if (name === undefined) return undefined;
-  const all = env.all_proxy || env.ALL_PROXY;
-  const httpProxy = env.http_proxy || env.HTTP_PROXY || all;
-  const httpsProxy = env.https_proxy || env.HTTPS_PROXY || all;
-  for (const proxy of [httpProxy, httpsProxy]) if (proxy) requireAddress(proxy, name);
+  const httpProxy = proxyOf(env, ['http_proxy', 'HTTP_PROXY', ...ALL]);
+  const httpsProxy = proxyOf(env, ['https_proxy', 'HTTPS_PROXY', ...ALL]);
+  if (!httpProxy && !httpsProxy) return undefined;
   const { EnvHttpProxyAgent, fetch: proxied } = await import('undici');
   const dispatcher = new EnvHttpProxyAgent({
     ...(httpProxy && { httpProxy }),
@@ -27,7 +24,10 @@ export async function proxiedFetch(env: NodeJS.ProcessEnv = process.env): Promis
   return ((url: string, init?: object) => proxied(url, { ...init, dispatcher })) as unknown as typeof fetch;
 }
 
-function requireAddress(proxy: string, name: string): void {
-  if (URL.canParse(proxy) && /^(https?|socks5?):$/.test(new URL(proxy).protocol)) return;
+/** The proxy that the first of these variables names which is set. @throws UsageError */
+function proxyOf(env: NodeJS.ProcessEnv, names: readonly string[]): string | undefined {
+  const name = names.find(variable => env[variable]);
+  const proxy = name && env[name];
+  if (!proxy || (URL.canParse(proxy) && /^(https?|socks5?):$/.test(new URL(proxy).protocol))) return proxy;
   throw new UsageError(`${name} is no address of a proxy.`, { hint: 'Write it whole, such as http://proxy:3128.' });
 }

@@ -20,14 +20,15 @@ export function hubCache(env: Environment = process.env): string {
 
 /**
  * The access token of the hub.
- * @param env HF_TOKEN, or else the file that HF_TOKEN_PATH names or `hf auth login` wrote
+ * @param env HF_TOKEN, or else the file that HF_TOKEN_PATH names or `hf auth login` wrote; none of them under
+ *   HF_HUB_DISABLE_IMPLICIT_TOKEN
  * @throws UsageError for what cannot be a token
  */
 export function hubToken(env: Environment = process.env): string | undefined {
+  if (isOn(env.HF_HUB_DISABLE_IMPLICIT_TOKEN)) return undefined;
   const given = env.HF_TOKEN || env.HUGGING_FACE_HUB_TOKEN;
   if (given) return requireToken(given.trim(), 'HF_TOKEN');
   const path = env.HF_TOKEN_PATH || join(hubHome(env), 'token');
-  if (isOn(env.HF_HUB_DISABLE_IMPLICIT_TOKEN)) return undefined;
   let text: string;
   try {
     if (statSync(path).size > 10_000) throw new UsageError(`${path} is too large to hold an access token.`);

@@ -126,7 +126,8 @@ function normed(weights: tf.Tensor, change: ReadChange, { layout }: Parameter): 
   const { of, tensor } = change.magnitude!;
   const squares = squaredNorms(weights, of, layout);
   const norms = change.norms ? tf.tensor(change.norms, squares.shape) : tf.sqrt(squares);
-  return tf.mul(weights, tf.div(tf.reshape(tensorOf(change, tensor), norms.shape), norms));
+  // What is zero has no direction, and stays zero.
+  return tf.mul(weights, tf.divNoNan(tf.reshape(tensorOf(change, tensor), norms.shape), norms));
 }
 
 /** Squared norms of the rows or columns of a laid-out weight, all its axes kept. The caller's. */

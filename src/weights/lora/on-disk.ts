@@ -11,7 +11,7 @@ export interface LoraPath extends Omit<LoraFile, 'folder' | 'file'> {
 }
 
 /** What libraries call the file of a LoRA in its folder. */
-const NAMES = [PEFT_WEIGHTS, 'pytorch_lora_weights.safetensors'];
+export const LORA_WEIGHTS = [PEFT_WEIGHTS, 'pytorch_lora_weights.safetensors'];
 
 /** Finds a LoRA on disk. @throws IoError or CheckpointError when there is none */
 export async function loraAt({ path, ...how }: LoraPath): Promise<LoraFile> {
@@ -23,7 +23,7 @@ export async function loraAt({ path, ...how }: LoraPath): Promise<LoraFile> {
   }
   const folder = diskFolder(path);
   const files = ((await folder.list?.()) ?? []).filter(name => /^[^/]+\.safetensors$/.test(name));
-  const file = NAMES.find(name => files.includes(name)) ?? (files.length === 1 ? files[0] : undefined);
+  const file = LORA_WEIGHTS.find(name => files.includes(name)) ?? (files.length === 1 ? files[0] : undefined);
   if (file !== undefined) return { ...how, folder, file };
   const what = files.length === 0 ? 'holds no .safetensors file' : `holds ${files.length} .safetensors files`;
   throw new CheckpointError('missing_weights', `${path} ${what}.`, { hint: 'Give the file of the LoRA itself.' });
