@@ -18,7 +18,8 @@ export type Merge = (weights: tf.Tensor) => tf.Tensor;
 /** What is merged into the weights of a model while they are read. */
 export interface Merges {
   /**
-   * Reads what changes a parameter, each time anew: nothing of it stays in memory.
+   * Reads what changes a parameter, each time anew: nothing of it stays in memory but norms that go through several
+   * parameters.
    * @param parameter one of the model's
    * @param base gives a parameter as it is without LoRAs, laid out for layers, float32; asked for where a norm goes
    *   through several parameters
@@ -44,16 +45,21 @@ export async function openMerges(loras: readonly LoraFile[], modules: Modules): 
       const plan = await planAdapter(adapter, modules);
       for (const [name, list] of plan.changes) changes.set(name, [...(changes.get(name) ?? []), ...list]);
     }
-    return { of: (parameter, base) => mergeOf(parameter, { changes, base }), close };
+    const norms: Norms = new Map();
+    return { of: (parameter, base) => mergeOf(parameter, { changes, base, norms }), close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
+/** Norms of columns that go through several parameters, by the change, which all of these have in common. */
+type Norms = Map<Change['terms'], Promise<Float32Array>>;
+
 /** What all parameters are merged from. */
 interface Model {
   readonly changes: ReadonlyMap<string, readonly Change[]>;
+  readonly norms: Norms;
   readonly base: (parameter: Parameter) => Promise<tf.Tensor>;
 }
 
@@ -75,10 +81,20 @@ async function readChanges(changes: readonly Change[], model: Model): Promise<Re
   for (const change of changes) {
     const { magnitude } = change;
     const isShared = magnitude?.of === 'columns' && magnitude.whole.parts.length > 1;
-    const norms = isShared ? await sharedNorms(change, magnitude.whole, model) : undefined;
+    const norms = isShared ? await onceNorms(change, magnitude.whole, model) : undefined;
     read.push({ ...(await readChange(change)), norms });
   }
   return read;
+}
+
+/** Norms that every part of a weight, and every use of it, asks for. A failure is not remembered. */
+function onceNorms(change: Change, whole: Whole, model: Model): Promise<Float32Array> {
+  const known = model.norms.get(change.terms);
+  if (known) return known;
+  const norms = sharedNorms(change, whole, model);
+  model.norms.set(change.terms, norms);
+  norms.catch(() => model.norms.delete(change.terms));
+  return norms;
 }
 
 /** Norms of columns that go through several parameters, after all that comes before and the change's own sums. */
@@ -89,15 +105,21 @@ async function sharedNorms(change: Change, { parts }: Whole, model: Model): Prom
     const at = changes.findIndex(({ terms }) => terms === change.terms);
     const before = await readChanges(changes.slice(0, at), model);
     const own = { ...(await readChange(changes[at]!)), magnitude: undefined };
-    const weights = await model.base(parameter);
-    const squares = tf.tidy(() =>
-      squaredNorms(changed(weights, [...before, own], parameter), 'columns', parameter.layout),
-    );
-    weights.dispose();
-    const values = await squares.data().finally(() => squares.dispose());
+    const values = await squaresOf(await model.base(parameter), [...before, own], parameter);
     sums = Float64Array.from(values, (value, i) => value + (sums?.[i] ?? 0));
   }
   return Float32Array.from(sums ?? [], Math.sqrt);
+}
+
+/** Squared norms of the columns of a weight with some changes. @param weights used up */
+async function squaresOf(weights: tf.Tensor, changes: readonly ReadChange[], parameter: Parameter) {
+  let squares: tf.Tensor;
+  try {
+    squares = tf.tidy(() => squaredNorms(changed(weights, changes, parameter), 'columns', parameter.layout));
+  } finally {
+    weights.dispose();
+  }
+  return squares.data<'float32'>().finally(() => squares.dispose());
 }
 
 async function readChange({ adapter, rows, terms, magnitude }: Change): Promise<ReadChange> {
