@@ -89,9 +89,13 @@ export function joinedFile(name: string, files: readonly ByteFile[]): ByteFile {
   };
 }
 
-/** Waits until all have ended, whether well or not, and only then throws the first error. */
-export async function allDone(work: readonly Promise<unknown>[]): Promise<void> {
-  for (const result of await Promise.allSettled(work)) if (result.status === 'rejected') throw result.reason;
+/** Waits until all have ended, whether well or not, and only then throws the first error, or gives what they gave. */
+export async function allDone<T>(work: readonly Promise<T>[]): Promise<T[]> {
+  const results = await Promise.allSettled(work);
+  return results.map(result => {
+    if (result.status === 'rejected') throw result.reason;
+    return result.value;
+  });
 }
 
 /** The error of a read beyond the end, which means that a file was changed after it was opened. */

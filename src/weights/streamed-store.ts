@@ -8,6 +8,7 @@ import { elements } from './dtype';
 import { checkFinite } from './finite';
 import { asStored } from './layout';
 import { type LoadOptions, readAll } from './load';
+import type { Merge } from './lora/merge';
 import { type NativeMaker, nativeMaker } from './native-tensor';
 import type { Parameter, ParameterTable, WeightStore } from './parameters';
 import { prepareWhole, readPrepared, storedIn } from './prepare';
@@ -38,14 +39,15 @@ interface Plan {
 interface Reading {
   readonly prefix: string;
   readonly buffer: Uint8Array<ArrayBuffer>;
-  readonly done: Promise<void>;
+  /** What LoRAs change of its parameters, once all of it is read. Nothing of it is to be disposed. */
+  readonly done: Promise<readonly (Merge | undefined)[]>;
 }
 
 /**
  * A store that leaves blocks on disk, for models larger than memory. Each block is read when it is used, while the
  * one before it computes: the reads of a whole block are asked for at once, and Node's threads go on with them while
  * JavaScript is busy. Two buffers take turns, so that memory beside the resident parameters is one block as float32
- * and two as stored. Values are checked the first time that a block is used.
+ * and two as stored, with what LoRAs change of both. Values are checked the first time that a block is used.
  *
  * The store owns `source`, and the LoRAs that are merged, and closes them when it is disposed.
  * @throws CheckpointError when names, shapes or values do not fit the table
@@ -55,7 +57,7 @@ export async function streamedStore(
   table: ParameterTable,
   options: StreamOptions,
 ): Promise<WeightStore> {
-  const { blocks, where = 'the checkpoint', ignore } = options;
+  const { blocks, where = 'the checkpoint', ignore, merges } = options;
   checkTable(source, table, { where, ignore });
   const plans = new Map(blocks.map(block => [block, planOf(source, table, block)]));
   const inBlocks = new Set([...plans.values()].flatMap(plan => plan.places.map(place => place.parameter.name)));
@@ -71,12 +73,14 @@ export async function streamedStore(
   let isDisposed = false;
 
   function begin(prefix: string): Reading {
+    const { places } = planFor(prefix);
     const buffer = idle.pop() ?? pageAlignedBytes(slotBytes);
-    const done = allDone(
-      planFor(prefix).places.map(({ parameter, begin, bytes }) =>
-        source.readInto(parameter.name, buffer.subarray(begin, begin + bytes)),
-      ),
+    // LoRAs first: they are small, and more is asked for once they are there.
+    const merging = places.map(async ({ parameter }) => merges?.of(parameter, other => readPrepared(source, other)));
+    const reading = places.map(({ parameter, begin, bytes }) =>
+      source.readInto(parameter.name, buffer.subarray(begin, begin + bytes)),
     );
+    const done = allDone<unknown>([...merging, ...reading]).then(() => Promise.all(merging));
     // It is awaited where the block is used; a failure before that is not an unhandled one.
     done.catch(() => {});
     return { prefix, buffer, done };
@@ -105,10 +109,11 @@ export async function streamedStore(
     const reading = (await takeAhead(prefix)) ?? begin(prefix);
     let tensors: Map<string, tf.Tensor>;
     try {
-      await reading.done;
+      const merges = await reading.done;
       if (next !== undefined && next !== prefix) ahead = begin(next);
       const shouldCheck = (options.checkFinite ?? true) && !checked.has(prefix);
-      tensors = await tensorsOf(source, plan, reading.buffer, arena, { ...options, checkFinite: shouldCheck });
+      const how = { ...options, checkFinite: shouldCheck };
+      tensors = await tensorsOf(source, plan, { ...reading, merges }, arena, how);
       checked.add(prefix);
     } finally {
       idle.push(reading.buffer);
@@ -175,9 +180,9 @@ const wantedOf = (source: TensorSource, { places }: Plan): Wanted[] =>
 async function tensorsOf(
   source: TensorSource,
   plan: Plan,
-  buffer: Uint8Array<ArrayBuffer>,
+  { buffer, merges }: { readonly buffer: Uint8Array<ArrayBuffer>; readonly merges: readonly (Merge | undefined)[] },
   arena: Arena | undefined,
-  { checkFinite: shouldCheck, merges, ...options }: LoadOptions,
+  { checkFinite: shouldCheck, ...options }: LoadOptions,
 ): Promise<Map<string, tf.Tensor>> {
   const native = makerWith(arena);
   // The block that was made before is disposed.
@@ -188,11 +193,10 @@ async function tensorsOf(
     if (shouldCheck) sums.push(tf.sum(tensor));
   };
   try {
-    for (const { parameter, begin, bytes } of plan.places) {
+    for (const [i, { parameter, begin, bytes }] of plan.places.entries()) {
       const { name } = parameter;
       const stored = buffer.subarray(begin, begin + bytes);
-      const merge = await merges?.of(parameter, other => readPrepared(source, other));
-      const how = { ...options, native, onFloat32, isLent: true, merge };
+      const how = { ...options, native, onFloat32, isLent: true, merge: merges[i] };
       tensors.set(name, prepareWhole(parameter, storedIn(source, name), stored, how));
     }
     if (shouldCheck) await requireFinite(source, plan, buffer, sums);

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { allDone } from '../../io/byte-file';
 import { elements } from '../dtype';
 import type { Parameter } from '../parameters';
 import type { TensorSource } from '../source';
@@ -76,15 +77,16 @@ async function mergeOf(parameter: Parameter, model: Model): Promise<Merge | unde
   };
 }
 
-async function readChanges(changes: readonly Change[], model: Model): Promise<ReadChange[]> {
-  const read: ReadChange[] = [];
-  for (const change of changes) {
-    const { magnitude } = change;
-    const isShared = magnitude?.of === 'columns' && magnitude.whole.parts.length > 1;
-    const norms = isShared ? await onceNorms(change, magnitude.whole, model) : undefined;
-    read.push({ ...(await readChange(change)), norms });
-  }
-  return read;
+/** All is asked for at once, so that it is read while JavaScript computes. */
+function readChanges(changes: readonly Change[], model: Model): Promise<ReadChange[]> {
+  return allDone(
+    changes.map(async change => {
+      const read = await readChange(change);
+      const { magnitude } = change;
+      const isShared = magnitude?.of === 'columns' && magnitude.whole.parts.length > 1;
+      return isShared ? { ...read, norms: await onceNorms(change, magnitude.whole, model) } : read;
+    }),
+  );
 }
 
 /** Norms that every part of a weight, and every use of it, asks for. A failure is not remembered. */
@@ -126,9 +128,10 @@ async function readChange({ adapter, rows, terms, magnitude }: Change): Promise<
   const { source, scale } = adapter;
   const wanted = new Map(terms.flatMap(term => tensorsOf(term, rows)));
   if (magnitude) wanted.set(magnitude.tensor, magnitude.of === 'rows' ? rows : undefined);
-  const tensors = new Map<string, Matrix>();
-  for (const [name, some] of wanted) tensors.set(name, await readRows(source, name, some));
-  return { scale, terms, magnitude, rows, tensors };
+  const tensors = await allDone(
+    [...wanted].map(async ([name, some]): Promise<[string, Matrix]> => [name, await readRows(source, name, some)]),
+  );
+  return { scale, terms, magnitude, rows, tensors: new Map(tensors) };
 }
 
 /** The tensors of a term, each with the rows that are read of it; all of them unless told. */
@@ -165,10 +168,13 @@ async function readRows(source: TensorSource, name: string, rows: Rows | undefin
   if (rows === undefined) return { data: await source.read(name), shape: [count, columns] };
   const total = rows.reduce((sum, [first, end]) => sum + end - first, 0);
   const data = new Float32Array(total * columns);
-  let at = 0;
-  for (const [first, end] of rows) {
-    data.set(await source.read(name, { start: first * columns, count: (end - first) * columns }), at);
-    at += (end - first) * columns;
-  }
+  let next = 0;
+  await allDone(
+    rows.map(async ([first, end]) => {
+      const [at, count] = [next, (end - first) * columns];
+      next += count;
+      data.set(await source.read(name, { start: first * columns, count }), at);
+    }),
+  );
   return { data, shape: [total, columns] };
 }
