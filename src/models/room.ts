@@ -19,9 +19,10 @@ export function weightBytes(table: ParameterTable, holding: Holding): number {
   const { blocks = [] } = holding;
   const inBlocks = blocks.map(block => table.filter(({ name }) => name.startsWith(`${block}.`)));
   const outside = parameterCount(table) - inBlocks.reduce((sum, part) => sum + parameterCount(part), 0);
-  // One block as it is computed with, and two as they are stored (two bytes a value).
+  // One block as it is computed with; beside it all as they are stored, or two that are read (two bytes a value).
   const held = holding.offload ? 0 : (holding.packed ?? 0);
-  return held + 4 * outside + Math.max(0, ...inBlocks.map(part => bytesOf(part) + 4 * parameterCount(part)));
+  const read = holding.offload ? 4 : 0;
+  return held + 4 * outside + Math.max(0, ...inBlocks.map(part => bytesOf(part) + read * parameterCount(part)));
 }
 
 /** Tokens × channels that exist at one time inside a block, counted in tensors of that size. */

@@ -33,7 +33,7 @@ export async function packedStore(
   }
   // Nothing is left in the file, which may be closed.
   const whole = table.map(({ lookup: _, ...parameter }) => parameter);
-  const { rows: _, ...store } = await streamedStore(heldSource(source, held), whole, options);
+  const { rows: _, ...store } = await streamedStore(heldSource(source, held), whole, { ...options, held });
   return {
     ...store,
     bytes: [...held.values()].reduce((sum, part) => sum + part.length, store.bytes),

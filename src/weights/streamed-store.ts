@@ -19,12 +19,15 @@ import { view } from './store';
 export interface StreamOptions extends LoadOptions {
   /** Module prefixes such as `transformer_blocks.3`: each is read when it is used. */
   readonly blocks: readonly string[];
+  /** Stored bytes of parameters that are in memory already: they are used where they are, and not written to. */
+  readonly held?: ReadonlyMap<string, Uint8Array<ArrayBuffer>> | undefined;
 }
 
 /** Where the bytes of one parameter go in a buffer. */
 interface Place {
   readonly parameter: Parameter;
   readonly begin: number;
+  /** 0 for a parameter that is held. */
   readonly bytes: number;
 }
 
@@ -39,8 +42,16 @@ interface Plan {
 interface Reading {
   readonly prefix: string;
   readonly buffer: Uint8Array<ArrayBuffer>;
-  /** What LoRAs change of its parameters, once all of it is read. Nothing of it is to be disposed. */
-  readonly done: Promise<readonly (Merge | undefined)[]>;
+  /** Once all of it is read: each place of the plan. */
+  readonly done: Promise<readonly Read[]>;
+}
+
+/** A parameter that is read. */
+interface Read {
+  readonly parameter: Parameter;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** What LoRAs change of it. It holds no tensors. */
+  readonly merge: Merge | undefined;
 }
 
 /**
@@ -57,9 +68,9 @@ export async function streamedStore(
   table: ParameterTable,
   options: StreamOptions,
 ): Promise<WeightStore> {
-  const { blocks, where = 'the checkpoint', ignore, merges } = options;
+  const { blocks, where = 'the checkpoint', ignore, merges, held } = options;
   checkTable(source, table, { where, ignore });
-  const plans = new Map(blocks.map(block => [block, planOf(source, table, block)]));
+  const plans = new Map(blocks.map(block => [block, planOf(source, table, block, held)]));
   const inBlocks = new Set([...plans.values()].flatMap(plan => plan.places.map(place => place.parameter.name)));
   const outside = table.filter(parameter => !inBlocks.has(parameter.name) && !parameter.lookup);
   const resident = await readAll(source, outside, options);
@@ -72,15 +83,20 @@ export async function streamedStore(
   let turn: Promise<unknown> = Promise.resolve();
   let isDisposed = false;
 
+  /** A parameter and what LoRAs change of it, both asked for at once. */
+  async function read({ parameter, begin, bytes }: Place, buffer: Uint8Array<ArrayBuffer>): Promise<Read> {
+    const { name } = parameter;
+    const merging = Promise.resolve(merges?.of(parameter, other => readPrepared(source, other)));
+    const own = held?.get(name);
+    const place = own ?? buffer.subarray(begin, begin + bytes);
+    await allDone<unknown>([merging, ...(own ? [] : [source.readInto(name, place)])]);
+    return { parameter, bytes: place, merge: await merging };
+  }
+
   function begin(prefix: string): Reading {
     const { places } = planFor(prefix);
     const buffer = idle.pop() ?? pageAlignedBytes(slotBytes);
-    // LoRAs first: they are small, and more is asked for once they are there.
-    const merging = places.map(async ({ parameter }) => merges?.of(parameter, other => readPrepared(source, other)));
-    const reading = places.map(({ parameter, begin, bytes }) =>
-      source.readInto(parameter.name, buffer.subarray(begin, begin + bytes)),
-    );
-    const done = allDone<unknown>([...merging, ...reading]).then(() => Promise.all(merging));
+    const done = allDone(places.map(place => read(place, buffer)));
     // It is awaited where the block is used; a failure before that is not an unhandled one.
     done.catch(() => {});
     return { prefix, buffer, done };
@@ -105,15 +121,14 @@ export async function streamedStore(
   }
 
   async function useBlock<T>(prefix: string, work: Parameters<WeightStore['use']>[1], next?: string): Promise<T> {
-    const plan = planFor(prefix);
+    planFor(prefix);
     const reading = (await takeAhead(prefix)) ?? begin(prefix);
     let tensors: Map<string, tf.Tensor>;
     try {
-      const merges = await reading.done;
+      const found = await reading.done;
       if (next !== undefined && next !== prefix) ahead = begin(next);
       const shouldCheck = (options.checkFinite ?? true) && !checked.has(prefix);
-      const how = { ...options, checkFinite: shouldCheck };
-      tensors = await tensorsOf(source, plan, { ...reading, merges }, arena, how);
+      tensors = await tensorsOf(source, found, arena, { ...options, checkFinite: shouldCheck });
       checked.add(prefix);
     } finally {
       idle.push(reading.buffer);
@@ -151,7 +166,7 @@ export async function streamedStore(
   };
 }
 
-function planOf(source: TensorSource, table: ParameterTable, block: string): Plan {
+function planOf(source: TensorSource, table: ParameterTable, block: string, held?: StreamOptions['held']): Plan {
   let at = 0;
   let float32Bytes = 0;
   const places = table
@@ -160,11 +175,12 @@ function planOf(source: TensorSource, table: ParameterTable, block: string): Pla
     // As they lie in the files, so that there are few gaps.
     .sort((a, b) => a.entry.begin - b.entry.begin)
     .map(({ listed: parameter, entry }) => {
+      float32Bytes += elements(parameter.shape) * 4;
+      if (held?.has(parameter.name)) return { parameter, begin: at, bytes: 0 };
       const { bytes } = entry;
       // In its page as in the file: only so can it be read past the system's cache.
       const begin = at + ((((entry.begin - at) % PAGE) + PAGE) % PAGE);
       at = begin + bytes;
-      float32Bytes += elements(parameter.shape) * 4;
       return { parameter, begin, bytes };
     });
   return { places, bytes: at, float32Bytes };
@@ -176,11 +192,10 @@ const wantedOf = (source: TensorSource, { places }: Plan): Wanted[] =>
     return { parameter: asStored(parameter, entry), dtype: entry.dtype };
   });
 
-/** Tensors of a block whose bytes are in `buffer`, which is free for others afterwards. */
+/** Tensors of a block that is read. Its bytes are free for others afterwards. */
 async function tensorsOf(
   source: TensorSource,
-  plan: Plan,
-  { buffer, merges }: { readonly buffer: Uint8Array<ArrayBuffer>; readonly merges: readonly (Merge | undefined)[] },
+  read: readonly Read[],
   arena: Arena | undefined,
   { checkFinite: shouldCheck, ...options }: LoadOptions,
 ): Promise<Map<string, tf.Tensor>> {
@@ -193,13 +208,12 @@ async function tensorsOf(
     if (shouldCheck) sums.push(tf.sum(tensor));
   };
   try {
-    for (const [i, { parameter, begin, bytes }] of plan.places.entries()) {
+    for (const { parameter, bytes, merge } of read) {
       const { name } = parameter;
-      const stored = buffer.subarray(begin, begin + bytes);
-      const how = { ...options, native, onFloat32, isLent: true, merge: merges[i] };
-      tensors.set(name, prepareWhole(parameter, storedIn(source, name), stored, how));
+      const how = { ...options, native, onFloat32, isLent: true, merge };
+      tensors.set(name, prepareWhole(parameter, storedIn(source, name), bytes, how));
     }
-    if (shouldCheck) await requireFinite(source, plan, buffer, sums);
+    if (shouldCheck) await requireFinite(source, read, sums);
     return tensors;
   } catch (error) {
     tf.dispose([...tensors.values()]);
@@ -217,18 +231,13 @@ function makerWith(arena: Arena | undefined): NativeMaker | undefined {
 }
 
 /** A sum that is finite tells that all of its terms are; only otherwise is every value looked at. */
-async function requireFinite(
-  source: TensorSource,
-  { places }: Plan,
-  buffer: Uint8Array<ArrayBuffer>,
-  sums: tf.Tensor[],
-): Promise<void> {
+async function requireFinite(source: TensorSource, read: readonly Read[], sums: tf.Tensor[]): Promise<void> {
   if (sums.length === 0) return;
   const stacked = tf.stack(sums);
   const values = await stacked.data().finally(() => stacked.dispose());
-  for (const [i, { parameter, begin, bytes }] of places.entries()) {
+  for (const [i, { parameter, bytes }] of read.entries()) {
     if (Number.isFinite(values[i])) continue;
     const { name } = parameter;
-    checkFinite(source.widen(name, buffer.subarray(begin, begin + bytes)), name, source.entry(name).file);
+    checkFinite(source.widen(name, bytes), name, source.entry(name).file);
   }
 }

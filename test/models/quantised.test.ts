@@ -29,16 +29,19 @@ describeOnBackends('quantised weights', () => {
         const { denoiser, bytes, className } = await loadDenoiser({ ...config, source, where: file }, { offload });
         if (!offload) await source.close();
         held.push(bytes - (offload ? 0 : stored));
-        await produceForward({ ...golden, className }, denoiser, (output, value) => {
-          if (output === 'sample') outputs.push([...(value as tf.Tensor).dataSync()]);
-        });
+        // Twice: nobody writes into what is held.
+        for (let pass = 0; pass < 2; pass++) {
+          await produceForward({ ...golden, className }, denoiser, (output, value) => {
+            if (output === 'sample') outputs.push([...(value as tf.Tensor).dataSync()]);
+          });
+        }
         denoiser.weights.dispose();
         expect(tf.memory().numTensors).toBe(before);
       }
-      expect(outputs).toHaveLength(2);
-      expect(outputs[0]).toEqual(outputs[1]);
-      // In memory are the bytes of the file's blocks, and what a store on disk holds too.
-      expect(held[0]).toBe(held[1]);
+      expect(outputs).toHaveLength(4);
+      for (const output of outputs) expect(output).toEqual(outputs[0]);
+      // In memory are the bytes of the file's blocks, and what a store on disk holds too, but for what it reads into.
+      expect(held[0]).toBeLessThan(held[1]!);
     },
   );
 });

@@ -8,12 +8,14 @@ import { memoryFile } from '../../src/io/byte-file';
 import { parseConfig } from '../../src/io/parse-config';
 import { produceForward } from '../../src/lab/verify/transformers';
 import { familyOf } from '../../src/models/families';
+import type { Params } from '../../src/nn/params';
 import { knownTables } from '../../src/models/known-tables';
 import { convertModel } from '../../src/weights/convert';
 import { openModelAt, openModelFolderAt, openSafetensorsAt } from '../../src/weights/disk';
 import { DTYPE_BYTES, type DType } from '../../src/weights/dtype';
 import { encodeSafetensors, type TensorToWrite } from '../../src/weights/encode-safetensors';
 import { laidOutShape, layOut } from '../../src/weights/layout';
+import type { Merges } from '../../src/weights/lora/merge';
 import { loadStore } from '../../src/weights/load';
 import { nativeMaker } from '../../src/weights/native-tensor';
 import { componentOf } from '../../src/weights/open-model';
@@ -162,6 +164,36 @@ describeOnBackends('blocks left on disk', () => {
     });
     await expect(failing).rejects.toThrow('mine');
     await expect(store.use('blocks', () => 0)).rejects.toThrow('blocks');
+    expect(tf.memory().numTensors).toBe(held);
+    store.dispose();
+  });
+
+  test('what LoRAs change is asked for with the block; where it fails, so does the use of the block alone', async () => {
+    const asked: string[] = [];
+    const merges: Merges = {
+      async of({ name }) {
+        asked.push(name);
+        if (name === 'blocks.2.mlp.bias') throw new RangeError('no LoRA');
+        return weights => {
+          const merged = tf.add(weights, 1);
+          weights.dispose();
+          return merged;
+        };
+      },
+      close: async () => {},
+    };
+    const store = await streamedStore(await source(), table, { blocks, merges });
+    const held = tf.memory().numTensors;
+    const bias = (params: Params): number[] => {
+      expect(asked).toContain('blocks.1.mlp.bias');
+      return [...params.tensor('mlp.bias').dataSync()];
+    };
+    expect(await store.use('blocks.0', bias, 'blocks.1')).toEqual([1, 2, 3, 4, 5, 6, 7]);
+    expect(await store.use('blocks.1', bias, 'blocks.2')).toEqual([1, 2, 3, 4, 5, 6, 7]);
+    await expect(store.use('blocks.2', bias)).rejects.toThrow('no LoRA');
+    // Read ahead, and not used.
+    await store.use('blocks.1', bias, 'blocks.2');
+    await store.use('blocks.0', bias, 'blocks.2');
     expect(tf.memory().numTensors).toBe(held);
     store.dispose();
   });
