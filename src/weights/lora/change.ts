@@ -48,9 +48,7 @@ function deltaOf(changes: readonly ReadChange[], parameter: Parameter): tf.Tenso
   const others = all.filter(({ term }) => term.kind !== 'product');
   const parts = [
     ...(products.length > 0 ? [laidOut(productOf(products), parameter)] : []),
-    ...others.map(({ change, term }) =>
-      laidOut(tf.mul(summand(change, term), change.scale * term.factor) as tf.Tensor2D, parameter),
-    ),
+    ...others.map(({ change, term }) => laidOut(summand(change, term, change.scale * term.factor), parameter)),
   ];
   return parts.reduce((a, b) => tf.add(a, b));
 }
@@ -86,24 +84,23 @@ function productOf(
   };
 }
 
-function summand(change: ReadChange, term: Exclude<Term, { kind: 'product' }>): tf.Tensor2D;
-function summand(change: ReadChange, term: Term): tf.Tensor2D;
-function summand(change: ReadChange, term: Term): tf.Tensor2D {
+/** A term, multiplied where it is smallest. */
+function summand(change: ReadChange, term: Term, by: number): tf.Tensor2D {
   switch (term.kind) {
     case 'product':
-      return whole(change, term.pair);
+      return whole(change, term.pair, by);
     case 'hadamard':
-      return tf.mul(whole(change, term.pairs[0]), whole(change, term.pairs[1]));
+      return tf.mul(whole(change, term.pairs[0], by), whole(change, term.pairs[1]));
     case 'kronecker':
-      return kronecker(whole(change, term.factors[0]), whole(change, term.factors[1]), change.rows);
+      return kronecker(whole(change, term.factors[0], by), whole(change, term.factors[1]), change.rows);
     case 'difference':
-      return tensorOf(change, term.tensor);
+      return tf.mul(tensorOf(change, term.tensor), by);
   }
 }
 
-function whole(change: ReadChange, factor: Factor): tf.Tensor2D {
-  if (typeof factor === 'string') return tensorOf(change, factor);
-  return tf.matMul(tensorOf(change, factor.a), tensorOf(change, factor.b));
+function whole(change: ReadChange, factor: Factor, by = 1): tf.Tensor2D {
+  const times = (name: string): tf.Tensor2D => (by === 1 ? tensorOf(change, name) : tf.mul(tensorOf(change, name), by));
+  return typeof factor === 'string' ? times(factor) : tf.matMul(times(factor.a), tensorOf(change, factor.b));
 }
 
 /** Some rows of the Kronecker product of two matrices. */
