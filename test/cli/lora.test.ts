@@ -167,5 +167,8 @@ test('info says what a folder of diffusers with a LoRA is', async () => {
   copyFileSync(lora('flux_diffusers/lora.safetensors'), join(folder, 'pytorch_lora_weights.safetensors'));
   const { code, stdout } = await command('info', folder);
   expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringContaining(`${folder}: a LoRA for FLUX`) });
-  expect(await command('info', pipeline)).toMatchObject({ code: 0, stdout: expect.stringContaining('a pipeline folder') });
+  expect(await command('info', pipeline)).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('a pipeline folder'),
+  });
 });

@@ -254,7 +254,11 @@ describe('another download into the same folder', () => {
     expect(weights()).toEqual([...before].sort());
     writeFileSync(join(folder, 'transformer/mine.safetensors'), 'mine');
     publish('a/model', after);
+    const told = jest.spyOn(console, 'warn').mockImplementation(() => {});
     await bring('a/model');
+    expect(told.mock.calls.flat().join()).toMatch(/^\S+ was removed: an earlier download brought it/);
+    expect(told).toHaveBeenCalledTimes(before.length);
+    told.mockRestore();
     expect(weights()).toEqual([...after, 'mine.safetensors'].sort());
   });
 

@@ -258,8 +258,14 @@ describeOnBackends('a LoRA is merged', backend => {
 
   test('a row of zeros stays so under a DoRA', async () => {
     const dora = {
-      'proj.lora_A.weight': [[1, 3], [2, 0, 0]],
-      'proj.lora_B.weight': [[4, 1], [0, 3, -1, 0]],
+      'proj.lora_A.weight': [
+        [1, 3],
+        [2, 0, 0],
+      ],
+      'proj.lora_B.weight': [
+        [4, 1],
+        [0, 3, -1, 0],
+      ],
       'proj.lora_magnitude_vector': [[4], [5, 6, 7, 8]],
     } satisfies Tensors;
     // Laid out: inputs first.

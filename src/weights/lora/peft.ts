@@ -49,7 +49,8 @@ export function peftSettings(text: string, where: string): PeftSettings {
   // LoHa and LoKr call it `alpha`.
   const alphaOf = byModule('alpha_pattern', numeric(fields.get('lora_alpha') ?? fields.get('alpha'), 'lora_alpha'));
   // Nearly always the tensors tell the rank: patterns that nobody needs are not refused.
-  const rankOf = (module: string): number | undefined => byModule('rank_pattern', numeric(fields.get('r'), 'rank'))(module);
+  const rankOf = (module: string): number | undefined =>
+    byModule('rank_pattern', numeric(fields.get('r'), 'rank'))(module);
   const isRooted = fields.get('use_rslora') === true;
   return {
     factor(module, given) {

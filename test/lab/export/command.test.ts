@@ -45,7 +45,9 @@ test('of two transformers the first is written, with a word on the second', asyn
   const told = jest.spyOn(console, 'warn').mockImplementation(() => {});
   expect(await command('export', model, join(scratch, 'out'))).toMatchObject({ code: 0 });
   expect(told.mock.calls).toEqual([
-    [`${model} has 2 transformers, and transformer is written. To export transformer_2, give its own folder: ${second}.`],
+    [
+      `${model} has 2 transformers, and transformer is written. To export transformer_2, give its own folder: ${second}.`,
+    ],
   ]);
   expect(await command('export', second, join(scratch, 'second'))).toMatchObject({ code: 0 });
   expect(told).toHaveBeenCalledTimes(1);
