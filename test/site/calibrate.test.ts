@@ -44,6 +44,35 @@ describeInBrowser('the screen Calibrate', () => {
     expect(existsSync(out)).toBe(true);
   });
 
+  test('a policy stays while the other model is looked at, during its making and after', async () => {
+    const page = await site.visit('#/calibrate?steps=6&passes=4&pairs=2');
+    const choose = (text: string): Promise<void> => page.locator('.switch label', { hasText: text }).click();
+    const own = page.locator('.shelf li', { hasText: 'yours' });
+    await page.locator('.shelf li').first().waitFor();
+    await page.getByRole('button', { name: 'Calibrate', exact: true }).click();
+    await page.getByRole('progressbar', { name: 'Calibrating' }).waitFor();
+    await choose('Clips');
+    await page.getByText('for pictures').waitFor();
+    await page.locator('.shelf li', { hasText: 'guidance 2' }).first().waitFor();
+    expect(await own.count()).toBe(0);
+    // Also from here.
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('button', { name: 'Save its files' }).click(),
+    ]);
+    expect(download.suggestedFilename()).toMatch(/^fluent-emoji-6steps-g3-4\.(json|safetensors)$/);
+    await choose('Pictures');
+    await own.waitFor();
+    expect(await own.count()).toBe(1);
+
+    await choose('Clips');
+    await page.getByRole('link', { name: 'Draw with it' }).click();
+    await page.waitForURL(/#\/draw\?model=fluent-emoji&/);
+    await drawn(page, 2);
+    expect(await textOf(page, '.passes output')).toMatch(/4 ?of 6 ?calibrated/);
+    await page.locator('.easel.strong .facts', { hasText: '4 forward passes' }).waitFor();
+  });
+
   test('a policy of the command line is opened, and stands on the slider', async () => {
     const page = await site.visit('#/calibrate');
     await page.locator('.shelf li').first().waitFor();

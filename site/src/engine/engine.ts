@@ -40,11 +40,29 @@ export const addressesOf = (name: string) => ({
     .map(policy => at(`calibration/${policy}.json`)),
 });
 
-/** Loads a model and its policies. */
-export async function loadModel(
-  name: string,
-  onProgress: (done: number, total: number) => void,
-): Promise<{ readonly card: LoadedModel; readonly policies: readonly PolicyCard[] }> {
+/** A model that is loaded, and the policies that lie beside it. */
+export interface Loaded {
+  readonly card: LoadedModel;
+  readonly policies: readonly PolicyCard[];
+}
+
+const loads = new Map<string, { readonly whole: Promise<Loaded>; onProgress: (done: number, total: number) => void }>();
+
+/** Loads a model and its policies, once: the worker keeps it, and the policies that are added to it. */
+export function loadModel(name: string, onProgress: (done: number, total: number) => void): Promise<Loaded> {
+  const known = loads.get(name);
+  if (known) {
+    known.onProgress = onProgress;
+    return known.whole;
+  }
+  const whole = loadOnce(name, (done, total) => loads.get(name)?.onProgress(done, total));
+  loads.set(name, { whole, onProgress });
+  // What failed can be tried again.
+  whole.catch(() => loads.delete(name));
+  return whole;
+}
+
+async function loadOnce(name: string, onProgress: (done: number, total: number) => void): Promise<Loaded> {
   const { address, policies } = addressesOf(name);
   const card = await client().load(address, { policies, onProgress });
   // A file of many budgets has some that have a file of their own too, which comes first.

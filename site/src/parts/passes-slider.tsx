@@ -17,7 +17,7 @@ export function PassesSlider({ steps, passes, calibrated, onChange }: PassesSlid
   const span = steps - FEWEST;
   const place = (at: number): string => `${(100 * (steps - at)) / span}%`;
   const kind = passes === steps ? 'uncached' : calibrated.includes(passes) ? 'calibrated' : 'not calibrated';
-  const stops = [steps, ...calibrated.filter(at => at < steps && at >= FEWEST)];
+  const stops = [steps, ...new Set(calibrated.filter(at => at < steps && at >= FEWEST))];
   return (
     <div class="passes">
       <div class="passes-head">

@@ -1,12 +1,12 @@
 import { BOUNDS } from '../state/link';
-import { fitting, model, policies, settings } from '../state/model';
+import { fitting, model, ofModel, settings } from '../state/model';
 import { change } from '../state/route';
 import { NumberField } from './number-field';
 
 /** Guidance and steps of a run. */
 export function RunFields() {
   const { steps, guidance } = settings.value;
-  const shipped = [...new Set(policies.value.map(policy => policy.guidance))].sort((a, b) => a - b);
+  const shipped = [...new Set(ofModel.value.map(policy => policy.guidance))].sort((a, b) => a - b);
   return (
     <div class="fields">
       <NumberField
@@ -24,8 +24,8 @@ export function RunFields() {
       />
       {model.value && fitting.value.length === 0 && (
         <p class="note">
-          Policies are here for {[...new Set(policies.value.map(policy => policy.steps))].join(', ')} steps with
-          guidance {shipped.join(' and ')}.
+          Policies are here for {[...new Set(ofModel.value.map(policy => policy.steps))].join(', ')} steps with guidance{' '}
+          {shipped.join(' and ')}.
         </p>
       )}
     </div>

@@ -1,5 +1,4 @@
 import { signal } from '@preact/signals';
-import type { Calibrated } from 'ertacache/browser';
 import { useState } from 'preact/hooks';
 import { addPolicy, policyFiles } from '../engine/engine';
 import type { PolicyCard } from '../engine/types';
@@ -16,11 +15,17 @@ import { RunFields } from '../parts/run-fields';
 import { saveFile } from '../parts/saving';
 import { Strip } from '../parts/strip';
 import { failureOf, inOwnWorker, type JobState, namedFiles } from '../state/long-job';
-import { model, modelName, policies, settings } from '../state/model';
+import { MODELS, model, modelName, ofModel, policies, settings } from '../state/model';
 import { addressOf, change, link } from '../state/route';
 
-// It outlives a look at another screen.
-const job = signal<JobState<Calibrated>>({ state: 'idle' });
+/** A policy that was made here. */
+interface MadeHere {
+  readonly policy: PolicyCard;
+  readonly seconds: number;
+}
+
+// It outlives a look at another screen, and at another model.
+const job = signal<JobState<MadeHere>>({ state: 'idle' });
 
 /** Pairs to calibrate on, unless the visitor chooses; half as many others measure the result. */
 const USUAL_PAIRS = 8;
@@ -37,19 +42,20 @@ export function Calibrate() {
     const name = modelName.peek();
     job.value = { state: 'running', progress: undefined, stop: () => controller.abort() };
     try {
-      const result = await inOwnWorker(name, ({ client }) =>
+      const { files, seconds } = await inOwnWorker(name, ({ client }) =>
         client.calibrate(
           { schedule: { computed: budget }, steps, guidance, pairs, heldOut: Math.max(2, Math.ceil(pairs / 2)) },
           {
             signal: controller.signal,
             onProgress: progress => {
-              if (job.peek().state === 'running') job.value = { ...job.peek(), progress } as JobState<Calibrated>;
+              if (job.peek().state === 'running') job.value = { ...job.peek(), progress } as JobState<MadeHere>;
             },
           },
         ),
       );
-      keep(await addPolicy(result.files, name));
-      job.value = { state: 'done', result, stopped: false };
+      const policy = await addPolicy(files, name);
+      keep(policy);
+      job.value = { state: 'done', result: { policy, seconds }, stopped: false };
       announce('The policy is calibrated.');
     } catch (error) {
       job.value = controller.signal.aborted ? { state: 'idle' } : { state: 'failed', ...failureOf(error) };
@@ -111,7 +117,7 @@ function keep(policy: PolicyCard): void {
   policies.value = [...policies.value.filter(({ hash }) => hash !== policy.hash), policy];
 }
 
-function Made({ result: { policy, seconds } }: { readonly result: Calibrated }) {
+function Made({ result: { policy, seconds } }: { readonly result: MadeHere }) {
   const found = policy.measured.heldOut ?? policy.measured.calibration;
   return (
     <div class="made">
@@ -123,25 +129,28 @@ function Made({ result: { policy, seconds } }: { readonly result: Calibrated }) 
             {verdict(found.psnr.mean)}; the worst of them {decibels(found.psnr.min)} dB.{' '}
           </>
         )}
-        Made in {duration(seconds)}.
+        Made in {duration(seconds)}
+        {policy.model !== modelName.value && (
+          <> for {MODELS.find(({ id }) => id === policy.model)?.text.toLowerCase()}</>
+        )}
+        .
       </p>
       <div class="buttons">
         <a class="button" href={drawAddress(policy)}>
           Draw with it
         </a>
-        <SavePolicy hash={policy.hash} />
+        <SavePolicy policy={policy} />
       </div>
     </div>
   );
 }
 
-const drawAddress = ({ forwards, steps, guidance }: Pick<PolicyCard, 'forwards' | 'steps' | 'guidance'>): string =>
-  addressOf('draw', { passes: forwards, steps, guidance, schedule: undefined });
+const drawAddress = ({ model: made, forwards, steps, guidance }: PolicyCard): string =>
+  addressOf('draw', { model: made, passes: forwards, steps, guidance, schedule: undefined });
 
 /** All policies of the model that are here. */
 function Shelf() {
-  const own = policies.value.filter(policy => policy.model === modelName.value);
-  const sorted = [...own].sort(
+  const sorted = [...ofModel.value].sort(
     (a, b) => Number(b.own) - Number(a.own) || b.guidance - a.guidance || b.steps - a.steps || b.forwards - a.forwards,
   );
   if (sorted.length === 0) return <p class="note">None yet.</p>;
@@ -159,7 +168,7 @@ function Shelf() {
               {found ? `${decibels(found.psnr.mean)} dB` : 'not measured'}
               {policy.own && ', yours'}
             </span>
-            <SavePolicy hash={policy.hash} short />
+            <SavePolicy policy={policy} short />
           </li>
         );
       })}
@@ -167,19 +176,30 @@ function Shelf() {
   );
 }
 
-function SavePolicy({ hash, short = false }: { readonly hash: string; readonly short?: boolean }) {
+function SavePolicy({ policy, short = false }: { readonly policy: PolicyCard; readonly short?: boolean }) {
+  const [error, setError] = useState<ReturnType<typeof failureOf> | undefined>(undefined);
   const save = async (): Promise<void> => {
-    for (const { name, bytes, type } of namedFiles(await policyFiles(hash, modelName.peek())))
-      saveFile(name, bytes, type);
+    setError(undefined);
+    try {
+      for (const { name, bytes, type } of namedFiles(await policyFiles(policy.hash, policy.model)))
+        saveFile(name, bytes, type);
+    } catch (caught) {
+      setError(failureOf(caught));
+    }
   };
-  return short ? (
-    <button type="button" class="quiet round" aria-label="Save the policy's files" onClick={save}>
-      <SaveIcon />
-    </button>
-  ) : (
-    <button type="button" onClick={save}>
-      <SaveIcon /> Save its files
-    </button>
+  return (
+    <>
+      {short ? (
+        <button type="button" class="quiet round" aria-label="Save the policy's files" onClick={save}>
+          <SaveIcon />
+        </button>
+      ) : (
+        <button type="button" onClick={save}>
+          <SaveIcon /> Save its files
+        </button>
+      )}
+      {error && <Failure {...error} />}
+    </>
   );
 }
 

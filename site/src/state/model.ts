@@ -25,7 +25,7 @@ export const loaded = signal<ModelState>({ state: 'loading', done: 0, total: 0 }
 /** The loaded model, where it is. */
 export const model = computed(() => (loaded.value.state === 'ready' ? loaded.value.card : undefined));
 
-/** Policies of the loaded model: those that lie beside it, and those that were made or opened here. */
+/** Policies that lie beside the loaded model, and after them those of all models that were made or opened here. */
 export const policies = signal<readonly PolicyCard[]>([]);
 
 const attempt = signal(0);
@@ -45,7 +45,8 @@ effect(() => {
   loadModel(name, (done, total) => set({ state: 'loading', done, total })).then(
     ({ card, policies: found }) => {
       if (!current) return;
-      policies.value = [...found, ...policies.peek().filter(policy => policy.own && policy.model === name)];
+      const own = policies.peek().filter(policy => policy.own);
+      policies.value = [...found.filter(({ hash }) => own.every(policy => policy.hash !== hash)), ...own];
       set({ state: 'ready', card });
     },
     (error: unknown) => {
@@ -66,10 +67,13 @@ export const settings = computed(() => {
   return { steps, guidance, passes: Math.max(2, Math.min(steps, passes)) };
 });
 
+/** Policies of the chosen model. */
+export const ofModel = computed(() => policies.value.filter(policy => policy.model === modelName.value));
+
 /** Policies that fit the settings, most passes first. */
 export const fitting = computed(() => {
   const { steps, guidance } = settings.value;
-  return policies.value
-    .filter(policy => policy.model === modelName.value && policy.steps === steps && policy.guidance === guidance)
+  return ofModel.value
+    .filter(policy => policy.steps === steps && policy.guidance === guidance)
     .sort((a, b) => b.forwards - a.forwards);
 });

@@ -17,7 +17,8 @@ export function orderOf(choice: Choice): Order {
 export function choiceOf(passes: number): Choice {
   const { steps } = settings.value;
   if (passes >= steps) return { by: 'none' };
-  const policy = fitting.value.find(candidate => candidate.forwards === passes);
+  // Of several with as many passes, the last is the visitor's own.
+  const policy = fitting.value.findLast(candidate => candidate.forwards === passes);
   return policy ? { by: 'policy', hash: policy.hash } : { by: 'schedule', schedule: evenSchedule(steps, passes) };
 }
 
