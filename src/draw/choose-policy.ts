@@ -7,6 +7,7 @@ import { allowsAll, atBudget, type Budget, isBudget, withinBudget } from '../pol
 import { type PolicyUse, policySettings, requireFits } from '../policy/data';
 import { policyHash } from '../policy/hash';
 import type { Chosen, PolicySource } from '../policy/source';
+import { HAND_MADE, policyByHand } from './hand-made';
 import type { Receipt } from './receipt';
 import type { FullRequest } from './request';
 
@@ -47,16 +48,26 @@ export async function choosePolicy(
 }
 
 /**
- * The very policy that made a picture.
+ * The very policy that made a picture: as it is kept, or, where its schedule was made by hand, made again.
+ * @param modelClass class of the model's transformer
+ * @returns nothing where every step was computed
  * @throws PolicyError when it is no longer there, or is not for this run
  */
 export async function policyOfReceipt(
-  { name, hash, path }: NonNullable<Receipt['policy']>,
+  { policy, schedule }: Pick<Receipt, 'policy' | 'schedule'>,
   use: PolicyUse,
   policies: PolicySource,
-): Promise<Chosen> {
+  modelClass: string,
+): Promise<Chosen | undefined> {
+  if (!policy) return undefined;
+  const { name, hash, path } = policy;
   const found = await policies.byHash(hash, path);
   if (found) return checked(found, use);
+  // Of a run that began with a picture the receipt has a part of the schedule only.
+  if (name === HAND_MADE && schedule.length === use.sigmas.length - 1) {
+    const made = policyByHand(schedule, use, modelClass);
+    if (policyHash(made) === hash) return { policy: made };
+  }
   throw new PolicyError(`The policy "${name}" (${hash}) that made the picture is no longer here.`, {
     hint: path ? `Put ${path} back as it was.` : 'Use the version of ertacache that made the picture.',
   });

@@ -155,7 +155,7 @@ const SHOWN_OF_HASH = 12;
 export async function repeat(receipt: Receipt, options: DrawOptions): Promise<Drawn> {
   const parsed = parseReceipt(receipt, 'the given object');
   requireOptions(options);
-  const { model, policy } = parsed;
+  const { model } = parsed;
   if (model.hash !== options.model.info.hash) {
     const [theirs, ours] = [model.hash, options.model.info.hash].map(hash => hash.slice(0, SHOWN_OF_HASH));
     throw new UsageError(
@@ -165,8 +165,8 @@ export async function repeat(receipt: Receipt, options: DrawOptions): Promise<Dr
   }
   requireMerged(parsed.loras ?? [], options.model.info);
   const work = (): Promise<Drawn[]> =>
-    drawWith([requestOf(parsed)], options, async (use, policies) =>
-      policy ? policyOfReceipt(policy, use, policies) : undefined,
+    drawWith([requestOf(parsed)], options, (use, policies) =>
+      policyOfReceipt(parsed, use, policies, options.model.info.modelClass),
     );
   const isWasm = parsed.backend === 'wasm' && activeKind() === 'wasm';
   const [drawn] = await (isWasm ? withKernels(parsed.kernels, work) : work());
