@@ -12,6 +12,7 @@ import {
   needsRanges,
   readBody,
   refusal,
+  signalNow,
   wholeBody,
 } from './http-request';
 
@@ -51,7 +52,7 @@ export async function openHttpFile(
     await discard(found);
     throw needsRanges(url, MAX_WHOLE);
   }
-  return memoryFile(addressOf(url), await wholeBody(url, found, MAX_WHOLE, options.signal));
+  return memoryFile(addressOf(url), await wholeBody(url, found, MAX_WHOLE, signalNow(options)));
 }
 
 /**
@@ -109,13 +110,14 @@ function rangedFile(url: string, options: HttpOptions, { size, version }: Ranged
     const end = begin + target.length;
     if (begin < 0 || end > size) throw outside(name, begin, end, size);
     if (target.length === 0) return;
-    const response = await ask(url, options, { range: [begin, end - 1] });
+    const signal = signalNow(options);
+    const response = await ask(url, { ...options, signal }, { range: [begin, end - 1] });
     const fault = faultOf(response, begin);
     if (fault) {
       await discard(response);
       throw fault;
     }
-    await readBody(url, response, target, options.signal);
+    await readBody(url, response, target, signal);
   }
 
   function faultOf(response: Response, begin: number): Error | undefined {

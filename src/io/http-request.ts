@@ -4,10 +4,15 @@ import { CheckpointError, InterruptedError, IoError } from '../errors';
 export interface HttpOptions {
   /** Sent with every request, for example a token. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** When aborted, requests end with an InterruptedError. */
-  readonly signal?: AbortSignal | undefined;
+  /** When aborted, requests end with an InterruptedError. A function is asked at every request, for the one of that time. */
+  readonly signal?: AbortSignal | (() => AbortSignal | undefined) | undefined;
   /** Takes the place of the global `fetch`. */
   readonly fetch?: typeof fetch | undefined;
+}
+
+/** The signal that stops a request which is made now. */
+export function signalNow({ signal }: HttpOptions): AbortSignal | undefined {
+  return typeof signal === 'function' ? signal() : signal;
 }
 
 /** The first and the last byte that are wanted. */
@@ -25,10 +30,12 @@ export function addressOf(url: string): string {
  */
 export async function ask(
   url: string,
-  { headers, signal, fetch: fetched = fetch }: HttpOptions,
+  options: HttpOptions,
   want: { readonly method?: string; readonly range?: ByteRange } = {},
 ): Promise<Response> {
+  const { headers, fetch: fetched = fetch } = options;
   const { method = 'GET', range } = want;
+  const signal = signalNow(options);
   try {
     return await fetched(url, {
       method,

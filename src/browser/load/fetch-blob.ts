@@ -3,7 +3,8 @@ import { ask, brokenOff, discard, type HttpOptions, isMissing, isPage, refusal }
 import type { Storage } from './storage';
 
 /** How a file is fetched, and who is told of its bytes as they come. */
-export interface FetchOptions extends HttpOptions {
+export interface FetchOptions extends Pick<HttpOptions, 'fetch'> {
+  readonly signal?: AbortSignal | undefined;
   readonly onBytes?: ((count: number) => void) | undefined;
 }
 
@@ -49,9 +50,15 @@ export interface Latest {
 
 /** Keys of the storage are addresses of no server. */
 export const KEYS = 'https://ertacache.invalid';
+const AT = `${KEYS}/at/`;
 
 /** The key of what is known by its address alone. */
-export const addressKey = (url: string): string => `${KEYS}/at/${encodeURIComponent(url)}`;
+export const addressKey = (url: string): string => `${AT}${encodeURIComponent(url)}`;
+
+/** The address that a key is of; nothing of other keys. */
+export function keyedAddress(key: string): URL | undefined {
+  return key.startsWith(AT) ? new URL(decodeURIComponent(key.slice(AT.length))) : undefined;
+}
 
 /**
  * A file as its server has it now, or as it was kept where the server cannot be reached.

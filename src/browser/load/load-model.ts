@@ -6,14 +6,17 @@ import { loadPipeline } from '../../pipelines/from-model';
 import type { HubOptions } from '../../pipelines/hub-parts';
 import type { Pipeline } from '../../sampling/pipeline';
 import { type OpenModel, openModel, readModelJson } from '../../weights/open-model';
-import { type ModelFolder, modelFolder } from './model-folder';
+import { type FolderOptions, type ModelFolder, modelFolder } from './model-folder';
 import { noStorage, openStorage } from './storage';
 
 /** How a model is loaded from a server into the active backend. */
 export interface LoadModelOptions extends HubOptions {
   /** Bytes that are here so far, and in all; 0 in all where that is not known. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
-  /** When aborted, loading ends with an InterruptedError. */
+  /**
+   * When aborted, loading ends with an InterruptedError. It does not stop what is read later: parts of a model in the hub's
+   * layout come with the first picture, and blocks with `offload` at every step.
+   */
   readonly signal?: AbortSignal | undefined;
   /** Whether the browser keeps the files for the next visit; `true` unless given. */
   readonly storage?: boolean | undefined;
@@ -32,6 +35,8 @@ export interface LoadedParts {
 export interface PartsOptions extends LoadModelOptions {
   /** Awaited before the first weights are read. @param bytes size of the model; infinite where that is not known */
   readonly before?: ((bytes: number) => Promise<void>) | undefined;
+  /** Asked, once the model is loaded, for the signal that stops what is read then. */
+  readonly later?: (() => AbortSignal | undefined) | undefined;
 }
 
 /**
@@ -53,6 +58,18 @@ export async function loadModel(address: string, options: LoadModelOptions = {})
 /** The same, and what else there is to know of the model. */
 export async function loadParts(address: string, options: PartsOptions = {}): Promise<LoadedParts> {
   requireText('address', address, "the address of a model's folder");
+  const { signal, later, ...rest } = options;
+  let isLoading = true;
+  try {
+    return await partsFrom(address, { ...rest, signal: () => (isLoading ? signal : later?.()) });
+  } finally {
+    isLoading = false;
+  }
+}
+
+type FromOptions = Omit<PartsOptions, 'signal' | 'later'> & Pick<FolderOptions, 'signal'>;
+
+async function partsFrom(address: string, options: FromOptions): Promise<LoadedParts> {
   const { onProgress, signal, storage: isKept = true, before = async () => {}, ...hub } = options;
   const whole = new URL(address, globalThis.location?.href).href;
   if (hub.offload) {

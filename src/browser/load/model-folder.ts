@@ -2,16 +2,17 @@ import { atMost } from '../../io/at-most';
 import { memoryFile } from '../../io/byte-file';
 import { type Folder, fileIn } from '../../io/folder';
 import { httpFolder } from '../../io/http-folder';
-import { addressOf } from '../../io/http-request';
+import { addressOf, type HttpOptions } from '../../io/http-request';
 import { type Digest, MODEL_JSON, parseManifest } from '../../weights/manifest';
 import { blobFile } from './blob-file';
-import { addressKey, type FetchOptions, fetchBlob, fetchLatest, KEYS } from './fetch-blob';
+import { addressKey, type FetchOptions, fetchBlob, fetchLatest, KEYS, keyedAddress } from './fetch-blob';
 import type { Storage } from './storage';
 
 /** How a model's files come, and who is told. */
 export interface FolderOptions {
   readonly storage: Storage;
-  readonly signal?: AbortSignal | undefined;
+  /** The signal of the call that is under way: files are read after the folder is made, too. */
+  readonly signal: () => AbortSignal | undefined;
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
@@ -40,7 +41,7 @@ export async function modelFolder(address: string, options: FolderOptions): Prom
   const base = new URL(address);
   const urlOf = (path: string): string =>
     `${addressOf(base.href).replace(/\/+$/, '')}/${path.split('/').map(encodeURIComponent).join('/')}${base.search}`;
-  const found = await fetchLatest(urlOf(MODEL_JSON), options.storage, options.signal);
+  const found = await fetchLatest(urlOf(MODEL_JSON), options.storage, options.signal());
   if (!found) return unkept(httpFolder(address, counting(options)));
   const manifest = new Uint8Array(await found.blob.arrayBuffer());
   const name = addressOf(base.href).replace(/\/+$/, '');
@@ -54,16 +55,23 @@ export async function modelFolder(address: string, options: FolderOptions): Prom
     async open(path) {
       if (path === MODEL_JSON) return memoryFile(pathTo(path), manifest);
       const blob = here.blobs.get(path);
-      return blob ? blobFile(pathTo(path), blob) : httpFolder(address, options).open(path);
+      return blob ? blobFile(pathTo(path), blob) : httpFolder(address, { signal: options.signal }).open(path);
     },
     bytes: here.total,
     isFromStorage: found.isKept || here.kept.size > 0,
     async keep() {
       const { storage } = options;
+      const key = addressKey(urlOf(MODEL_JSON));
+      const before = await hashesIn(await storage.get(key));
       await Promise.all([
-        storage.put(addressKey(urlOf(MODEL_JSON)), found.blob),
+        storage.put(key, found.blob),
         ...here.fetched.map(file => storage.put(contentKey(file.sha256), here.blobs.get(file.path)!)),
       ]);
+      const now = new Set([...shards, ...files].map(file => file.sha256));
+      await removeUnnamed(
+        before.filter(sha256 => !now.has(sha256)),
+        storage,
+      );
     },
     async forget() {
       const { storage } = options;
@@ -73,6 +81,25 @@ export async function modelFolder(address: string, options: FolderOptions): Prom
       ]);
     },
   };
+}
+
+/** What the manifest of a converted model names; nothing of one that is not there, or not of this version's kind. */
+async function hashesIn(manifest: Blob | undefined): Promise<readonly string[]> {
+  if (!manifest) return [];
+  try {
+    const { shards, files } = parseManifest(await manifest.text(), MODEL_JSON);
+    return [...shards, ...files].map(file => file.sha256);
+  } catch {
+    return [];
+  }
+}
+
+/** Removes files of an earlier version of a model, but for those that a model which is kept has too. */
+async function removeUnnamed(hashes: readonly string[], storage: Storage): Promise<void> {
+  if (hashes.length === 0) return;
+  const manifests = (await storage.keys()).filter(key => keyedAddress(key)?.pathname.endsWith(`/${MODEL_JSON}`));
+  const named = new Set((await Promise.all(manifests.map(async key => hashesIn(await storage.get(key))))).flat());
+  await Promise.all(hashes.filter(sha256 => !named.has(sha256)).map(sha256 => storage.remove(contentKey(sha256))));
 }
 
 interface Fetched {
@@ -101,7 +128,7 @@ async function fetchAll(
   const kept = new Set<string>();
   const fetched: Digest[] = [];
   const limited = atMost(AT_A_TIME);
-  const http: FetchOptions = { signal, onBytes };
+  const http: FetchOptions = { signal: signal(), onBytes };
   const get = async (file: Digest): Promise<void> => {
     const own = await storage.get(contentKey(file.sha256));
     if (own?.size === file.bytes) {
@@ -118,7 +145,7 @@ async function fetchAll(
 }
 
 /** Tells of bytes as they come, where nobody knows how many there will be. */
-function counting({ signal, onProgress }: FolderOptions): { signal?: AbortSignal | undefined; fetch?: typeof fetch } {
+function counting({ signal, onProgress }: FolderOptions): HttpOptions {
   if (!onProgress) return { signal };
   let done = 0;
   const counted: typeof fetch = async (...request) => {

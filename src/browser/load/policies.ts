@@ -26,6 +26,9 @@ export interface Shelf {
   source(): PolicySource;
 }
 
+/** What the policy of another budget of a policy's file is called. */
+export const budgetName = ({ name }: NamedPolicy, policy: Policy): string => `${name}-${computedBy(policy)}`;
+
 /** A place for policies. */
 export function shelf(): Shelf {
   const all = new Map<string, NamedPolicy>();
@@ -36,7 +39,7 @@ export function shelf(): Shelf {
     add(named) {
       all.set(named.name, named);
       for (const policy of budgetsOf(named.policy)) {
-        const name = `${named.name}-${computedBy(policy)}`;
+        const name = budgetName(named, policy);
         if (computedBy(policy) !== computedBy(named.policy)) all.set(name, { name, policy });
       }
     },

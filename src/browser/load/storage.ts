@@ -15,6 +15,8 @@ export interface Storage {
   get(key: string): Promise<Blob | undefined>;
   put(key: string, content: Blob): Promise<void>;
   remove(key: string): Promise<void>;
+  /** Keys of all that is kept. */
+  keys(): Promise<readonly string[]>;
 }
 
 /** The browser's storage; one that keeps nothing where there is none. */
@@ -25,6 +27,7 @@ export async function openStorage(): Promise<Storage> {
     // Full, or forbidden by the user: the next visit fetches again.
     put: async (key, content) => void (await cache?.put(key, new Response(content)).catch(() => {})),
     remove: async key => void (await cache?.delete(key)),
+    keys: async () => ((await cache?.keys()) ?? []).map(({ url }) => url),
   };
 }
 
@@ -33,6 +36,7 @@ export const noStorage: Storage = {
   get: async () => undefined,
   put: async () => {},
   remove: async () => {},
+  keys: async () => [],
 };
 
 /** Removes what the browser keeps of models, of all pages of this origin. */
