@@ -52,8 +52,8 @@ export async function detect(): Promise<Detected> {
   };
 }
 
-/** As a usual clip: others may be too small or too large for an encoder. */
-async function encodesH264(): Promise<boolean> {
+/** Whether clips can be written as MP4: as a usual one, since others may be too small or too large for an encoder. */
+export async function encodesH264(): Promise<boolean> {
   if (typeof VideoEncoder === 'undefined') return false;
   const usual = { codec: 'avc1.42001f', width: 256, height: 256 };
   return (await VideoEncoder.isConfigSupported(usual).catch(() => undefined))?.supported === true;

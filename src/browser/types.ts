@@ -28,7 +28,10 @@ export interface BackendInfo {
 export interface ComputeOptions {
   /** Where tensors run; `auto` unless given. */
   readonly backend?: BackendRequest | undefined;
-  /** Threads of WebAssembly where the page is cross-origin isolated; as many as pay for the model unless given. */
+  /**
+   * Threads of WebAssembly where the page is cross-origin isolated, 8 at most. Unless given, as many as pay for the model that
+   * is loaded first; later ones run on as many.
+   */
   readonly threads?: number | undefined;
   /** The folder of the `.wasm` files, where it is not that of the worker's script. */
   readonly wasmPaths?: string | undefined;
@@ -77,7 +80,7 @@ export interface PolicyInfo {
 export interface LoadOptions {
   /**
    * Its policies: addresses of their `.json` files, or the address of a JSON file that lists such addresses, relative
-   * to itself.
+   * to itself. Those of other models are left out, and `onNotice` is told.
    */
   readonly policies?: string | readonly string[] | undefined;
   /** Whether the browser keeps the files for the next visit; `true` unless given. */

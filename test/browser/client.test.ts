@@ -110,6 +110,71 @@ describeInBrowser('a client', () => {
     tab.errors.splice(0);
   });
 
+  test('refuses a form or a kind of file that there will not be before anything is drawn', async () => {
+    const told = await tab.page.evaluate(async () => {
+      let steps = 0;
+      const onStep = (): void => void steps++;
+      const { receipt } = await client.draw({ prompt: 'red heart', steps: 2 });
+      const refused = async (work: Promise<unknown>): Promise<string> => {
+        const error = await work.then(
+          () => undefined,
+          (thrown: unknown) => thrown,
+        );
+        return `${(error as { code?: string })?.code}: ${(error as Error)?.message}`;
+      };
+      const request = { prompt: 'red heart', steps: 2 };
+      const all = [
+        await refused(client.draw(request, { as: 'file', format: 'mp4', onStep })),
+        await refused(client.draw(request, { as: 'file', format: 'gif' as 'png', onStep })),
+        await refused(client.draw(request, { as: 'picture' as 'pixels', onStep })),
+        await refused(client.repeat(receipt, { as: 'file', format: 'mp4', onStep })),
+      ];
+      return { all, steps };
+    });
+    expect(told.all).toEqual([
+      'usage: An MP4 file holds a clip, and this is a picture.',
+      'usage: Files of the kind gif are not written: take png, webp or mp4.',
+      'usage: The argument as is "picture", and must be pixels, bitmap or file.',
+      'usage: An MP4 file holds a clip, and this is a picture.',
+    ]);
+    expect(told.steps).toBe(0);
+  });
+
+  test('refuses a receipt that is not whole, in a sentence', async () => {
+    const told = await tab.page.evaluate(async () => {
+      const read = await erta.readReceipt(new TextEncoder().encode('{"tool":"ertacache"}'));
+      const error = await client.repeat(read).catch((thrown: unknown) => thrown);
+      return [(error as { code?: string }).code, (error as Error).message];
+    });
+    expect(told).toEqual([
+      'usage',
+      expect.stringMatching(/^The receipt in the given object does not describe a run of ertacache: version: .*\.$/),
+    ]);
+  });
+
+  test('tells of policies that are of another model', async () => {
+    const told = await tab.page.evaluate(async () => {
+      const notices: string[] = [];
+      const mine = erta.createClient({
+        worker: () => new Worker('/lib/worker.mjs', { type: 'module' }),
+        backend: 'wasm',
+        onNotice: text => notices.push(text),
+      });
+      const policies = ['fluent-emoji-video-30steps-g2-15', 'fluent-emoji-30steps-g3-15'].map(
+        name => `/calibration/${name}.json`,
+      );
+      const loaded = await mine.load('/models/fluent-emoji', { policies, storage: false });
+      mine.terminate();
+      return { notices, loaded: loaded.policies.map(({ name }) => name) };
+    });
+    expect(told.loaded).toEqual(['fluent-emoji-30steps-g3-15']);
+    expect(told.notices).toEqual([
+      expect.stringMatching(
+        /^Left out: fluent-emoji-video-30steps-g2-15\. The policy was calibrated for the model "fluent-emoji-video" \([0-9a-f]{12}\), not for "fluent-emoji" \([0-9a-f]{12}\)\.$/,
+      ),
+    ]);
+  });
+
   test('hands over bitmaps and files, and shows them on a canvas', async () => {
     const shown = await tab.page.evaluate(async () => {
       const request = { prompt: 'red heart', steps: 4, scale: 2 };

@@ -265,4 +265,24 @@ describeInBrowser('an isolated page that draws', () => {
       await tab.close();
     }
   }, 120_000);
+
+  test('tells where a model would take more threads than the first one', async () => {
+    const tab = await openTab({ isolated: true });
+    const notices = await tab.page.evaluate(async () => {
+      const told: string[] = [];
+      const worker = () => new Worker('/lib/worker.mjs', { type: 'module' });
+      const client = erta.createClient({ worker, backend: 'wasm', onNotice: text => told.push(text) });
+      await client.load('/models/fluent-emoji');
+      // Of one whose blocks stay on the server nobody knows the size.
+      await client.load('/models/fluent-emoji', { offload: true });
+      client.terminate();
+      return told;
+    });
+    await tab.close();
+    expect(notices).toEqual([
+      expect.stringMatching(
+        /^WebAssembly runs on 1 thread since the first model was loaded, and this one would take [2-8]: load it first, or set threads\.$/,
+      ),
+    ]);
+  }, 120_000);
 });

@@ -1,5 +1,6 @@
 import { requireBuilt } from '../library/built-package';
 import { describeInBrowser } from '../support/chromium';
+import { until } from '../support/until';
 import { openTab } from './tab';
 
 beforeAll(requireBuilt);
@@ -17,6 +18,17 @@ const LOSSY = {
     };
     new BroadcastChannel('lose').onmessage = () => {
       for (const gl of contexts) gl.getExtension('WEBGL_lose_context')?.loseContext();
+    };`,
+};
+
+/** A worker whose GPU, by WebGL, seems to be a real one. */
+const PROMISING = {
+  '/lib/promising.mjs': "import './promising-gpu.mjs';\nimport './worker.mjs';",
+  '/lib/promising-gpu.mjs': `
+    Object.defineProperty(navigator, 'gpu', { value: undefined });
+    const { getParameter } = WebGL2RenderingContext.prototype;
+    WebGL2RenderingContext.prototype.getParameter = function (name) {
+      return name === 0x9246 ? 'A real GPU' : getParameter.call(this, name);
     };`,
 };
 
@@ -65,6 +77,35 @@ describeInBrowser('a GPU, played by the processor', () => {
     expect(found.detected).toMatchObject({ wasm: { simd: true, threads: false }, webgl: { software: true } });
     await tab.close();
   }, 60_000);
+
+  test('whose trial is stopped is let go, and tried again with the next model', async () => {
+    const tab = await openTab({ pages: PROMISING });
+    const stopped = tab.page.evaluate(async () => {
+      const notices: string[] = [];
+      globalThis.client = erta.createClient({
+        worker: () => new Worker('/lib/promising.mjs', { type: 'module' }),
+        onNotice: text => notices.push(text),
+      });
+      const controller = new AbortController();
+      addEventListener('stop', () => controller.abort('enough'), { once: true });
+      const error = await client
+        .load('/models/fluent-emoji', { signal: controller.signal })
+        .catch((thrown: unknown) => thrown);
+      const { backend } = await client.load('/models/fluent-emoji');
+      const { receipt } = await client.draw({ prompt: 'red heart', steps: 2, policy: 'none' });
+      client.terminate();
+      return { code: (error as { code?: string }).code, notices, kind: backend.kind, drawnOn: receipt.backend };
+    });
+    await until(() => tab.site.sent.some(({ path }) => path === '/lib/webgl.mjs'));
+    await tab.page.evaluate(() => dispatchEvent(new Event('stop')));
+    expect(await stopped).toEqual({
+      code: 'interrupted',
+      notices: [expect.stringMatching(/^webgl is not used: /)],
+      kind: 'wasm',
+      drawnOn: 'wasm',
+    });
+    await tab.close();
+  }, 240_000);
 
   test('that is lost gives way to WebAssembly with a word, and the picture is right', async () => {
     const tab = await openTab({ pages: LOSSY });

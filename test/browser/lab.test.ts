@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { calibrate } from '../../src/calibration/calibrate';
 import { splitPairs } from '../../src/calibration/pairs';
@@ -102,19 +102,43 @@ describeInBrowser('a page that calibrates and compares', () => {
   }, 120_000);
 
   test('a schedule made by hand is used, and said to be no more', async () => {
-    const { receipt, policy, all, refused } = await tab.page.evaluate(async () => {
+    const { receipt, policy, all, refused, again, same } = await tab.page.evaluate(async () => {
       const request = { prompt: 'red heart', seed: 3, guidance: 3 };
-      const { receipt, policy } = await client.draw({ ...request, policy: { schedule: '##.#..##' } });
-      const all = await client.draw({ ...request, policy: { schedule: '####' } });
+      const { receipt, policy, media } = await client.draw({ ...request, policy: { schedule: '##.#..##' } });
+      const again = await client.repeat(receipt);
+      const [a, b] = [media, again.media].map(each => each.data as Float32Array) as [Float32Array, Float32Array];
+      const same = a.length > 0 && a.every((value, i) => value === b[i]);
+      const all = await client.draw({ ...request, policy: { schedule: '######' } });
       const refused = await client
         .draw({ ...request, policy: { schedule: '.###' } })
         .catch((error: unknown) => error instanceof erta.UsageError);
-      return { receipt, policy, all: all.receipt.policy, refused };
+      return { receipt, policy, all: all.receipt, refused, again: again.receipt, same };
     });
     expect(receipt).toMatchObject({ schedule: '##.#..##', steps: 8, forwards: 5, policy: { name: 'by-hand' } });
     expect(policy).toMatchObject({ name: 'by-hand', measured: {} });
-    expect(all).toBeNull();
+    expect(again).toEqual(receipt);
+    expect(same).toBe(true);
+    expect(all).toMatchObject({ schedule: '######', steps: 6, forwards: 6, policy: null });
     expect(refused).toBe(true);
+  });
+
+  test('of a policy of many budgets the result names the one that was used', async () => {
+    const name = 'fluent-emoji-30steps-g3-budgets';
+    const files = ['json', 'safetensors'].map(end => join(packageRoot(), `calibration/${name}.${end}`));
+    const drawn = await tab.page.evaluate(
+      async ({ name, json, coefficients }) => {
+        const policy = { name, json, coefficients: Uint8Array.from(coefficients) };
+        const { receipt, ...result } = await client.draw({ prompt: 'red heart', policy, forwards: 9 });
+        return { receipt, policy: result.policy!, schedule: result.schedule };
+      },
+      { name, json: readFileSync(files[0]!, 'utf8'), coefficients: [...readFileSync(files[1]!)] },
+    );
+    expect(drawn.policy).toMatchObject({
+      name: `${name}-9`,
+      hash: drawn.receipt.policy!.hash,
+      forwards: 9,
+      schedule: drawn.schedule,
+    });
   });
 
   test('the comparison grows row by row, and the command line opens its file', async () => {

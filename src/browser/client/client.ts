@@ -1,11 +1,13 @@
 import type { Receipt } from '../../draw/receipt';
-import { requireObject, requireText, requireWhole } from '../../io/arguments';
+import { requireObject, requireText, requireWhole, wrongArgument } from '../../io/arguments';
 import type { Media } from '../../media/pixels';
+import type { KernelLevel } from '../../nn/wasm/module';
 import { purge } from '../load/storage';
 import { fromPlainMedia, toPlainMedia } from '../plain-media';
 import type { Calls, PlainMedia, PlainRequest, PlainResult, Wanted } from '../protocol';
 import type {
   BackendInfo,
+  BackendRequest,
   Calibrated,
   CalibrateRequest,
   Compared,
@@ -35,7 +37,7 @@ export interface ClientOptions extends ComputeOptions {
    * `() => new Worker(new URL('ertacache/browser-worker', import.meta.url), { type: 'module' })`.
    */
   readonly worker: () => Worker;
-  /** Told what happens beside the calls, such as a backend that was given up. */
+  /** Told what happens beside the calls, such as a backend that was given up, or a policy of another model. */
   readonly onNotice?: ((text: string) => void) | undefined;
 }
 
@@ -96,6 +98,7 @@ export interface Client {
    * @param request the prompt, and what is not to be as usual
    * @param options the form of the result, and who is told of steps
    * @returns the picture and how it was made
+   * @throws UsageError and PolicyError for what cannot be drawn, or not be handed over as is asked
    */
   draw<F extends Form = 'pixels'>(request: DrawRequest, options?: DrawCall<F>): Promise<Result<F>>;
   /**
@@ -146,6 +149,7 @@ export interface Client {
  * Makes a client: models are loaded and run in a worker, so that the page stays free.
  * @param options how the worker is made, and where its tensors run
  * @returns the client; terminate it when done
+ * @throws UsageError for options that it does not know
  * @example
  * const client = createClient({
  *   worker: () => new Worker(new URL('ertacache/browser-worker', import.meta.url), { type: 'module' }),
@@ -156,6 +160,7 @@ export interface Client {
 export function createClient(options: ClientOptions): Client {
   requireObject('options', options, 'an object with a function that makes the worker');
   const { worker, onNotice = () => {}, backend, threads, kernels, wasmPaths } = options;
+  requireCompute(options);
   const base = wasmPaths === undefined ? undefined : new URL(wasmPaths, document.baseURI).href;
   const connection = connect(worker(), { backend, threads, kernels, wasmPaths: base }, onNotice);
   const line = turns();
@@ -218,6 +223,16 @@ export function createClient(options: ClientOptions): Client {
       connection.close();
     },
   };
+}
+
+const BACKENDS: readonly BackendRequest[] = ['auto', 'wasm', 'webgpu', 'webgl'];
+const LEVELS: readonly KernelLevel[] = ['fma', 'plain'];
+
+/** @throws UsageError for what the worker would take for something else */
+function requireCompute({ backend = 'auto', threads = 1, kernels = 'fma' }: ComputeOptions): void {
+  if (!BACKENDS.includes(backend)) throw wrongArgument('backend', backend, 'auto, wasm, webgpu or webgl');
+  if (!LEVELS.includes(kernels)) throw wrongArgument('kernels', kernels, 'fma or plain');
+  requireWhole('threads', threads, 1);
 }
 
 /** Pixels have methods, which do not cross. */

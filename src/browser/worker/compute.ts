@@ -29,16 +29,19 @@ const GPU = {
 
 let wasm: BackendInfo | undefined;
 
+/** How many threads of WebAssembly a model of so many bytes takes. */
+export function threadsFor({ threads }: ComputeOptions, modelBytes: number): number {
+  const usual = modelBytes < LARGE ? 1 : navigator.hardwareConcurrency;
+  return globalThis.crossOriginIsolated ? Math.max(1, Math.min(MOST_THREADS, threads ?? usual)) : 1;
+}
+
 /**
- * Makes WebAssembly the active backend; started once.
+ * Makes WebAssembly the active backend; started once, so that its threads stay those of the first model.
  * @param modelBytes size of the model that it is started for
  */
-export async function startWasm(
-  { threads, wasmPaths, kernels }: ComputeOptions,
-  modelBytes: number,
-): Promise<BackendInfo> {
-  const usual = modelBytes < LARGE ? 1 : navigator.hardwareConcurrency;
-  const count = globalThis.crossOriginIsolated ? Math.max(1, Math.min(MOST_THREADS, threads ?? usual)) : 1;
+export async function startWasm(compute: ComputeOptions, modelBytes: number): Promise<BackendInfo> {
+  const { wasmPaths, kernels } = compute;
+  const count = threadsFor(compute, modelBytes);
   if (!wasm) {
     setWasmPaths(wasmPaths === undefined ? WASM : wasmPaths.replace(/\/?$/, '/'));
     tf.env().set('WASM_HAS_MULTITHREAD_SUPPORT', count > 1);

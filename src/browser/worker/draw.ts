@@ -3,12 +3,12 @@ import type { Request } from '../../draw/request';
 import { UsageError } from '../../errors';
 import type { Policy } from '../../policy/data';
 import { policyHash } from '../../policy/hash';
-import { type NamedPolicy, policyInfo, readPolicyFiles } from '../load/policies';
+import { budgetName, type NamedPolicy, policyInfo, readPolicyFiles, type Shelf } from '../load/policies';
 import { fromPlainMedia, toPlainMedia } from '../plain-media';
 import type { Calls, Drawing, PlainResult, Wanted } from '../protocol';
-import type { BackendInfo, DrawRequest } from '../types';
+import type { BackendInfo, DrawRequest, HandMade } from '../types';
 import { bitmapsOf } from './bitmaps';
-import { encodeFile } from './encode';
+import { encodeFile, requireWanted } from './encode';
 import { handMade } from './hand-made';
 import { begunWith } from './picture';
 import type { Entry, Job } from './session';
@@ -21,19 +21,20 @@ export async function drawFor(
   job: Job<Drawing>,
 ): Promise<PlainResult> {
   const { policy: asked = 'auto', model: _, init: given, ...rest } = request;
+  await requireWanted(wanted, pipeline.info, rest.size?.frames);
   const begun = given && (await begunWith(given));
   const named = await namedPolicy({ pipeline, policies }, asked, rest);
   const policy = named?.policy;
+  const schedule = isHandMade(asked) ? asked.schedule : policy?.data.schedule;
   const full = {
     ...rest,
     model: pipeline.info.id,
-    policy: asked === 'none' ? 'none' : 'auto',
+    // A schedule made by hand may compute every step: then there is no policy.
+    policy: asked === 'none' || (isHandMade(asked) && !policy) ? 'none' : 'auto',
     ...(begun && { init: begun.init }),
     // A policy is for one number of steps and one guidance.
-    ...(policy && {
-      steps: rest.steps ?? policy.data.schedule.length,
-      guidance: rest.guidance ?? policy.data.guidance,
-    }),
+    ...(schedule !== undefined && { steps: rest.steps ?? schedule.length }),
+    ...(policy && { guidance: rest.guidance ?? policy.data.guidance }),
   };
   const drawn = await draw(full as Request, {
     model: pipeline,
@@ -57,6 +58,7 @@ export async function repeatFor(
       hint: 'Repeat it where that picture is: ertacache sample --from.',
     });
   }
+  await requireWanted(wanted, pipeline.info, receipt.size?.frames);
   const options = { model: pipeline, policies: policies.source(), ...(await watching(wanted, job)) };
   const drawn = await repeat(receipt, options);
   return resultOf(drawn, undefined, { pipeline, policies }, wanted, backend);
@@ -70,10 +72,13 @@ async function namedPolicy(
 ): Promise<NamedPolicy | undefined> {
   if (asked === 'auto' || asked === 'none') return undefined;
   if (typeof asked === 'string') return policies.find(asked);
-  if ('json' in asked) return readPolicyFiles(asked);
+  if (!isHandMade(asked)) return readPolicyFiles(asked);
   const made = handMade(pipeline, asked, run);
   return made && { name: made.data.name, policy: made };
 }
+
+const isHandMade = (asked: NonNullable<DrawRequest['policy']>): asked is HandMade =>
+  typeof asked === 'object' && !('json' in asked);
 
 /** Tells the page of steps and previews. */
 async function watching(
@@ -108,17 +113,18 @@ async function resultOf(
   backend: BackendInfo,
 ): Promise<PlainResult> {
   const { fps } = pipeline.info;
-  const used = policy && (named ?? policies.all.find(isSame(policy)) ?? { name: policy.data.name, policy });
-  const info = used && policyInfo(used);
+  const info = policy && policyInfo(calledAs(policy, named, policies));
   const plain = { receipt, policy: info, seconds, forwards, schedule, textLoss, backend, fps };
   if (as === 'file') return { ...plain, media: await encodeFile(media, { format, receipt, fps }) };
   return { ...plain, media: as === 'bitmap' ? await bitmapsOf(media) : toPlainMedia(media) };
 }
 
-const isSame = (policy: Policy): ((other: NamedPolicy) => boolean) => {
+/** The policy that was used and its name: of the one that was asked for it may be another budget. */
+function calledAs(policy: Policy, named: NamedPolicy | undefined, { all }: Shelf): NamedPolicy {
   const hash = policyHash(policy);
-  return other => policyHash(other.policy) === hash;
-};
+  const found = [...(named ? [named] : []), ...all].find(other => policyHash(other.policy) === hash);
+  return found ?? { name: named ? budgetName(named, policy) : policy.data.name, policy };
+}
 
 /** Encodes pixels that the page holds. */
 export function encodeFor({ media, ...options }: Calls['encode']['asked']) {

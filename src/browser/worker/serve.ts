@@ -1,3 +1,4 @@
+import { parseReceipt } from '../../draw/receipt';
 import { UsageError } from '../../errors';
 import { serializePolicy } from '../../policy/bytes';
 import { policyInfo, readPolicyFiles } from '../load/policies';
@@ -26,12 +27,17 @@ type Answers = {
 const answers: Answers = {
   load: (session, asked, job) => session.load(asked, job),
   draw: (session, asked, job) =>
-    session.run(asked.request.model, (entry, backend) => drawFor(entry, asked, backend, job)),
-  repeat: (session, asked, job) =>
-    session.run(asked.model ?? asked.receipt.model.id, (entry, backend) => repeatFor(entry, asked, backend, job)),
-  calibrate: (session, asked, job) => session.run(asked.model, entry => calibrateFor(entry, asked, job)),
+    session.run(asked.request.model, job.signal, (entry, backend) => drawFor(entry, asked, backend, job)),
+  async repeat(session, { receipt: given, model, wanted }, job) {
+    const receipt = parseReceipt(given, 'the given object');
+    const asked = { receipt, wanted };
+    return session.run(model ?? receipt.model.id, job.signal, (entry, backend) =>
+      repeatFor(entry, asked, backend, job),
+    );
+  },
+  calibrate: (session, asked, job) => session.run(asked.model, job.signal, entry => calibrateFor(entry, asked, job)),
   compare: (session, asked, job) =>
-    session.run(asked.model, (entry, backend) => compareFor(entry, asked, backend, job)),
+    session.run(asked.model, job.signal, (entry, backend) => compareFor(entry, asked, backend, job)),
   async addPolicy(session, { files, model }) {
     const { pipeline, policies } = session.model(model);
     const named = await readPolicyFiles(files);

@@ -1,16 +1,17 @@
 import { UsageError } from '../../errors';
 import { lastPart } from '../../io/folder';
 import { contenders } from '../../lab/compare/contenders';
-import type { Pipeline } from '../../sampling/pipeline';
+import type { Pipeline, PipelineInfo } from '../../sampling/pipeline';
 import { type LoadedParts, loadParts } from '../load/load-model';
 import { fetchLoras } from '../load/loras';
-import { fetchPolicies, policyInfo, type Shelf, shelf } from '../load/policies';
+import { fetchPolicies, type NamedPolicy, policyInfo, type Shelf, shelf } from '../load/policies';
 import { noStorage, openStorage } from '../load/storage';
 import type { Calls } from '../protocol';
 import type { BackendInfo, ComputeOptions, LoadedModel } from '../types';
-import { promisingGpu, startGpu, startWasm } from './compute';
+import { promisingGpu, startGpu, startWasm, threadsFor } from './compute';
 import { isGpuFault, reasonOf } from './faults';
 import { resized } from './picture';
+import { requireFitsModel } from './policy-model';
 import { objectionTo, tryOut } from './trial';
 
 /** A model in this worker, and its policies. */
@@ -32,9 +33,13 @@ export interface Session {
   model(name?: string): Entry;
   /**
    * Works with a model. Where the GPU fails meanwhile, all models are moved to WebAssembly, the page is told, and the
-   * work is done again.
+   * work is done again. Whatever of the model is read meanwhile ends with the signal.
    */
-  run<T>(name: string | undefined, work: (entry: Entry, backend: BackendInfo) => Promise<T>): Promise<T>;
+  run<T>(
+    name: string | undefined,
+    signal: AbortSignal,
+    work: (entry: Entry, backend: BackendInfo) => Promise<T>,
+  ): Promise<T>;
   unload(name?: string): void;
 }
 
@@ -49,10 +54,18 @@ export function openSession(compute: ComputeOptions, notice: (text: string) => v
   const entries = new Map<string, Held>();
   let backend: BackendInfo | undefined;
   let isSettled = false;
+  /** Size of the largest model so far. */
+  let largest = 0;
+  /** That of the call which is under way. */
+  let current: AbortSignal | undefined;
 
   /** Before the first weights are read. */
   async function start(modelBytes: number): Promise<void> {
-    if (backend) return;
+    largest = Math.max(largest, modelBytes);
+    if (backend) {
+      tellOfThreads(backend, threadsFor(compute, modelBytes));
+      return;
+    }
     if (asked === 'webgl' || asked === 'webgpu') {
       try {
         backend = await startGpu(asked);
@@ -64,16 +77,27 @@ export function openSession(compute: ComputeOptions, notice: (text: string) => v
     backend = await startWasm(compute, modelBytes);
   }
 
+  /** WebAssembly is started once, and its threads with it. */
+  function tellOfThreads({ kind, threads }: BackendInfo, wanted: number): void {
+    if (kind !== 'wasm' || wanted <= threads) return;
+    const own = threads === 1 ? '1 thread' : `${threads} threads`;
+    notice(
+      `WebAssembly runs on ${own} since the first model was loaded, and this one would take ${wanted}: load it first, or set threads.`,
+    );
+  }
+
   /** Moves to a GPU where that draws the first model faster, and the same. */
   async function settle(parts: LoadedParts, signal: AbortSignal): Promise<Pipeline> {
     if (isSettled || asked !== 'auto') return parts.pipeline;
-    isSettled = true;
     const kind = await promisingGpu();
+    isSettled = true;
     if (!kind) return parts.pipeline;
-    const usual = await tryOut(parts.pipeline, signal);
     let onGpu: Pipeline | undefined;
     let objection: string | undefined;
+    let isOnGpu = false;
     try {
+      const usual = await tryOut(parts.pipeline, signal);
+      isOnGpu = true;
       const started = await startGpu(kind);
       onGpu = await parts.reload();
       objection = objectionTo(await tryOut(onGpu, signal), usual);
@@ -83,7 +107,14 @@ export function openSession(compute: ComputeOptions, notice: (text: string) => v
         return onGpu;
       }
     } catch (error) {
-      if (!isGpuFault(error)) throw error;
+      if (!isOnGpu || !isGpuFault(error)) {
+        // Nothing was found out: the next model is tried again.
+        isSettled = false;
+        letGo(onGpu);
+        backend = await startWasm(compute, 0);
+        letGo(parts.pipeline);
+        throw error;
+      }
       objection = reasonOf(error);
     }
     letGo(onGpu);
@@ -95,11 +126,29 @@ export function openSession(compute: ComputeOptions, notice: (text: string) => v
   async function fallBack(error: unknown): Promise<void> {
     const { kind } = running();
     notice(`${kind} failed: ${reasonOf(error)} WebAssembly is used from here on.`);
-    backend = await startWasm(compute, 0);
+    backend = await startWasm(compute, largest);
     for (const [name, { pipeline, policies, reload }] of entries) {
       letGo(pipeline);
       entries.set(name, { pipeline: await reload(), policies, reload });
     }
+  }
+
+  /** A place for the policies that were loaded with a model, but for those of others. */
+  function shelved(policies: readonly NamedPolicy[], info: PipelineInfo): Shelf {
+    const own = shelf();
+    const others: string[] = [];
+    let why = '';
+    for (const named of policies) {
+      try {
+        requireFitsModel(named.policy, info);
+        own.add(named);
+      } catch (error) {
+        others.push(named.name);
+        why = reasonOf(error);
+      }
+    }
+    if (others.length > 0) notice(`Left out: ${others.join(', ')}. ${why}`);
+    return own;
   }
 
   function running(): BackendInfo {
@@ -116,6 +165,7 @@ export function openSession(compute: ComputeOptions, notice: (text: string) => v
   return {
     model,
     async load({ address, options }, { signal, tell }) {
+      current = signal;
       const storage = options.storage === false ? noStorage : await openStorage();
       const listed = options.policies ? fetchPolicies(options.policies, storage, signal) : Promise.resolve([]);
       // Told below; the model may take longer to come.
@@ -129,6 +179,7 @@ export function openSession(compute: ComputeOptions, notice: (text: string) => v
         ...(options.offload && { offload: true }),
         onProgress: (done, total) => tell('progress', { done, total }),
         before: start,
+        later: () => current,
       });
       const policies = await listed.catch(error => {
         parts.pipeline.dispose();
@@ -136,8 +187,7 @@ export function openSession(compute: ComputeOptions, notice: (text: string) => v
       });
       const pipeline = await settle(parts, signal);
       const { info } = pipeline;
-      const own = shelf();
-      for (const named of policies) if (named.policy.data.model.hash === info.hash) own.add(named);
+      const own = shelved(policies, info);
       entries.get(info.id)?.pipeline.dispose();
       // Last in order: it is the one that is meant where none is named.
       entries.delete(info.id);
@@ -158,7 +208,8 @@ export function openSession(compute: ComputeOptions, notice: (text: string) => v
         backend: running(),
       };
     },
-    async run(name, work) {
+    async run(name, signal, work) {
+      current = signal;
       const entry = model(name);
       try {
         return await work(entry, running());
