@@ -22,6 +22,21 @@ describeInBrowser('the screen Repeat', () => {
     await page.waitForURL(/#\/draw\?.*prompt=crab.*seed=5.*passes=15/);
   });
 
+  test('a picture of a schedule that was made here is drawn again', async () => {
+    const page = await site.visit('#/schedule?prompt=crab&seed=5&steps=6&schedule=110101');
+    await page.locator('.triple .easel[data-state=done]').first().waitFor();
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      page.locator('.triple .easel').first().getByRole('button', { name: 'Save the file' }).click(),
+    ]);
+    const file = scratch.path('own.png');
+    await download.saveAs(file);
+    await page.goto(`${site.address}#/repeat`);
+    await page.locator('input[type=file]').setInputFiles(file);
+    await page.getByText('The same picture, pixel by pixel.').waitFor();
+    expect(await textOf(page, '.receipt')).toMatch(/Policy ?by-hand.*/);
+  });
+
   test('a file that is dropped is opened; one without a receipt is refused in a sentence', async () => {
     const page = await site.visit('#/repeat');
     const bytes = [
@@ -39,5 +54,8 @@ describeInBrowser('the screen Repeat', () => {
     writeFileSync(scratch.path('broken.json'), '{"tool":');
     await page.locator('input[type=file]').setInputFiles(scratch.path('broken.json'));
     await page.getByText('The receipt of broken.json is damaged.').waitFor();
+    writeFileSync(scratch.path('part.json'), '{"tool":"ertacache","prompt":"crab"}');
+    await page.locator('input[type=file]').setInputFiles(scratch.path('part.json'));
+    await page.getByText('The receipt in part.json does not describe a run of ertacache.').waitFor();
   });
 });

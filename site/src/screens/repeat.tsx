@@ -1,4 +1,4 @@
-import { type Media, type Receipt, type Result, readReceipt } from 'ertacache/browser';
+import type { Media, Receipt, Result } from 'ertacache/browser';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { likeness, repeat } from '../engine/engine';
 import { announce } from '../parts/announcer';
@@ -7,6 +7,7 @@ import { differenceOf } from '../parts/difference';
 import { DropZone } from '../parts/drop-zone';
 import { Failure } from '../parts/failure';
 import { decibels, passes, seconds } from '../parts/format';
+import { openedReceipt } from '../parts/opened-receipt';
 import { Picture } from '../parts/picture';
 import { SavePicture } from '../parts/save-picture';
 import { Strip } from '../parts/strip';
@@ -53,7 +54,7 @@ export function Repeat() {
     setAgain(undefined);
     try {
       if (file.size > MOST_BYTES) throw new Error(`${file.name} is larger than pictures of these models are.`);
-      const receipt = await readReceipt(new Uint8Array(await file.arrayBuffer()), file.name);
+      const receipt = await openedReceipt(file);
       if (shown.current) URL.revokeObjectURL(shown.current);
       const isPicture = file.type.startsWith('image/');
       const isVideo = file.type.startsWith('video/');
