@@ -65,6 +65,27 @@ test('pages of other origins are refused, unless they are allowed', async () => 
   expect([asked.status, asked.headers.get('access-control-allow-methods')]).toEqual([204, 'GET,POST,DELETE']);
 });
 
+test('a page of an allowed origin may send the headers of the official client, and read those of ours', async () => {
+  const { get, post } = await deskServer(
+    { origins: ['https://mine.example'], apiKeys: [KEY] },
+    fakeRunner({ atOnce: true }),
+  );
+  const names = 'authorization,content-type,x-stainless-lang,x-stainless-retry-count,x-stainless-timeout';
+  const ask = (origin: string) =>
+    get(GENERATE, {
+      method: 'OPTIONS',
+      headers: { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': names },
+    });
+  const asked = await ask('https://mine.example');
+  expect([asked.status, asked.headers.get('access-control-allow-headers')]).toEqual([204, names]);
+  const refused = await ask('https://evil.example');
+  expect([refused.status, refused.headers.get('access-control-allow-headers')]).toEqual([403, null]);
+  const headers = { origin: 'https://mine.example', authorization: `Bearer ${KEY}` };
+  const answer = await post(GENERATE, heart, { headers });
+  expect(answer.headers.get('x-ertacache-joined')).toBe('false');
+  expect(answer.headers.get('access-control-expose-headers')?.split(',')).toContain('x-ertacache-joined');
+});
+
 test('on this machine alone, another name for it is refused', async () => {
   const { get } = await deskServer({ onlyLoopback: true });
   for (const [host, status] of [

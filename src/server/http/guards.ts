@@ -30,8 +30,8 @@ export function originGuard({ origins, publicUrl }: HttpSettings): Guard {
   const allowed = cors({
     origin: origin => (all || origins.includes(origin) ? origin : null),
     allowMethods: ['GET', 'POST', 'DELETE'],
-    allowHeaders: ['authorization', 'content-type', 'idempotency-key'],
-    exposeHeaders: ['x-request-id', 'retry-after'],
+    // The headers that a page asks for are allowed: the official clients send a dozen of their own.
+    exposeHeaders: ['x-request-id', 'retry-after', 'x-ertacache-joined'],
     maxAge: 600,
   });
   return async (c, next) => {
