@@ -42,6 +42,7 @@ const FIELDS = [
   ...['speedup', 'psnr', 'guarantee'],
   ...['output_format', 'output_compression', 'response_format', 'stream', 'partial_images', 'strength', 'seconds'],
   ...['frames', 'id', 'background', 'init', 'embeddings', 'loras', 'variant', 'dtype', '__proto__', 'path'],
+  ...['mask', 'image', 'images', 'input_reference'],
 ];
 const fields = fc
   .array(fc.tuple(fc.constantFrom(...FIELDS), value), { maxLength: 4 })

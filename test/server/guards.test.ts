@@ -143,10 +143,11 @@ test('unknown fields pass, unless they are to be refused', async () => {
 });
 
 test.each([GENERATE, '/v1/videos', '/v1/jobs'])(
-  'fields of draw that are not served are refused at %s, and not passed over',
+  'fields that change the picture and are not served are refused at %s, and not passed over',
   async path => {
     const { get, post, runner } = await deskServer();
-    for (const field of ['loras', 'lora', 'transformer', 'init', 'embeddings', 'dtype', 'variant']) {
+    const ofDraw = ['loras', 'lora', 'transformer', 'init', 'embeddings', 'dtype', 'variant'];
+    for (const field of [...ofDraw, 'mask', 'image', 'images', 'input_reference']) {
       const answer = await post(path, { ...heart, [field]: 'x' });
       expect([answer.status, await fault(answer)]).toMatchObject([
         400,
@@ -160,6 +161,22 @@ test.each([GENERATE, '/v1/videos', '/v1/jobs'])(
     expect(runner.drawings).toHaveLength(0);
   },
 );
+
+test('a mask is refused, and not passed over: the whole picture would be drawn anew', async () => {
+  const { get, runner } = await deskServer({}, fakeRunner({ atOnce: true }));
+  const edit = async (...names: string[]): Promise<Response> => {
+    const form = new FormData();
+    form.append('prompt', 'red heart');
+    for (const name of names) form.append(name, new Blob(['a picture']), `${name}.png`);
+    return get('/v1/images/edits', { method: 'POST', body: form });
+  };
+  for (const name of ['mask', 'mask[]']) {
+    const answer = await edit('image', name);
+    expect([answer.status, await fault(answer)]).toMatchObject([400, { code: 'unsupported', param: 'mask' }]);
+  }
+  expect(runner.drawings).toHaveLength(0);
+  expect((await edit('image')).status).toBe(200);
+});
 
 test('no transparent background is promised', async () => {
   const { post } = await deskServer({}, fakeRunner({ atOnce: true }));

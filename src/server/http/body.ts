@@ -21,7 +21,7 @@ export async function readBody<Schema extends z.ZodObject>(
   const isForm = type === 'multipart/form-data';
   const bytes = await bodyOf(c, isForm ? limits.uploadBytes : limits.jsonBytes);
   const value = isForm ? await form(bytes, header, schema) : json(bytes);
-  refuseUnserved(value);
+  refuseUnserved(value, schema);
   const parsed = (settings.strict ? schema.strict() : schema).safeParse(value);
   if (parsed.success) return parsed.data as z.output<Schema>;
   const [issue] = parsed.error.issues;
@@ -40,14 +40,20 @@ export async function readBody<Schema extends z.ZodObject>(
 /** Fields that count denoising steps. */
 const OF_STEPS = ['steps', 'forwards'];
 
-/** Fields of `draw` that change the picture and are not served: passed over, another picture would be drawn. */
-const UNSERVED = ['loras', 'lora', 'transformer', 'transformer2', 'init', 'embeddings', 'dtype', 'variant'];
+/**
+ * Fields of `draw`, and of the interface, that change the picture and are not served: passed over, another picture would
+ * be drawn.
+ */
+const UNSERVED = [
+  ...['loras', 'lora', 'transformer', 'transformer2', 'init', 'embeddings', 'dtype', 'variant'],
+  ...['mask', 'image', 'images', 'input_reference'],
+];
 
-function refuseUnserved(body: unknown): void {
+function refuseUnserved(body: unknown, { shape }: z.ZodObject): void {
   if (typeof body !== 'object' || body === null) return;
-  const field = UNSERVED.find(name => Object.hasOwn(body, name));
+  const field = UNSERVED.find(name => Object.hasOwn(body, name) && !Object.hasOwn(shape, name));
   if (field === undefined) return;
-  throw new Refusal(400, 'unsupported', `The field ${field} cannot be used over HTTP: omit it.`, { param: field });
+  throw new Refusal(400, 'unsupported', `The field ${field} cannot be used here: omit it.`, { param: field });
 }
 
 /** Bytes that may be held twice. */

@@ -32,6 +32,11 @@ export function videoRoutes(app: App, services: Services): void {
   app.get('/v1/videos/:id', c => c.json(answer(c, jobOf(services, c, 'video'))));
   app.get('/v1/videos/:id/content', async c => {
     const job = jobOf(services, c, 'video');
+    const { variant = 'video' } = c.req.query();
+    if (variant !== 'video') {
+      const message = `No ${variant.slice(0, 64)} of a clip is kept, only the clip: omit the variant.`;
+      throw new Refusal(400, 'unsupported', message, { param: 'variant' });
+    }
     const [result] = job.results;
     if (!result) throw new Refusal(404, 'not_ready', `The video is ${job.status}; it has no content.`);
     return fileOf(services, job, result.name);
