@@ -240,7 +240,11 @@ test.each(['', '/pictures'])('a path that is known under %j tells the methods th
     expect([path, answer.status, answer.headers.get('allow')]).toEqual([path, 405, allowed]);
     expect((await fault(answer)).code).toBe('method_not_allowed');
   }
-  expect((await get(`${basePath}/v1/nothing`, { method: 'PUT' })).status).toBe(404);
+  const nothing = await get(`${basePath}/v1/nothing`, { method: 'PUT' });
+  expect([nothing.status, (await fault(nothing)).message]).toEqual([
+    404,
+    `There is nothing at this path; see ${basePath}/docs.`,
+  ]);
   // No model has an empty name.
   expect((await get(`${basePath}/v1/models/`)).status).toBe(404);
 });
@@ -280,6 +284,29 @@ test('the server is mounted below a path, and known by another address', async (
   const { data } = (await answer.json()) as { data: [{ url: string }] };
   expect(data[0].url).toMatch(/^https:\/\/example\.org\/pictures\/v1\/files\/file_[\w-]{24}\/0\.png$/);
   expect((await get(new URL(data[0].url).pathname)).status).toBe(200);
+});
+
+test('below a path the home page is there with its slash and without, and leads to what lies below the path', async () => {
+  const { get } = await deskServer({ basePath: '/pictures', publicUrl: 'https://example.org/pictures/' });
+  for (const path of ['/pictures', '/pictures/']) {
+    const home = await get(path);
+    expect([path, home.status, home.headers.get('x-frame-options')]).toEqual([path, 200, 'SAMEORIGIN']);
+    const text = await home.text();
+    expect(text).toContain('curl https://example.org/pictures/v1/images/generations');
+    const links = [...text.matchAll(/href="([^"]+)"/g)].map(([, href]) => new URL(href!, `http://localhost${path}`));
+    expect(links.map(({ pathname }) => pathname)).toContain('/pictures/docs');
+    for (const { pathname } of links) expect([pathname, (await get(pathname)).status]).toEqual([pathname, 200]);
+  }
+  expect((await get('/pictures/', { method: 'POST' })).headers.get('allow')).toBe('GET, HEAD');
+  // Behind a proxy that cuts the path off itself.
+  expect(await (await (await deskServer()).get('/')).text()).toContain('href="docs"');
+});
+
+test('a key is not asked for at the home page of a path, but everywhere else below it', async () => {
+  const { get } = await deskServer({ basePath: '/pictures', apiKeys: [KEY], onlyLoopback: true });
+  expect((await get('/pictures/')).status).toBe(200);
+  expect((await get('/pictures/v1/models')).status).toBe(401);
+  expect((await get('/pictures/', { headers: { host: 'evil.example' } })).status).toBe(403);
 });
 
 test('a client that sends its request slowly is left', async () => {

@@ -66,15 +66,20 @@ export function createApp(services: Services): App {
     const { method, path } = c.req;
     const methods = methodsAt(app, path);
     if (methods.length === 0) {
-      return c.json(errorAnswer(404, { code: 'not_found', message: 'There is nothing at this path; see /docs.' }), 404);
+      const message = `There is nothing at this path; see ${settings.basePath}/docs.`;
+      return c.json(errorAnswer(404, { code: 'not_found', message }), 404);
     }
     const allowed = methods.join(', ');
-    const message = `${path} takes ${allowed}, and not ${method}; see /docs.`;
+    const message = `${path} takes ${allowed}, and not ${method}; see ${settings.basePath}/docs.`;
     return c.json(errorAnswer(405, { code: 'method_not_allowed', message }), 405, { allow: allowed });
   };
   app.notFound(nothing);
   inner.onError(onError(services.log));
-  if (inner !== app) app.route(settings.basePath, inner);
+  if (inner !== app) {
+    app.route(settings.basePath, inner);
+    // Where a proxy sends those who ask for the path itself.
+    homeRoutes(app, services, `${settings.basePath}/`);
+  }
   return app;
 }
 

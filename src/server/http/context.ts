@@ -65,8 +65,12 @@ export interface Env {
 
 export type App = OpenAPIHono<Env>;
 
+/** Where the server is reached from outside, without a slash at its end. */
+export const baseUrl = ({ publicUrl, basePath }: HttpSettings, requestUrl: string): string =>
+  (publicUrl ?? `${new URL(requestUrl).origin}${basePath}`).replace(/\/$/, '');
+
 /** Where a kept file of a job is fetched. */
 export function fileUrl({ settings }: Services, requestUrl: string): (job: Job, name: string) => string {
-  const base = settings.publicUrl ?? `${new URL(requestUrl).origin}${settings.basePath}`;
-  return ({ token }, name) => `${base.replace(/\/$/, '')}/v1/files/${token}/${name}`;
+  const base = baseUrl(settings, requestUrl);
+  return ({ token }, name) => `${base}/v1/files/${token}/${name}`;
 }
