@@ -33,7 +33,7 @@ export interface ServerOptions {
   readonly origins?: readonly string[] | undefined;
   /** Whether only requests that name this machine as `localhost` are heeded. */
   readonly onlyLoopback?: boolean | undefined;
-  /** How much one request may ask for. */
+  /** How much one request may ask for: whole numbers, each the usual one unless given. */
   readonly limits?: Partial<Limits> | undefined;
   /** Whether fields that the interface does not know are refused. */
   readonly strict?: boolean | undefined;

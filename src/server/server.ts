@@ -5,6 +5,7 @@ import { UsageError } from '../errors';
 import { requireObject, wrongArgument } from '../io/arguments';
 import { MOST } from '../io/counts';
 import { disk } from '../io/fs';
+import { given } from '../io/given';
 import { LOCK_FILE, withLock } from '../io/lock';
 import { requireWritableFolder } from '../io/writable';
 import { usualThreads } from '../pipelines/usual-threads';
@@ -19,7 +20,7 @@ import { memoryStore } from './jobs/memory-store';
 import { keptBytes, sweep, sweepInTurns } from './jobs/retention';
 import type { Runner } from './jobs/runner';
 import type { JobStore } from './jobs/store';
-import { USUAL_LIMITS } from './limits';
+import { type Limits, USUAL_LIMITS } from './limits';
 import type { Log } from './log';
 import { createMetrics } from './metrics';
 import { MOST_TOGETHER, type ServerOptions, USUAL } from './options';
@@ -94,14 +95,30 @@ const BOUNDS = {
   joinMs: [0, 2 ** 31 - 1],
 } as const satisfies Partial<Record<keyof ServerOptions, readonly [number, number]>>;
 
+/** The same of the limits. */
+const LIMIT_BOUNDS: Readonly<Record<keyof Limits, readonly [number, number]>> = {
+  jsonBytes: [1, Number.MAX_SAFE_INTEGER],
+  uploadBytes: [1, Number.MAX_SAFE_INTEGER],
+  steps: [1, MOST.steps],
+  pixels: [1, Number.MAX_SAFE_INTEGER],
+};
+
 /** @throws UsageError for what no server can be made with */
 function requireOptions(options: ServerOptions): void {
   requireObject('options', options, 'an object');
-  for (const [name, [least, most]] of Object.entries(BOUNDS)) {
-    const value = options[name as keyof typeof BOUNDS];
-    if (value === undefined || (Number.isSafeInteger(value) && value >= least && value <= most)) continue;
-    throw wrongArgument(name, value, `a whole number from ${least} to ${most}`);
+  const { limits = {} } = options;
+  requireObject('limits', limits, 'an object');
+  for (const [name, bounds] of Object.entries(BOUNDS)) {
+    requireBetween(name, options[name as keyof typeof BOUNDS], bounds);
   }
+  for (const [name, bounds] of Object.entries(LIMIT_BOUNDS)) {
+    requireBetween(`limits.${name}`, limits[name as keyof Limits], bounds);
+  }
+}
+
+function requireBetween(name: string, value: number | undefined, [least, most]: readonly [number, number]): void {
+  if (value === undefined || (Number.isSafeInteger(value) && value >= least && value <= most)) return;
+  throw wrongArgument(name, value, `a whole number from ${least} to ${most}`);
 }
 
 /** Makes a server that holds the lock of its folder until it is closed. */
@@ -188,7 +205,7 @@ export async function serverOf(options: ServerOptions, parts: ServerParts): Prom
   const stopSweeping = sweepInTurns(desk, store, retention, log);
   const found = await desk.recover();
   if (found > 0) log.info({ jobs: found }, 'unfinished jobs taken up');
-  const limits = { ...USUAL_LIMITS, ...options.limits };
+  const limits = { ...USUAL_LIMITS, ...given(options.limits ?? {}) };
   const app = createApp({ catalog, desk, runner, metrics, log, limits, settings, page });
   return {
     fetch: async (request, bindings) => app.fetch(request, bindings),

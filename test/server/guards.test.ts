@@ -370,6 +370,21 @@ test.each([
   );
 });
 
+test.each(['jsonBytes', 'uploadBytes', 'steps', 'pixels'])('no server is made without a limit of %s', async name => {
+  for (const value of [Number.NaN, Number.POSITIVE_INFINITY, 0, -1, 1.5]) {
+    await expect(createServer({ limits: { [name]: value }, logLevel: 'silent' })).rejects.toThrow(
+      `The argument limits.${name} is ${value}, and must be a whole number from 1 to `,
+    );
+  }
+});
+
+test('a limit that is undefined is the usual one', async () => {
+  const { post } = await deskServer({ limits: { jsonBytes: undefined, steps: undefined } as never });
+  const large = JSON.stringify({ ...heart, user: 'x'.repeat(300_000) });
+  expect((await post(GENERATE, undefined, { body: large })).status).toBe(413);
+  expect((await post(GENERATE, { ...heart, steps: 201 })).status).toBe(400);
+});
+
 test.each([
   [['--store', 'x'], '--store is of use only with --queue.'],
   [['--queue-ca', 'x'], '--queue-ca is of use only with --queue.'],
