@@ -16,6 +16,6 @@ export function byteSize(text: string): number {
 function amount(text: string, units: Readonly<Record<string, number>>, what: string): number {
   const [, count, unit = ''] = /^(\d{1,6}(?:\.\d{1,3})?)\s?([A-Za-z]+)$/.exec(text.trim()) ?? [];
   const factor = Object.hasOwn(units, unit) ? units[unit] : undefined;
-  if (count !== undefined && factor !== undefined) return Number(count) * factor;
+  if (count !== undefined && factor !== undefined) return Math.round(Number(count) * factor);
   throw new UsageError(`"${text}" is not ${what}.`);
 }

@@ -339,6 +339,8 @@ test('a port that is taken is told in a sentence', async () => {
 test('times and sizes have units', () => {
   expect([duration('30s'), duration('1.5h'), duration('7d')]).toEqual([30_000, 5_400_000, 604_800_000]);
   expect([byteSize('500MB'), byteSize('1.5 GB')]).toEqual([5e8, 1.5e9]);
+  // Whole, as the server takes them.
+  expect([duration('1.1d'), byteSize('1.005GB')]).toEqual([95_040_000, 1_005_000_000]);
   for (const text of ['', '7', 'd', '-1d', '7w', '1e9d', 'NaNs']) expect(() => duration(text)).toThrow('is not a time');
   expect(() => byteSize('10gb')).toThrow('is not a size');
 });
