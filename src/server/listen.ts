@@ -1,9 +1,10 @@
-import type { Server } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { serve } from '@hono/node-server';
 import { EngineError, IoError, UsageError } from '../errors';
 import { systemCode } from '../io/system-error';
 import type { PictureServer } from './server';
+import { within } from './within';
 
 /** Where a server listens. */
 export interface ListenOptions {
@@ -18,8 +19,11 @@ export interface ListenOptions {
 export interface Listening {
   /** Its address, such as `http://127.0.0.1:8080`. */
   readonly url: string;
-  /** Ends all connections. */
-  close(): Promise<void>;
+  /**
+   * Ends all connections.
+   * @param graceMs how long answers that are being sent may take to end, in milliseconds; none by default
+   */
+  close(graceMs?: number): Promise<void>;
 }
 
 const REQUEST_MS = 60_000;
@@ -65,16 +69,29 @@ export async function listen(
     ) as Server;
     made.once('error', error => reject(listenError(error, host, port)));
   });
+  const answering = new Set<ServerResponse>();
+  server.on('request', (_, response: ServerResponse) => {
+    answering.add(response);
+    response.once('close', () => answering.delete(response));
+  });
   const { address, family, port: taken } = server.address() as AddressInfo;
   return {
     url: `http://${family === 'IPv6' ? `[${address}]` : address}:${taken}`,
-    close: () =>
-      new Promise(resolve => {
+    async close(graceMs = 0) {
+      // Before Node's own close, which breaks off answers that are written and not yet sent.
+      await within(graceMs, [...answering].map(closed));
+      await new Promise<void>(resolve => {
         server.close(() => resolve());
         server.closeAllConnections();
-      }),
+      });
+    },
   };
 }
+
+const closed = (response: ServerResponse): Promise<void> =>
+  new Promise(resolve => {
+    response.once('close', () => resolve());
+  });
 
 function listenError(error: Error, host: string, port: number): Error {
   const code = systemCode(error);

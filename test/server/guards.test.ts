@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { readKeys } from '../../src/server/key-file';
@@ -324,6 +325,43 @@ test('a client that sends its request slowly is left', async () => {
   expect(answer).toMatch(/^(HTTP\/1\.1 408 |$)/);
   expect(server.runner.drawings).toHaveLength(0);
   await close();
+});
+
+test('answers that are being sent when a server closes come to their end, where there is time', async () => {
+  const size = 3e7;
+  const { url, close } = await listen(
+    { fetch: async () => new Response(new Uint8Array(size)) },
+    { host: '127.0.0.1', port: 0 },
+  );
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  const [first] = (await once(socket, 'data')) as [Buffer];
+  socket.pause();
+  const closing = close(20_000);
+  await new Promise(resolve => setTimeout(resolve, 200));
+  let length = first.length;
+  socket.on('data', data => {
+    length += data.length;
+  });
+  await Promise.all([once(socket, 'close'), closing]);
+  expect(length).toBeGreaterThan(size);
+  await expect(fetch(url)).rejects.toThrow();
+});
+
+test('a client that does not take its answer keeps no server from closing', async () => {
+  const { url, close } = await listen(
+    { fetch: async () => new Response(new Uint8Array(3e7)) },
+    { host: '127.0.0.1', port: 0 },
+  );
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  socket.on('error', () => {});
+  socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  await once(socket, 'data');
+  socket.pause();
+  const started = performance.now();
+  await close(300);
+  expect(performance.now() - started).toBeLessThan(3000);
+  socket.destroy();
 });
 
 test('a port that is taken is told in a sentence', async () => {

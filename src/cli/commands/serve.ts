@@ -43,6 +43,9 @@ interface ServeOptions extends QueuePlace {
   readonly logPrompts: boolean;
 }
 
+/** So long the last answers may take to be sent, also where the grace is over, in milliseconds. */
+const SENDING_MS = 2000;
+
 /** Where jobs are kept unless said otherwise. */
 const usualData = (env: NodeJS.ProcessEnv = process.env): string =>
   join(env.XDG_STATE_HOME || join(homedir(), '.local/state'), 'ertacache/serve');
@@ -153,9 +156,9 @@ export function serveCommand(): Command {
             `\nNo new work is taken; what is running has ${grace / 1000} s. Ctrl-C again stops at once.\n`,
           );
         } finally {
+          const until = performance.now() + grace;
           // It listens until the work has ended: new requests get 503, so that a load balancer can tell.
-          await server.close(grace);
-          await listening.close();
+          await server.close(grace).finally(() => listening.close(Math.max(SENDING_MS, until - performance.now())));
         }
       } catch (error) {
         await server.close(0);

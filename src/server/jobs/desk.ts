@@ -2,6 +2,7 @@ import { InterruptedError } from '../../errors';
 import { sidecarPath, sidecarText } from '../../media/receipt';
 import type { Log } from '../log';
 import type { Metrics } from '../metrics';
+import { within } from '../within';
 import { type Fault, faultOf, Refusal } from './faults';
 import { isOver, JOB_FORMAT, type Job, type JobResult } from './job';
 import { type Asked, createJoins } from './joins';
@@ -393,20 +394,11 @@ export function createDesk({ runner, store, log, metrics, mostWaiting, joinMs }:
         if (isLasting(live)) leave(live);
         else await end(live, { status: 'failed', error: { code: 'shutting_down', message } });
       }
-      await within(graceMs, [...jobs.values()]);
+      const allOver = (): Promise<Job>[] => [...jobs.values()].map(({ done }) => done);
+      await within(graceMs, allOver());
       for (const live of jobs.values()) live.controller.abort(isLasting(live) ? LEFT : undefined);
-      await within(STOP_MS, [...jobs.values()]);
+      await within(STOP_MS, allOver());
       await allDone();
     },
   };
-}
-
-/** Waits until jobs are over, but no longer than so many milliseconds. */
-async function within(ms: number, jobs: readonly Live[]): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>(resolve => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([Promise.all(jobs.map(({ done }) => done)), late]);
-  clearTimeout(timer);
 }
