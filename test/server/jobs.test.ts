@@ -302,6 +302,49 @@ describe('jobs', () => {
     expect((await post('/v1/jobs', { prompt: 'b', id: 'my-own-id' }, theirs)).status).toBe(202);
   });
 
+  test('send their files by parts to those who ask so', async () => {
+    const { post, get } = await deskServer({}, fakeRunner({ atOnce: true }));
+    await post('/v1/videos', { ...heart, model: 'fluent-emoji-video' });
+    const list = async () => (await json(get('/v1/videos'))).data as unknown as { id: string; url?: string }[];
+    while ((await list())[0]?.url === undefined) await soon();
+    const [video] = await list();
+    const whole = 'picture of red heart with seed 1';
+    const size = whole.length;
+    for (const path of [`/v1/videos/${video!.id}/content`, new URL(video!.url!).pathname]) {
+      const ask = async (range: string, more: RequestInit['headers'] = {}, method = 'GET') => {
+        const answer = await get(path, { method, headers: { range, ...more } });
+        const length = answer.headers.get('content-length');
+        return [answer.status, answer.headers.get('content-range'), await answer.text(), length];
+      };
+      const part = (first: number, last: number) => {
+        const text = whole.slice(first, last + 1);
+        return [206, `bytes ${first}-${last}/${size}`, text, String(text.length)];
+      };
+      expect(await ask('bytes=0-1')).toEqual(part(0, 1));
+      expect(await ask('bytes=8-')).toEqual(part(8, size - 1));
+      expect(await ask('bytes=-4')).toEqual(part(size - 4, size - 1));
+      expect(await ask('bytes=-999')).toEqual(part(0, size - 1));
+      expect(await ask(`bytes=3-${'9'.repeat(400)}`)).toEqual(part(3, size - 1));
+      for (const range of ['', 'bytes=-', 'bytes=5-2', 'bytes=0-1,4-5', 'bytes=a-b', 'pictures=0-1']) {
+        expect([range, ...(await ask(range))]).toEqual([range, 200, null, whole, String(size)]);
+      }
+      expect(await ask('bytes=0-1', { 'if-range': '"x"' })).toEqual([200, null, whole, String(size)]);
+      expect(await ask('bytes=0-1', {}, 'HEAD')).toEqual([200, null, '', String(size)]);
+      for (const range of [`bytes=${size}-`, 'bytes=-0', `bytes=${'9'.repeat(400)}-`]) {
+        const [status, told, text] = await ask(range);
+        expect([status, told, JSON.parse(text as string)]).toMatchObject([
+          416,
+          `bytes */${size}`,
+          { error: { type: 'invalid_request_error', code: 'invalid_range' } },
+        ]);
+      }
+      expect((await get(path)).headers.get('accept-ranges')).toBe('bytes');
+    }
+    const thumbnail = await get(`/v1/videos/${video!.id}/content?variant=thumbnail`);
+    expect([thumbnail.status, await json(thumbnail)]).toMatchObject([400, { error: { param: 'variant' } }]);
+    expect((await get(`/v1/videos/${video!.id}/content?variant=video`)).status).toBe(200);
+  });
+
   test('are listed by pages', async () => {
     const { post, get } = await deskServer({ maxQueue: 10 }, fakeRunner({ atOnce: true }));
     for (const seed of [1, 2, 3]) {

@@ -1,5 +1,7 @@
+import type { Context } from 'hono';
 import type { Fault } from '../jobs/faults';
 import type { Job, JobResult } from '../jobs/job';
+import { byteRange } from './range';
 
 /** Seconds since 1970, as the interface has times. */
 export const seconds = (ms: number): number => Math.floor(ms / 1000);
@@ -93,15 +95,27 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
   mp4: 'video/mp4',
 };
 
-/** A kept file. */
-export function fileAnswer(name: string, bytes: Uint8Array): Response {
+/** A kept file, or the part of it that is asked for: some browsers play clips by parts alone. */
+export function fileAnswer(c: Context, name: string, bytes: Uint8Array): Response {
   const extension = name.split('.').at(-1) as string;
-  return new Response(Buffer.from(bytes), {
+  // Files have no mark that a range could depend on, and only what is got has parts.
+  const asked = c.req.method === 'GET' && c.req.header('if-range') === undefined ? c.req.header('range') : undefined;
+  const range = byteRange(asked, bytes.length);
+  if (range === null) {
+    const message = `The file has ${bytes.length} bytes, and none in the range that is asked for.`;
+    const headers = { 'content-range': `bytes */${bytes.length}` };
+    return c.json(errorAnswer(416, { code: 'invalid_range', message }), 416, headers);
+  }
+  const part = range ? bytes.subarray(range.first, range.last + 1) : bytes;
+  return new Response(Buffer.from(part), {
+    status: range ? 206 : 200,
     headers: {
       'content-type': CONTENT_TYPES[extension] ?? 'application/octet-stream',
-      'content-length': String(bytes.length),
+      'content-length': String(part.length),
       'content-disposition': `inline; filename="${name}"`,
       'cache-control': 'private, immutable, max-age=3600',
+      'accept-ranges': 'bytes',
+      ...(range && { 'content-range': `bytes ${range.first}-${range.last}/${bytes.length}` }),
     },
   });
 }

@@ -31,7 +31,7 @@ export function originGuard({ origins, publicUrl }: HttpSettings): Guard {
     origin: origin => (all || origins.includes(origin) ? origin : null),
     allowMethods: ['GET', 'POST', 'DELETE'],
     // The headers that a page asks for are allowed: the official clients send a dozen of their own.
-    exposeHeaders: ['x-request-id', 'retry-after', 'x-ertacache-joined'],
+    exposeHeaders: ['x-request-id', 'retry-after', 'content-range', 'x-ertacache-joined'],
     maxAge: 600,
   });
   return async (c, next) => {

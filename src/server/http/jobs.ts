@@ -41,16 +41,16 @@ export function jobRoutes(app: App, services: Services): void {
   app.get('/v1/files/:token/:name', async c => {
     const job = desk.byToken(c.req.param('token'));
     const name = c.req.param('name');
-    return fileOf(services, job, name);
+    return fileOf(services, c, job, name);
   });
 }
 
 /** A kept file of a job, by a name that the job itself lists. */
-export async function fileOf({ desk }: Services, job: Job | undefined, name: string): Promise<Response> {
+export async function fileOf({ desk }: Services, c: Context, job: Job | undefined, name: string): Promise<Response> {
   const known = job?.results.some(result => result.name === name);
   const bytes = job && known ? await desk.file(job, name) : undefined;
   if (!bytes) throw new Refusal(404, 'file_not_found', 'There is no such file, or it is no longer kept.');
-  return fileAnswer(name, bytes);
+  return fileAnswer(c, name, bytes);
 }
 
 /** The job that a path names, of the one who asks. */

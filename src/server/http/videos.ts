@@ -39,7 +39,7 @@ export function videoRoutes(app: App, services: Services): void {
     }
     const [result] = job.results;
     if (!result) throw new Refusal(404, 'not_ready', `The video is ${job.status}; it has no content.`);
-    return fileOf(services, job, result.name);
+    return fileOf(services, c, job, result.name);
   });
   app.delete('/v1/videos/:id', async c => {
     const job = jobOf(services, c, 'video');
