@@ -38,7 +38,7 @@ export function decodeLine({ size, tiled, seconds: time, peakBytes }: DecodeRepo
 export function sampleLines(report: SampleReport): string[] {
   const { loopSeconds, stepSeconds, speedup, ideal } = report;
   return [
-    `  sample     ${seconds(report.seconds.cached).padStart(10)}     instead of ${seconds(report.seconds.uncached)}, prompt to pixels: "${report.prompt}", guidance ${report.guidance}`,
+    `  sample     ${seconds(report.seconds.cached).padStart(10)}     instead of ${seconds(report.seconds.uncached)}, prompt to pixels: ${sizeText(report.size)}, "${report.prompt}", guidance ${report.guidance}`,
     `  ${report.steps} steps with ${report.policy}: ${Number(report.forwards.toFixed(2))} forward passes (${report.schedule})`,
     `  the loop: ${seconds(loopSeconds.cached)} instead of ${seconds(loopSeconds.uncached)}, ${speedup.toFixed(2)} times as fast, ${(speedup / ideal).toFixed(3)} of what free reuse would give`,
     `  a step: ${seconds(stepSeconds.uncached)} without a cache, ${seconds(stepSeconds.computed)} computed, ${seconds(stepSeconds.reused)} reused`,

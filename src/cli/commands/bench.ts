@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander';
+import { UsageError } from '../../errors';
 import { MOST } from '../../io/counts';
 import { given } from '../../io/given';
 import { benchDecode, type DecodeReport } from '../../lab/timing/bench-decode';
@@ -6,11 +7,13 @@ import { type BenchReport, benchModel } from '../../lab/timing/bench-model';
 import { benchSample, type SampleReport } from '../../lab/timing/bench-sample';
 import { presetNames } from '../../models/presets';
 import { type ComputeType, requireComputeType } from '../../nn/bfloat16';
+import { atSize } from '../../sampling/at-size';
 import { startBackend } from '../backend';
 import { type Subject, schedulerOf, subjectOf } from '../bench/subject';
 import { decodeLine, sampleLines, transformerLines } from '../bench/text';
 import { dtypeOption } from '../dtype-option';
 import { numberBetween, wholeNumber } from '../parse';
+import { pictureRequest } from '../picture-options';
 
 const PARTS = ['transformer', 'decode', 'sample'] as const;
 type Part = (typeof PARTS)[number];
@@ -55,7 +58,7 @@ export function benchCommand(): Command {
     .option('--height <pixels>', "height of the picture (default: the model's)", wholeNumber(1, MOST.pixels))
     .option('--frames <n>', "frames of a clip (default: the model's)", wholeNumber(1, MOST.frames))
     .option('--max-sequence-length <n>', "tokens of text (default: the model's)", wholeNumber(1, MOST.tokens))
-    .option('--batch <n>', 'rows of the batch of a forward pass', wholeNumber(1, MOST.rows), 1)
+    .option('--batch <n>', "rows of the batch of the transformer's forward pass", wholeNumber(1, MOST.rows), 1)
     .option('--blocks <n>', 'with --synthetic: at most so many blocks of every kind', wholeNumber(1, MOST.layers))
     .option('--runs <n>', 'how often to time; the median counts', wholeNumber(1, MOST.trials), 3)
     .option(
@@ -65,13 +68,18 @@ export function benchCommand(): Command {
     )
     .option(
       '--policy-share <share>',
-      'part of the steps that a uniform schedule reuses',
+      'part of the steps that a uniform schedule reuses, at least one of them',
       numberBetween(0.01, 0.99),
       0.5,
     )
     .option('--json', 'print JSON', false)
     .exitOverride()
     .action(async (options: Options, command: Command) => {
+      if (command.getOptionValueSource('batch') === 'cli' && !options.parts.includes('transformer')) {
+        throw new UsageError('--batch counts rows of a forward pass, and --parts leaves out the transformer.', {
+          hint: 'Omit --batch, or add transformer to --parts.',
+        });
+      }
       const subject = await subjectOf(options);
       const backend = await startBackend(command);
       requireComputeType(options.dtype);
@@ -133,7 +141,7 @@ async function timeParts(subject: Subject, options: Options): Promise<Reports> {
   if (parts.includes('sample')) {
     const pipeline = await subject.pipeline();
     try {
-      reports.sample = await benchSample(pipeline, { runs, steps, share, onProgress });
+      reports.sample = await benchSample(atSize(pipeline, pictureRequest(options)), { runs, steps, share, onProgress });
     } finally {
       pipeline.dispose();
     }

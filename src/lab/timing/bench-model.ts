@@ -22,7 +22,7 @@ import { forward } from '../../transformer/run';
 import { syntheticStore } from '../../weights/memory-store';
 import { type ParameterTable, parameterCount } from '../../weights/parameters';
 import { syntheticCondition, syntheticJob, syntheticLatents, syntheticOf } from './synthetic-job';
-import { matMulRate, type Product, timed, WARM_UP_SECONDS } from './timing';
+import { computedSteps, matMulRate, type Product, timed, WARM_UP_SECONDS } from './timing';
 
 /** A transformer's class and configuration. */
 export interface Described {
@@ -250,7 +250,7 @@ async function compareRuns(
   runs: number,
   onProgress: (what: string) => void,
 ): Promise<RunComparison> {
-  const computed = Math.max(1, Math.round(steps * (1 - share)));
+  const computed = computedSteps(steps, share);
   const job = syntheticJob({ className, config, work, model, scheduler, steps, guidance: 1, seeds: [1] });
   const [uncached, cached]: [TimedRun[], TimedRun[]] = [[], []];
   try {

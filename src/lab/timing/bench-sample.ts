@@ -1,17 +1,20 @@
 import { none } from '../../cache/none';
 import type { CachePolicy } from '../../cache/policy';
 import { uniform } from '../../cache/uniform';
+import { frameSize, frames, type Media } from '../../media/pixels';
 import { median } from '../../metrics/statistics';
 import { defaultPolicy } from '../../policy/on-disk';
 import { usePolicy } from '../../policy/use';
-import type { Pipeline } from '../../sampling/pipeline';
+import type { PictureSize, Pipeline } from '../../sampling/pipeline';
 import { policyUse } from '../../sampling/policy-use';
 import { runJob } from '../../sampling/run-job';
 import type { StepRecord } from '../../sampling/sample-loop';
+import { computedSteps } from './timing';
 
 /** Time of drawing one picture or clip, from the prompt to its pixels, uncached and cached in turns. */
 export interface SampleReport {
   readonly prompt: string;
+  readonly size: PictureSize;
   readonly steps: number;
   readonly guidance: number;
   /** Forward passes of the cached run, and its schedule: `#` computed, `.` reused. */
@@ -73,12 +76,14 @@ export async function benchSample(
     cached.push(await draw(policy));
   }
 
-  const { forwards, schedule } = cached.at(-1) as Drawn;
+  const { forwards, schedule, media } = cached.at(-1) as Drawn;
+  const [drawn] = media as [Media];
   const loopSeconds = { uncached: median(uncached.map(r => r.seconds)), cached: median(cached.map(r => r.seconds)) };
   const of = (drawn: readonly Drawn[], wanted: (step: StepRecord) => boolean): number =>
     median(drawn.flatMap(r => r.steps.filter(wanted).map(step => step.seconds)));
   return {
     prompt,
+    size: { ...frameSize(drawn), frames: frames(drawn).length },
     steps,
     guidance,
     forwards,
@@ -107,7 +112,7 @@ async function policyFor(
     const use = policyUse(pipeline.info, request.guidance, job);
     const found = await defaultPolicy(use);
     if (found) return { name: found.data.name, policy: () => usePolicy(found, use) };
-    const computed = Math.max(1, Math.round(request.steps * (1 - share)));
+    const computed = computedSteps(request.steps, share);
     return { name: 'uniform', policy: () => uniform(request.steps, computed) };
   } finally {
     job.release();

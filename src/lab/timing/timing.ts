@@ -21,6 +21,10 @@ export async function timed(runs: number, work: () => tf.Tensor): Promise<number
   return seconds;
 }
 
+/** Steps that a uniform schedule computes which reuses this share of them; one at least is computed, and one reused. */
+export const computedSteps = (steps: number, share: number): number =>
+  Math.max(1, Math.min(steps - 1, Math.round(steps * (1 - share))));
+
 /** A product `[rows, inputs] · [inputs, outputs]`, and how often a forward pass has it. */
 export interface Product {
   readonly rows: number;

@@ -152,6 +152,29 @@ describe('ertacache bench', () => {
     expect(usual.stdout).toMatch(/30 steps with ertacache: 15 forward passes \([#.]{30}\)/);
   });
 
+  test('whole samples have the size, the length and the text that are asked for', async () => {
+    const pipeline = join(__dirname, '../../fixtures/pipelines/wan-tiny/pipeline');
+    const options = ['--parts', 'sample', '--runs', '1', '--steps', '2', '--width', '48', '--height', '32'];
+    const asked = ['bench', '--model', pipeline, ...options, '--frames', '5', '--max-sequence-length', '16'];
+    const { sample } = JSON.parse((await command(...asked, '--json')).stdout);
+    expect(sample.size).toEqual({ width: 48, height: 32, frames: 5 });
+    expect((await command(...asked)).stdout).toContain('prompt to pixels: 32x48, 5 frames, "');
+    const other = await command('bench', '--model', 'fluent-emoji', ...options);
+    expect(other).toMatchObject({ code: 1, stderr: expect.stringContaining('draws pictures of one size') });
+  });
+
+  test('of few steps one is reused at least, however small the share', async () => {
+    const few = ['--runs', '1', '--steps', '4', '--policy-share', '0.1'];
+    const { stdout } = await command('bench', '--model', 'fluent-emoji', '--parts', 'sample', ...few);
+    expect(stdout).toMatch(/4 steps with uniform: 3 forward passes/);
+    expect(stdout).not.toContain('NaN');
+    const transformer = await command('bench', '--model', folder, ...size, ...few, '--json');
+    expect(JSON.parse(transformer.stdout).comparison).toMatchObject({
+      computed: 3,
+      stepSeconds: { reused: expect.any(Number) },
+    });
+  });
+
   test('decoding, of a folder and of made-up weights of the published size', async () => {
     const pipeline = join(__dirname, '../../fixtures/pipelines/wan-tiny/pipeline');
     const clip = ['--parts', 'decode', '--height', '32', '--width', '48', '--frames', '5', '--runs', '1', '--json'];
@@ -174,6 +197,7 @@ describe('ertacache bench', () => {
     [['--model', 'flux-dev'], '--synthetic'],
     [['--model', 'flux-dev', '--synthetic', '--offload'], '--offload'],
     [['--model', folder, '--blocks', '2'], '--blocks'],
+    [['--model', 'fluent-emoji', '--parts', 'sample', '--batch', '4'], '--batch'],
     [[], '--model'],
     [['--model', 'flux-dev', '--synthetic', '--policy-share', '1'], 'from 0.01'],
   ])('%j makes no sense', async (args, mention) => {
