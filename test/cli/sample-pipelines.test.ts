@@ -216,6 +216,7 @@ describe('what cannot be right is said in a sentence, and nothing is written', (
     ['a picture that is none', () => ['--init', scratch.path('empty.txt')], 'empty.txt'],
     ['a strength without a picture', () => ['--strength', '0.5'], '--strength says how much of a picture'],
     ['checkpoints that nothing reads', () => ['--checkpoint-every', '3'], 'is of use only with --resume'],
+    ['what cannot be gone on with', () => ['--resume', '--seed', 'random'], '--seed random begins another picture'],
     ['a strength of nothing', () => ['--init', picture(), '--strength', '0'], 'A strength of 0 leaves none of'],
     ['a strength over 1', () => ['--init', picture(), '--strength', '1.5'], "option '--strength"],
     ['a picture for clips', () => ['--init', picture(), '--model', 'fluent-emoji-video'], 'draws clips, and cannot'],

@@ -114,6 +114,11 @@ export function sampleCommand(): Command {
     if (command.getOptionValueSource('checkpointEvery') === 'cli' && !given.resume) {
       throw new UsageError('--checkpoint-every is of use only with --resume.', { hint: 'Add --resume.' });
     }
+    if (given.resume && given.seed === 'random') {
+      throw new UsageError('--resume goes on with what the same command began, and --seed random begins another picture.', {
+        hint: 'Give a seed, such as --seed 7, or omit --resume.',
+      });
+    }
     requireStrengthOfUse(command, given);
     const seed = given.from ? 0 : chosenSeed(given.seed);
     const receipt = given.from ? parseReceipt(await readReceipt(given.from), given.from) : undefined;
