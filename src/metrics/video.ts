@@ -1,5 +1,6 @@
 import { ShapeError } from '../errors';
-import { type Clip, frames, type Image, type Media } from '../media/pixels';
+import { asWritten, type Clip, frames, type Image, type Media } from '../media/pixels';
+import { psnr } from './psnr';
 import { assertSameShape } from './shapes';
 import { mean } from './statistics';
 
@@ -22,6 +23,9 @@ export function perFrame(metric: ImageMetric, a: Media, b: Media): number[] {
   const others = frames(b);
   return frames(a).map((frame, i) => metric(frame, others[i]!));
 }
+
+/** PSNR in dB of each frame of two clips, or of two images, as files show them: of the 8-bit pixels. */
+export const writtenPsnr = (a: Media, b: Media): number[] => perFrame(psnr, asWritten(a), asWritten(b));
 
 /**
  * `metric` over pairs of clips of one length: per frame, then the mean over the clips for each frame index, then the

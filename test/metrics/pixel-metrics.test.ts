@@ -4,6 +4,7 @@ import { goldenClips, goldenImages } from '../../src/lab/verify/golden-pixels';
 import { clip, image } from '../../src/media/pixels';
 import { meanSquaredError, overClips, psnr, ssim, ssimTorchmetrics } from '../../src/metrics';
 import { levelDifference } from '../../src/metrics/levels';
+import { writtenPsnr } from '../../src/metrics/video';
 import { testClip, testImage } from '../media/pictures';
 import { maxAbsDifference, readGolden, readGoldenCase } from '../support/golden';
 
@@ -51,6 +52,15 @@ test('video_2x4_24x32: clips are averaged per frame index, then over the indices
     const error = maxAbsDifference(values, golden.get(`out.${name}`)!.data);
     expect({ name, passes: error <= tolerance[name]! }).toEqual({ name, passes: true });
   }
+});
+
+test('what differs by less than a file can hold does not differ in it', () => {
+  const grey = (...levels: number[]) => clip(Float32Array.from(levels.flatMap(level => Array(3).fill(level))), levels.length, 1, 1);
+  const [a, b] = [grey(100 / 255, 128 / 255), grey(100.4 / 255, 130 / 255)];
+  expect(overClips(psnr, [[a, b]]).perIndex[0]).toBeLessThan(60);
+  const [same, other] = writtenPsnr(a, b);
+  expect(same).toBe(100);
+  expect(other).toBeCloseTo(20 * Math.log10(255 / 2), 3);
 });
 
 test('equal images score best, metrics are symmetric, and SSIM lies in [-1, 1]', () => {

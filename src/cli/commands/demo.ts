@@ -6,8 +6,8 @@ import { requireRoom } from '../../media/encode';
 import { frames, type Image, joinFrames } from '../../media/pixels';
 import { renderSheet } from '../../media/sheet';
 import { mediaFormat, requireMediaWritable, writeMedia } from '../../media/write';
-import { psnr } from '../../metrics/psnr';
 import { mean } from '../../metrics/statistics';
+import { writtenPsnr } from '../../metrics/video';
 import { DEFAULT_MODEL } from '../../pipelines/default-model';
 import { loadModel } from '../../pipelines/load';
 import { usualThreads } from '../../pipelines/usual-threads';
@@ -118,8 +118,8 @@ async function drawSheet(pipeline: Pipeline, out: string, engine: string, signal
     `time       ${plainSeconds.toFixed(2)} s -> ${cachedSeconds.toFixed(2)} s  (${(plainSeconds / cachedSeconds).toFixed(2)}× faster)`,
   );
   console.log(`PSNR       mean ${likeness.psnr.mean.toFixed(1)} dB, worst ${likeness.psnr.min.toFixed(1)} dB`);
-  const perFrame = rows.map(r => frames(r.plain.media[0]!).map((f, i) => psnr(f, frames(r.cached.media[0]!)[i]!)));
   if (count > 1) {
+    const perFrame = rows.map(r => writtenPsnr(r.plain.media[0]!, r.cached.media[0]!));
     const at = (i: number): string => mean(perFrame.map(p => p[i]!)).toFixed(1);
     console.log(`frames     PSNR of the first ${at(0)} dB, of the last ${at(count - 1)} dB`);
   }

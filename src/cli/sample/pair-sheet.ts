@@ -1,8 +1,8 @@
 import { frames, type Image, image, imageSize, joinFrames, type Media } from '../../media/pixels';
 import { renderSheet } from '../../media/sheet';
 import { layOut, type Sheet, type SheetRow } from '../../media/sheet-layout';
-import { psnr } from '../../metrics/psnr';
 import { mean } from '../../metrics/statistics';
+import { writtenPsnr } from '../../metrics/video';
 import type { Seed } from '../../random/seed';
 
 /** A picture or clip, drawn with reuse and without. */
@@ -24,7 +24,7 @@ export async function pairSheet(
   pairs: readonly DrawnPair[],
   words: Pick<Sheet, 'title' | 'subtitle' | 'footer'>,
 ): Promise<Media> {
-  const scores = pairs.map(({ cached, plain }) => likeness(cached, plain));
+  const scores = pairs.map(({ cached, plain }) => mean(writtenPsnr(plain, cached)));
   const sheets: Image[] = [];
   const count = frames(pairs[0]!.cached).length;
   for (let frame = 0; frame < count; frame++) {
@@ -49,7 +49,7 @@ export function pairSheetSize(
   size: { readonly height: number; readonly width: number },
 ): { readonly height: number; readonly width: number } {
   const blank = image(new Float32Array(3 * size.height * size.width), size.height, size.width);
-  const drawn = { above: blank, below: blank, cachedForwards: 1, plainForwards: 1, decibels: 50 };
+  const drawn = { above: blank, below: blank, cachedForwards: 1, plainForwards: 1, decibels: 100 };
   return layOut({ ...words, rows: rowsOf(pairs.map(pair => ({ ...pair, ...drawn }))), cell: cellOf(size) });
 }
 
@@ -76,12 +76,6 @@ const rowsOf = (pairs: readonly ShownPair[]): SheetRow[] =>
       },
     ];
   });
-
-/** Mean PSNR over the frames. */
-function likeness(a: Media, b: Media): number {
-  const [shown, other] = [frames(a), frames(b)];
-  return mean(shown.map((frame, i) => psnr(frame, other[i]!)));
-}
 
 function cellOf({ width, height }: { readonly width: number; readonly height: number }): number {
   return Math.min(CELL.most, Math.max(CELL.least, width, height));
