@@ -6,6 +6,7 @@ import pino from 'pino';
 import { readCatalog } from '../../src/server/catalog';
 import { batchKey, orderSchema, type Piece, piecesOf } from '../../src/server/jobs/order';
 import type { Assignment, Finished, Runner } from '../../src/server/jobs/runner';
+import type { FarTarget } from '../../src/server/workers/far-target';
 import { type PoolOptions, processPool } from '../../src/server/workers/pool';
 import { usableBackends } from '../support/backends';
 import { figure, type Running, start, WORKER } from './running';
@@ -58,6 +59,19 @@ function draw(runner: Runner, piece: Piece, signal = never, onEvent: Assignment[
   return runner.draw([{ piece, signal, onEvent }])[0]!;
 }
 
+test('a process that cannot be started is tried again', async () => {
+  // The module itself, which the pool calls.
+  const processes = jest.requireActual<typeof import('node:child_process')>('node:child_process');
+  const { fork } = processes;
+  const tried = jest
+    .spyOn(processes, 'fork')
+    .mockImplementationOnce((script, options) => fork(script, { ...(options as object), execPath: '/nothing/node' }));
+  const runner = await pool(1);
+  tried.mockRestore();
+  expect((await draw(runner, piece(2))).receipt.schedule).toBe('##');
+  expect(runner.health().workers).toMatchObject([{ restarts: 1 }]);
+});
+
 test('a piece that is stopped ends within one forward pass, and its worker draws the next', async () => {
   const runner = await pool(1);
   const controller = new AbortController();
@@ -69,13 +83,19 @@ test('a piece that is stopped ends within one forward pass, and its worker draws
   });
   await expect(stopped).rejects.toMatchObject({ code: 'interrupted' });
   expect(after).toBeLessThanOrEqual(1);
-  // One that is stopped before it has a worker is not begun.
-  const running = draw(runner, piece(2));
+  // One that is stopped before it has a worker is not begun, and a question waits for none.
+  let isOver = false;
+  const running = draw(runner, piece(30)).finally(() => {
+    isOver = true;
+  });
   const late = new AbortController();
   const waiting = draw(runner, piece(2), late.signal);
+  const asked = runner.ask!({ target: {} as FarTarget, bytes: new Uint8Array(), signal: late.signal });
   late.abort();
   await expect(waiting).rejects.toMatchObject({ code: 'interrupted' });
-  expect((await running).receipt.schedule).toBe('##');
+  await expect(asked).rejects.toMatchObject({ code: 'interrupted' });
+  expect(isOver).toBe(false);
+  expect((await running).receipt.schedule).toBe('#'.repeat(30));
 });
 
 test('what one piece makes is the same on every worker, and leaves nothing behind', async () => {

@@ -111,9 +111,27 @@ export function processPool({ count, begin, log, script, together = () => 1 }: P
     return worker ? handTo(worker, batch, onEnding) : whenFree(batch, onEnding);
   }
 
+  /** The next worker that is free. @throws InterruptedError where it is no longer wanted */
+  function nextFree(signal: AbortSignal): Promise<Worker> {
+    return new Promise((resolve, reject) => {
+      const leave = (): void => {
+        const place = waiting.indexOf(go);
+        if (place >= 0) waiting.splice(place, 1);
+        reject(new InterruptedError('Stopped before it was begun.', signal.reason));
+      };
+      const go = (worker: Worker): void => {
+        signal.removeEventListener('abort', leave);
+        resolve(worker);
+      };
+      waiting.push(go);
+      signal.addEventListener('abort', leave, { once: true });
+      if (signal.aborted) leave();
+    });
+  }
+
   async function ask(question: Question): Promise<Uint8Array> {
     const worker = freeFor(question.target.model) ?? (isStopped() ? workers[0] : undefined);
-    const next = worker ?? (await new Promise<Worker>(resolve => waiting.push(resolve)));
+    const next = worker ?? (await nextFree(question.signal));
     try {
       return await next.ask(question);
     } catch (error) {

@@ -2,7 +2,6 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { constants, getPriority, setPriority } from 'node:os';
 import { extname, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { Readable } from 'node:stream';
 import type { EngineKind } from '../../engine/types';
 import { EngineError, type ErrorCode, ErtaError, InterruptedError } from '../../errors';
 import type { Assignment, Finished, PieceEvent, Question, WorkerHealth } from '../jobs/runner';
@@ -129,15 +128,19 @@ export function startWorker({ number, begin, log, script = SCRIPT }: WorkerOptio
     const { pid } = child;
     yieldToServer(pid);
     for (const stream of [child.stdout, child.stderr]) {
-      createInterface({ input: stream as Readable }).on('line', line =>
-        log.warn({ worker: number, pid, line }, 'worker'),
-      );
+      // Where no process could be started, there may be none.
+      if (!stream) continue;
+      createInterface({ input: stream }).on('line', line => log.warn({ worker: number, pid, line }, 'worker'));
     }
     const ours = child;
     child.on('message', message => {
       if (ours === child) heard(message);
     });
-    child.on('error', error => log.error({ worker: number, error: error.message }, 'worker process'));
+    child.on('error', error => {
+      log.error({ worker: number, error: error.message }, 'worker process');
+      // Of one that could not be started no end is told.
+      if (ours === child && pid === undefined) ended(error.message);
+    });
     child.once('exit', (code, signal) => {
       if (ours === child) ended(signal ?? `code ${code}`);
     });
