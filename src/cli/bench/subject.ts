@@ -49,8 +49,10 @@ export async function subjectOf(options: SubjectOptions): Promise<Subject> {
   return folderSubject(options);
 }
 
-function syntheticSubject({ model, offload, blocks, dtype }: SubjectOptions): Subject {
+function syntheticSubject({ model, offload, blocks, dtype, variant, transformer: file }: SubjectOptions): Subject {
   if (offload) throw new UsageError('Made-up weights are on no disk, so --offload has nothing to read.');
+  const named = variant !== undefined ? '--variant' : file !== undefined ? '--transformer' : undefined;
+  if (named) throw new UsageError(`${named} names weights, and --synthetic makes them up.`, { hint: `Omit ${named}.` });
   const { transformer, autoencoder } = preset(model);
   const published = { className: transformer._class_name, config: transformer };
   const described = blocks === undefined ? published : shortened(published, blocks);

@@ -196,6 +196,8 @@ describe('ertacache bench', () => {
     [['--model', 'flux-dev', '--parts', 'all'], 'none of transformer, decode, sample'],
     [['--model', 'flux-dev'], '--synthetic'],
     [['--model', 'flux-dev', '--synthetic', '--offload'], '--offload'],
+    [['--model', 'flux-dev', '--synthetic', '--variant', 'fp16'], '--variant'],
+    [['--model', 'flux-dev', '--synthetic', '--transformer', 'a.gguf'], '--transformer'],
     [['--model', folder, '--blocks', '2'], '--blocks'],
     [['--model', 'fluent-emoji', '--parts', 'sample', '--batch', '4'], '--batch'],
     [[], '--model'],
