@@ -13,7 +13,7 @@ import { readPolicy } from '../policy/file';
 import { type Catalog, readCatalog } from './catalog';
 import { createApp } from './http/app';
 import type { HttpSettings, Page } from './http/context';
-import { hashedKeys } from './http/guards';
+import { hashedKeys, isOrigin } from './http/guards';
 import { createDesk, type Desk } from './jobs/desk';
 import { diskStore } from './jobs/disk-store';
 import { memoryStore } from './jobs/memory-store';
@@ -133,8 +133,7 @@ function lockedIn(data: string, make: () => Promise<PictureServer>): Promise<Pic
       resolveServer({
         ...server,
         async close(graceMs) {
-          await server.close(graceMs);
-          unlock();
+          await server.close(graceMs).finally(unlock);
           await lock;
         },
       });
@@ -221,7 +220,7 @@ export async function serverOf(options: ServerOptions, parts: ServerParts): Prom
 
 /** How requests are answered. @throws UsageError for addresses that are none */
 export function httpSettings(options: ServerOptions, keepMs: number): HttpSettings {
-  const { basePath = '', publicUrl } = options;
+  const { basePath = '', publicUrl, origins = [] } = options;
   if (basePath !== '' && !/^(\/[\w.~-]+)+$/.test(basePath)) {
     throw new UsageError(`The path ${basePath} cannot stand before others.`, { hint: 'Give one such as /pictures.' });
   }
@@ -230,11 +229,16 @@ export function httpSettings(options: ServerOptions, keepMs: number): HttpSettin
       hint: 'Give one such as https://example.org.',
     });
   }
+  const wrong = origins.find(origin => origin !== '*' && !isOrigin(origin));
+  if (wrong !== undefined) {
+    throw new UsageError(`${wrong} is not an origin of pages.`, { hint: 'Give one such as https://example.org, or *.' });
+  }
   return {
     strict: options.strict ?? false,
     logPrompts: options.logPrompts ?? false,
     keys: hashedKeys(options.apiKeys ?? []),
-    origins: options.origins ?? [],
+    // As browsers write them.
+    origins: origins.map(origin => origin.toLowerCase()),
     perMinute: options.perMinute,
     onlyLoopback: options.onlyLoopback ?? false,
     publicUrl,

@@ -418,6 +418,14 @@ test.each(['jsonBytes', 'uploadBytes', 'steps', 'pixels'])('no server is made wi
   }
 });
 
+test('an origin that no browser sends is refused, and one is taken however it is written', async () => {
+  for (const origin of ['https://example.org/', 'example.org', '']) {
+    await expect(createServer({ origins: [origin], logLevel: 'silent' })).rejects.toThrow('is not an origin of pages.');
+  }
+  const { get } = await deskServer({ origins: ['https://Mine.example'] });
+  expect((await get('/v1/models', { headers: { origin: 'https://mine.example' } })).status).toBe(200);
+});
+
 test('a limit that is undefined is the usual one', async () => {
   const { post } = await deskServer({ limits: { jsonBytes: undefined, steps: undefined } as never });
   const large = JSON.stringify({ ...heart, user: 'x'.repeat(300_000) });

@@ -4,6 +4,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import type { BackendRequest } from '../../engine/types';
 import { UsageError } from '../../errors';
 import { MOST } from '../../io/counts';
+import { isOrigin } from '../../server/http/guards';
 import { readKeys } from '../../server/key-file';
 import { USUAL_LIMITS } from '../../server/limits';
 import { isLoopback, listen, requireGuarded } from '../../server/listen';
@@ -65,7 +66,7 @@ function requireOfUse(command: Command, { queue }: ServeOptions): void {
 
 /** Origins of pages; browsers send them without a path. */
 function origins(text: string, before: readonly string[]): string[] {
-  if (text === '*' || /^[a-z][a-z\d+.-]*:\/\/[^\s/?#@]+$/.test(text)) return [...before, text];
+  if (text === '*' || isOrigin(text)) return [...before, text];
   throw new InvalidArgumentError('It must be an origin such as https://example.org, or *.');
 }
 

@@ -24,6 +24,9 @@ export const loopbackOnly: Guard = async (c, next) => {
   await next();
 };
 
+/** Whether this is the origin of pages, as browsers send it: without a path. */
+export const isOrigin = (text: string): boolean => /^[a-z][a-z\d+.-]*:\/\/[^\s/?#@]+$/i.test(text);
+
 /** Requests of pages in browsers: of this server's own, and of those that are allowed. */
 export function originGuard({ origins, publicUrl }: HttpSettings): Guard {
   const all = origins.includes('*');
