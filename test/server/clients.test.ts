@@ -135,6 +135,16 @@ describe.each(OFFICIAL)('the package %s', (_, Client) => {
     const [picture] = answer.data as unknown as [{ b64_json: string; receipt: { init: object } }];
     expect(await sizeOf(Buffer.from(picture.b64_json, 'base64'))).toBe(sizes[PICTURES]);
     expect(picture.receipt.init).toMatchObject({ path: 'image', strength: 0.5 });
+    const stream = await client.images.edit({
+      image: await toFile(image, 'mine.png', { type: 'image/png' }),
+      prompt: 'red heart',
+      ...quick,
+      stream: true,
+      partial_images: 1,
+    } as OpenAI.ImageEditParamsStreaming);
+    const types: string[] = [];
+    for await (const { type } of stream) types.push(type);
+    expect(types).toEqual(['image_edit.partial_image', 'image_edit.completed']);
     for (const wrong of [Buffer.from('no picture'), image.subarray(0, 60)]) {
       const asked = { image: await toFile(wrong, 'a.png'), prompt: 'x', ...quick } as never;
       const error = await client.images.edit(asked).catch(thrown => thrown);

@@ -17,8 +17,11 @@ export function imageStream(c: Context, ticket: Ticket, order: Order, { signMs }
       background: 'opaque',
       quality: 'auto',
     };
-    const write = (type: string, data: object): Promise<void> =>
-      stream.writeSSE({ event: type, data: JSON.stringify({ type, ...facts, ...data }) });
+    const kind = order.picture === undefined ? 'image_generation' : 'image_edit';
+    async function write(what: 'partial_image' | 'completed', data: object): Promise<void> {
+      const type = `${kind}.${what}`;
+      await stream.writeSSE({ event: type, data: JSON.stringify({ type, ...facts, ...data }) });
+    }
     // Comments, which clients pass over, keep what is between from giving up.
     const sign = setInterval(() => void stream.write(': still at it\n\n'), signMs);
     let told = stream.write(': drawing\n\n').then(() => {});
@@ -27,7 +30,7 @@ export function imageStream(c: Context, ticket: Ticket, order: Order, { signMs }
     });
     async function tell({ piece, event }: JobEvent): Promise<void> {
       if (event.type === 'preview') {
-        await write('image_generation.partial_image', {
+        await write('partial_image', {
           b64_json: base64(event.bytes),
           partial_image_index: event.index,
           image_index: piece,
@@ -35,7 +38,7 @@ export function imageStream(c: Context, ticket: Ticket, order: Order, { signMs }
         });
       } else if (event.type === 'finished') {
         const { seed, ...facts } = resultFacts(event.result);
-        await write('image_generation.completed', {
+        await write('completed', {
           b64_json: base64(event.bytes),
           image_index: piece,
           seed,
