@@ -231,7 +231,9 @@ export function httpSettings(options: ServerOptions, keepMs: number): HttpSettin
   }
   const wrong = origins.find(origin => origin !== '*' && !isOrigin(origin));
   if (wrong !== undefined) {
-    throw new UsageError(`${wrong} is not an origin of pages.`, { hint: 'Give one such as https://example.org, or *.' });
+    throw new UsageError(`${wrong} is not an origin of pages.`, {
+      hint: 'Give one such as https://example.org, or *.',
+    });
   }
   return {
     strict: options.strict ?? false,

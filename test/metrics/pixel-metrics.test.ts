@@ -55,7 +55,8 @@ test('video_2x4_24x32: clips are averaged per frame index, then over the indices
 });
 
 test('what differs by less than a file can hold does not differ in it', () => {
-  const grey = (...levels: number[]) => clip(Float32Array.from(levels.flatMap(level => Array(3).fill(level))), levels.length, 1, 1);
+  const grey = (...levels: number[]) =>
+    clip(Float32Array.from(levels.flatMap(level => Array(3).fill(level))), levels.length, 1, 1);
   const [a, b] = [grey(100 / 255, 128 / 255), grey(100.4 / 255, 130 / 255)];
   expect(overClips(psnr, [[a, b]]).perIndex[0]).toBeLessThan(60);
   const [same, other] = writtenPsnr(a, b);

@@ -115,9 +115,12 @@ export function sampleCommand(): Command {
       throw new UsageError('--checkpoint-every is of use only with --resume.', { hint: 'Add --resume.' });
     }
     if (given.resume && given.seed === 'random') {
-      throw new UsageError('--resume goes on with what the same command began, and --seed random begins another picture.', {
-        hint: 'Give a seed, such as --seed 7, or omit --resume.',
-      });
+      throw new UsageError(
+        '--resume goes on with what the same command began, and --seed random begins another picture.',
+        {
+          hint: 'Give a seed, such as --seed 7, or omit --resume.',
+        },
+      );
     }
     requireStrengthOfUse(command, given);
     const seed = given.from ? 0 : chosenSeed(given.seed);

@@ -21,9 +21,7 @@ export function homeRoutes(app: App, { catalog, settings }: Services, path = '/'
     return c.html(
       pageOf('ertacache', [
         `<p>Pictures and clips over HTTP, version ${VERSION}. <a href="${below}docs">The interface</a>.${
-          hasPlayground()
-            ? ` <a href="${below}playground/">The playground</a> draws in the browser itself.`
-            : ''
+          hasPlayground() ? ` <a href="${below}playground/">The playground</a> draws in the browser itself.` : ''
         }</p>`,
         `<ul>${models.join('')}</ul>`,
         `<pre>${escaped(curl)}</pre>`,
