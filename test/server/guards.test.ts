@@ -343,6 +343,7 @@ test('answers that are being sent when a server closes come to their end, where 
   socket.on('data', data => {
     length += data.length;
   });
+  socket.resume();
   await Promise.all([once(socket, 'close'), closing]);
   expect(length).toBeGreaterThan(size);
   await expect(fetch(url)).rejects.toThrow();
