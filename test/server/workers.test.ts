@@ -83,19 +83,29 @@ test('a piece that is stopped ends within one forward pass, and its worker draws
   });
   await expect(stopped).rejects.toMatchObject({ code: 'interrupted' });
   expect(after).toBeLessThanOrEqual(1);
-  // One that is stopped before it has a worker is not begun, and a question waits for none.
-  let isOver = false;
-  const running = draw(runner, piece(30)).finally(() => {
-    isOver = true;
-  });
+  // One that is stopped before it has a worker is not begun.
+  const running = draw(runner, piece(2));
   const late = new AbortController();
   const waiting = draw(runner, piece(2), late.signal);
-  const asked = runner.ask!({ target: {} as FarTarget, bytes: new Uint8Array(), signal: late.signal });
   late.abort();
   await expect(waiting).rejects.toMatchObject({ code: 'interrupted' });
+  expect((await running).receipt.schedule).toBe('##');
+});
+
+test('a question that is stopped waits for no worker', async () => {
+  const runner = await pool(1);
+  const [drawing, asking] = [new AbortController(), new AbortController()];
+  let done = 0;
+  const running = draw(runner, piece(200), drawing.signal, event => {
+    if (event.type === 'step') ({ done } = event);
+  });
+  running.catch(() => {});
+  const asked = runner.ask!({ target: {} as FarTarget, bytes: new Uint8Array(), signal: asking.signal });
+  asking.abort();
   await expect(asked).rejects.toMatchObject({ code: 'interrupted' });
-  expect(isOver).toBe(false);
-  expect((await running).receipt.schedule).toBe('#'.repeat(30));
+  expect(done).toBeLessThan(50);
+  drawing.abort();
+  await expect(running).rejects.toMatchObject({ code: 'interrupted' });
 });
 
 test('what one piece makes is the same on every worker, and leaves nothing behind', async () => {
