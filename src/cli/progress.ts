@@ -1,8 +1,18 @@
 import { SingleBar } from 'cli-progress';
 import { shortened } from '../text/visible';
+import { tell } from './say';
 
 /** Characters of a label: with what follows it, it has to fit on one line. */
 const LABEL = 40;
+
+/** Puts the cursor at the beginning of an empty line. */
+const CLEAR = '\r\x1b[K';
+
+/** Says something while a line of progress stands: that is cleared, and its next change draws it below. */
+export function tellAbove(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(CLEAR);
+  tell(text);
+}
 
 export interface Progress {
   update(done: number, note?: string): void;

@@ -1,7 +1,11 @@
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { previewOf } from '../../src/cli/sample/preview';
 import { pictureProtocol, pictureSequence } from '../../src/cli/terminal-picture';
+import { InterruptedError } from '../../src/errors';
+import { disk } from '../../src/io/fs';
 import { readMedia } from '../../src/media/read';
-import { scratchFolder } from '../media/pictures';
+import { scratchFolder, testImage } from '../media/pictures';
 import { command } from '../weights/command';
 
 const scratch = scratchFolder();
@@ -12,6 +16,37 @@ test('the file ends as the picture itself', async () => {
   expect(await command('--backend', 'wasm', 'sample', 'red heart', ...args)).toMatchObject({ code: 0 });
   expect((await readMedia(preview)).pixels.data).toEqual((await readMedia(out)).pixels.data);
   expect((await readFile(preview)).length).toBeGreaterThan(0);
+});
+
+describe('a preview that cannot be written', () => {
+  afterEach(() => jest.restoreAllMocks());
+
+  test('is told of once, and costs neither the run nor its picture', async () => {
+    const [preview, out] = [scratch.path('preview.png'), scratch.path('heart.png')];
+    const { rename } = disk;
+    jest.spyOn(disk, 'rename').mockImplementation(async (from, to) => {
+      if (to === preview) throw Object.assign(new Error('no space'), { code: 'ENOSPC', syscall: 'rename' });
+      return rename(from, to);
+    });
+    const args = ['--steps', '4', '--policy', 'none', '--preview', preview, '--out', out];
+    const done = await command('--backend', 'wasm', 'sample', 'red heart', ...args);
+    expect(done).toMatchObject({ code: 0, stdout: expect.stringContaining('4 of 4 forwards') });
+    expect(done.stderr.match(/The preview could not be written, and the run goes on: .*preview\.png/g)).toHaveLength(1);
+    expect([existsSync(preview), existsSync(out)]).toEqual([false, true]);
+  });
+
+  test('is tried again at the next step, and lets what is no error of writing through', async () => {
+    jest.spyOn(process.stderr, 'write').mockReturnValue(true);
+    const path = scratch.path('grows.png');
+    const preview = previewOf(path, 4, undefined);
+    mkdirSync(path);
+    await preview.show(testImage(4, 4), 0, 0);
+    rmSync(path, { recursive: true });
+    await preview.show(testImage(4, 4), 1, 0);
+    expect((await readMedia(path)).pixels.shape).toEqual([4, 4, 3]);
+    jest.spyOn(disk, 'rename').mockRejectedValue(new InterruptedError());
+    await expect(preview.show(testImage(4, 4), 2, 0)).rejects.toThrow(InterruptedError);
+  });
 });
 
 test('a name that cannot be written is refused before anything is loaded', async () => {

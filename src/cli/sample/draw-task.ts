@@ -13,7 +13,7 @@ import { progressLine, stepLine } from '../progress';
 import { print, tell } from '../say';
 import { boundNote, discardedNote, outsideNote, stretchNote } from './notes';
 import type { DrawnPair } from './pair-sheet';
-import { previewOf } from './preview';
+import { type Preview, previewOf } from './preview';
 import type { Task } from './tasks';
 
 /** What all pictures of a command share. */
@@ -44,10 +44,12 @@ export async function drawTask(drawing: Drawing, task: Task, request: FullReques
     print(`${out}  was drawn before`);
     return undefined;
   }
+  const { steps = info.defaults.steps } = request;
+  const preview = drawing.preview === undefined ? undefined : previewOf(drawing.preview, steps, info.fps);
   const checkpoint = every === undefined ? undefined : checkpointsIn({ folder: dirname(out), every });
-  const resumable: Drawing & Pick<DrawOptions, 'checkpoint'> = { ...drawing, checkpoint };
+  const watched: Watched = { ...drawing, preview, checkpoint };
   const plain = paired
-    ? await withProgress(resumable, request, options =>
+    ? await withProgress(watched, request, options =>
         draw(
           {
             ...request,
@@ -58,15 +60,16 @@ export async function drawTask(drawing: Drawing, task: Task, request: FullReques
         ),
       )
     : undefined;
-  const drawn = await withProgress(resumable, request, options =>
+  const drawn = await withProgress(watched, request, options =>
     repeats ? repeat(repeats, options) : draw(request, options),
   );
   const { media, receipt, schedule, forwards, seconds } = drawn;
+  await writeMedia(out, media, { receipt: publicReceipt(receipt), ...(info.fps !== undefined && { fps: info.fps }) });
+  await preview?.finish(media);
   if (drawn.outside) tell(outsideNote(request.prompt));
   if (drawn.discarded) tell(discardedNote(request.prompt, drawn.discarded));
   const stretched = init && stretchNote(init, media);
   if (stretched) process.stderr.write(stretched);
-  await writeMedia(out, media, { receipt: publicReceipt(receipt), ...(info.fps !== undefined && { fps: info.fps }) });
   for (const each of [drawn, plain]) await each?.forget();
   print(`${out}  ${schedule}  ${forwards} of ${schedule.length} forwards, ${seconds.toFixed(2)} s${boundNote(drawn)}`);
   return plain && pairOf(request, drawn, plain);
@@ -90,17 +93,21 @@ function pairOf({ prompt, seed }: FullRequest, cached: Drawn, plain: Drawn): Dra
   };
 }
 
+/** A drawing with what one picture of it has of its own. */
+interface Watched extends Omit<Drawing, 'preview'>, Pick<DrawOptions, 'checkpoint'> {
+  readonly preview: Preview | undefined;
+}
+
 /** One run with its progress: the steps, then the decoder where that takes long. */
 async function withProgress(
-  { model, init, signal, preview: previewPath, checkpoint }: Drawing & Pick<DrawOptions, 'checkpoint'>,
+  { model, init, signal, preview, checkpoint }: Watched,
   { prompt, steps = model.info.defaults.steps }: FullRequest,
   work: (options: DrawOptions) => Promise<Drawn>,
 ): Promise<Drawn> {
   const line = stepLine(prompt, steps);
-  const preview = previewPath === undefined ? undefined : previewOf(previewPath, steps, model.info.fps);
   let decoding: ReturnType<typeof progressLine> | undefined;
   try {
-    const drawn = await work({
+    return await work({
       model,
       policies: policiesOnDisk,
       ...(init && { init }),
@@ -118,8 +125,6 @@ async function withProgress(
       },
       ...(preview && { previews: preview }),
     });
-    await preview?.finish(drawn.media);
-    return drawn;
   } finally {
     line.stop();
     decoding?.stop();

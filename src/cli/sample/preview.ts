@@ -1,6 +1,8 @@
+import { ErtaError } from '../../errors';
 import type { Media } from '../../media/pixels';
 import { writeMedia } from '../../media/write';
 import type { Previews } from '../../sampling/previews';
+import { tellAbove } from '../progress';
 import { pictureProtocol, terminalPicture } from '../terminal-picture';
 
 /** A picture while it grows: in a file, and in the terminal where that can show pictures. */
@@ -10,14 +12,22 @@ export interface Preview extends Previews {
 }
 
 /**
+ * A preview that cannot be written is told of once, and costs no picture: the next step tries again.
  * @param path file that every step's prediction replaces; it is always a whole picture
  * @param steps of the run
  */
 export function previewOf(path: string, steps: number, fps: number | undefined): Preview {
   const protocol = pictureProtocol(process.env, process.stderr.isTTY === true);
   const inTerminal = protocol && terminalPicture(process.stderr, protocol);
+  let isTold = false;
   async function show(media: Media): Promise<void> {
-    await writeMedia(path, media, fps === undefined ? {} : { fps });
+    try {
+      await writeMedia(path, media, fps === undefined ? {} : { fps });
+    } catch (error) {
+      if (!ErtaError.isInstance(error) || error.code === 'interrupted') throw error;
+      if (!isTold) tellAbove(`The preview could not be written, and the run goes on: ${error.message}\n`);
+      isTold = true;
+    }
     await inTerminal?.(media);
   }
   // All but the last step, which ends in the picture itself.
