@@ -128,11 +128,9 @@ async function drawSheet(pipeline: Pipeline, out: string, engine: string, signal
 
   async function compare(prompt: string): Promise<Compared> {
     const request = { prompts: [prompt], seeds: [DEMO_SEED], steps, guidance };
-    const line = stepLine(prompt, 2 * steps);
-    const onStep = (s: { decisions: readonly string[]; seconds: number }): void =>
-      line.step(s.decisions.includes('compute'), s.seconds);
+    const line = stepLine(prompt);
     try {
-      const { uncached, cached } = await runBeside(pipeline, request, policy, { signal, onStep });
+      const { uncached, cached } = await runBeside(pipeline, request, policy, { signal, onStep: line.step });
       return { prompt, plain: uncached, cached, likeness: score(uncached.media[0]!, cached.media[0]!) };
     } finally {
       line.stop();

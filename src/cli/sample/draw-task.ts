@@ -9,7 +9,7 @@ import { readReceipt } from '../../media/receipt';
 import { writeMedia } from '../../media/write';
 import { policiesOnDisk } from '../../policy/on-disk';
 import type { Pipeline } from '../../sampling/pipeline';
-import { progressLine, stepLine } from '../progress';
+import { progressLine, stepLine, tellAbove } from '../progress';
 import { print, tell } from '../say';
 import { boundNote, discardedNote, outsideNote, stretchNote } from './notes';
 import type { DrawnPair } from './pair-sheet';
@@ -101,10 +101,10 @@ interface Watched extends Omit<Drawing, 'preview'>, Pick<DrawOptions, 'checkpoin
 /** One run with its progress: the steps, then the decoder where that takes long. */
 async function withProgress(
   { model, init, signal, preview, checkpoint }: Watched,
-  { prompt, steps = model.info.defaults.steps }: FullRequest,
+  { prompt }: FullRequest,
   work: (options: DrawOptions) => Promise<Drawn>,
 ): Promise<Drawn> {
-  const line = stepLine(prompt, steps);
+  const line = stepLine(prompt);
   let decoding: ReturnType<typeof progressLine> | undefined;
   try {
     return await work({
@@ -113,11 +113,17 @@ async function withProgress(
       ...(init && { init }),
       signal,
       checkpoint,
-      onResume: done => {
-        for (const step of done) line.step(step.decisions.includes('compute'), step.seconds);
-        tell(done.length < steps ? `goes on at step ${done.length + 1}\n` : 'all steps were computed before\n');
+      onResume(done) {
+        for (const step of done) line.step(step);
+        const steps = done[0]?.steps ?? 0;
+        tellAbove(done.length < steps ? `goes on at step ${done.length + 1}\n` : 'all steps were computed before\n');
       },
-      onStep: step => line.step(step.decisions.includes('compute'), step.seconds),
+      onStep(step) {
+        // Steps after a decoding are those of another try.
+        decoding?.stop();
+        decoding = undefined;
+        line.step(step);
+      },
       onDecode(done, total) {
         if (!decoding) line.stop();
         decoding ??= progressLine('decoding', total);
