@@ -12,7 +12,7 @@ export type MediaFormat = 'png' | 'jpeg' | 'webp' | 'gif' | 'mp4' | 'frames';
 
 /** How media is written. */
 export interface WriteOptions {
-  /** Frames per second of a clip; 16 unless given. */
+  /** Frames per second of a clip, up to 240, as GIF up to 50; 16 unless given. Browsers play WebP at up to 90. */
   fps?: number | undefined;
   /** JSON that says how the picture was made, for `readReceipt`. */
   receipt?: unknown | undefined;
@@ -52,14 +52,28 @@ export function requireRoom(format: MediaFormat, frames: number | undefined): vo
   });
 }
 
+/** The most frames a second at which every frame of a GIF has two hundredths of a second; browsers show one for ten. */
+const MOST_GIF_RATE = 50;
+
+/**
+ * @param fps frames per second of a clip; undefined for a picture
+ * @throws UsageError for a rate at which files of a format play too slowly
+ */
+export function requireRate(format: MediaFormat, fps: number | undefined): void {
+  if (format !== 'gif' || fps === undefined || fps <= MOST_GIF_RATE) return;
+  throw new UsageError(`A GIF plays at ${MOST_GIF_RATE} frames per second at most, and the clip has ${fps}.`, {
+    hint: 'Use .mp4, or .webp, which browsers play at up to 90.',
+  });
+}
+
 /**
  * The bytes of a file. PNG, JPEG and WebP hold the receipt; that of GIF and MP4 goes into a file beside (`writeMedia`).
  * @param media a clip of one frame or a picture for PNG and JPEG; a picture becomes a clip of one frame for GIF and MP4
  * @param format which kind of file
  * @param options frame rate, quality and receipt
  * @returns the file's content
- * @throws UsageError for several frames as PNG or JPEG, and for a rate or a quality out of range; ShapeError for sides of
- *   more than 16383 pixels as WebP, 65535 as JPEG and GIF
+ * @throws UsageError for several frames as PNG or JPEG, and for a rate (of a GIF above 50) or a quality out of range;
+ *   ShapeError for sides of more than 16383 pixels as WebP, 65535 as JPEG and GIF
  * @example
  * const bytes = await encodeMedia(media, 'png', { receipt });
  * response.setHeader('content-type', 'image/png').end(bytes);
@@ -70,6 +84,7 @@ export async function encodeMedia(media: Media, format: FileFormat, options: Wri
   const { fps = 16, quality, receipt } = options;
   const moving = isClip(media);
   requireSides(format, frameSize(media));
+  requireRate(format, fps);
   if (format === 'png' || format === 'jpeg') {
     const [still, ...others] = frames(media);
     requireRoom(format, 1 + others.length);

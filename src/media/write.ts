@@ -35,7 +35,8 @@ export function mediaFormat(path: string): MediaFormat {
  * @param path ends in `.png`, `.jpg`, `.webp`, `.gif` or `.mp4`, or in `/` for a folder of frames
  * @param media `[H, W, 3]` or `[F, H, W, 3]`, values in [0, 1]
  * @param options frame rate, quality and receipt; GIF and MP4 have the receipt in `NAME.json` beside them
- * @throws UsageError for another extension, several frames as PNG or JPEG, a rate or a quality out of range
+ * @throws UsageError for another extension, several frames as PNG or JPEG, a rate (of a GIF above 50) or a quality out of
+ *   range
  * @throws IoError when the file cannot be written
  */
 export async function writeMedia(path: string, media: Media, options: WriteOptions = {}): Promise<void> {

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Receipt } from '../../src/draw/receipt';
+import { sha256 } from '../../src/io/sha256';
 import { loadCase } from '../../src/lab/verify/load-case';
 import { maxAbsError } from '../../src/lab/verify/verify';
 import { dense, frames } from '../../src/media/pixels';
@@ -199,6 +200,26 @@ describe('prompts and pictures from files', () => {
     expect(code).toBe(0);
     expect(stderr).toContain('The picture of 16 × 8 is stretched to 64 × 64.');
   });
+});
+
+test('a GIF of a clip that plays too fast for it is refused before anything is drawn', async () => {
+  const model = scratch.path('fast');
+  await cp(resolve(__dirname, '../../converted-models/fluent-emoji-video'), model, { recursive: true });
+  const [config, index] = [resolve(model, 'pipeline.json'), resolve(model, 'model.json')];
+  const slow = await readFile(config, 'utf8');
+  const fast = slow.replace('"frame_duration_ms": 200', '"frame_duration_ms": 10');
+  await writeFile(config, fast);
+  await writeFile(index, (await readFile(index, 'utf8')).replace(sha256(slow), sha256(fast)));
+  const run = ['lion', '--model', model, '--policy', 'none', '--steps', '2'];
+  for (const place of ['--out', '--preview']) {
+    const done = await sample(...run, place, scratch.path('a.gif'));
+    expect(done).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: expect.stringContaining('50 frames per second at most'),
+    });
+  }
+  expect(await files()).toEqual(['fast']);
 });
 
 const CLIP = ['--model', 'fluent-emoji-video', '--steps', '30'];

@@ -67,6 +67,15 @@ test('a GIF has all frames, also equal ones, at the rate, and its receipt beside
   expect(await readReceipt(scratch.path('x.gif'))).toEqual(receipt);
 });
 
+test('a GIF of a rate at which browsers would play it slowly is refused', async () => {
+  await writeMedia(scratch.path('x.gif'), testClip(7, 20, 30), { fps: 50 });
+  expect(new Set((await sharp(scratch.path('x.gif'), { pages: -1 }).metadata()).delay)).toEqual(new Set([20]));
+  const fast = writeMedia(scratch.path('y.gif'), testClip(7, 20, 30), { fps: 60 });
+  await expect(fast).rejects.toThrow('A GIF plays at 50 frames per second at most, and the clip has 60.');
+  await expect(fast).rejects.toMatchObject({ code: 'usage', hint: expect.stringContaining('.webp') });
+  expect(readdirSync(scratch.path())).toEqual(['x.gif']);
+});
+
 test.each([
   [16, 20, 30],
   [8, 21, 31],

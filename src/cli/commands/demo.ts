@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { fidelityOf, runBeside, type Score, score } from '../../calibration/measure';
 import { splitPairs } from '../../calibration/pairs';
 import { PolicyError } from '../../errors';
-import { requireRoom } from '../../media/encode';
+import { requireRate, requireRoom } from '../../media/encode';
 import { frames, type Image, joinFrames } from '../../media/pixels';
 import { renderSheet } from '../../media/sheet';
 import { mediaFormat, requireMediaWritable, writeMedia } from '../../media/write';
@@ -60,9 +60,10 @@ export function demoCommand(): Command {
       await interruptible(async signal => {
         const pipeline = await loadModel(options.model);
         try {
-          const { kind, size } = pipeline.info;
+          const { kind, size, fps } = pipeline.info;
           const out = options.out ?? (kind === 'clip' ? 'samples/demo.webp' : 'samples/demo.png');
           requireRoom(mediaFormat(out), kind === 'image' ? 1 : size?.frames);
+          requireRate(mediaFormat(out), fps);
           await drawSheet(pipeline, out, engine.label, signal);
         } finally {
           pipeline.dispose();

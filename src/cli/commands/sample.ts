@@ -9,7 +9,7 @@ import type { EngineKind } from '../../engine/types';
 import { PolicyError, UnsupportedError, UsageError } from '../../errors';
 import { MOST } from '../../io/counts';
 import { requireWritableFolder } from '../../io/writable';
-import { requireRoom, requireSides } from '../../media/encode';
+import { requireRate, requireRoom, requireSides } from '../../media/encode';
 import { readReceipt } from '../../media/receipt';
 import { mediaFormat, requireMediaWritable, writeMedia } from '../../media/write';
 import { hasLevel } from '../../nn/wasm/run';
@@ -206,16 +206,18 @@ async function drawAll(
   }
 }
 
-/** A clip does not fit into a file of one picture, and not every sheet into its format. */
+/** A clip does not fit into a file of one picture, nor every rate and every sheet into its format. */
 function requireRoomFor(
   tasks: readonly Task[],
   { sheet, preview }: SampleOptions,
-  { kind, size }: Pipeline['info'],
+  { kind, size, fps }: Pipeline['info'],
   request: FullRequest,
 ): void {
   const frames = kind === 'image' ? 1 : (request.size?.frames ?? size?.frames);
   for (const path of [...tasks.map(({ out }) => out), sheet, preview]) {
-    if (path !== undefined) requireRoom(mediaFormat(path), frames);
+    if (path === undefined) continue;
+    requireRoom(mediaFormat(path), frames);
+    requireRate(mediaFormat(path), fps);
   }
   const { width = size?.width, height = size?.height } = request.size ?? {};
   if (sheet === undefined || width === undefined || height === undefined) return;

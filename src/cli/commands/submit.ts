@@ -14,7 +14,7 @@ import { MOST } from '../../io/counts';
 import { isFile } from '../../io/node-file';
 import { sha256 } from '../../io/sha256';
 import { requireWritableFolder } from '../../io/writable';
-import { requireRoom } from '../../media/encode';
+import { requireRate, requireRoom } from '../../media/encode';
 import { policyHash } from '../../policy/hash';
 import { readNamedPolicy } from '../../policy/on-disk';
 import { type Seed, seedJson } from '../../random/seed';
@@ -112,6 +112,7 @@ export function submitCommand(): Command {
       requireItsSize(model, given);
       const format = given.format ?? (model.kind === 'clip' ? 'webp' : 'png');
       requireRoom(format, model.kind === 'clip' ? (given.frames ?? model.size.frames) : 1);
+      requireRate(format, model.fps);
       const hashes = await hashesOf([model]);
       const policy = await policyOf(given.policy);
       const settings = {
