@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mendIndex } from './mp4-index';
+import { mendIndex, withColour } from './mp4-index';
 import { type Clip, frameSize, toBytes } from './pixels';
 
 export interface Mp4Options {
@@ -10,8 +10,8 @@ export interface Mp4Options {
 }
 
 /**
- * A clip as an MP4 file: H.264 baseline, 4:2:0 video-range BT.601, one video track, no sound. H.264 counts pixels in
- * pairs, so an odd last row or column is doubled. The same clip gives the same bytes.
+ * A clip as an MP4 file: H.264 baseline, 4:2:0 video-range BT.601, which the file says, one video track, no sound. H.264
+ * counts pixels in pairs, so an odd last row or column is doubled. The same clip gives the same bytes.
  */
 export async function encodeMp4(clip: Clip, { fps, quality = 90 }: Mp4Options): Promise<Uint8Array> {
   const { height, width } = frameSize(clip);
@@ -29,7 +29,7 @@ export async function encodeMp4(clip: Clip, { fps, quality = 90 }: Mp4Options): 
     const bytes = encoder.FS.readFile(encoder.outputFilename);
     encoder.FS.unlink(encoder.outputFilename);
     mendIndex(bytes, clip.shape[0]!, fps);
-    return bytes;
+    return withColour(bytes);
   } finally {
     encoder.delete();
   }

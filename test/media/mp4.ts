@@ -5,6 +5,8 @@ export interface Mp4Track {
   seconds: number;
   width: number;
   height: number;
+  /** Primaries, transfer, matrix and whether the range is full, as the file says. */
+  colour: number[];
 }
 
 /** Reads the index (`moov`) of an MP4, and checks that every frame lies inside the file. */
@@ -16,6 +18,8 @@ export function inspectMp4(bytes: Buffer): Mp4Track {
   const sizes = box(table, 'stsz');
   const times = box(table, 'stts');
   const entry = box(table, 'stsd').subarray(8);
+  const colour = box(entry.subarray(86), 'colr');
+  if (colour.toString('latin1', 0, 4) !== 'nclx') throw new Error('colours are said in another way');
   const frames = sizes.readUInt32BE(8);
   const total = Array.from({ length: frames }, (_, i) => sizes.readUInt32BE(12 + 4 * i)).reduce((a, b) => a + b, 0);
   if (box(table, 'stco').readUInt32BE(8) + total > bytes.length) throw new Error('frames lie outside the file');
@@ -26,6 +30,7 @@ export function inspectMp4(bytes: Buffer): Mp4Track {
     seconds: ticks / header.readUInt32BE(12),
     width: entry.readUInt16BE(32),
     height: entry.readUInt16BE(34),
+    colour: [4, 6, 8].map(at => colour.readUInt16BE(at)).concat((colour[10] as number) >> 7),
   };
 }
 

@@ -87,6 +87,8 @@ test.each([
   const track = inspectMp4(bytes);
   expect(track).toMatchObject({ codec: 'avc1', frames: 9, width: width + (width % 2), height: height + (height % 2) });
   expect(track.seconds).toBeCloseTo(9 / fps, 2);
+  // Primaries and transfer of BT.709, matrix of BT.601, and not the full range.
+  expect(track.colour).toEqual([1, 1, 6, 0]);
   expect(await readReceipt(scratch.path('x.mp4'))).toEqual(receipt);
   expect(process.listenerCount('uncaughtException')).toBe(listeners);
   await writeMedia(scratch.path('y.mp4'), testClip(9, height, width), { fps });
