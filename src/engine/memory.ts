@@ -1,5 +1,6 @@
 import { MemoryError } from '../errors';
 import { nodeBuiltin } from '../io/node-builtin';
+import { availableOf } from './available-memory';
 import type { EngineKind } from './types';
 
 /** WebAssembly's 32-bit heap ends at 4 GiB with "memory access out of bounds"; this leaves room for fragments. */
@@ -10,15 +11,29 @@ const node = globalThis.process as Partial<NodeJS.Process> | undefined;
 
 /** Bytes of memory this process may have in all, a container's limit included; infinite where nobody knows. */
 export function totalMemory(): number {
-  const machine = nodeBuiltin('os')?.totalmem() ?? Number.POSITIVE_INFINITY;
-  // Without a limit, Node reports 0 or a number larger than the machine.
-  const limit = node?.constrainedMemory?.() ?? 0;
-  return limit > 0 ? Math.min(limit, machine) : machine;
+  return Math.min(machineMemory(), limitOfContainer());
 }
 
-/** Bytes of memory that are still available; infinite where nobody knows. */
+const machineMemory = (): number => nodeBuiltin('os')?.totalmem() ?? Number.POSITIVE_INFINITY;
+
+/** Infinite without a limit, for which Node reports 0 or a number larger than the machine. */
+const limitOfContainer = (): number => node?.constrainedMemory?.() || Number.POSITIVE_INFINITY;
+
+/** Bytes of memory that work can have; infinite where nobody knows. On macOS the total: what is in use is not known. */
 export function availableMemory(): number {
-  return Math.min(node?.availableMemory?.() ?? Number.POSITIVE_INFINITY, totalMemory());
+  return availableOf({
+    platform: node?.platform,
+    total: totalMemory(),
+    reported: node?.availableMemory?.(),
+    isLimited: limitOfContainer() <= machineMemory(),
+    read: path => {
+      try {
+        return nodeBuiltin('fs')?.readFileSync(path, 'utf8');
+      } catch {
+        return undefined;
+      }
+    },
+  });
 }
 
 /** The largest resident size of this process so far, in bytes; 0 where nobody knows. */

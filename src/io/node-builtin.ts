@@ -10,6 +10,7 @@ export function nodeBuiltin<Name extends keyof Builtins>(name: Name): Builtins[N
 
 interface Builtins {
   readonly crypto: typeof import('node:crypto');
+  readonly fs: typeof import('node:fs');
   readonly os: typeof import('node:os');
   readonly worker_threads: typeof import('node:worker_threads');
 }
