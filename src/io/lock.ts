@@ -80,20 +80,25 @@ async function take(file: string, what: string): Promise<void> {
   throw new InUse(`${what} is in use by other runs of ertacache.`, { hint: 'Wait for them to end.' });
 }
 
-/** What systems say that know no second names for files. */
-const NO_LINKS: readonly (string | undefined)[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'];
-
 /** Makes the lock appear whole, where it is not there yet; a system error with the code EEXIST where it is. */
 async function create(file: string, text: string): Promise<void> {
   const staged = stagedName(file, 'new');
   await writeNew(staged, text);
   try {
-    await disk.link(staged, file);
-  } catch (error) {
-    if (!NO_LINKS.includes(systemCode(error))) throw error;
-    await writeNew(file, text);
+    await place(staged, file, text);
   } finally {
     await disk.unlink(staged).catch(() => {});
+  }
+}
+
+/** Gives a lock its name where that is free; a system error with the code EEXIST where it is not. */
+async function place(staged: string, file: string, text: string): Promise<void> {
+  try {
+    await disk.link(staged, file);
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') throw error;
+    // Where there are no second names for files, each system says so with another code.
+    await writeNew(file, text);
   }
 }
 
@@ -117,12 +122,11 @@ async function removeDead(file: string, what: string): Promise<void> {
     if (systemCode(error) === 'ENOENT') return;
     throw writeError(what, error);
   }
-  if (!(await isOurs(aside, text))) await disk.link(aside, file).catch(() => {});
+  const found = await readFile(aside, 'utf8').catch(() => undefined);
+  const back = () => (found === undefined ? disk.link(aside, file) : place(aside, file, found));
+  if (found !== text) await back().catch(() => {});
   await disk.unlink(aside).catch(() => {});
 }
-
-const isOurs = async (file: string, text: string): Promise<boolean> =>
-  (await readFile(file, 'utf8').catch(() => undefined)) === text;
 
 /** How every lock begins. */
 const HEAD = `{"format":"${FORMAT}"`;

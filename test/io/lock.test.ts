@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { IoError } from '../../src/errors';
+import { disk } from '../../src/io/fs';
 import { isLockBeside, lockBeside, withLock } from '../../src/io/lock';
 import { self } from '../../src/io/owner';
 import { scratchFolder } from '../media/pictures';
@@ -70,5 +71,33 @@ test('a lock is known by what it holds: a file of that name alone is left to its
   await withLock(own, 'a.json', async () => {
     expect([await isLockBeside(own), await isLockBeside(foreign)]).toEqual([true, false]);
     expect(await isLockBeside(scratch.path('a.json'))).toBe(false);
+  });
+});
+
+describe('where files have no second names', () => {
+  const fail = (code: string) => () => Promise.reject(Object.assign(new Error(code), { code, syscall: 'link' }));
+  afterEach(() => jest.restoreAllMocks());
+
+  test.each(['EISDIR', 'EPERM', 'EACCES', 'EMLINK', 'ENOTSUP'])('a lock is taken and holds (%s)', async code => {
+    jest.spyOn(disk, 'link').mockImplementation(fail(code));
+    await withLock(file(), 'the folder', async () => {
+      await expect(taken()).rejects.toThrow('is in use by another run of ertacache');
+      expect(existsSync(file())).toBe(true);
+    });
+    writeFileSync(file(), lockOf({ start: '1' }));
+    expect(await taken()).toBe(true);
+  });
+
+  test('the lock of a run that was quicker to take over one stays its own', async () => {
+    const live = lockOf({ host: 'elsewhere' });
+    writeFileSync(file(), lockOf({ start: '1' }));
+    jest.spyOn(disk, 'link').mockImplementation(fail('EISDIR'));
+    const { rename } = disk;
+    jest.spyOn(disk, 'rename').mockImplementationOnce(async (from, to) => {
+      writeFileSync(from, live);
+      await rename(from, to);
+    });
+    await expect(taken()).rejects.toThrow('on elsewhere');
+    expect(readFileSync(file(), 'utf8')).toBe(live);
   });
 });
