@@ -1,4 +1,4 @@
-import { type FileHandle, link, mkdir, open, rename, rm, rmdir, unlink, utimes } from 'node:fs/promises';
+import { type FileHandle, link, mkdir, open, rename, rm, rmdir, stat, unlink, utimes } from 'node:fs/promises';
 
 /**
  * Every change that ertacache makes to what lies on a disk. All writing goes through these few functions, so that
@@ -6,7 +6,7 @@ import { type FileHandle, link, mkdir, open, rename, rm, rmdir, unlink, utimes }
  */
 export const disk = {
   /** Makes a folder and those above it. @returns the outermost that was made */
-  mkdir: (path: string): Promise<string | undefined> => mkdir(path, { recursive: true }),
+  mkdir: (path: string): Promise<string | undefined> => makeFolder(path),
   /** Makes a folder that must not be there yet. */
   mkdirNew: (path: string): Promise<void> => mkdir(path),
   /** `wx` makes a new file, `w` begins one anew, `a` goes on with one. */
@@ -23,6 +23,20 @@ export const disk = {
   /** Sets the time of the last change to now. */
   touch: (path: string): Promise<void> => utimes(path, new Date(), new Date()),
 };
+
+async function makeFolder(path: string): Promise<string | undefined> {
+  try {
+    return await mkdir(path, { recursive: true });
+  } catch (error) {
+    // Windows refuses to make the root of a drive although it is there.
+    const isThere = await stat(path).then(
+      info => info.isDirectory(),
+      () => false,
+    );
+    if (!isThere) throw error;
+    return undefined;
+  }
+}
 
 /** Writes a new file and waits until it is on the disk; when that fails, there is none. */
 export async function writeNew(path: string, bytes: Uint8Array | string): Promise<void> {
