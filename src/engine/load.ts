@@ -20,8 +20,9 @@ interface Linked {
 }
 type LinkLoader = (core: typeof tf, options: { quiet: boolean }) => Linked;
 
-// A process can hold one TensorFlow: when it is asked for again, this says what brought it.
-let broughtBy = 'already loaded';
+// A process can hold one TensorFlow: when it is asked for again, this says what brought it, and where it is while
+// nobody has yet found out which of its own operations can be used.
+let brought: { readonly source: string; readonly untried?: Location } = { source: 'already loaded' };
 
 /** How a backend is loaded. */
 export interface BackendLoadOptions {
@@ -47,19 +48,20 @@ function importTensorFlow({ module, link }: Location, { verbose, threads }: Back
 
 async function loadTensorFlow({ kind, source, locate }: Candidate, options: BackendLoadOptions): Promise<string> {
   const { env } = options;
-  const isNew = !tf.findBackendFactory('tensorflow');
-  const location = isNew ? locate(env) : undefined;
-  if (location) {
+  if (!tf.findBackendFactory('tensorflow')) {
+    const location = locate(env);
     importTensorFlow(location, options);
-    broughtBy = source;
+    brought = { source, untried: location };
   }
   const backend = tf.findBackend('tensorflow') as TensorFlowBackend | null;
-  if (kind === 'gpu' && !backend?.isUsingGpuDevice) throw new Error(`TensorFlow (${broughtBy}) found no usable GPU`);
+  const { source: by, untried } = brought;
+  if (kind === 'gpu' && !backend?.isUsingGpuDevice) throw new Error(`TensorFlow (${by}) found no usable GPU`);
   // oneDNN's operations are the processor's.
-  if (location && backend && !backend.isUsingGpuDevice) {
-    allowFused(backend, await usableFused(location, backend.binding?.TF_Version ?? 'unknown', env));
+  if (untried && backend && !backend.isUsingGpuDevice) {
+    brought = { source: by };
+    allowFused(backend, await usableFused(untried, backend.binding?.TF_Version ?? 'unknown', env));
   }
-  return `${kind} (TensorFlow ${backend?.binding?.TF_Version ?? 'of unknown version'}, ${broughtBy})`;
+  return `${kind} (TensorFlow ${backend?.binding?.TF_Version ?? 'of unknown version'}, ${by})`;
 }
 
 async function loadWasm(location: Location, threads: number, env: NodeJS.ProcessEnv): Promise<string> {
