@@ -1,4 +1,4 @@
-import { constants, copyFile, lstat, readdir, realpath } from 'node:fs/promises';
+import { constants, copyFile, lstat, readdir, realpath, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { IoError } from '../errors';
 import { fileHash } from './file-hash';
@@ -27,8 +27,10 @@ export async function withAtomicFolder<T>(
   fill: (folder: string) => Promise<T>,
   options: FolderOptions = {},
 ): Promise<T> {
-  const target = await realpath(path).catch(() => resolve(path));
+  const target = await targetOf(path);
   const parent = dirname(target);
+  // Before the lock, which lies beside it: one who may write into a mount may often not write there.
+  await requireNoMount(path);
   const made = await disk.mkdir(parent).catch(error => {
     throw writeError(path, error);
   });
@@ -39,6 +41,9 @@ export async function withAtomicFolder<T>(
     throw error;
   }
 }
+
+/** Behind links: what they lead to is replaced, not they. */
+const targetOf = (path: string): Promise<string> => realpath(path).catch(() => resolve(path));
 
 async function fillLocked<T>(
   path: string,
@@ -77,6 +82,7 @@ function concerns(error: unknown, target: string, partial: string): boolean {
  * @throws IoError when a folder is already there that may not be replaced
  */
 export async function requireReplaceable(path: string, options: FolderOptions, filled?: string): Promise<void> {
+  await requireNoMount(path);
   let files: string[];
   try {
     files = await filesIn(path);
@@ -99,6 +105,17 @@ export async function requireReplaceable(path: string, options: FolderOptions, f
   if (both === undefined) return;
   throw new IoError(`${join(path, both)} was not written by ertacache and would be replaced.`, {
     hint: 'Move that file, or choose another folder.',
+  });
+}
+
+/** @throws IoError for the top folder of a disk: it cannot step aside, which would be found out after the work */
+async function requireNoMount(path: string): Promise<void> {
+  const target = await targetOf(path);
+  const parent = dirname(target);
+  const [own, above] = await Promise.all([target, parent].map(folder => stat(folder).catch(() => undefined)));
+  if (!own?.isDirectory() || (target !== parent && own.dev === above?.dev)) return;
+  throw new IoError(`${path} is a mount point and cannot be replaced as a whole.`, {
+    hint: 'Give a folder inside it.',
   });
 }
 
