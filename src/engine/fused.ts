@@ -16,7 +16,7 @@ const STRIDE = 7;
 
 /**
  * The operations of TensorFlow's own that give the right numbers here: each is run in a child process, which may die
- * of it. What was found is kept for this version of TensorFlow and this processor. `ERTACACHE_FUSED=0` allows none.
+ * of it. What was found for sure is kept for this version of TensorFlow and this processor. `ERTACACHE_FUSED=0` allows none.
  */
 export async function usableFused(location: Location, version: string, env: NodeJS.ProcessEnv): Promise<FusedName[]> {
   if (env.ERTACACHE_FUSED === '0') return [];
@@ -27,13 +27,14 @@ export async function usableFused(location: Location, version: string, env: Node
   const file = join(linksFolder(env), `fused-${key}.json`);
   const known = readKnown(file);
   if (known) return known;
-  const found = await tryAll(location);
+  const { usable, isSure } = await tryAll(location);
+  if (!isSure) return usable;
   try {
-    await writeFileAtomic(file, JSON.stringify({ tensorflow: version, usable: found }));
+    await writeFileAtomic(file, JSON.stringify({ tensorflow: version, usable }));
   } catch {
     // A folder that cannot be written costs a second at every start, no more.
   }
-  return found;
+  return usable;
 }
 
 function readKnown(file: string): FusedName[] | undefined {
@@ -45,21 +46,33 @@ function readKnown(file: string): FusedName[] | undefined {
   }
 }
 
+interface Found {
+  readonly usable: FusedName[];
+  /** Whether another try would find the same, as far as anybody can tell. */
+  readonly isSure: boolean;
+}
+
 /** Goes on in a new child after every trial that ended one. */
-async function tryAll(location: Location): Promise<FusedName[]> {
+async function tryAll(location: Location): Promise<Found> {
   const failed = new Set<FusedName>();
+  let isSure = true;
   let rest = [...trials];
   while (rest.length > 0) {
-    const results = await tryOps(location, rest, STRIDE);
-    if (!results) return [];
+    const ran = await tryOps(location, rest, STRIDE);
+    if (!ran) return { usable: [], isSure: false };
+    const { results, isStopped } = ran;
+    const untried = rest.slice(results.length);
+    // Not in a further child: what stopped this one, a machine without time or memory, would stop that as well.
+    const isOver = isStopped && untried.length > 0;
     rest.forEach((trial, i) => {
       const values = results[i];
-      if (i <= results.length && !(values && isRight(trial, values))) failed.add(trial.name);
+      if ((isOver || i <= results.length) && !(values && isRight(trial, values))) failed.add(trial.name);
     });
+    if (isOver) isSure = false;
     // The one after the last result is what ended the child.
-    rest = rest.slice(results.length + 1).filter(({ name }) => !failed.has(name));
+    rest = isOver ? [] : untried.slice(1).filter(({ name }) => !failed.has(name));
   }
-  return fusedNames.filter(name => !failed.has(name));
+  return { usable: fusedNames.filter(name => !failed.has(name)), isSure };
 }
 
 function isRight(trial: Trial, values: readonly number[]): boolean {

@@ -33,23 +33,33 @@ export async function probe(request: ProbeRequest, timeout = 60_000): Promise<Pr
   }
 }
 
+/** What a child process said of trials. */
+export interface TrialRun {
+  /** Every so many values of each result, null where TensorFlow refused one; up to the one that ended the child. */
+  readonly results: readonly (number[] | null)[];
+  /** Whether the child was stopped from outside, after too long a time or for want of memory: no fault of a trial. */
+  readonly isStopped: boolean;
+}
+
 /**
  * Runs trials of TensorFlow's own operations in a child process, until one of them ends it.
- * @returns every `stride`th value of the results, null where TensorFlow refused one; undefined when the backend could
- * not even be opened
+ * @returns every `stride`th value of the results; undefined when the backend could not even be opened
  */
 export async function tryOps(
   location: Location,
   trials: readonly Trial[],
   stride: number,
   timeout = 60_000,
-): Promise<(number[] | null)[] | undefined> {
-  const result = await runChild({ ...location, trials, stride }, timeout);
-  const marked = result?.stdout.split('\n').filter(line => line.startsWith(TRIAL)) ?? [];
+): Promise<TrialRun | undefined> {
+  const ended = await runChild({ ...location, trials, stride }, timeout);
+  const marked = ended?.stdout.split('\n').filter(line => line.startsWith(TRIAL)) ?? [];
   const [begun, ...results] = marked.map(line => JSON.parse(line.slice(TRIAL.length)));
-  return begun === undefined ? undefined : results;
+  if (!ended || begun === undefined) return undefined;
+  return { results, isStopped: ended.signal !== null && FROM_OUTSIDE.includes(ended.signal) };
 }
 
+/** Signals that no operation gives itself. */
+const FROM_OUTSIDE: readonly NodeJS.Signals[] = ['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP'];
 const SCRIPT = join(__dirname, 'probe-child.cjs');
 const TRIAL = 'trial ';
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { usableFused } from '../../src/engine/fused';
@@ -53,6 +53,18 @@ test('what was found is kept, and asked again for another version', async () => 
   writeFileSync(path, JSON.stringify({ tensorflow: '1', usable: [...fusedNames, 'unheard of'] }));
   expect(await usableFused(location, '1', env)).toEqual([...fusedNames]);
   expect(await usableFused(location, '2', env)).toEqual(['swish']);
+});
+
+test('what a child found that was stopped from outside is not kept', async () => {
+  const env = { ERTACACHE_CACHE: folder };
+  const marker = join(folder, 'there is time');
+  const stopped = `if (op === '_MklSwish' && !require('node:fs').existsSync(${JSON.stringify(marker)})) process.kill(process.pid, 'SIGKILL');`;
+  const location = fake(`${stopped} ${SWISH} throw new Error('unknown');`);
+  expect(await usableFused(location, '1', env)).toEqual([]);
+  expect(existsSync(linksFolder(env))).toBe(false);
+  writeFileSync(marker, '');
+  expect(await usableFused(location, '1', env)).toEqual(['swish']);
+  expect(readdirSync(linksFolder(env))).toHaveLength(1);
 });
 
 test('a backend that cannot be opened has none', async () => {
