@@ -12,6 +12,8 @@ export const LOCK_FILE = '.ertacache-lock';
 const FORMAT = 'ertacache-lock';
 /** How often a run says that it lives, for runs on other machines. */
 const SIGN_MS = 60_000;
+/** Without a sign for so long, a run on another machine, or in a container that is gone, no longer has its lock. */
+const SILENCE_MS = 15 * SIGN_MS;
 /** A lock without content is one that is being written, unless it is older. */
 const WRITING_MS = 10_000;
 const ATTEMPTS = 5;
@@ -113,7 +115,8 @@ async function removeDead(file: string, what: string): Promise<void> {
       hint: 'Move that file, or write elsewhere.',
     });
   }
-  if (held ? isRunning(held, info.mtimeMs) : Date.now() - info.mtimeMs < WRITING_MS) throw inUse(file, what, held);
+  if (held ? isRunning(held, info.mtimeMs, SILENCE_MS) : Date.now() - info.mtimeMs < WRITING_MS)
+    throw inUse(file, what, held);
   // Aside first: if another run has taken it over meanwhile, what went aside is not what was looked at, and returns.
   const aside = stagedName(file, 'old');
   try {

@@ -22,9 +22,10 @@ export const self: { host: string; pid: number; start: string } = {
 /**
  * Whether a process may still be at work.
  * @param lastSign when it last gave a sign, in milliseconds: all there is to go by for another machine
+ * @param silence how long such a one may give none, in milliseconds; an hour unless given
  */
-export function isRunning({ host, pid, start }: Owner, lastSign: number): boolean {
-  if (host !== self.host) return Date.now() - lastSign < SILENCE_MS;
+export function isRunning({ host, pid, start }: Owner, lastSign: number, silence = SILENCE_MS): boolean {
+  if (host !== self.host) return Date.now() - lastSign < silence;
   if (pid === self.pid) return start === self.start;
   const now = startOf(pid);
   return now === undefined ? exists(pid) : now === start;
