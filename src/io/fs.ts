@@ -1,4 +1,6 @@
 import { type FileHandle, link, mkdir, open, rename, rm, rmdir, stat, unlink, utimes } from 'node:fs/promises';
+import { setTimeout as wait } from 'node:timers/promises';
+import { systemCode } from './system-error';
 
 /**
  * Every change that ertacache makes to what lies on a disk. All writing goes through these few functions, so that
@@ -13,7 +15,7 @@ export const disk = {
   open: (path: string, flags: 'wx' | 'w' | 'a'): Promise<FileHandle> => open(path, flags),
   write: (file: FileHandle, bytes: Uint8Array | string): Promise<void> => file.writeFile(bytes),
   sync: (file: FileHandle): Promise<void> => file.sync(),
-  rename: (from: string, to: string): Promise<void> => rename(from, to),
+  rename: (from: string, to: string): Promise<void> => renamePatiently(from, to),
   /** A second name for a file; the name must be free. */
   link: (from: string, to: string): Promise<void> => link(from, to),
   unlink: (path: string): Promise<void> => unlink(path),
@@ -35,6 +37,23 @@ async function makeFolder(path: string): Promise<string | undefined> {
     );
     if (!isThere) throw error;
     return undefined;
+  }
+}
+
+/** What Windows says of a file that another program has open, such as a scanner of what is new: mostly not for long. */
+const IN_USE: readonly (string | undefined)[] = ['EPERM', 'EACCES', 'EBUSY'];
+const PATIENCE_MS = 5000;
+
+async function renamePatiently(from: string, to: string): Promise<void> {
+  const end = Date.now() + PATIENCE_MS;
+  for (let pause = 10; ; pause = Math.min(2 * pause, 500)) {
+    try {
+      return await rename(from, to);
+    } catch (error) {
+      const mayPass = process.platform === 'win32' && IN_USE.includes(systemCode(error));
+      if (!mayPass || Date.now() > end) throw error;
+    }
+    await wait(pause);
   }
 }
 
