@@ -45,17 +45,19 @@ export async function isLockBeside(file: string): Promise<boolean> {
  * @throws IoError when another run has it: which one, and since when
  */
 export async function withLock<T>(file: string, what: string, work: () => Promise<T>, patience = 0): Promise<T> {
-  await takeWithin(patience, file, what);
+  const own = await takeWithin(patience, file, what);
   const timer = setInterval(() => void disk.touch(file).catch(() => {}), SIGN_MS).unref();
   try {
     return await work();
   } finally {
     clearInterval(timer);
-    await disk.unlink(file).catch(() => {});
+    // A run that was suspended may have lost it to another.
+    if ((await readFile(file, 'utf8').catch(() => undefined)) === own) await disk.unlink(file).catch(() => {});
   }
 }
 
-async function takeWithin(patience: number, file: string, what: string): Promise<void> {
+/** @returns what the lock holds */
+async function takeWithin(patience: number, file: string, what: string): Promise<string> {
   const end = Date.now() + patience;
   for (;;) {
     try {
@@ -67,13 +69,14 @@ async function takeWithin(patience: number, file: string, what: string): Promise
   }
 }
 
-async function take(file: string, what: string): Promise<void> {
+async function take(file: string, what: string): Promise<string> {
   const held: Held = { ...self, since: new Date().toISOString() };
   const text = `${JSON.stringify({ format: FORMAT, ...held })}\n`;
   for (const left of await leftovers(file)) await disk.remove(left.path).catch(() => {});
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     try {
-      return await create(file, text);
+      await create(file, text);
+      return text;
     } catch (error) {
       if (systemCode(error) !== 'EEXIST') throw writeError(what, error);
     }

@@ -44,6 +44,11 @@ test.each([
   expect(existsSync(file())).toBe(false);
 });
 
+test('a run that has lost its lock leaves it to the other', async () => {
+  await withLock(file(), 'the folder', async () => writeFileSync(file(), lockOf({ host: 'elsewhere' })));
+  expect(readFileSync(file(), 'utf8')).toContain('elsewhere');
+});
+
 test('the lock of another machine holds as long as it gives signs of life', async () => {
   writeFileSync(file(), lockOf({ host: 'elsewhere' }));
   const age = (minutes: number): void => {
