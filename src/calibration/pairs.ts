@@ -50,7 +50,7 @@ function halves(prompts: readonly string[]): [calibration: string[], evaluation:
 
 function take(from: readonly string[], count: number, seeds: Seeds, what: string): Pair[] {
   if (from.length === 0) {
-    throw new UsageError(`There are no prompts left for ${what}.`, { hint: 'Give at least two different prompts.' });
+    throw new UsageError(`There are no prompts left for ${what}.`, { hint: 'Give more prompts, all of them different.' });
   }
   requireRoom(seeds.from, count, seeds);
   // Fewer prompts than pairs: the prompts come again with other seeds.
@@ -83,7 +83,7 @@ export function heldOutPairs(pairs: readonly Pair[], hash: string): Pair[] {
  */
 export function boundPairs(prompts: readonly string[], count: number, seen: ReadonlySet<string> = new Set()): Pair[] {
   const unseen = halves(prompts)[1].filter(prompt => !seen.has(prompt));
-  return take(unseen, count, BOUND_SEEDS, 'a bound: the policy has seen them');
+  return take(unseen, count, BOUND_SEEDS, 'a bound: the policy was calibrated on all of them');
 }
 
 function requireRoom(first: number, count: number, { below }: Seeds): void {
