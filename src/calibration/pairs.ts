@@ -50,7 +50,9 @@ function halves(prompts: readonly string[]): [calibration: string[], evaluation:
 
 function take(from: readonly string[], count: number, seeds: Seeds, what: string): Pair[] {
   if (from.length === 0) {
-    throw new UsageError(`There are no prompts left for ${what}.`, { hint: 'Give more prompts, all of them different.' });
+    throw new UsageError(`There are no prompts left for ${what}.`, {
+      hint: 'Give more prompts, all of them different.',
+    });
   }
   requireRoom(seeds.from, count, seeds);
   // Fewer prompts than pairs: the prompts come again with other seeds.
