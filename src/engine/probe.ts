@@ -53,9 +53,23 @@ export async function tryOps(
 ): Promise<TrialRun | undefined> {
   const ended = await runChild({ ...location, trials, stride }, timeout);
   const marked = ended?.stdout.split('\n').filter(line => line.startsWith(TRIAL)) ?? [];
-  const [begun, ...results] = marked.map(line => JSON.parse(line.slice(TRIAL.length)));
+  const told = marked.map(line => parsed(line.slice(TRIAL.length)));
+  // A child that is ended while it writes leaves half a line: that trial told nothing.
+  const cut = told.indexOf(undefined);
+  const [begun, ...results] = cut === -1 ? told : told.slice(0, cut);
   if (!ended || begun === undefined) return undefined;
-  return { results, isStopped: ended.signal !== null && FROM_OUTSIDE.includes(ended.signal) };
+  return {
+    results: results as (number[] | null)[],
+    isStopped: ended.signal !== null && FROM_OUTSIDE.includes(ended.signal),
+  };
+}
+
+function parsed(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Signals that no operation gives itself. */

@@ -67,6 +67,12 @@ test('what a child found that was stopped from outside is not kept', async () =>
   expect(readdirSync(linksFolder(env))).toHaveLength(1);
 });
 
+test('a result that was cut as its child ended counts as none', async () => {
+  const cut = "if (op === '_MklMatMul') { require('node:fs').writeSync(1, '\\ntrial [0.25,-1.'); process.abort(); }";
+  const location = fake(`${cut} ${SWISH} throw new Error('unknown');`);
+  expect(await usableFused(location, '0', { ERTACACHE_CACHE: folder })).toEqual(['swish']);
+});
+
 test('a backend that cannot be opened has none', async () => {
   const nowhere: Location = { backend: 'tensorflow', module: join(folder, 'nowhere.cjs') };
   expect(await usableFused(nowhere, '0', { ERTACACHE_CACHE: folder })).toEqual([]);

@@ -48,6 +48,32 @@ test('words are drawn, and escaped', async () => {
   expect(Math.min(...dense(page))).toBeLessThan(0.3);
 });
 
+test('captions stand under their own pictures and above the next row', () => {
+  const [upper, lower] = [testImage(32, 32), testImage(16, 32, 1)];
+  const { svg, images, height } = layOut({
+    rows: [
+      {
+        header: 'first',
+        images: [upper, lower],
+        captions: ['41.2 dB', 'a <long> caption that takes two lines at least'],
+      },
+      { header: 'second', images: [upper] },
+    ],
+  });
+  const texts = [...svg.matchAll(/<text x="([\d.]+)" y="([\d.]+)" [^>]*text-anchor="middle">(.*)<\/text>/g)].map(
+    ([, x, y, text]) => ({ x: Number(x), y: Number(y), text }),
+  );
+  const [first, second, next] = images as [(typeof images)[0], (typeof images)[0], (typeof images)[0]];
+  expect(texts.map(({ text }) => text)).toEqual(['41.2 dB', 'a &lt;long&gt; caption that', 'takes two lines at least']);
+  expect(texts.map(({ x }) => x)).toEqual([first, second, second].map(at => at.left + at.width / 2));
+  for (const { y } of texts) {
+    // The row is as high as its highest picture.
+    expect(y).toBeGreaterThan(first.top + first.height);
+    expect(y).toBeLessThan(next.top);
+  }
+  expect(next.top + next.height).toBeLessThan(height);
+});
+
 test('large pictures are reduced to the cell, keeping their proportions', () => {
   const wide = { rows: [{ header: '', images: [fromBytes(new Uint8Array(100 * 400 * 3), [100, 400, 3])] }], cell: 200 };
   expect(layOut(wide).images[0]).toMatchObject({ width: 200, height: 50 });
