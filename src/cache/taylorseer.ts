@@ -134,7 +134,8 @@ function attentionBranch(plan: readonly Decision[], order: number): BranchCache 
   return {
     async evaluate({ index }, evaluation) {
       const parts = partsOf(evaluation, 'TaylorSeer');
-      const decision = plan[index] as Decision;
+      // Nothing is known either where another model takes over.
+      const decision = modules.size === 0 ? 'compute' : (plan[index] as Decision);
       const stream = parts.embed();
       const tokens = await parts.blocks(stream, { tap: tapAt(index, decision) });
       let output: tf.Tensor;

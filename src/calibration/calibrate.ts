@@ -155,7 +155,7 @@ function requireRange(range: GuidanceRange, guidance: number, rectify: string): 
       hint: 'Give two growing numbers, with the guidance between them.',
     });
   }
-  if (from <= 1 && to > 1) {
+  if (from <= 1 && to >= 1) {
     throw new UsageError(`Guidance from ${from} to ${to} has 1 in it, which turns guidance off.`, {
       hint: 'Begin above 1, such as 1.5.',
     });

@@ -103,6 +103,7 @@ describeOnBackends('a policy for a range of guidance', () => {
     [{ from: 3, to: 2 }, {}, 'is no range'],
     [{ from: 3, to: 5 }, {}, 'is no range that has 2 in it'],
     [{ from: 0.5, to: 5 }, {}, 'has 1 in it'],
+    [{ from: 0.5, to: 1 }, { guidance: 0.7 }, 'has 1 in it'],
     [range, { rectify: 'off' as const }, 'does not depend on guidance'],
   ])('%j with %j is refused', async (guidanceRange, more, message) => {
     const options = { pairs, steps: 6, guidance: 2, guidanceRange, schedule: { computed: 3 }, ...more };

@@ -1,7 +1,7 @@
 import type { Interval } from '../../metrics/statistics';
 import type { Fidelity } from '../../policy/data';
 import { type Fewest, GROUP, reversed, type Spread, type Summary } from '../compare/aggregate';
-import type { Comparison } from '../compare/comparison';
+import { type Comparison, cellOf } from '../compare/comparison';
 
 /** Numbers as the report writes them, in the terminal and on the page. */
 export const decibels = (value: number): string => value.toFixed(value < 99.95 ? 2 : 1);
@@ -95,11 +95,13 @@ export function verdict(comparison: Comparison, summaries: readonly Summary[], b
   const worst = worstText(shown, ranked(summaries, budget));
   if (shown.method !== against || !second) return { shown, text: worst };
   if (shown !== first) {
-    const { count } = first.behind as Interval;
-    const nearer = count - (first.losses as number);
+    const [ahead, behind] = [first.method, against].map(method => cellOf(comparison, method, budget)?.pairs ?? []);
+    // Not all that the other one does not win: of pictures that are alike to the last pixel neither is nearer.
+    const nearer = (ahead ?? []).filter(({ psnr }, i) => psnr > (behind?.[i]?.psnr ?? psnr)).length;
+    const gap = reversed(first.behind as Interval);
     return {
       shown,
-      text: `${worst} ${first.title} is ahead of it by ${plainGap(reversed(first.behind as Interval))}, and nearer on ${nearer} of ${count} pictures.`,
+      text: `${worst} ${first.title} is ahead of it by ${plainGap(gap)}, and nearer on ${nearer} of ${gap.count} pictures.`,
     };
   }
   const gap = second.behind as Interval;

@@ -140,6 +140,11 @@ test('the verdict names who leads, also when it is not the method of interest', 
   ]);
 });
 
+test('where two methods draw the same picture neither is nearer', () => {
+  const comparison = madeUp({ ours: [100, 100, 40, 100], theirs: [100, 100, 50, 100] });
+  expect(verdict(comparison, summarise(comparison), 4)!.text).toContain('nearer on 1 of 4 pictures.');
+});
+
 test('many budgets are told by their ends and shown by four', () => {
   expect([budgetsText([15, 10, 6]), budgetsText([9, 8, 7, 6, 5])]).toEqual(['15, 10 and 6', '5 to 9']);
   expect([fewBudgets([15, 10, 6]), fewBudgets([15, 14, 13, 12, 11, 10, 9])]).toEqual([
