@@ -6,6 +6,10 @@ import { momentsOf, ridgeRegression, timesFactors } from '../../src/calibration/
 import { scorePolicy } from '../../src/calibration/measure';
 import { draw, repeat } from '../../src/draw/draw';
 import { PolicyError, UsageError } from '../../src/errors';
+import { runArena } from '../../src/lab/compare/arena';
+import { type Asked, beginComparison } from '../../src/lab/compare/begin';
+import { contenderCalled } from '../../src/lab/compare/contenders';
+import { memoryStore } from '../../src/lab/compare/memory-store';
 import { mean } from '../../src/metrics/statistics';
 import { type Policy, policySettings, requireFits } from '../../src/policy/data';
 import { readPolicy, writePolicy } from '../../src/policy/file';
@@ -91,6 +95,22 @@ describeOnBackends('a policy for a range of guidance', () => {
       return mean((await scorePolicy(model, at, pairs, { batch: 6 })).map(s => s.floatPsnr));
     };
     for (const guidance of [1.5, 4]) expect(await kept(policy, guidance)).toBeGreaterThan(await kept(middle, guidance));
+  });
+
+  test('is compared at the guidance of the comparison, not at its own', async () => {
+    const guidance = 3.5;
+    const contenders = [contenderCalled('ertacache')];
+    const asked: Asked = {
+      ...{ steps: 6, guidance, picture: {}, kind: 'methods', budgets: [3], against: 'ertacache', batch: 6 },
+      ...{ calibration: [], evaluation: pairs, trials: 0, timed: 0, lpips: null, policies: [] },
+    };
+    const machine = { cpu: '', threads: 1, gpus: [], memoryBytes: 0 };
+    const here = { engine: { kind: 'cpu', label: '' }, command: '', machine, node: '' };
+    const store = memoryStore(beginComparison(model.info, contenders, asked, here));
+    const { cells } = await runArena(model, store, { contenders, given: new Map([['ertacache-3', policy]]) });
+    const at = { ...policy, data: { ...policy.data, guidance } };
+    const expected = await scorePolicy(model, at, pairs, { batch: 6 });
+    expect(cells[0]?.pairs.map(pair => pair.floatPsnr)).toEqual(expected.map(score => score.floatPsnr));
   });
 
   test('is no method before its guidance is known', async () => {

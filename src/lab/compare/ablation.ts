@@ -57,7 +57,7 @@ function policyRow(site: SiteName, { timestep, rectify }: Recipe): Contender {
       const base = await recipePolicy(schedule.name, schedule.recipe, budget, bench);
       const recipe = { site, timestep, rectify, search: reusedOf(base.data.schedule) };
       const policy = added.length === 0 ? base : await recipePolicy(name, recipe, budget, bench);
-      return preparedWith(policy, ertacache(policySettings(policy)));
+      return preparedWith(policy, ertacache(policySettings(policy, bench.guidance)));
     },
   };
 }

@@ -198,20 +198,22 @@ function chosenMethod(method: ChosenMethod): Pick<Contender, 'cost' | 'prepare'>
 const NO_FACTS: ModelFacts = { polynomial: [], ratios: [], history: [] };
 
 function calibratedMethod(method: CalibratedMethod): Pick<Contender, 'cost' | 'prepare'> {
-  return calibrated(method.name, recipes[method.name] ?? {}, policy => method.create(policySettings(policy)));
+  return calibrated(method.name, recipes[method.name] ?? {}, (policy, guidance) =>
+    method.create(policySettings(policy, guidance)),
+  );
 }
 
-/** Ready from a policy that is calibrated by a recipe. */
+/** Ready from a policy that is calibrated by a recipe, or given: one of a range is taken at the guidance of the bench. */
 function calibrated(
   name: string,
   recipe: Recipe,
-  create: (policy: Policy) => CachePolicy,
+  create: (policy: Policy, guidance: number) => CachePolicy,
 ): Pick<Contender, 'cost' | 'prepare'> {
   return {
     cost: (budget, bench) => recipeCost(recipe, budget, bench),
     async prepare(budget, bench) {
       const policy = await recipePolicy(name, recipe, budget, bench);
-      return preparedWith(policy, create(policy));
+      return preparedWith(policy, create(policy, bench.guidance));
     },
   };
 }
