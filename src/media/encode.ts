@@ -54,12 +54,20 @@ export function requireRoom(format: MediaFormat, frames: number | undefined): vo
 
 /** The most frames a second at which every frame of a GIF has two hundredths of a second; browsers show one for ten. */
 const MOST_GIF_RATE = 50;
+/** Seconds that a GIF or a WebP can show one frame: encoders take its milliseconds in 16 bits. */
+const LONGEST_FRAME = 65;
 
 /**
  * @param fps frames per second of a clip; undefined for a picture
- * @throws UsageError for a rate at which files of a format play too slowly
+ * @throws UsageError for a rate that files of a format cannot have, or at which they play too slowly
  */
 export function requireRate(format: MediaFormat, fps: number | undefined): void {
+  if ((format === 'gif' || format === 'webp') && fps !== undefined && fps * LONGEST_FRAME < 1) {
+    throw new UsageError(
+      `A ${format.toUpperCase()} shows a frame for ${LONGEST_FRAME} seconds at most, and the clip has ${fps} frames per second.`,
+      { hint: 'Use .mp4, or repeat frames at a higher rate.' },
+    );
+  }
   if (format !== 'gif' || fps === undefined || fps <= MOST_GIF_RATE) return;
   throw new UsageError(`A GIF plays at ${MOST_GIF_RATE} frames per second at most, and the clip has ${fps}.`, {
     hint: 'Use .mp4, or .webp, which browsers play at up to 90.',
@@ -72,8 +80,8 @@ export function requireRate(format: MediaFormat, fps: number | undefined): void 
  * @param format which kind of file
  * @param options frame rate, quality and receipt
  * @returns the file's content
- * @throws UsageError for several frames as PNG or JPEG, and for a rate (of a GIF above 50) or a quality out of range;
- *   ShapeError for sides of more than 16383 pixels as WebP, 65535 as JPEG and GIF
+ * @throws UsageError for several frames as PNG or JPEG, and for a rate (of a GIF above 50, of a GIF or WebP below 1 / 65) or
+ *   a quality out of range; ShapeError for sides of more than 16383 pixels as WebP, 65535 as JPEG and GIF
  * @example
  * const bytes = await encodeMedia(media, 'png', { receipt });
  * response.setHeader('content-type', 'image/png').end(bytes);
@@ -84,7 +92,7 @@ export async function encodeMedia(media: Media, format: FileFormat, options: Wri
   const { fps = 16, quality, receipt } = options;
   const moving = isClip(media);
   requireSides(format, frameSize(media));
-  requireRate(format, fps);
+  requireRate(format, moving || format === 'gif' ? fps : undefined);
   if (format === 'png' || format === 'jpeg') {
     const [still, ...others] = frames(media);
     requireRoom(format, 1 + others.length);

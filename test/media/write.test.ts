@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import sharp from 'sharp';
 import { UsageError } from '../../src/errors';
+import { encodeMedia } from '../../src/media/encode';
 import { type Clip, frames, joinFrames, toBytes } from '../../src/media/pixels';
 import { readImage, readMedia } from '../../src/media/read';
 import { readReceipt } from '../../src/media/receipt';
@@ -74,6 +75,17 @@ test('a GIF of a rate at which browsers would play it slowly is refused', async 
   await expect(fast).rejects.toThrow('A GIF plays at 50 frames per second at most, and the clip has 60.');
   await expect(fast).rejects.toMatchObject({ code: 'usage', hint: expect.stringContaining('.webp') });
   expect(readdirSync(scratch.path())).toEqual(['x.gif']);
+});
+
+test('frames that a GIF or a WebP cannot show for so long are refused, and those that it can are not', async () => {
+  const clip = testClip(2, 20, 30);
+  for (const format of ['gif', 'webp'] as const) {
+    const slow = encodeMedia(clip, format, { fps: 0.01 });
+    await expect(slow).rejects.toThrow('shows a frame for 65 seconds at most');
+    await expect(slow).rejects.toMatchObject({ code: 'usage' });
+    expect((await encodeMedia(clip, format, { fps: 1 / 64.9 })).length).toBeGreaterThan(0);
+  }
+  expect((await encodeMedia(frames(clip)[0]!, 'webp', { fps: 0.01 })).length).toBeGreaterThan(0);
 });
 
 test.each([
