@@ -46,30 +46,14 @@ async function requireOwnPolicy(path: string, rectifies: boolean): Promise<void>
   // Coefficients that older versions wrote have no mark; the policy beside them vouches for them.
   const named = (await rectifyOf(path))?.sha256;
   await requireOwn(beside, bytes => isCoefficients(bytes) || sha256(bytes) === named);
-  const other = await otherPolicyOf(path);
-  if (other === undefined) return;
-  throw new UsageError(`${beside} belongs to the policy ${other} and is not replaced.`, {
-    hint: 'Choose another name.',
-  });
-}
-
-/** Another policy in the same folder that names the coefficients beside `path`, such as one that was renamed. */
-async function otherPolicyOf(path: string): Promise<string | undefined> {
-  const [folder, beside] = [dirname(path), basename(coefficientsPath(path))];
-  for (const name of await readdir(folder).catch(() => [])) {
-    if (!name.endsWith('.json') || name === basename(path)) continue;
-    if ((await rectifyOf(join(folder, name)))?.file === beside) return join(folder, name);
+  for (const name of await readdir(dirname(path)).catch(() => [])) {
+    const other = join(dirname(path), name);
+    if (!name.endsWith('.json') || name === basename(path) || (await rectifyOf(other))?.file !== basename(beside))
+      continue;
+    throw new UsageError(`${beside} belongs to the policy ${other} and is not replaced.`, {
+      hint: 'Choose another name.',
+    });
   }
-  return undefined;
-}
-
-/** The coefficients beside `path` where they are those of the policy there, and of no other. */
-async function ownCoefficients(path: string): Promise<string | undefined> {
-  const [beside, rectify] = [coefficientsPath(path), await rectifyOf(path)];
-  if (rectify?.file !== basename(beside)) return undefined;
-  const bytes = await readBytes(beside).catch(() => undefined);
-  if (bytes === undefined || sha256(bytes) !== rectify.sha256) return undefined;
-  return (await otherPolicyOf(path)) === undefined ? beside : undefined;
 }
 
 /** What a file says of its coefficients, if it is a policy. */
@@ -83,8 +67,7 @@ async function rectifyOf(path: string): Promise<PolicyData['rectify'] | undefine
 
 /**
  * Writes `path` (JSON) and, where the policy rectifies, the coefficients beside it: both or none. The JSON, which
- * vouches for the coefficients, appears last. Where the policy does not rectify, the coefficients of the one that it
- * replaces go.
+ * vouches for the coefficients, appears last.
  * @param path ends in `.json`; the coefficients' file has the same name with `.safetensors`
  * @param policy a calibrated policy
  * @throws PolicyError when the policy contradicts itself, so that nothing is written that cannot be read back
@@ -96,14 +79,9 @@ export async function writePolicy(path: string, policy: Policy): Promise<void> {
   requirePolicy('policy', policy);
   const { json: text, coefficients } = await serializePolicy(policy, path);
   await requireOwnPolicy(path, coefficients !== undefined);
-  const unused = coefficients ? undefined : await ownCoefficients(path);
   const json = await stageFile(path, text);
   try {
-    await commitAll(path, [
-      ...(coefficients ? [await stageFile(coefficientsPath(path), coefficients)] : []),
-      json,
-      ...(unused === undefined ? [] : [{ path: unused }]),
-    ]);
+    await commitAll(path, [...(coefficients ? [await stageFile(coefficientsPath(path), coefficients)] : []), json]);
   } catch (error) {
     await json.discard();
     throw error;

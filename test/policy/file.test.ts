@@ -128,25 +128,6 @@ describe('a policy file', () => {
     expect((await readdir(folder)).sort()).toEqual(['p.json', 'p.safetensors']);
   });
 
-  test('one without coefficients takes those away that the one before had, and no others', async () => {
-    const path = join(folder, 'p.json');
-    await writePolicy(path, policyWith(forms.lsq!));
-    await writePolicy(path, policyWith(forms.off!));
-    expect(await readdir(folder)).toEqual(['p.json']);
-    await writePolicy(path, policyWith(forms.lsq!));
-    const json = await readFile(path);
-    await rename(path, join(folder, 'renamed.json'));
-    await writePolicy(path, policyWith(forms.off!));
-    await writeFile(path, json);
-    await writePolicy(path, policyWith(forms.off!));
-    expect((await readPolicy(join(folder, 'renamed.json'))).rectify).toEqual(forms.lsq);
-    await rm(join(folder, 'renamed.json'));
-    await writeFile(path, json);
-    await writeFile(join(folder, 'p.safetensors'), 'of somebody else');
-    await writePolicy(path, policyWith(forms.off!));
-    expect((await readdir(folder)).sort()).toEqual(['p.json', 'p.safetensors']);
-  });
-
   test.each(['policy', 'policy.txt', '.json', 'policy.json.gz'])('is not written under the name %s', async name => {
     await expect(writePolicy(join(folder, name), policyWith(forms.lsq!))).rejects.toThrow(UsageError);
     expect(await readdir(folder)).toEqual([]);
