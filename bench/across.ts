@@ -1,6 +1,6 @@
 /**
  * Joins comparisons that were measured on the same pairs, and compares one method with all others: in the mean and on
- * the worst of 32, with paired 95 % intervals.
+ * the worst of 32, with paired 95 % intervals. Of a method that several folders have, the one with the higher mean is shown.
  *
  *   node bench/run.cjs bench/across.ts FOLDER FOLDER… [--method ertacache] [--skip 64] [--markdown] [--summary] [--csv]
  *
@@ -69,13 +69,19 @@ interface Cell {
   readonly pairs: readonly PairResult[];
 }
 
-/** What was measured of each method at a budget, the best last; of two folders that have the same method the first counts. */
+/**
+ * What was measured of each method at a budget, the best last. Of two folders that have the same method the better one counts,
+ * of the one that is compared with all others the first.
+ */
 function cellsAt(comparisons: readonly Comparison[], budget: number): Cell[] {
   const cells = new Map<string, Cell>();
   for (const comparison of comparisons) {
     for (const method of comparison.request.methods) {
       const pairs = pairsOf(comparison, method, budget);
-      if (pairs && !cells.has(method)) cells.set(method, { method, title: titleOf(comparison, method), pairs });
+      if (!pairs) continue;
+      const known = cells.get(method);
+      const better = known && method !== given.method && mean(psnrOf(pairs)) > mean(psnrOf(known.pairs));
+      if (!known || better) cells.set(method, { method, title: titleOf(comparison, method), pairs });
     }
   }
   return [...cells.values()].sort((a, b) => mean(psnrOf(a.pairs)) - mean(psnrOf(b.pairs)));

@@ -39,14 +39,30 @@ interface Table {
   readonly batch: number;
 }
 
-/** Methods that are compared in one run. Those of `d` fit weights, as ERTACache does: on its pairs, and its schedules. */
-const groups: Readonly<Record<string, readonly string[]>> = {
-  a: ['fewer-steps', 'uniform', 'teacache', 'magcache', 'taylorseer-lite', 'taylorseer'],
-  b: ['zeus', 'dmd', 'seacache', 'fbcache'],
-  c: ['hicache', 'spectrum', 'fewer-steps-searched', 'multistep-searched'],
-  d: ['meancache', 'l2p'],
-  e: ['ertacache-paper', 'ertacache-paper-untimed'],
-  t: ['ertacache', 'taylor-searched'],
+/** Methods that are compared in one run. */
+interface Group {
+  readonly methods: readonly string[];
+  /** Pairs that their settings are chosen on: those of the table, or the larger number that our policies were fitted on. */
+  readonly on: 'calibration' | 'fitted';
+  /** Whether those that go by a schedule of ERTACache get that of its policies, or one searched on the pairs. */
+  readonly policies: boolean;
+}
+
+const group = (methods: readonly string[], on: Group['on'] = 'calibration', policies = true): Group => ({
+  methods,
+  on,
+  policies,
+});
+
+/** MeanCache and L2P are fitted in two ways, `d` and `f`; `bench/across.ts` shows the better one. */
+const groups: Readonly<Record<string, Group>> = {
+  a: group(['fewer-steps', 'uniform', 'teacache', 'magcache', 'taylorseer-lite', 'taylorseer']),
+  b: group(['zeus', 'dmd', 'seacache', 'fbcache']),
+  c: group(['hicache', 'spectrum', 'fewer-steps-searched', 'multistep-searched']),
+  d: group(['meancache', 'l2p'], 'calibration', false),
+  e: group(['ertacache-paper', 'ertacache-paper-untimed']),
+  f: group(['meancache', 'l2p'], 'fitted'),
+  t: group(['ertacache', 'taylor-searched']),
 };
 
 /** Those of a model that ship; a budget that has none is calibrated. */
@@ -91,6 +107,7 @@ interface Part {
   readonly budgets: Table['budgets'][number];
   readonly methods: readonly string[];
   readonly calibration: number;
+  readonly policies: readonly string[];
   readonly out: string;
 }
 
@@ -100,21 +117,22 @@ const usesPolicies = (methods: readonly string[]): boolean =>
 
 const partsOf = (table: Table): Part[] =>
   table.budgets.flatMap(budgets =>
-    Object.entries(groups).map(([group, methods]) => ({
+    Object.entries(groups).map(([name, { methods, on, policies }]) => ({
       table,
       budgets,
       methods,
-      calibration: group === 'd' ? table.fitted : table.calibration,
-      out: join(OUT, [table.name, ...budgets.computed, group].join('-')),
+      calibration: table[on],
+      policies: policies && usesPolicies(methods) ? budgets.policies : [],
+      out: join(OUT, [table.name, ...budgets.computed, name].join('-')),
     })),
   );
 
-function compareArguments({ table, budgets, methods, calibration, out }: Part): string[] {
+function compareArguments({ table, budgets, methods, calibration, policies, out }: Part): string[] {
   return [
     ...['compare', '--model', table.model, '--guidance', String(table.guidance)],
     ...['--budgets', budgets.computed.join(','), '--pairs', String(table.pairs), '--methods', methods.join(',')],
     ...['--calibration-pairs', String(calibration), '--batch', String(table.batch), '--timed-pairs', '0'],
-    ...(usesPolicies(methods) ? ['--policy', ...budgets.policies] : []),
+    ...(policies.length > 0 ? ['--policy', ...policies] : []),
     ...['--out', out],
   ];
 }
