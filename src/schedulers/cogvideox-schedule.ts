@@ -44,8 +44,12 @@ export function alphasCumprod(c: CogVideoXSchedule): Float64Array {
 function trainingTimes(c: CogVideoXSchedule, steps: number): number[] {
   const count = Array.from({ length: steps }, (_, i) => i);
   switch (c.timestep_spacing) {
-    case 'trailing':
-      return count.map(i => roundHalfToEven(c.num_train_timesteps - i * (c.num_train_timesteps / steps)) - 1);
+    case 'trailing': {
+      // NumPy's `arange` takes its step from its first two numbers: the last bit decides which way a half is rounded.
+      const first = c.num_train_timesteps;
+      const step = first - first / steps - first;
+      return count.map(i => roundHalfToEven(first + i * step) - 1);
+    }
     case 'leading':
       return count.map(i => (steps - 1 - i) * Math.floor(c.num_train_timesteps / steps) + c.steps_offset);
     case 'linspace':

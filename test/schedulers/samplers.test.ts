@@ -123,6 +123,17 @@ describe('times of CogVideoX', () => {
     expect(cogVideoXGrid(c, { steps: 4 }).timesteps).toEqual(times);
   });
 
+  test('trailing halves are rounded as the reference rounds them', () => {
+    // What diffusers gives: every sixth time lies at a half, and NumPy has some of them just below it.
+    const { timesteps } = cogVideoXGrid(cogVideoX, { steps: 48 });
+    const nearHalves = timesteps.filter((_, i) => i % 6 === 3);
+    expect(nearHalves).toEqual([936, 811, 686, 561, 436, 311, 186, 61]);
+    expect(cogVideoXGrid(cogVideoX, { steps: 16 }).timesteps).toEqual([
+      ...[999, 937, 874, 811, 749, 687, 624, 561],
+      ...[499, 437, 374, 311, 249, 187, 124, 61],
+    ]);
+  });
+
   test('zero terminal SNR keeps the first level and brings the last to 0', () => {
     const plain = alphasCumprod(cogVideoXSchedule.parse({ prediction_type: 'v_prediction' }));
     const rescaled = alphasCumprod(cogVideoX);
