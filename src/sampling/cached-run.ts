@@ -106,7 +106,8 @@ const expertForm = z.object({ expert: z.int(), cache: anyState });
 
 function expertCache({ expert }: Branch, begin: () => BranchCache): BranchCaches {
   let cache = begin();
-  if (!expert) return { ...cache, at: () => cache };
+  if (!expert)
+    return { at: () => cache, bytes: () => cache.bytes(), dispose: () => cache.dispose(), ...keeperOf(cache) };
   let current: number | undefined;
   const renew = (): void => {
     cache.dispose();
@@ -134,6 +135,11 @@ function expertCache({ expert }: Branch, begin: () => BranchCache): BranchCaches
     bytes: () => cache.bytes(),
     dispose: () => cache.dispose(),
   };
+}
+
+/** What it has of the two, by calls and not by a copy: an object of a class has its methods elsewhere. */
+function keeperOf(cache: BranchCache): Keeper {
+  return isResumable(cache) ? { state: () => cache.state(), restore: state => cache.restore(state) } : {};
 }
 
 function resumable(keeper: Keeper, { name }: Pick<CachePolicy, 'name'>): Resumable {

@@ -57,7 +57,8 @@ export async function sampleLatents<Ctx>(
 ): Promise<SampledLatents> {
   requireTensor('latents', latents);
   requireObject('options', options, 'an object with noise levels (sigmas) or a scheduler');
-  const { policy: choice = none(), ctx, model = UNNAMED, noise, onStep, signal, checkpoints, onResume } = options;
+  const { policy: choice = none(), ctx, model = UNNAMED, noise } = options;
+  const { onStep, estimate, signal, checkpoints, onResume } = options;
   const scheduler = schedulerOf(options);
   const { sigmas, name } = scheduler;
   const policy = usePolicy(choice, { model, scheduler: name, guidance: guidanceOf(velocity), sigmas });
@@ -65,7 +66,7 @@ export async function sampleLatents<Ctx>(
   const solver = job.solver(policy.adjust?.(sigmas));
   // A function's policy may have been calibrated with an axis that nobody repeats here.
   const run = { ...job, channelAxis: undefined, solver, ...(noise && { noise }) };
-  const { latents: final, steps } = await sampleLoop(run, policy, { onStep, signal, checkpoints, onResume });
+  const { latents: final, steps } = await sampleLoop(run, policy, { onStep, estimate, signal, checkpoints, onResume });
   await requireFinite(final, 'The final latent', policy).catch(error => {
     final.dispose();
     throw error;

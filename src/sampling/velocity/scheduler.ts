@@ -118,12 +118,21 @@ export function defineScheduler(definition: SchedulerDefinition): Scheduler {
  * @throws UsageError unless the noise levels fall
  */
 export function eulerScheduler(levels: NoiseLevels): Scheduler {
-  return defineScheduler({
+  const euler = defineScheduler({
     ...levels,
     name: EULER,
     step: (sample, output, { sigma, sigmaNext }) => tf.add(sample, tf.mul(output, sigmaNext - sigma)),
     aim: (sample, next, { sigma, sigmaNext }) => tf.div(tf.sub(next, sample), sigmaNext - sigma),
   });
+  return {
+    ...euler,
+    solver(sigmas) {
+      const solver = euler.solver(sigmas);
+      const clean = (index: number, output: tf.Tensor, sample: tf.Tensor): tf.Tensor =>
+        tf.tidy(() => tf.sub(sample, tf.mul(output, solver.sigmas[index] as number)));
+      return { ...solver, clean };
+    },
+  };
 }
 
 const EULER = 'Euler';

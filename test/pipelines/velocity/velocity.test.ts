@@ -2,8 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
+import type { Evaluation } from '../../../src/cache/evaluation';
 import { firstBlock } from '../../../src/cache/first-block';
 import { none } from '../../../src/cache/none';
+import type { BranchCache, CachePolicy, Evaluated, StepInfo } from '../../../src/cache/policy';
 import { teacache } from '../../../src/cache/teacache';
 import { uniform } from '../../../src/cache/uniform';
 import { calibrate } from '../../../src/calibration/calibrate';
@@ -186,6 +188,49 @@ describeOnBackends('a velocity function', () => {
     for (const [i, t] of cached.timesteps.entries()) (await cached(noise, t, { label: i + 1 })).dispose();
     (await sampleLatents(velocity, noise, { sigmas: [1, 0], ctx: { label: 7 } })).latents.dispose();
     expect(seen).toEqual([1, 2, 7]);
+  });
+
+  test('who asks for estimates is shown the finished latent as single steps predict it', async () => {
+    const picture = tf.tensor([0.5, -0.25, 1], [1, 3]);
+    const straight: Velocity = () => tf.sub(noise, picture);
+    const seen: [index: number, error: number][] = [];
+    const { latents } = await sampleLatents(straight, noise, {
+      sigmas: [1, 0.6, 0.2, 0],
+      estimate: {
+        wanted: (index, steps) => index < steps - 1,
+        show(predicted, index) {
+          const expected = tf.tidy(() => tf.add(tf.zerosLike(noise), picture));
+          seen.push([index, distance(predicted, expected)]);
+          expected.dispose();
+        },
+      },
+    });
+    expect(seen.map(([index]) => index)).toEqual([0, 1]);
+    for (const [, error] of seen) expect(error).toBeLessThan(1e-6);
+    tf.dispose([latents, picture]);
+  });
+
+  test('takes a method whose branches are objects of a class', async () => {
+    class EveryOther implements BranchCache {
+      #kept: tf.Tensor | undefined;
+      async evaluate({ index }: StepInfo, evaluation: Evaluation): Promise<Evaluated> {
+        if (index % 2 === 1 && this.#kept) return { output: this.#kept.clone(), decision: 'reuse' };
+        this.#kept?.dispose();
+        this.#kept = await evaluation.compute();
+        return { output: this.#kept.clone(), decision: 'compute' };
+      }
+      bytes(): number {
+        return 4 * (this.#kept?.size ?? 0);
+      }
+      dispose(): void {
+        this.#kept?.dispose();
+      }
+    }
+    const policy: CachePolicy = { name: 'mine', begin: () => ({ branch: () => new EveryOther(), dispose() {} }) };
+    const { latents, schedule, steps } = await sampleLatents(swirl, noise, { sigmas, policy });
+    expect(schedule).toBe('#.#.#.#.');
+    expect(steps[0]!.cacheBytes).toBe(noise.size * 4);
+    latents.dispose();
   });
 
   test('a run that is broken off can be begun again, and holds nothing after dispose', async () => {
