@@ -130,22 +130,28 @@ export interface ExpertBranch {
 /** A branch that calls the one of two models whose time it is. What they make of the condition is made once. */
 export function expertBranch({ name, experts, at, condition, shape, keep }: ExpertBranch): Branch {
   const contexts: unknown[] = [];
-  let current: Denoiser | undefined;
+  // One a model: calls at two times may be under way at once, where runs are made elsewhere.
+  const models: Denoiser[] = [];
   return {
     name,
     expert: at,
     async enter(timestep) {
       const expert = at(timestep);
       const model = await experts.borrow(expert);
-      current = model;
-      if (contexts[expert] === undefined) {
-        contexts[expert] = tidy(() => model.prepare(condition, shape));
-        keep(contexts[expert]);
+      try {
+        models[expert] = model;
+        if (contexts[expert] === undefined) {
+          contexts[expert] = tidy(() => model.prepare(condition, shape));
+          keep(contexts[expert]);
+        }
+      } catch (error) {
+        experts.giveBack(expert);
+        throw error;
       }
       return () => experts.giveBack(expert);
     },
     evaluate: (sample: tf.Tensor, timestep, signal) =>
-      evaluateDenoiser(current as Denoiser, sample, timestep, contexts[at(timestep)], signal),
+      evaluateDenoiser(models[at(timestep)] as Denoiser, sample, timestep, contexts[at(timestep)], signal),
   };
 }
 

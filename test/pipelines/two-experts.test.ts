@@ -196,6 +196,22 @@ describeOnBackends('two experts', () => {
     expect(offloaded).toBeLessThan(10);
   });
 
+  test('calls at two times that are under way at once have each their own', async () => {
+    const pipeline = await load(twoExperts());
+    const job = await pipeline.prepare(REQUEST);
+    const at = async (timestep: number): Promise<Float32Array> => {
+      const output = await predicted(job, 0, job.latents, timestep);
+      const values = Float32Array.from(output.dataSync());
+      output.dispose();
+      return values;
+    };
+    const [first, second] = [await at(999), await at(100)];
+    expect(await Promise.all([at(999), at(100)])).toEqual([first, second]);
+    expect(await Promise.all([at(100), at(999)])).toEqual([second, first]);
+    job.release();
+    pipeline.dispose();
+  });
+
   test('what is kept of the first is not reused by the second, by any method', async () => {
     const before = tf.memory().numTensors;
     const pipeline = await load(twoExperts());
