@@ -35,10 +35,9 @@ export function requireFrames(frames: number, { model, says, allows }: FrameRule
   const offsets = Array.from({ length: REACH }, (_, i) => i);
   const below = offsets.map(i => from - i).find(n => n >= 1 && allows(n));
   const above = offsets.map(i => from + 1 + i).find(allows);
+  const near = [below, above].filter(n => n !== undefined);
   throw new UsageError(`${model} draws ${says}; ${frames} were asked for.`, {
-    hint: `Take ${[below, above].filter(n => n !== undefined).join(' or ')} frames.`.replace(
-      'Take 1 frames',
-      'Take 1 frame',
-    ),
+    // Every model draws one.
+    hint: `Take ${near.join(' or ') || 1} frames.`.replace('Take 1 frames', 'Take 1 frame'),
   });
 }
