@@ -1,4 +1,6 @@
+import { UnsupportedError } from '../errors';
 import type { Pair, PromptGroup } from '../policy/pair';
+import type { Pipeline, ScheduleRequest } from '../sampling/pipeline';
 
 /** Kinds of prompts that people write and lists of captions do not hold. */
 export const unusualGroups = ['empty', 'unknown', 'background', 'long', 'negative'] as const satisfies PromptGroup[];
@@ -42,14 +44,29 @@ export function unusualPairs(pairs: readonly Pair[], group: PromptGroup, from: n
   });
 }
 
+/** Whether a negative prompt does something in such a run: some models are steered by none. Nothing is loaded. */
+export function steersByText(
+  pipeline: Pick<Pipeline, 'schedule'>,
+  run: Pick<ScheduleRequest, 'steps' | 'guidance'>,
+): boolean {
+  if (run.guidance === 1) return false;
+  try {
+    pipeline.schedule({ ...run, negativePrompt: 'blur' });
+    return true;
+  } catch (error) {
+    if (error instanceof UnsupportedError) return false;
+    throw error;
+  }
+}
+
 /**
  * A mixture to calibrate on: the last of the pairs make room for unusual ones, as many of each kind as of the others, or
  * one less. Their seeds stay.
  * @param share of the pairs that are unusual, 0 … 1
- * @param guidance without which negative prompts do nothing; 1 is none
+ * @param steered whether negative prompts do something, as `steersByText` says
  */
-export function mixed(pairs: readonly Pair[], share: number, guidance: number): Pair[] {
-  const groups = unusualGroups.filter(group => group !== 'negative' || guidance !== 1);
+export function mixed(pairs: readonly Pair[], share: number, steered: boolean): Pair[] {
+  const groups = unusualGroups.filter(group => group !== 'negative' || steered);
   const ordinary = pairs.length - Math.round(share * pairs.length);
   const unusual = pairs.length - ordinary;
   // Those that do not go into equal parts are of the first kinds.

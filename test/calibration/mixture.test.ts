@@ -13,19 +13,24 @@ const { calibration } = splitPairs(['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'], 40,
 
 describe('a mixture of prompts', () => {
   test('has as many pairs and the same seeds, and its share of every unusual kind', () => {
-    const mixture = mixed(calibration, 0.25, 3);
+    const mixture = mixed(calibration, 0.25, true);
     expect(mixture.map(p => p.seed)).toEqual(calibration.map(p => p.seed));
     for (const group of unusualGroups) expect(mixture.filter(p => p.group === group)).toHaveLength(2);
     expect(mixture.slice(0, 30)).toEqual(calibration.slice(0, 30));
-    expect(mixed(calibration, 0, 3)).toEqual(calibration);
-    expect(mixed(calibration, 1, 3)).toHaveLength(40);
+    expect(mixed(calibration, 0, true)).toEqual(calibration);
+    expect(mixed(calibration, 1, true)).toHaveLength(40);
     // What does not go into equal parts.
-    expect(mixed(calibration.slice(0, 4), 1, 3).map(p => p.group)).toEqual(['empty', 'unknown', 'background', 'long']);
-    expect(mixed(calibration.slice(0, 7), 1, 3)).toHaveLength(7);
+    expect(mixed(calibration.slice(0, 4), 1, true).map(p => p.group)).toEqual([
+      'empty',
+      'unknown',
+      'background',
+      'long',
+    ]);
+    expect(mixed(calibration.slice(0, 7), 1, true)).toHaveLength(7);
   });
 
-  test('has no negative prompts where guidance is off', () => {
-    expect(mixed(calibration, 0.5, 1).some(p => p.group === 'negative')).toBe(false);
+  test('has no negative prompts where they do nothing', () => {
+    expect(mixed(calibration, 0.5, false).some(p => p.group === 'negative')).toBe(false);
   });
 
   test('is of prompts that people write and lists of captions do not hold', () => {

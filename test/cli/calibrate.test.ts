@@ -79,6 +79,19 @@ test('takes prompts from a file, one a line, and leaves its comments out', async
   expect(files()).toEqual(['p.json', 'prompts.txt']);
 });
 
+test('a mixture of prompts for a model that no negative prompt steers has none', async () => {
+  writeFileSync(scratch.path('prompts.txt'), 'a fox\na lion\na bird\na tree\na house\na boat\n');
+  const model = resolve(__dirname, '../fixtures/pipelines/flux-tiny/pipeline');
+  const run = ['--model', model, '--width', '32', '--height', '32', '--bound-pairs', '0'];
+  const pairs = ['--prompts', scratch.path('prompts.txt'), '--pairs', '5', '--held-out', '1', '--mixture', '1'];
+  const out = scratch.path('p.json');
+  const made = await calibrate(...run, ...pairs, '--schedule', '##.#', '--rectify', 'off', '--out', out);
+  expect(made).toMatchObject({ code: 0, stderr: expect.not.stringContaining('negative prompt') });
+  const { calibration } = (await readPolicy(out)).data;
+  expect(calibration.pairs).toHaveLength(5);
+  expect(calibration.pairs.every(({ negative }) => negative === undefined)).toBe(true);
+}, 240_000);
+
 test('a schedule is drawn with two signs, and nothing else', async () => {
   const { code, stderr } = await calibrate('--schedule', '##,#', '--out', scratch.path('p.json'));
   expect(code).toBe(2);

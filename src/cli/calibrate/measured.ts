@@ -50,11 +50,14 @@ export function growing(measured: readonly Policy[]): Policy[] {
   });
 }
 
-/** Held-out pairs of every unusual kind: a quarter as many of each as there are ordinary ones. */
-export function unusualHeldOut(evaluation: readonly Pair[], guidance: number): Pair[] {
+/**
+ * Held-out pairs of every unusual kind: a quarter as many of each as there are ordinary ones.
+ * @param steered whether negative prompts do something
+ */
+export function unusualHeldOut(evaluation: readonly Pair[], steered: boolean): Pair[] {
   const each = Math.ceil(evaluation.length / 4);
   return unusualGroups.flatMap((group, g) =>
-    group === 'negative' && guidance === 1 ? [] : unusualPairs(evaluation, group, g * each, evaluation.length && each),
+    group === 'negative' && !steered ? [] : unusualPairs(evaluation, group, g * each, evaluation.length && each),
   );
 }
 

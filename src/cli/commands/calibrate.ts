@@ -8,7 +8,7 @@ import { type CalibrateOptions, calibrate, calibrationForwards } from '../../cal
 import { DEFAULT_SEARCH, requirePossible, type ScheduleRequest } from '../../calibration/decide';
 import type { Granularity } from '../../calibration/fit';
 import { fidelityOf, measurePolicy, scorePolicy } from '../../calibration/measure';
-import { mixed } from '../../calibration/mixture';
+import { mixed, steersByText } from '../../calibration/mixture';
 import { heldOutPairs, splitPairs, steeredAway } from '../../calibration/pairs';
 import { DEFAULT_WORST_WEIGHT } from '../../calibration/quality';
 import { DEFAULT_TRIALS, type SearchMethod } from '../../calibration/search/search';
@@ -252,8 +252,9 @@ async function calibrateAndWrite(pipeline: Pipeline, options: Running, signal: A
     splitPairs(prompts, options.pairs, options.heldOut),
     options.negativePrompt,
   );
-  const calibration = mixed(ordinary, options.mixture, guidance);
-  const unusual = options.mixture > 0 ? unusualHeldOut(evaluation, guidance) : [];
+  const steered = options.mixture > 0 && steersByText(pipeline, { steps, guidance });
+  const calibration = mixed(ordinary, options.mixture, steered);
+  const unusual = options.mixture > 0 ? unusualHeldOut(evaluation, steered) : [];
   const all = [...calibration, ...evaluation, ...unusual];
   await encodeAhead(pipeline, promptRequests(all, { steps, guidance }), signal);
   if (options.method !== 'ertacache') {

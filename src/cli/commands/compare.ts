@@ -150,7 +150,7 @@ async function compare(
 ): Promise<void> {
   const { info } = pipeline;
   const { earlier } = options;
-  const settled = earlier ? settledIn(earlier) : await settledBy(options, info);
+  const settled = earlier ? settledIn(earlier) : await settledBy(options, pipeline);
   const { steps, guidance, calibration, evaluation } = settled;
   const use = policyUse(info, guidance, pipeline.schedule({ steps, guidance }));
   const named = await Promise.all(

@@ -1,4 +1,4 @@
-import { mixed } from '../../calibration/mixture';
+import { mixed, steersByText } from '../../calibration/mixture';
 import { splitPairs, steeredAway } from '../../calibration/pairs';
 import { UsageError } from '../../errors';
 import { given } from '../../io/given';
@@ -9,7 +9,7 @@ import type { Contender } from '../../lab/compare/contender';
 import { contenderCalled, contenders } from '../../lab/compare/contenders';
 import { storedComparison } from '../../lab/compare/disk-store';
 import { DEFAULT_METHOD } from '../../policy/source';
-import type { PipelineInfo } from '../../sampling/pipeline';
+import type { Pipeline } from '../../sampling/pipeline';
 import { promptsFor } from '../prompts';
 import { type CompareOptions, folderOf } from './options';
 
@@ -68,7 +68,8 @@ export function settledIn({ request }: Comparison): Settled {
 }
 
 /** What the options settle of a comparison that begins. */
-export async function settledBy(options: CompareOptions, info: PipelineInfo): Promise<Settled> {
+export async function settledBy(options: CompareOptions, pipeline: Pipeline): Promise<Settled> {
+  const { info } = pipeline;
   const { batch, trials, worstWeight } = options;
   const steps = options.steps ?? info.defaults.steps;
   const guidance = options.guidance ?? info.defaults.guidance;
@@ -77,7 +78,8 @@ export async function settledBy(options: CompareOptions, info: PipelineInfo): Pr
     splitPairs(prompts, options.calibrationPairs, options.pairs),
     options.negativePrompt,
   );
-  const evaluation = mixed(ordinary, options.mixture, guidance);
+  const steered = options.mixture > 0 && steersByText(pipeline, { steps, guidance });
+  const evaluation = mixed(ordinary, options.mixture, steered);
   return {
     steps,
     guidance,
