@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
-import { ShapeError } from '../errors';
+import { ShapeError, UnsupportedError } from '../errors';
 import { release } from '../nn/scope';
 import { anyState, parseState, type Resumable, type State } from '../nn/state';
 import type { Seed } from '../random/seed';
@@ -45,6 +45,18 @@ export function checkRows({ prompts, seeds }: BatchRequest): void {
   if (prompts.length > 0 && prompts.length === seeds.length) return;
   throw new ShapeError(`${prompts.length} prompts were given ${seeds.length} seeds.`, {
     hint: 'Give every prompt one seed.',
+  });
+}
+
+/** Refuses another length of the prompts than the one that a model reads. */
+export function requireTextTokens(
+  { maxSequenceLength }: Pick<BatchRequest, 'maxSequenceLength'>,
+  only: number,
+  id: string,
+): void {
+  if (maxSequenceLength === undefined || maxSequenceLength === only) return;
+  throw new UnsupportedError(`${id} reads ${only} tokens of a prompt, neither more nor fewer.`, {
+    hint: 'Omit the length of the prompt (--max-sequence-length).',
   });
 }
 

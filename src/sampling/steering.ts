@@ -42,6 +42,14 @@ export function refuseTrueGuidance({ trueCfgScale }: GuidanceRequest, id: string
   );
 }
 
+/** Refuses a negative prompt where what is steered away from is no text: it would be passed over in silence. */
+export function refuseNegativePrompt({ negativePrompt }: GuidanceRequest, id: string): void {
+  if (!negativePrompt) return;
+  throw new UnsupportedError(`${id} is steered away from a caption that it has learned, and by no negative prompt.`, {
+    hint: 'Omit --negative-prompt (negativePrompt), and say in the prompt what is to be seen.',
+  });
+}
+
 /** Refuses a second strength of guidance where there is no second model: it would be passed over in silence. */
 export function refuseSecondGuidance({ guidance2 }: GuidanceRequest, id: string): void {
   if (guidance2 === undefined) return;

@@ -4,6 +4,7 @@ import { none } from '../../src/cache/none';
 import { uniform } from '../../src/cache/uniform';
 import { calibrate } from '../../src/calibration/calibrate';
 import { measurePolicy } from '../../src/calibration/measure';
+import { steersByText } from '../../src/calibration/mixture';
 import { draw, repeat } from '../../src/draw/draw';
 import { maxAbsError } from '../../src/lab/verify/verify';
 import { dense } from '../../src/media/pixels';
@@ -151,6 +152,43 @@ describeOnBackends('true guidance', () => {
     const wan = await load('wan-tiny');
     expect(() => wan.schedule({ ...REQUEST, trueCfgScale: 2 })).toThrow('guided by its guidance alone');
     wan.dispose();
+    const openSora = await load('opensora-tiny');
+    const clip = { ...REQUEST, size: { width: 32, height: 32, frames: 1 } };
+    await expect(openSora.prepare({ ...clip, negativePrompt: 'blur' })).rejects.toThrow('by no negative prompt');
+    (await openSora.prepare({ ...clip, negativePrompt: '' })).release();
+    openSora.dispose();
+  });
+
+  test.each([
+    ['opensora-tiny', 24],
+    ['cogvideox-tiny', 20],
+  ])('%s: another length of the prompt than its own is refused before anything is read', async (name, own) => {
+    const seen: string[] = [];
+    const pipeline = await load(name, { watch: result => seen.push(result) });
+    const clip = { ...REQUEST, size: { width: 32, height: 32, frames: 1 } };
+    const message = `reads ${own} tokens of a prompt, neither more nor fewer`;
+    await expect(pipeline.prepare({ ...clip, maxSequenceLength: 12 })).rejects.toThrow(message);
+    await expect(pipeline.encodePrompts!({ ...clip, maxSequenceLength: 12 })).rejects.toThrow(message);
+    expect(seen).toEqual([]);
+    (await pipeline.prepare({ ...clip, maxSequenceLength: own })).release();
+    pipeline.dispose();
+  });
+
+  test('mixtures of prompts hold negative ones where these do something', async () => {
+    const run = { steps: 4, guidance: 3.5 };
+    const flux = await load('flux-tiny');
+    expect(steersByText(flux, run)).toBe(false);
+    expect(steersByText(atSize(flux, NEGATIVE), run)).toBe(true);
+    flux.dispose();
+    for (const [name, steered] of [
+      ['chroma-tiny', true],
+      ['opensora-tiny', false],
+    ] as const) {
+      const pipeline = await load(name);
+      expect([name, steersByText(pipeline, run)]).toEqual([name, steered]);
+      expect(steersByText(pipeline, { ...run, guidance: 1 })).toBe(false);
+      pipeline.dispose();
+    }
   });
 });
 

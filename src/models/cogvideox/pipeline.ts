@@ -28,7 +28,14 @@ import type {
   ScheduleRequest,
   TextsRequest,
 } from '../../sampling/pipeline';
-import { checkRows, type NoiseSource, noiseSource, releasing, requestedSize } from '../../sampling/rows';
+import {
+  checkRows,
+  type NoiseSource,
+  noiseSource,
+  releasing,
+  requestedSize,
+  requireTextTokens,
+} from '../../sampling/rows';
 import { levelsOf, requireFixedShift, type Schedule } from '../../sampling/schedule';
 import { refuseSecondGuidance, refuseTrueGuidance, steeringOf } from '../../sampling/steering';
 import type { Solver } from '../../schedulers/solver';
@@ -97,6 +104,7 @@ export function cogVideoXPipeline(parts: PipelineParts): Pipeline {
   /** The size that is asked for; refuses what cannot be drawn, before anything is loaded. */
   function checked(request: BatchRequest): PictureSize {
     checkRows(request);
+    if (!config.use_rotary_positional_embeddings) requireTextTokens(request, config.max_text_seq_length, parts.info.id);
     const size = sizeOf(request);
     const { height, width, frames } = size;
     const tokens = latentFrames(frames) * (height / multiple) * (width / multiple);

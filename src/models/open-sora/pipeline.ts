@@ -17,9 +17,9 @@ import type {
   ScheduleRequest,
   TextsRequest,
 } from '../../sampling/pipeline';
-import { checkRows, noiseSource, releasing, requestedSize, usualSize } from '../../sampling/rows';
+import { checkRows, noiseSource, releasing, requestedSize, requireTextTokens, usualSize } from '../../sampling/rows';
 import { levelsOf, requireFixedShift, type Schedule } from '../../sampling/schedule';
-import { refuseSecondGuidance, refuseTrueGuidance, steeringOf } from '../../sampling/steering';
+import { refuseNegativePrompt, refuseSecondGuidance, refuseTrueGuidance, steeringOf } from '../../sampling/steering';
 import { velocityOnly } from '../../transformer/velocity-only';
 import { decodeLatents } from '../decode-latents';
 import type { PipelineParts } from '../pipeline-parts';
@@ -42,6 +42,7 @@ export function openSoraPipeline(parts: PipelineParts): Pipeline {
     refusePicture(request, parts.info.id);
     refuseTrueGuidance(request, parts.info.id);
     refuseSecondGuidance(request, parts.info.id);
+    refuseNegativePrompt(request, parts.info.id);
     // What does not fill a patch is padded, so any multiple of the autoencoder's will do.
     return requestedSize(request, usual, geometry.compression.space, OPEN_SORA_FRAMES);
   }
@@ -52,6 +53,7 @@ export function openSoraPipeline(parts: PipelineParts): Pipeline {
   /** The size that is asked for; refuses what cannot be drawn, before anything is loaded. */
   function checked(request: BatchRequest): PictureSize {
     checkRows(request);
+    requireTextTokens(request, config.model_max_length, parts.info.id);
     const size = sizeOf(request);
     const [, ...latent] = geometry.latentShape(size);
     parts.requireMemory({
