@@ -2,7 +2,9 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { none } from '../../src/cache/none';
+import { maxAbsError } from '../../src/lab/verify/verify';
 import { dense } from '../../src/media/pixels';
+import { textMemory } from '../../src/models/text/memory';
 import { readEmbeddings, writeEmbeddings } from '../../src/pipelines/embeddings-file';
 import { loadModel } from '../../src/pipelines/load';
 import type { BatchRequest } from '../../src/sampling/pipeline';
@@ -76,7 +78,49 @@ describeOnBackends('text encoders', () => {
   );
 });
 
+describeOnBackends('what is remembered of texts', () => {
+  test('serves batches of them in any order, and only what is missing is encoded, once', async () => {
+    const before = tf.memory().numTensors;
+    const asked: (readonly string[])[] = [];
+    const memory = textMemory(async ({ texts }) => {
+      asked.push(texts);
+      const rows = texts.map(text => [text.length, 1]);
+      return { ids: rows, mask: rows, states: tf.tensor3d(rows.map(row => [row])), pooled: tf.tensor2d(rows) };
+    });
+    const texts = async (...wanted: string[]): Promise<number[]> => {
+      const { ids, mask, states, pooled } = await memory.encode({ encoder: 'e', tokenizer: 't', texts: wanted });
+      expect([states.shape, pooled!.shape]).toEqual([
+        [wanted.length, 1, 2],
+        [wanted.length, 2],
+      ]);
+      expect([mask, [...pooled!.dataSync()]]).toEqual([ids, ids.flat()]);
+      const lengths = [...states.dataSync()].filter((_, i) => i % 2 === 0);
+      tf.dispose([states, pooled!]);
+      return lengths;
+    };
+    expect(await texts('a')).toEqual([1]);
+    expect(await texts('abc')).toEqual([3]);
+    expect(await texts('abc', 'a')).toEqual([3, 1]);
+    expect(await texts('', 'ab', '', 'a')).toEqual([0, 2, 0, 1]);
+    expect(await texts('ab', 'ab')).toEqual([2, 2]);
+    expect(asked).toEqual([['a'], ['abc'], ['', 'ab']]);
+    expect(memory.entries().map(({ request: { texts } }) => texts)).toEqual([['a'], ['abc'], [''], ['ab']]);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+});
+
 describeOnBackends('embeddings in a file', () => {
+  test('serve their prompts in other batches than they were made in', async () => {
+    const file = scratch.path('e.safetensors');
+    const both: BatchRequest = { ...request, prompts: ['a red fox', 'a cat'], seeds: [3, 4] };
+    await saved(tiny('flux-tiny'), file, both);
+    const given = await loadModel(await withSpoiltEncoders('flux-tiny'), { embeddings: await readEmbeddings(file) });
+    const ours = await runRequest(given, both, none());
+    const alone = await runRequest(given, { ...both, prompts: ['a cat'], seeds: [4] }, none());
+    expect(maxAbsError(dense(alone.media[0]!), dense(ours.media[1]!))).toBeLessThan(1e-4);
+    given.dispose();
+  });
+
   test.each(['flux-tiny', 'wan-tiny', 'cogvideox-tiny', 'opensora-tiny'])(
     '%s: draws the same pixels from them, and runs no text encoder',
     async name => {
