@@ -18,6 +18,8 @@ import { type CalibrateOptions, calibrate } from '../../src/calibration/calibrat
 import { draw } from '../../src/draw/draw';
 import { selectBackend } from '../../src/engine/select';
 import { InterruptedError } from '../../src/errors';
+import { farPipeline } from '../../src/fleet/far-model';
+import type { Parts } from '../../src/fleet/parts';
 import { maxAbsError } from '../../src/lab/verify/verify';
 import { dense } from '../../src/media/pixels';
 import { type LoadModelOptions, loadModel } from '../../src/pipelines/load';
@@ -27,6 +29,7 @@ import type { Embeddings } from '../../src/sampling/embeddings';
 import type { BatchRequest, Job, Pipeline } from '../../src/sampling/pipeline';
 import { runRequest } from '../../src/sampling/run-job';
 import { sampleLoop } from '../../src/sampling/sample-loop';
+import { farAnswers } from '../../src/server/workers/far-call';
 import { describeOnBackends, usableBackends } from '../support/backends';
 import { writeRankOne } from '../weights/rank-one';
 import { altered } from './altered';
@@ -210,6 +213,24 @@ describeOnBackends('two experts', () => {
     expect(await Promise.all([at(100), at(999)])).toEqual([second, first]);
     job.release();
     pipeline.dispose();
+  });
+
+  test('workers of a queue run either of them, at the time that it is for', async () => {
+    const folder = twoExperts();
+    const [here, there] = [await load(folder), await load(folder)];
+    const { answer } = farAnswers({ take: async () => there, names: () => ['wan'] });
+    const parts: Parts = {
+      ask: (target, question, signal = new AbortController().signal) => answer(target, question, signal),
+      close() {},
+    };
+    const far = farPipeline(here, { model: 'wan', loading: {} }, parts);
+    for (const policy of [none(), uniform(STEPS, 4)]) {
+      const [own, theirs] = [await runRequest(here, REQUEST, policy), await runRequest(far, REQUEST, policy)];
+      expect(theirs.schedule).toBe(own.schedule);
+      expect(maxAbsError(dense(theirs.media[0]!), dense(own.media[0]!))).toBeLessThan(1e-5);
+    }
+    here.dispose();
+    there.dispose();
   });
 
   test('what is kept of the first is not reused by the second, by any method', async () => {

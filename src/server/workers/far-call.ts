@@ -2,7 +2,7 @@
  * What is asked of a model by a program on another machine, beside whole pictures: forward passes and decoding. Question
  * and answer are states, with the digits of their tensors.
  */
-import { tensor } from '@tensorflow/tfjs-core';
+import { type Tensor, tensor } from '@tensorflow/tfjs-core';
 import ndarray from 'ndarray';
 import { z } from 'zod';
 import { type Evaluation, partsOf } from '../../cache/evaluation';
@@ -19,6 +19,7 @@ import type { Lpips } from '../../metrics/lpips';
 import { release } from '../../nn/scope';
 import { parseState, type State, tensorState } from '../../nn/state';
 import { atSize, type PictureRequest } from '../../sampling/at-size';
+import { inEvaluation } from '../../sampling/cached-run';
 import { decodeState, encodeState } from '../../sampling/checkpoint';
 import type { BatchRequest, Job, Pipeline } from '../../sampling/pipeline';
 import type { FarTarget } from './far-target';
@@ -199,30 +200,20 @@ export function farAnswers(models: HeldModels): FarAnswers {
     if (asked.kind === 'scores') {
       return answerScores(model, job, asked.request as BatchRequest, asked, signal);
     }
-    const evaluationOf = (number: number): Evaluation => {
+    const { sample, timestep } = asked;
+    const evaluated = <T>(number: number, work: (evaluation: Evaluation) => Promise<T>): Promise<T> => {
       const branch = job.branches[number];
-      if (branch) return branch.evaluate(asked.sample, asked.timestep, signal);
+      if (branch) return inEvaluation(branch, { sample, timestep, signal }, work);
       throw new UsageError(`The model has no branch ${number}.`);
     };
     if (asked.kind === 'forward') {
-      const outputs = await across(
-        undefined,
-        asked.branches,
-        async number => {
-          const evaluation = evaluationOf(number);
-          return evaluation.compute().finally(evaluation.release);
-        },
-        release,
-      );
-      return { outputs };
+      const compute = (number: number): Promise<Tensor> => evaluated(number, evaluation => evaluation.compute());
+      return { outputs: await across(undefined, asked.branches, compute, release) };
     }
-    const evaluation = evaluationOf(asked.branch);
-    try {
+    return evaluated(asked.branch, async evaluation => {
       const parts = partsOf(evaluation, 'What is asked');
       return { ...(await parts.blocks(parts.embed())) };
-    } finally {
-      evaluation.release();
-    }
+    });
   }
 
   return {
