@@ -1,6 +1,5 @@
 import pino from 'pino';
 import { readCatalog } from '../server/catalog';
-import { errorAnswer } from '../server/http/answers';
 import { type ServerOptions, USUAL } from '../server/options';
 import { httpSettings, type PictureServer, serverOf } from '../server/server';
 import { queueAddress } from './address';
@@ -20,16 +19,6 @@ export interface FleetServerOptions extends ServerOptions {
   readonly store: string;
   /** Steps between two checkpoints. */
   readonly every: number;
-}
-
-/** What is answered while Redis is away. */
-const ALWAYS = /^(\/?|\/docs|\/openapi\.json|\/healthz|\/readyz|\/metrics|\/playground.*|\/v1\/models.*)$/;
-const AGAIN_S = 5;
-
-/** Nobody is let wait for a Redis that may not come back. */
-function awayAnswer(): Response {
-  const fault = { code: 'queue_away', message: 'The queue is away; ask again in a moment.' };
-  return Response.json(errorAnswer(503, fault), { status: 503, headers: { 'retry-after': String(AGAIN_S) } });
 }
 
 /** The server; close it when done. @throws ErtaError for a queue, a store or a model that cannot be used */
@@ -54,16 +43,11 @@ export async function createFleetServer(options: FleetServerOptions): Promise<Pi
     ending.push(board.close);
     const store = await fleetJobStore(queue);
     const server = await serverOf(options, {
-      ...{ log, catalog, store, runner, settings, page },
+      ...{ log, catalog, store, runner, settings, page, isAway: () => !queue.isThere() },
       retention: { keepMs, mostBytes },
     });
     return {
       ...server,
-      fetch(request, bindings) {
-        const path = new URL(request.url).pathname.slice(basePath.length);
-        if (!queue.isThere() && !ALWAYS.test(path)) return Promise.resolve(awayAnswer());
-        return server.fetch(request, bindings);
-      },
       async close(graceMs) {
         await server.close(graceMs);
         await end();

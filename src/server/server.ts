@@ -186,11 +186,12 @@ export interface ServerParts {
   readonly settings: HttpSettings;
   readonly retention: { readonly keepMs: number; readonly mostBytes: number };
   readonly page?: Page | undefined;
+  readonly isAway?: (() => boolean) | undefined;
 }
 
 /** The server over its parts, which it closes. */
 export async function serverOf(options: ServerOptions, parts: ServerParts): Promise<PictureServer> {
-  const { log, catalog, store, runner, settings, retention, page } = parts;
+  const { log, catalog, store, runner, settings, retention, page, isAway } = parts;
   let counts: Desk['counts'] = () => ({ waiting: 0, running: 0 });
   const metrics = createMetrics(
     runner,
@@ -205,7 +206,7 @@ export async function serverOf(options: ServerOptions, parts: ServerParts): Prom
   const found = await desk.recover();
   if (found > 0) log.info({ jobs: found }, 'unfinished jobs taken up');
   const limits = { ...USUAL_LIMITS, ...given(options.limits ?? {}) };
-  const app = createApp({ catalog, desk, runner, metrics, log, limits, settings, page });
+  const app = createApp({ catalog, desk, runner, metrics, log, limits, settings, page, isAway });
   return {
     fetch: async (request, bindings) => app.fetch(request, bindings),
     ready: () => runner.begun(),

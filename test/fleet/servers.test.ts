@@ -188,7 +188,9 @@ describeWithRedis('servers on one queue', () => {
   });
 
   test('nobody is let wait while Redis is away', async () => {
-    const server = await serve();
+    const origins = ['https://example.org'];
+    const server = await serve([], { origins });
+    const based = await serve([], { origins, basePath: '/pictures' });
     const runner = fakeRunner({ atOnce: true });
     await work(runner);
     await until(async () => (await ask(server, '/readyz')).status === 200);
@@ -197,7 +199,24 @@ describeWithRedis('servers on one queue', () => {
     const refused = await submit(server, 'one');
     expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '5']);
     expect(await refused.json()).toMatchObject({ error: { code: 'queue_away' } });
-    for (const path of ['/healthz', '/v1/models']) expect((await ask(server, path)).status).toBe(200);
+    for (const path of ['/', '/healthz', '/v1/models']) {
+      expect((await ask(server, path)).status).toBe(200);
+      expect((await ask(based, `/pictures${path}`)).status).toBe(200);
+    }
+    expect((await ask(based, '/pictures/v1/jobs')).status).toBe(503);
+    // A page may read why, and when to ask again.
+    const asked = (method: string): Promise<Response> =>
+      server.fetch(
+        new Request('http://localhost/v1/images/generations', {
+          method,
+          headers: { origin: origins[0]!, 'access-control-request-method': 'POST' },
+        }),
+      );
+    const [told, preflight] = [await asked('POST'), await asked('OPTIONS')];
+    expect([told.status, preflight.status]).toEqual([503, 204]);
+    for (const { headers } of [told, preflight]) expect(headers.get('access-control-allow-origin')).toBe(origins[0]);
+    expect(told.headers.get('access-control-expose-headers')).toContain('retry-after');
+    expect((await ask(server, '/queue/api/queues')).status).toBe(503);
     redis = await startRedis();
   });
 });

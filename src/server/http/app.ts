@@ -7,7 +7,7 @@ import { errorAnswer } from './answers';
 import type { App, Env, Services } from './context';
 import { documentRoutes } from './document';
 import { onError } from './errors';
-import { keyGuard, loopbackOnly, originGuard, rateGuard } from './guards';
+import { awayGuard, keyGuard, loopbackOnly, originGuard, rateGuard } from './guards';
 import { healthRoutes } from './health';
 import { homeRoutes } from './home';
 import { imageRoutes } from './images';
@@ -19,10 +19,15 @@ import { videoRoutes } from './videos';
 /** Paths that tell nothing of anybody, or whose address is the key to them. */
 const OPEN = ['/', '/docs', '/openapi.json', '/healthz', '/readyz', '/v1/files/:token/:name'];
 
+/** What is answered while the queue is away, beside the playground. */
+const ALWAYS = /^(\/|\/docs|\/openapi\.json|\/healthz|\/readyz|\/metrics|\/v1\/models.*)$/;
+
 /** All routes, behind those who guard them. */
 export function createApp(services: Services): App {
   const { settings } = services;
   const app = new OpenAPIHono<Env>();
+  const { isAway = () => false } = services;
+  const unlessAway = awayGuard(isAway);
   const inner = settings.basePath === '' ? app : (new OpenAPIHono<Env>() as App);
 
   inner.use(watched(services));
@@ -37,6 +42,7 @@ export function createApp(services: Services): App {
     for (const at of [path, `${path}/*`]) {
       if (settings.onlyLoopback) inner.use(at, loopbackOnly);
       inner.use(at, originGuard(settings));
+      inner.use(at, unlessAway);
       inner.all(at, c => fetch(c.req.raw));
     }
   }
@@ -50,6 +56,8 @@ export function createApp(services: Services): App {
   );
   if (settings.onlyLoopback) inner.use(loopbackOnly);
   inner.use(originGuard(settings));
+  // After that of origins: a page may read why it is refused.
+  inner.use(async (c, next) => (ALWAYS.test(pathIn(c.req.path, settings.basePath)) ? next() : unlessAway(c, next)));
   const guards = [keyGuard(settings), rateGuard(settings)];
   const isOpen = (path: string): boolean => OPEN.some(open => matches(open, path));
   for (const guard of guards) {

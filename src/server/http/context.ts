@@ -18,6 +18,8 @@ export interface Services {
   readonly settings: HttpSettings;
   /** A page beside the interface, which lets in by itself who has a key. */
   readonly page?: Page | undefined;
+  /** Whether that is away without which there are no jobs. */
+  readonly isAway?: (() => boolean) | undefined;
 }
 
 /** A page at a path and below it. */

@@ -55,6 +55,18 @@ const sha256 = (text: string): Buffer => createHash('sha256').update(text).diges
 /** Keys as they are held in memory and compared. */
 export const hashedKeys = (keys: readonly string[]): Buffer[] => keys.map(sha256);
 
+const AGAIN_S = 5;
+
+/** Nobody is let wait for a queue that may not come back. */
+export function awayGuard(isAway: () => boolean): Guard {
+  return async (_, next) => {
+    if (isAway()) {
+      throw new Refusal(503, 'queue_away', 'The queue is away; ask again in a moment.', { retryAfter: AGAIN_S });
+    }
+    await next();
+  };
+}
+
 /** Everybody, where there are no keys. */
 const ANYBODY = 'anybody';
 
