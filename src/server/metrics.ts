@@ -12,7 +12,7 @@ export interface Metrics {
   piece(job: Job, seconds: number, together: number): void;
   /** A job that is over. */
   job(job: Job): void;
-  /** A request that is answered. */
+  /** A request whose answer has come to its end. */
   request(route: string, status: number, seconds: number): void;
   /** Mean time that the last pictures took of a worker, in seconds. */
   meanSeconds(): number;

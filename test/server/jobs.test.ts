@@ -78,6 +78,47 @@ describe('an equal request', () => {
   });
 });
 
+describe('the time of a request', () => {
+  const IMAGES = 'route="/v1/images/generations"';
+  const told = (server: DeskServer) => figure(server, 'ertacache_request_seconds_count', IMAGES);
+  const TAKES = 200;
+
+  test.each([
+    ['a stream', { stream: true }],
+    ['an answer that was begun early', {}],
+  ])('ends with %s, not with its head', async (_, more) => {
+    const server = await deskServer({ headersAfterMs: 20 });
+    const { runner, post } = server;
+    const answer = await post(GENERATE, { ...heart, ...more });
+    await runner.begunCount(1);
+    await new Promise(resolve => setTimeout(resolve, TAKES));
+    expect(await told(server)).toBe(0);
+    runner.drawings[0]!.finish();
+    await answer.text();
+    await soon();
+    expect(await told(server)).toBe(1);
+    expect(await figure(server, 'ertacache_request_seconds_sum', IMAGES)).toBeGreaterThan(TAKES / 1000);
+  });
+
+  test.each([
+    ['a stream', { stream: true }],
+    ['an answer that was begun early', {}],
+  ])('ends where the client of %s goes away', async (_, more) => {
+    const server = await deskServer({ headersAfterMs: 20 });
+    const { runner, post } = server;
+    // Another one goes on waiting.
+    void post(GENERATE, { ...heart, n: 1 });
+    await runner.begunCount(1);
+    const answer = await post(GENERATE, { ...heart, ...more });
+    await soon();
+    const before = await told(server);
+    await answer.body!.cancel();
+    await soon();
+    expect(await told(server)).toBe(before + 1);
+    runner.drawings[0]!.finish();
+  });
+});
+
 describe('a client that goes away', () => {
   test('ends what it waited for; one of two does not', async () => {
     const { runner, post } = await deskServer();

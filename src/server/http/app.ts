@@ -113,15 +113,17 @@ function watched({ log, metrics }: Services): MiddlewareHandler<Env> {
     c.set('notes', {});
     c.header('x-request-id', id);
     await next();
-    const ms = performance.now() - started;
     const { status } = c.res;
     // The pattern, not the path: figures must not grow with what is asked.
     const route = routePath(c, -1);
-    metrics.request(route, status, ms / 1000);
-    const owner = c.get('owner');
-    log.info(
-      { id, method: c.req.method, route, status, ms: Math.round(ms), ...(owner && { owner }), ...c.get('notes') },
-      'request',
-    );
+    const { method } = c.req;
+    const { owner, notes, ended } = c.var;
+    const tell = (): void => {
+      const ms = performance.now() - started;
+      metrics.request(route, status, ms / 1000);
+      log.info({ id, method, route, status, ms: Math.round(ms), ...(owner && { owner }), ...notes }, 'request');
+    };
+    if (ended) void ended.then(tell);
+    else tell();
   };
 }

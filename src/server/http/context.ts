@@ -62,6 +62,8 @@ export interface Env {
     requestId: string;
     /** What the log says of it. */
     notes: Record<string, unknown>;
+    /** Settles at the end of an answer whose head goes out before that. */
+    ended?: Promise<void>;
   };
 }
 

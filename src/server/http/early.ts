@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { HttpBindings } from '@hono/node-server';
 import type { Context } from 'hono';
 import type { RefusalStatus } from '../jobs/faults';
-import type { HttpSettings } from './context';
+import type { Env, HttpSettings } from './context';
 
 /** An answer of JSON. */
 interface Answer {
@@ -16,7 +16,7 @@ interface Answer {
  * the answer broken off, so that no client takes it for what it asked for.
  */
 export async function early(
-  c: Context,
+  c: Context<Env>,
   { headersAfterMs, signMs }: Pick<HttpSettings, 'headersAfterMs' | 'signMs'>,
   work: () => Promise<Answer>,
 ): Promise<Response> {
@@ -30,6 +30,11 @@ export async function early(
 
   const text = new TextEncoder();
   let sign: NodeJS.Timeout | undefined;
+  let end = (): void => {};
+  const ended = new Promise<void>(resolve => {
+    end = resolve;
+  });
+  c.set('ended', ended);
   const stream = new ReadableStream<Uint8Array>({
     async start(controller) {
       controller.enqueue(text.encode(' '));
@@ -43,10 +48,12 @@ export async function early(
         controller.error(error);
       } finally {
         clearInterval(sign);
+        end();
       }
     },
     cancel() {
       clearInterval(sign);
+      end();
     },
   });
   return c.body(stream, 200, { 'content-type': 'application/json' });

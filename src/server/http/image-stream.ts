@@ -4,13 +4,21 @@ import type { JobEvent } from '../jobs/live';
 import type { Order } from '../jobs/order';
 import type { Ticket } from '../jobs/ticket';
 import { resultFacts, seconds } from './answers';
-import type { HttpSettings } from './context';
+import type { Env, HttpSettings } from './context';
 import { jobFault } from './errors';
 
 /** Pictures as server-sent events: previews as they come, each picture when it is finished, and `[DONE]`. */
-export function imageStream(c: Context, ticket: Ticket, order: Order, { signMs }: HttpSettings): Response {
+export function imageStream(c: Context<Env>, ticket: Ticket, order: Order, { signMs }: HttpSettings): Response {
+  let end = (): void => {};
+  const ended = new Promise<void>(resolve => {
+    end = resolve;
+  });
+  c.set('ended', ended);
   return streamSSE(c, async stream => {
-    stream.onAbort(ticket.letGo);
+    stream.onAbort(() => {
+      ticket.letGo();
+      end();
+    });
     const facts = {
       created_at: seconds(ticket.job().created),
       output_format: order.output.format,
@@ -59,6 +67,7 @@ export function imageStream(c: Context, ticket: Ticket, order: Order, { signMs }
       clearInterval(sign);
       stop();
       ticket.letGo();
+      end();
     }
   });
 }
