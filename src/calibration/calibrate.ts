@@ -1,6 +1,6 @@
 import { type GuidanceRange, placeOf } from '../cache/by-guidance';
 import { UsageError } from '../errors';
-import { isObject, requireList, requireObject, requireWhole, wrongArgument } from '../io/arguments';
+import { isObject, requireList, requireObject, requireSignal, requireWhole, wrongArgument } from '../io/arguments';
 import { usualBudget } from '../policy/budget';
 import type { Policy } from '../policy/data';
 import { lorasOf } from '../policy/loras';
@@ -102,6 +102,7 @@ async function calibratePipeline(pipeline: Pipeline, options: CalibrateOptions):
   const { steps, guidance, pairs } = options;
   requirePairs('pairs', pairs);
   requireWhole('steps', steps, 1);
+  requireSignal('signal', options.signal);
   if (!(Number.isFinite(guidance) && guidance >= 0)) throw wrongArgument('guidance', guidance, 'a number from 0');
   if (pairs.length === 0) throw new UsageError('Calibration needs at least one prompt.');
   requirePossible(options.schedule, steps);
@@ -188,6 +189,7 @@ async function calibrateVelocity<Ctx>(
   const { runs, model = UNNAMED, channelAxis } = options;
   requireList('runs', runs, isObject, 'a list of { latents, ctx? }');
   for (const [i, run] of runs.entries()) requireTensor(`runs[${i}].latents`, run.latents);
+  requireSignal('signal', options.signal);
   const scheduler = schedulerOf(options);
   if (runs.length === 0) throw new UsageError('Calibration needs at least one run: give it starting noise.');
   requirePossible(options.schedule, scheduler.sigmas.length - 1);

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { none } from '../cache/none';
 import type { CachePolicy } from '../cache/policy';
 import { site } from '../cache/sites';
-import { requireObject } from '../io/arguments';
+import { requireObject, requireSignal } from '../io/arguments';
 import { asWritten, type Media } from '../media/pixels';
 import { psnr } from '../metrics/psnr';
 import { quantile } from '../metrics/quantile';
@@ -102,6 +102,7 @@ export async function measurePolicy(
   requirePolicy('policy', policy);
   requirePairs('pairs', pairs);
   requireObject('options', options, 'an object with the number of pairs that run at a time, { batch }');
+  requireSignal('signal', options.signal);
   return fidelityOf(await scorePolicy(pipeline, policy, pairs, options));
 }
 

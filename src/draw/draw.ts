@@ -2,7 +2,7 @@ import { type Bound, noBound } from '../cache/bound';
 import type { CachePolicy } from '../cache/policy';
 import { activeKind, activeName } from '../engine/active-kind';
 import { UsageError } from '../errors';
-import { isObject, requireList, requireObject } from '../io/arguments';
+import { isObject, requireList, requireObject, requireSignal } from '../io/arguments';
 import { given } from '../io/given';
 import { sha256 } from '../io/sha256';
 import { enlarged, type Image, imageSize, type Media, toBytes } from '../media/pixels';
@@ -223,6 +223,7 @@ function requireOptions(options: DrawOptions): void {
   requirePipeline('model', options.model);
   if (options.policy !== undefined) requireCaching('policy', options.policy);
   if (options.init !== undefined) imageSize(options.init);
+  requireSignal('signal', options.signal);
 }
 
 type Choose = (use: PolicyUse, policies: PolicySource) => Promise<Chosen | undefined>;

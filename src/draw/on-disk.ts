@@ -1,5 +1,5 @@
 import { UsageError } from '../errors';
-import { isObject, requireList, requireObject } from '../io/arguments';
+import { isObject, requireList, requireObject, requireSignal } from '../io/arguments';
 import { loadModel } from '../pipelines/load';
 import { modelName } from '../pipelines/model-name';
 import { policiesOnDisk } from '../policy/on-disk';
@@ -92,6 +92,7 @@ function requireOptions(options: DrawFilesOptions): void {
   requireObject('options', options, 'an object');
   if (options.model !== undefined) requirePipeline('model', options.model);
   if (options.policy !== undefined) requireCaching('policy', options.policy);
+  requireSignal('signal', options.signal);
 }
 
 /** A request for the model that was loaded. @throws UsageError for one that names another */

@@ -51,3 +51,15 @@ export function requireWhole(name: string, value: unknown, least: number): void 
   if (Number.isSafeInteger(value) && (value as number) >= least) return;
   throw wrongArgument(name, value, `a whole number, at least ${least}`);
 }
+
+/** @throws UsageError unless the value is missing or an AbortSignal, of whatever realm */
+export function requireSignal(name: string, value: unknown): void {
+  if (value === undefined) return;
+  if (isObject(value) && typeof value.aborted === 'boolean' && typeof value.addEventListener === 'function') return;
+  throw wrongArgument(
+    name,
+    value,
+    'an AbortSignal',
+    'Give that of an AbortController, or AbortSignal.timeout(60_000).',
+  );
+}

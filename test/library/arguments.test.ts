@@ -83,6 +83,18 @@ describeOnBackends('wrong arguments', () => {
       'The seed of the request is wrong',
     ],
     'draw with a name for a model': [() => draw({ prompt: 'x' }, { model: untyped('x') }), 'The argument model is "x"'],
+    'draw with a number for a signal': [
+      () => draw({ prompt: 'x' }, { model, signal: untyped(3) }),
+      'The argument signal is 3, and must be an AbortSignal.',
+    ],
+    'draw with a controller for a signal': [
+      () => draw({ prompt: 'x' }, { model, signal: untyped(new AbortController()) }),
+      'The argument signal is an object of another kind, and must be an AbortSignal.',
+    ],
+    'sampleLatents with a number for a signal': [
+      () => sampleLatents(velocity, latents, { sigmas, signal: untyped(3) }),
+      'The argument signal is 3',
+    ],
     'draw with no picture for init': [
       () => draw({ prompt: 'x' }, { model, init: untyped('a.png') }),
       'The argument media is',

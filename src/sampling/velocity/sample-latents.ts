@@ -1,7 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { none } from '../../cache/none';
 import type { CachePolicy } from '../../cache/policy';
-import { requireObject } from '../../io/arguments';
+import { requireObject, requireSignal } from '../../io/arguments';
 import type { Policy } from '../../policy/data';
 import { usePolicy } from '../../policy/use';
 import { type LoopOptions, requireFinite, type StepRecord, sampleLoop } from '../sample-loop';
@@ -59,6 +59,7 @@ export async function sampleLatents<Ctx>(
   requireObject('options', options, 'an object with noise levels (sigmas) or a scheduler');
   const { policy: choice = none(), ctx, model = UNNAMED, noise } = options;
   const { onStep, estimate, signal, checkpoints, onResume } = options;
+  requireSignal('signal', signal);
   const scheduler = schedulerOf(options);
   const { sigmas, name } = scheduler;
   const policy = usePolicy(choice, { model, scheduler: name, guidance: guidanceOf(velocity), sigmas });
