@@ -1,9 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { sha256 } from './sha256';
 
 /** A process that may be writing: what is left of it says which one it was. */
 export interface Owner {
   readonly host: string;
+  /** Tells machines of one name apart; absent where the system has no such thing, and where it was not asked yet. */
+  readonly machine?: string | undefined;
   readonly pid: number;
   /** When it began, as the system counts; tells processes apart that had the same number. `0` where it is not known. */
   readonly start: string;
@@ -13,8 +16,9 @@ export interface Owner {
 const SILENCE_MS = 3_600_000;
 
 /** This process. A test that plays the next run changes `start`. */
-export const self: { host: string; pid: number; start: string } = {
+export const self: { host: string; machine: string | undefined; pid: number; start: string } = {
   host: hostname(),
+  machine: machineId(),
   pid: process.pid,
   start: startOf(process.pid) ?? '0',
 };
@@ -24,11 +28,33 @@ export const self: { host: string; pid: number; start: string } = {
  * @param lastSign when it last gave a sign, in milliseconds: all there is to go by for another machine
  * @param silence how long such a one may give none, in milliseconds; an hour unless given
  */
-export function isRunning({ host, pid, start }: Owner, lastSign: number, silence = SILENCE_MS): boolean {
-  if (host !== self.host) return Date.now() - lastSign < silence;
+export function isRunning(owner: Owner, lastSign: number, silence = SILENCE_MS): boolean {
+  const { pid, start } = owner;
+  if (!isHere(owner)) return Date.now() - lastSign < silence;
   if (pid === self.pid) return start === self.start;
   const now = startOf(pid);
   return now === undefined ? exists(pid) : now === start;
+}
+
+/** Names of machines are given twice, and processes have their numbers on each. */
+function isHere({ host, machine = self.machine }: Owner): boolean {
+  return host === self.host && (machine === self.machine || self.machine === undefined);
+}
+
+/**
+ * A short name of this machine, which does not tell its id. The one of its installation outlives a restart; containers
+ * mostly have none, and are told apart by when their machine was started.
+ */
+function machineId(): string | undefined {
+  for (const file of ['/etc/machine-id', '/proc/sys/kernel/random/boot_id']) {
+    try {
+      const id = readFileSync(file, 'utf8').trim();
+      if (/^[0-9a-f-]{32,36}$/.test(id)) return sha256(id).slice(0, 12);
+    } catch {
+      // Other systems have neither.
+    }
+  }
+  return undefined;
 }
 
 /** When a process began, in ticks since the machine did; nothing where there is no such process, or no /proc. */

@@ -12,14 +12,15 @@ export interface Leftover {
   readonly kind: StagedKind;
 }
 
-const hostKey = (host: string): string => sha256(host).slice(0, 6);
+const keyOf = (name: string): string => sha256(name).slice(0, 6);
+const ownKey = (): string => keyOf(self.machine === undefined ? self.host : `${self.host} ${self.machine}`);
 
 /** Of `.NAME.HOST-PROCESS-START-RANDOM.KIND.partial`: a form that nobody but this file gives. */
 const STAGED = /^\.(.+)\.([0-9a-f]{6})-([0-9]+)-([0-9]+)-[0-9a-f]{12}\.(new|old)\.partial$/s;
 
 /** A name beside `target`, so that the final rename stays on one file system; it says which process made it. */
 export function stagedName(target: string, kind: StagedKind): string {
-  const id = `${hostKey(self.host)}-${self.pid}-${self.start}-${randomBytes(6).toString('hex')}`;
+  const id = `${ownKey()}-${self.pid}-${self.start}-${randomBytes(6).toString('hex')}`;
   return join(dirname(target), `.${stem(target)}.${id}.${kind}.partial`);
 }
 
@@ -36,7 +37,9 @@ export async function leftovers(target: string): Promise<Leftover[]> {
     if (of !== name) continue;
     const path = join(folder, entry);
     const lastSign = (await stat(path).catch(() => undefined))?.mtimeMs ?? 0;
-    const owner = { host: host === hostKey(self.host) ? self.host : '', pid: Number(pid), start: start as string };
+    // By the name alone, as earlier versions told machines apart.
+    const isHere = host === ownKey() || host === keyOf(self.host);
+    const owner = { host: isHere ? self.host : '', pid: Number(pid), start: start as string };
     if (!isRunning(owner, lastSign)) found.push({ path, kind: kind as StagedKind });
   }
   return found;

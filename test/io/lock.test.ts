@@ -4,6 +4,7 @@ import { IoError } from '../../src/errors';
 import { disk } from '../../src/io/fs';
 import { isLockBeside, lockBeside, withLock } from '../../src/io/lock';
 import { self } from '../../src/io/owner';
+import { leftovers, stagedName } from '../../src/io/staged';
 import { scratchFolder } from '../media/pictures';
 
 const scratch = scratchFolder();
@@ -42,6 +43,29 @@ test.each([
   writeFileSync(file(), lockOf(owner));
   expect(await taken()).toBe(true);
   expect(existsSync(file())).toBe(false);
+});
+
+test('another machine of the same name is another machine', async () => {
+  const gone = { pid: 2 ** 22 + 1, start: '1' };
+  writeFileSync(file(), lockOf({ ...gone, machine: 'another' }));
+  await expect(taken()).rejects.toThrow(`process ${gone.pid} on ${hostname()}`);
+  // Earlier versions told machines apart by their names alone.
+  writeFileSync(file(), lockOf({ ...gone, machine: undefined }));
+  expect(await taken()).toBe(true);
+});
+
+test('what another machine of the same name is writing is left to it', async () => {
+  const target = scratch.path('a.json');
+  const { machine } = self;
+  const gone = { pid: self.pid, start: self.start };
+  Object.assign(self, { machine: 'another', pid: 2 ** 22 + 1, start: '1' });
+  const theirs = stagedName(target, 'new');
+  Object.assign(self, gone, { machine });
+  writeFileSync(theirs, 'half');
+  expect(await leftovers(target)).toEqual([]);
+  const old = new Date(Date.now() - 2 * 3_600_000);
+  utimesSync(theirs, old, old);
+  expect(await leftovers(target)).toEqual([{ path: theirs, kind: 'new' }]);
 });
 
 test('a run that has lost its lock leaves it to the other', async () => {
