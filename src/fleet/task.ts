@@ -68,33 +68,39 @@ export async function doPart(
 
 const isOfQuestion = (code: string): boolean => isOfRequest(code) || code === 'numeric';
 
-/** The store does not take what was drawn: the job is as good as it was. */
+/** The store does not take what was drawn, or does not answer: the job is as good as it was. */
 export class StoreFault extends Error {
-  constructor(store: Pick<FileStore, 'shown'>, cause: unknown) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    super(`What is drawn cannot be kept in ${store.shown}: ${why}`, { cause });
+  constructor(what: string, cause: unknown) {
+    super(`${what}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }
 }
 
-/** Keeps a file. @throws Hopeless for one that the store never takes, StoreFault where it takes none now */
-async function put(store: FileStore, name: string, bytes: Uint8Array): Promise<void> {
-  try {
-    await store.put(name, bytes);
-  } catch (error) {
-    if (error instanceof UsageError) throw new Hopeless(faultOf(error));
-    throw new StoreFault(store, error);
-  }
+/** The same store, which throws Hopeless for a file that it never takes, and StoreFault where it is of no use now. */
+export function storeOfJobs(store: FileStore): FileStore {
+  const orFault = <T>(what: string, work: Promise<T>): Promise<T> =>
+    work.catch(error => {
+      throw error instanceof UsageError ? new Hopeless(faultOf(error)) : new StoreFault(what, error);
+    });
+  const unread = `What lies in ${store.shown} cannot be read`;
+  return {
+    shown: store.shown,
+    get: name => orFault(unread, store.get(name)),
+    has: name => orFault(unread, store.has(name)),
+    put: (name, bytes) => orFault(`What is drawn cannot be kept in ${store.shown}`, store.put(name, bytes)),
+    remove: name => store.remove(name),
+  };
 }
 
 /** Where a worker keeps what it draws, and what it draws with. */
 export interface Keeping {
+  /** As `storeOfJobs` makes it. */
   readonly store: FileStore;
   readonly files: FilesHere;
 }
 
 /**
  * Draws a job into the store, unless it is there already: it goes on at the last checkpoint, whichever worker wrote it.
- * @throws Hopeless for a job that cannot be drawn, StoreFault for a picture that cannot be kept, InterruptedError when it was
+ * @throws Hopeless for a job that cannot be drawn, StoreFault where the store is of no use now, InterruptedError when it was
  *   stopped, other errors for what may go well elsewhere
  */
 export async function doTask(task: Task, runner: Runner, { store, files }: Keeping): Promise<void> {
@@ -131,7 +137,8 @@ export async function doTask(task: Task, runner: Runner, { store, files }: Keepi
   } finally {
     await checkpoints.settled().catch(() => {});
   }
-  if (isKept) await store.remove(NAMES.checkpoint(id));
+  // The picture is safe: a checkpoint that stays is no reason to draw it again.
+  if (isKept) await store.remove(NAMES.checkpoint(id)).catch(() => {});
 }
 
 async function keep({ id, job }: Task, { bytes, ...told }: Finished, store: FileStore): Promise<void> {
@@ -151,9 +158,9 @@ async function keep({ id, job }: Task, { bytes, ...told }: Finished, store: File
     });
   }
   const result: Result = { ...told, bytes: bytes.length };
-  await put(store, NAMES.output(id, job), bytes);
+  await store.put(NAMES.output(id, job), bytes);
   // What vouches for the picture comes after it.
-  await put(store, NAMES.result(id), Buffer.from(JSON.stringify(result)));
+  await store.put(NAMES.result(id), Buffer.from(JSON.stringify(result)));
 }
 
 async function pictureOf({ piece }: FleetJob, store: FileStore): Promise<Pick<Piece, 'bytes'>> {
@@ -163,11 +170,12 @@ async function pictureOf({ piece }: FleetJob, store: FileStore): Promise<Pick<Pi
   throw new Hopeless({ code: 'storage', message: 'The picture to begin with is no longer in the store.' });
 }
 
-/** The files that are named, under their paths here. @throws Hopeless where one is not in the store */
+/** The files that are named, under their paths here. @throws Hopeless where one is not in the store, StoreFault */
 async function here<Named extends NamedFiles>(files: FilesHere, named: Named): Promise<Named> {
   try {
     return await files.of(named);
   } catch (error) {
+    if (error instanceof StoreFault) throw error;
     throw new Hopeless({ code: 'storage', message: error instanceof Error ? error.message : String(error) });
   }
 }

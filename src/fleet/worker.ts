@@ -14,7 +14,7 @@ import { bullmq } from './packages';
 import { fleetPartSchema, PART_KEEP_S, PART_KEYS } from './part';
 import { type FleetQueue, faultOfReason, forget, reasonOf } from './queue';
 import { shelf } from './shelf';
-import { doPart, doTask, Hopeless, StoreFault } from './task';
+import { doPart, doTask, Hopeless, StoreFault, storeOfJobs } from './task';
 
 /** One process that takes jobs from a queue, and has them drawn by others: its own event loop is always free. */
 export interface FleetWorker {
@@ -72,7 +72,8 @@ interface Holding {
 /** Starts to take jobs. */
 export async function startFleetWorker(options: FleetWorkerOptions): Promise<FleetWorker> {
   const { queue, runner, models, log } = options;
-  const { redis, channels, store } = queue;
+  const { redis, channels } = queue;
+  const store = storeOfJobs(queue.store);
   const { Worker, UnrecoverableError } = await bullmq();
   const id = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
   const bulls = new Map(
@@ -244,9 +245,9 @@ export async function startFleetWorker(options: FleetWorkerOptions): Promise<Fle
     if (isLast) await over(job, { id: jobId, state: isCancelled ? 'cancelled' : 'failed', fault: told });
   }
 
-  /** Takes no job until the store takes files again: each would be drawn for nothing. */
+  /** Takes no job until the store can be used again: each would be drawn for nothing. */
   function hinder(why: string): void {
-    if (hindrance === undefined) log.error({ error: why }, 'no job is taken until pictures can be kept again');
+    if (hindrance === undefined) log.error({ error: why }, 'no job is taken until the store can be used again');
     hindrance = why;
   }
 
@@ -254,9 +255,10 @@ export async function startFleetWorker(options: FleetWorkerOptions): Promise<Fle
     if (hindrance === undefined) return;
     const name = `probe-${id}`;
     await store.put(name, new Uint8Array(1));
-    await store.remove(name);
+    await store.get(name);
+    await store.remove(name).catch(() => {});
     hindrance = undefined;
-    log.info({}, 'pictures can be kept again');
+    log.info({}, 'the store can be used again');
     fill();
   }
 

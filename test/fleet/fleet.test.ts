@@ -4,7 +4,9 @@ import { queueAddress } from '../../src/fleet/address';
 import { type FleetJob, fleetJob, jobId, NAMES, resultSchema } from '../../src/fleet/job';
 import { KEYS } from '../../src/fleet/names';
 import { type FleetQueue, openQueue } from '../../src/fleet/queue';
+import type { FileStore } from '../../src/fleet/store/store';
 import { type FleetWorker, startFleetWorker } from '../../src/fleet/worker';
+import { sha256 } from '../../src/io/sha256';
 import type { Piece } from '../../src/server/jobs/order';
 import type { Runner } from '../../src/server/jobs/runner';
 import { scratchFolder } from '../media/pictures';
@@ -242,7 +244,7 @@ describeWithRedis('a queue on Redis', () => {
     await until(() => log.error.mock.calls.length > 0);
     expect(log.error.mock.calls[0]).toEqual([
       { error: expect.stringMatching(/^What is drawn cannot be kept in .*no space left on device$/) },
-      'no job is taken until pictures can be kept again',
+      'no job is taken until the store can be used again',
     ]);
     await wait(1200);
     expect(runner.drawings).toHaveLength(1);
@@ -250,6 +252,40 @@ describeWithRedis('a queue on Redis', () => {
     isFull = false;
     await until(async () => (await queue.counts()).get('toy')?.completed === 2);
     expect(runner.drawings).toHaveLength(3);
+  });
+
+  test.each(['has', 'get'] as const)('a store that does not answer for a while fails no job (%s)', async asked => {
+    const queue = await queueAt();
+    let isAway = true;
+    const ask = <T>(work: () => Promise<T>): Promise<T> =>
+      isAway ? Promise.reject(new Error('connect ECONNREFUSED')) : work();
+    const { store } = queue;
+    const far = { ...store, [asked]: (name: string) => ask<unknown>(() => store[asked](name)) } as FileStore;
+    const runner = fakeRunner({ atOnce: true });
+    const started = await startFleetWorker({
+      queue: { ...(await queueAt()), store: far },
+      runner,
+      models: ['toy'],
+      log,
+    });
+    open.push({ close: () => started.close(0) });
+    log.error.mockClear();
+    const bytes = Buffer.from('a picture');
+    const hash = sha256(bytes);
+    await store.put(NAMES.picture(hash), bytes);
+    await store.put(NAMES.lora(hash), bytes);
+    const init = { path: 'image', sha256: hash, strength: 0.5 };
+    const loras = [{ path: 'a.safetensors', sha256: hash, scale: 1 }];
+    const edit: Piece = { ...piece('key'), request: { ...piece('key').request, init, loras }, picture: hash };
+    await queue.add([job('lion'), fleetJob(edit, { model: '', user: 'anna', every: 2 })], 4);
+    await until(() => log.error.mock.calls.length > 0);
+    expect(log.error.mock.calls[0]?.[0]).toEqual({ error: 'What lies in redis cannot be read: connect ECONNREFUSED' });
+    // Longer than all tries of a job.
+    await wait(6000);
+    expect((await queue.counts()).get('toy')).toMatchObject({ waiting: 2, active: 0, delayed: 0, failed: 0 });
+    isAway = false;
+    await until(async () => (await queue.counts()).get('toy')?.completed === 2);
+    expect(runner.drawings).toHaveLength(2);
   });
 
   test('what waits is listed, and a user can be cancelled', async () => {

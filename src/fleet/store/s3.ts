@@ -33,12 +33,15 @@ export async function s3Store(place: string, env: NodeJS.ProcessEnv = process.en
   const host = env.AWS_ENDPOINT_URL ?? `https://s3.${region ?? 'us-east-1'}.amazonaws.com`;
   const base = `${host.replace(/\/$/, '')}/${bucket}/${prefix === '' ? '' : `${prefix}/`}`;
 
+  const brokenOff = (cause: unknown): IoError =>
+    new IoError(`${place} cannot be reached.`, { cause, hint: 'Look at AWS_ENDPOINT_URL and the network.' });
+
   async function ask(method: string, name: string, body?: Uint8Array): Promise<Response> {
     let response: Response;
     try {
       response = await client.fetch(base + name, { method, ...(body && { body: Buffer.from(body) }) });
     } catch (cause) {
-      throw new IoError(`${place} cannot be reached.`, { cause, hint: 'Look at AWS_ENDPOINT_URL and the network.' });
+      throw brokenOff(cause);
     }
     if (response.ok || response.status === 404) return response;
     const [, code] = /<Code>(\w{1,60})<\/Code>/.exec(await response.text()) ?? [];
@@ -51,7 +54,9 @@ export async function s3Store(place: string, env: NodeJS.ProcessEnv = process.en
     shown: place,
     async get(name) {
       const response = await ask('GET', name);
-      return response.ok ? new Uint8Array(await response.arrayBuffer()) : undefined;
+      if (!response.ok) return undefined;
+      const bytes = await response.arrayBuffer().catch(cause => Promise.reject(brokenOff(cause)));
+      return new Uint8Array(bytes);
     },
     async put(name, bytes) {
       const { status } = await ask('PUT', name, bytes);
