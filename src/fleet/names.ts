@@ -18,6 +18,8 @@ export const KEYS = {
   holders: own('holders'),
   /** What marks the store of pictures that this queue goes with. */
   store: own('store'),
+  /** Set while somebody marks a new store. */
+  marking: own('marking'),
   /** Sorted set: workers by the time until which they are taken to live; hash: what they say of themselves. */
   workers: own('workers'),
   workerFacts: own('worker-facts'),

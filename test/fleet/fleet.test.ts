@@ -303,6 +303,14 @@ describeWithRedis('a queue on Redis', () => {
     expect((await queue.unfinished(10)).map(({ user }) => user)).toEqual(['bob']);
   });
 
+  test('all who are started at the same time on a new store have the same one', async () => {
+    const place = scratch.path('new');
+    const queues = await Promise.all(Array.from({ length: 6 }, () => queueAt(place)));
+    expect(new Set(await Promise.all(queues.map(({ redis }) => redis.get(KEYS.store)))).size).toBe(1);
+    await queueAt(place);
+    expect(await queues[0]!.redis.exists(KEYS.marking)).toBe(0);
+  });
+
   test('drain removes what waits; the store of a queue is one place', async () => {
     const queue = await queueAt(scratch.path('place'));
     await queue.add(

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { UsageError } from '../../errors';
 import { requireWritableFolder } from '../../io/writable';
 import { KEYS } from '../names';
@@ -12,6 +13,10 @@ import type { FileStore } from './store';
 /** Tells what a folder or a bucket is, and of which queue. */
 const MARK = 'ertacache-store.json';
 
+/** One who is to mark a store and says nothing for so long is gone; how often it is looked, in milliseconds. */
+const MARKING_MS = 30_000;
+const AGAIN_MS = 50;
+
 /**
  * The store that a queue's pictures are kept in. The first one that is opened with a queue stays its store.
  * @param place `redis`, a folder, or `s3://bucket/prefix`
@@ -21,7 +26,7 @@ export async function openStore(place: string, redis: Redis): Promise<FileStore>
   // Whoever looks at no picture need not know where they are.
   if (place === 'any') return redisStore(redis);
   const store = await storeAt(place, redis);
-  const mark = place === 'redis' ? 'redis' : await markOf(store);
+  const mark = place === 'redis' ? 'redis' : await markOf(store, redis);
   const isFirst = (await redis.set(KEYS.store, mark, 'NX')) !== null;
   const kept = isFirst ? mark : ((await redis.get(KEYS.store)) ?? mark);
   if (kept === mark) return store;
@@ -40,13 +45,26 @@ async function storeAt(place: string, redis: Redis): Promise<FileStore> {
   return folderStore(resolve(place));
 }
 
-/** What the place is known by; a new one gets a mark. */
-async function markOf(store: FileStore): Promise<string> {
-  const found = await store.get(MARK);
-  if (found) return Buffer.from(found).toString('utf8').trim();
-  const mark = JSON.stringify({ format: 'ertacache-store', id: randomUUID() });
-  await store.put(MARK, Buffer.from(`${mark}\n`));
-  // Another one may have written it at the same time.
-  const kept = await store.get(MARK);
-  return kept ? Buffer.from(kept).toString('utf8').trim() : mark;
+/** What the place is known by; a new one gets a mark, from one of those who open it at the same time. */
+async function markOf(store: FileStore, redis: Redis): Promise<string> {
+  const known = async (): Promise<string | undefined> => {
+    const found = await store.get(MARK);
+    return found && Buffer.from(found).toString('utf8').trim();
+  };
+  for (;;) {
+    const mark = await known();
+    if (mark !== undefined) return mark;
+    if ((await redis.set(KEYS.marking, '1', 'PX', MARKING_MS, 'NX')) !== null) break;
+    await wait(AGAIN_MS);
+  }
+  try {
+    // It may have been marked since it was looked at.
+    const marked = await known();
+    if (marked !== undefined) return marked;
+    const mark = JSON.stringify({ format: 'ertacache-store', id: randomUUID() });
+    await store.put(MARK, Buffer.from(`${mark}\n`));
+    return mark;
+  } finally {
+    await redis.unlink(KEYS.marking);
+  }
 }
