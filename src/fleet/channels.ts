@@ -4,6 +4,8 @@ import type { Redis } from './redis';
 export interface Channels {
   /** @returns stops it */
   on(channel: string, hear: (message: string) => void): Promise<() => void>;
+  /** Calls back when all channels are heard again after an outage: what was published meanwhile was missed. */
+  onBack(call: () => void): void;
   close(): void;
 }
 
@@ -13,7 +15,19 @@ export function createChannels(connection: Redis): Channels {
   connection.on('message', (channel: string, message: string) => {
     for (const hear of listeners.get(channel) ?? []) hear(message);
   });
+  const calls: (() => void)[] = [];
+  let wasThere = false;
+  connection.on('ready', () => {
+    const isBack = wasThere;
+    wasThere = true;
+    if (!isBack || listeners.size === 0) return;
+    const again = (): void => {
+      for (const call of calls) call();
+    };
+    connection.subscribe(...listeners.keys()).then(again, () => {});
+  });
   return {
+    onBack: call => void calls.push(call),
     async on(channel, hear) {
       const all = listeners.get(channel) ?? new Set();
       listeners.set(channel, all.add(hear));

@@ -40,16 +40,24 @@ const CANCELLED = { code: 'cancelled', message: 'The job was cancelled before it
  */
 export async function fleetJobStore({ redis, channels, store }: FleetQueue): Promise<JobStore> {
   const jobs = new Map<string, Job>();
-  const take = (text: string): void => {
-    const job = jobSchema.safeParse(heard(text));
-    if (job.success) jobs.set(job.data.key, job.data);
-  };
+  /** Keys that something was heard of since all records were asked for. */
+  let news = new Set<string>();
+  const recordOf = (text: string): Job | undefined => jobSchema.safeParse(heard(text)).data;
   const deaf = await channels.on(JOBS, message => {
     // A record, or the key of one that was removed.
-    if (message.startsWith('{')) take(message);
+    const job = message.startsWith('{') ? recordOf(message) : undefined;
+    news.add(job?.key ?? message);
+    if (job) jobs.set(job.key, job);
     else jobs.delete(message);
   });
-  for (const text of await redis.hvals(JOBS)) take(text);
+  async function load(): Promise<void> {
+    news = new Set();
+    const found = (await redis.hvals(JOBS)).flatMap(text => recordOf(text) ?? []);
+    const keys = new Set(found.map(({ key }) => key));
+    for (const key of [...jobs.keys()]) if (!keys.has(key) && !news.has(key)) jobs.delete(key);
+    for (const job of found) if (!news.has(job.key)) jobs.set(job.key, job);
+  }
+  await load();
   const put = async (job: Job): Promise<void> => {
     const isKept = await redis.eval(PUT, 2, JOBS, removed(job), job.key, job.token, JSON.stringify(job));
     if (isKept === 1) jobs.set(job.key, job);
@@ -66,6 +74,18 @@ export async function fleetJobStore({ redis, channels, store }: FleetQueue): Pro
     },
     leave: async key => void (await redis.publish(LEFT, key)),
     hear({ cancelled, left }) {
+      channels.onBack(() => {
+        const known = [...jobs.keys()];
+        const catchUp = (): void => {
+          for (const key of new Set([...known, ...jobs.keys()])) {
+            const status = jobs.get(key)?.status;
+            // Whoever has a job begins it at once: one that waits was left.
+            if (status === 'queued') left(key);
+            else if (status === undefined || status === 'cancelled') cancelled(key);
+          }
+        };
+        load().then(catchUp, () => {});
+      });
       for (const [channel, ear] of [[CANCEL, cancelled] as const, [LEFT, left] as const]) {
         channels.on(channel, ear).then(
           stop => stopped.push(stop),

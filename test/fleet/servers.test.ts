@@ -4,11 +4,13 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { queueAddress } from '../../src/fleet/address';
 import { hashesOf } from '../../src/fleet/model-hash';
+import { own } from '../../src/fleet/names';
 import { openQueue } from '../../src/fleet/queue';
 import { createFleetServer, type FleetServerOptions } from '../../src/fleet/serve';
 import { startFleetWorker } from '../../src/fleet/worker';
 import { sha256 } from '../../src/io/sha256';
 import { readCatalog, type ServedModel } from '../../src/server/catalog';
+import type { Job } from '../../src/server/jobs/job';
 import type { Assignment, Finished } from '../../src/server/jobs/runner';
 import type { PictureServer } from '../../src/server/server';
 import { scratchFolder } from '../media/pictures';
@@ -169,6 +171,44 @@ describeWithRedis('servers on one queue', () => {
     const next = await serve();
     await until(async () => (await statusOf(next, 'the-last-job')) === 'completed');
     expect(runner.drawings.map(each => each.piece.request.prompt).sort()).toEqual(['one-that-is-left', 'the-last-job']);
+  });
+
+  test('what a server missed while it heard nothing is made up for', async () => {
+    const runner = fakeRunner();
+    const one = await serve();
+    const other = await serve();
+    const names = ['one-that-fails', 'one-that-is-deleted', 'one-that-is-left', 'one-that-is-stopped'];
+    for (const name of names) expect((await submit(one, name)).status).toBeLessThan(300);
+    const records = own('jobs');
+    const queue = await openQueue({ address: queueAddress(redis.url), place: 'redis' });
+    open.push(queue);
+    const jobs = async (): Promise<Job[]> =>
+      (await queue.redis.hvals(records)).map(text => JSON.parse(text) as Job).sort((a, b) => a.created - b.created);
+    await until(async () => (await jobs()).filter(({ status }) => status === 'in_progress').length === names.length);
+    for (const name of names) await until(async () => (await statusOf(other, name)) === 'in_progress');
+    // As a third one changes them, while these two hear nothing.
+    const [failed, deleted, left, stopped] = (await jobs()) as [Job, Job, Job, Job];
+    const change = (job: Job, status: Job['status']): [string, string] => [job.key, JSON.stringify({ ...job, status })];
+    await queue.redis
+      .multi()
+      .call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+      .hset(records, ...change(failed, 'failed'))
+      .set(own('job-removed', deleted.token), '1')
+      .hdel(records, deleted.key)
+      .hset(records, ...change(left, 'queued'))
+      .hset(records, ...change(stopped, 'cancelled'))
+      .exec();
+    await until(async () => (await statusOf(other, names[0]!)) === 'failed');
+    for (const server of [one, other]) {
+      await until(async () => (await ask(server, `/v1/jobs/${names[1]}`)).status === 404);
+      await until(async () => (await statusOf(server, names[3]!)) === 'cancelled');
+    }
+    await one.close(0);
+    await work(runner);
+    await until(async () => {
+      for (const each of runner.drawings) each.finish();
+      return (await statusOf(other, names[2]!)) === 'completed';
+    });
   });
 
   test('keys take turns, and the users of each', async () => {
