@@ -96,6 +96,7 @@ export async function startFleetWorker(options: FleetWorkerOptions): Promise<Fle
   const order = shelf(models);
   const files = filesHere(store);
   const keeping = { store, files };
+  /** By their tokens: one that lost its lock may be handed out to the same worker once more. */
   const holdings = new Map<string, Holding>();
   let isOpen = true;
   /** Why no job is taken now. */
@@ -153,11 +154,11 @@ export async function startFleetWorker(options: FleetWorkerOptions): Promise<Fle
       isEnding: false,
       done: Promise.resolve(),
     };
-    holdings.set(String(job.id), holding);
+    holdings.set(token, holding);
     holding.done = work(holding)
       .catch(error => log.error({ job: job.id, error: String(error) }, 'what became of the job could not be told'))
       .finally(() => {
-        holdings.delete(String(job.id));
+        holdings.delete(token);
         fill();
       });
   }
@@ -333,8 +334,7 @@ export async function startFleetWorker(options: FleetWorkerOptions): Promise<Fle
       if (bulls.has(model)) fill();
     }),
     await channels.on(CHANNELS.cancel, jobId => {
-      const holding = holdings.get(jobId);
-      if (holding) stop(holding);
+      for (const holding of holdings.values()) if (String(holding.job.id) === jobId) stop(holding);
     }),
   ];
   await Promise.all([...bulls.values()].map(bull => bull.waitUntilReady()));
@@ -380,4 +380,7 @@ const CANCELLED = { code: 'cancelled', message: 'The job was cancelled before it
 
 const since = (started: number): number => Number(((performance.now() - started) / 1000).toFixed(2));
 
-const wait = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms).unref());
+/** The longest that timers take, in milliseconds; one that is to take longer ends at once. */
+const LONGEST = 2 ** 31 - 1;
+
+const wait = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, Math.min(ms, LONGEST)).unref());

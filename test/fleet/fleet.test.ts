@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { UsageError } from '../../src/errors';
 import { queueAddress } from '../../src/fleet/address';
 import { type FleetJob, fleetJob, jobId, NAMES, resultSchema } from '../../src/fleet/job';
-import { KEYS } from '../../src/fleet/names';
+import { KEYS, PREFIX, queueOf } from '../../src/fleet/names';
 import { type FleetQueue, openQueue } from '../../src/fleet/queue';
 import type { FileStore } from '../../src/fleet/store/store';
 import { type FleetWorker, startFleetWorker } from '../../src/fleet/worker';
@@ -286,6 +286,37 @@ describeWithRedis('a queue on Redis', () => {
     isAway = false;
     await until(async () => (await queue.counts()).get('toy')?.completed === 2);
     expect(runner.drawings).toHaveLength(2);
+  });
+
+  test('a job that a worker is handed once more is held twice, until each has ended', async () => {
+    const queue = await queueAt();
+    const runner = fakeRunner({ places: 2 });
+    const started = await worker(runner);
+    const [added] = await queue.add([job('lion')], 4);
+    await until(() => runner.drawings.length === 1);
+    // As after an outage that was longer than a lock lives.
+    await queue.redis.del(`${PREFIX}:${queueOf('toy')}:${added!.id}:lock`);
+    await until(() => runner.drawings.length === 2);
+    expect(started.running()).toBe(2);
+    runner.drawings[0]!.fail(new Error('of the first'));
+    await until(() => started.running() === 1);
+    expect(await queue.cancel(added!.id)).toBe(true);
+    await until(() => runner.drawings[1]!.signal.aborted);
+    await until(async () => (await queue.fault('toy', added!.id))?.code === 'cancelled');
+  });
+
+  test('a grace longer than timers take is as long as they take', async () => {
+    const queue = await queueAt();
+    const runner = fakeRunner();
+    const started = await worker(runner);
+    const [added] = await queue.add([job('lion')], 4);
+    await until(() => runner.drawings.length === 1);
+    const closed = started.close(30 * 24 * 3_600_000);
+    await wait(300);
+    expect(runner.drawings[0]!.signal.aborted).toBe(false);
+    runner.drawings[0]!.finish();
+    await closed;
+    expect(await queue.state('toy', added!.id)).toBe('completed');
   });
 
   test('what waits is listed, and a user can be cancelled', async () => {
