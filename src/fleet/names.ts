@@ -12,8 +12,9 @@ export const own = (...parts: readonly string[]): string => [PREFIX, 'fleet', ..
 export const KEYS = {
   /** Set: models that there are queues of. */
   models: own('models'),
-  /** Hash: unfinished jobs of each user. */
+  /** Hash: unfinished jobs of each user; and of each that is among them, whose it is. */
   users: own('users'),
+  counted: own('counted'),
   /** Hash: how many wait for each job. */
   holders: own('holders'),
   /** What marks the store of pictures that this queue goes with. */

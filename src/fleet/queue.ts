@@ -172,7 +172,7 @@ export async function openQueue(options: QueueOptions): Promise<FleetQueue> {
   }
 
   async function entryOf(job: FleetJob, id: string, priority: number) {
-    const rank = await redis.hincrby(KEYS.users, job.user, 1);
+    const rank = Number(await redis.eval(COUNT, 2, KEYS.counted, KEYS.users, id, job.user));
     return { name: 'draw', data: job, opts: optionsOf(id, priority, rank) };
   }
 
@@ -252,7 +252,7 @@ export async function openQueue(options: QueueOptions): Promise<FleetQueue> {
         () => false,
       );
       if (isGone) {
-        await forget(redis, id, (job?.data as Partial<FleetJob> | undefined)?.user);
+        await forget(redis, id);
         await tellOver({ id, state: 'cancelled' });
         return true;
       }
@@ -358,7 +358,7 @@ export async function openQueue(options: QueueOptions): Promise<FleetQueue> {
         await queue(model).drain(true);
         count += waiting + prioritized + delayed;
       }
-      await redis.unlink(KEYS.users, KEYS.holders);
+      await redis.unlink(KEYS.users, KEYS.counted, KEYS.holders);
       return count;
     },
     queues: async () => (await models()).map(queue),
@@ -394,14 +394,28 @@ async function stateOf(queue: Queue, id: string): Promise<JobState> {
   return state === 'unknown' ? 'unknown' : 'waiting';
 }
 
+/**
+ * Counts a job among the unfinished ones of its user, once, whoever else adds it at the same time. Keys: whose the counted
+ * jobs are, and the counts; arguments: the job and its user. Gives how many the user has.
+ */
+const COUNT = `
+if redis.call('hsetnx', KEYS[1], ARGV[1], ARGV[2]) == 1 then return redis.call('hincrby', KEYS[2], ARGV[2], 1) end
+return tonumber(redis.call('hget', KEYS[2], ARGV[2])) or 1`;
+
+/** The contrary, for a job that is counted. */
+const UNCOUNT = `
+local user = redis.call('hget', KEYS[1], ARGV[1])
+if not user then return end
+redis.call('hdel', KEYS[1], ARGV[1])
+if redis.call('hincrby', KEYS[2], user, -1) <= 0 then redis.call('hdel', KEYS[2], user) end`;
+
 /** A job is over: nobody waits for it, and it no longer stands before the others of its user. */
-export async function forget(redis: Redis, id: string, user: string | undefined): Promise<void> {
-  const [, , left] = await Promise.all([
+export async function forget(redis: Redis, id: string): Promise<void> {
+  await Promise.all([
     redis.hdel(KEYS.holders, id),
     redis.unlink(KEYS.cancelled(id), KEYS.again(id)),
-    user === undefined ? 1 : redis.hincrby(KEYS.users, user, -1),
+    redis.eval(UNCOUNT, 2, KEYS.counted, KEYS.users, id),
   ]);
-  if (user !== undefined && left <= 0) await redis.hdel(KEYS.users, user);
 }
 
 /** Failures are kept as JSON, with what programs switch on. */

@@ -8,7 +8,7 @@ import type { PieceEvent, Runner } from '../server/jobs/runner';
 import type { Log } from '../server/log';
 import { VERSION } from '../version';
 import { filesHere } from './files-here';
-import { type FleetJob, fleetJobSchema, type Over } from './job';
+import { fleetJobSchema, type Over } from './job';
 import { CHANNELS, KEYS, PREFIX, queueOf } from './names';
 import { bullmq } from './packages';
 import { fleetPartSchema, PART_KEEP_S, PART_KEYS } from './part';
@@ -265,8 +265,7 @@ export async function startFleetWorker(options: FleetWorkerOptions): Promise<Fle
 
   /** A job is over: whoever waits is told. */
   async function over(job: Job, told: Over): Promise<void> {
-    const user = (job.data as Partial<FleetJob>).user;
-    await forget(redis, String(job.id), user);
+    await forget(redis, String(job.id));
     await redis.publish(CHANNELS.over, JSON.stringify(told));
   }
 

@@ -319,6 +319,31 @@ describeWithRedis('a queue on Redis', () => {
     expect(await queue.state('toy', added!.id)).toBe('completed');
   });
 
+  test('unfinished jobs of a user are counted once each, however they come and go', async () => {
+    const [queue, other] = [await queueAt(), await queueAt()];
+    const runner = fakeRunner();
+    const lion = job('lion');
+    const counted = async (): Promise<Record<string, string>> => queue.redis.hgetall(KEYS.users);
+    // Two who ask for the same at the same time.
+    await Promise.all([queue, other, queue, other].map(each => each.add([lion], 4)));
+    expect(await counted()).toEqual({ anna: '1' });
+    await worker(runner);
+    await runner.begunCount(1);
+    await queue.add([job('key')], 4);
+    runner.drawings[0]!.fail(new UsageError('It cannot be drawn.'));
+    await until(async () => (await queue.fault('toy', jobId(lion))) !== undefined);
+    await until(async () => (await counted()).anna === '1');
+    // One that is tried again takes no other's place.
+    await queue.retry([jobId(lion)]);
+    for (const i of [1, 2]) {
+      await runner.begunCount(i + 1);
+      runner.drawings[i]!.finish();
+    }
+    await until(async () => (await queue.counts()).get('toy')?.completed === 2);
+    await until(async () => Object.keys(await counted()).length === 0);
+    expect(await queue.redis.hgetall(KEYS.counted)).toEqual({});
+  });
+
   test('what waits is listed, and a user can be cancelled', async () => {
     const queue = await queueAt();
     await queue.add([job('lion'), job('key')], 4);
