@@ -227,6 +227,18 @@ describeWithRedis('servers on one queue', () => {
     expect(drawn.slice(3)).toEqual(['a2', 'a3']);
   });
 
+  test('a server that is stopped while Redis is away ends all the same, and its job stays', async () => {
+    const server = await serve();
+    expect((await submit(server, 'one-that-waits')).status).toBeLessThan(300);
+    await redis.end();
+    const started = performance.now();
+    await server.close(0);
+    expect(performance.now() - started).toBeLessThan(20_000);
+    await redis.start();
+    const next = await serve();
+    expect(['queued', 'in_progress']).toContain(await statusOf(next, 'one-that-waits'));
+  });
+
   test('nobody is let wait while Redis is away', async () => {
     const origins = ['https://example.org'];
     const server = await serve([], { origins });

@@ -23,6 +23,9 @@ export interface TestRedis {
   readonly url: string;
   /** Ends it as a power cut does, and starts it again on its append-only file. */
   restart(): Promise<void>;
+  /** Ends it, and starts it again on what it had. */
+  end(): Promise<void>;
+  start(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -57,6 +60,8 @@ export async function startRedis(...options: readonly string[]): Promise<TestRed
   await start();
   return {
     port,
+    start,
+    end: () => end('SIGKILL'),
     url: `redis://127.0.0.1:${port}`,
     async restart() {
       await end('SIGKILL');

@@ -69,6 +69,8 @@ export interface Desk {
 const MOST_ATTEMPTS = 3;
 /** So long is waited for pieces to stop, in milliseconds. */
 const STOP_MS = 2000;
+/** What is to be kept has so long at the end, in milliseconds: a store that is away may never take it. */
+const LAST_WRITES_MS = 10_000;
 
 const CANCELLED: Fault = { code: 'cancelled', message: 'The job was cancelled before it was finished.' };
 
@@ -390,15 +392,16 @@ export function createDesk({ runner, store, log, metrics, mostWaiting, joinMs }:
     async drain(graceMs) {
       isOpen = false;
       const message = 'The server was stopped before this was begun.';
-      for (const live of line.leave(({ hasBegun }) => !hasBegun)) {
+      const refused = line.leave(({ hasBegun }) => !hasBegun).map(async live => {
         if (isLasting(live)) leave(live);
         else await end(live, { status: 'failed', error: { code: 'shutting_down', message } });
-      }
+      });
+      await within(LAST_WRITES_MS, refused);
       const allOver = (): Promise<Job>[] => [...jobs.values()].map(({ done }) => done);
       await within(graceMs, allOver());
       for (const live of jobs.values()) live.controller.abort(isLasting(live) ? LEFT : undefined);
       await within(STOP_MS, allOver());
-      await allDone();
+      await within(LAST_WRITES_MS, [allDone()]);
     },
   };
 }
