@@ -392,10 +392,12 @@ export function createDesk({ runner, store, log, metrics, mostWaiting, joinMs }:
     async drain(graceMs) {
       isOpen = false;
       const message = 'The server was stopped before this was begun.';
-      const refused = line.leave(({ hasBegun }) => !hasBegun).map(async live => {
-        if (isLasting(live)) leave(live);
-        else await end(live, { status: 'failed', error: { code: 'shutting_down', message } });
-      });
+      const refused = line
+        .leave(({ hasBegun }) => !hasBegun)
+        .map(async live => {
+          if (isLasting(live)) leave(live);
+          else await end(live, { status: 'failed', error: { code: 'shutting_down', message } });
+        });
       await within(LAST_WRITES_MS, refused);
       const allOver = (): Promise<Job>[] => [...jobs.values()].map(({ done }) => done);
       await within(graceMs, allOver());
