@@ -104,7 +104,7 @@ export function guidedPipeline(parts: PipelineParts, model: GuidedModel): Pipeli
 
   /** The size that is asked for; refuses what cannot be drawn, before anything is loaded. */
   function checked(request: BatchRequest): PictureSize {
-    checkRows(request);
+    checkRows(request, parts.info.id);
     const { size, tokens, textTokens, width } = model.workload(sizeOf(request), tokensOf(request));
     parts.requireMemory({ size, tokens: tokens + textTokens, width, rows: request.prompts.length });
     return size;

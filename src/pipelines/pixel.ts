@@ -2,7 +2,7 @@
  * The pipeline of small models that paint pixels directly: words to a table's rows, noise to pixels, no autoencoder.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { ShapeError, UnsupportedError } from '../errors';
+import { UnsupportedError } from '../errors';
 import type { Resize } from '../media/pixels';
 import type { PixelFormat } from '../models/pixel-format';
 import { release, tidy } from '../nn/scope';
@@ -19,6 +19,7 @@ import type {
   RunLevels,
   ScheduleRequest,
 } from '../sampling/pipeline';
+import { checkRows } from '../sampling/rows';
 import { refuseSecondGuidance, refuseTrueGuidance, steeringOf } from '../sampling/steering';
 import {
   createFlowMatchEuler,
@@ -99,12 +100,8 @@ export function createPixelPipeline(parts: PixelParts): Pipeline {
     },
 
     async prepare(request): Promise<Job> {
+      checkRows(request, info.id);
       const batch = request.prompts.length;
-      if (request.seeds.length !== batch || batch === 0) {
-        throw new ShapeError(`${batch} prompts were given ${request.seeds.length} seeds.`, {
-          hint: 'Give every prompt one seed.',
-        });
-      }
       if (request.maxSequenceLength !== undefined) {
         throw new UnsupportedError(`${info.id} reads ${words.maxLength} words of a prompt, neither more nor fewer.`, {
           hint: 'Omit the length of the prompt (--max-sequence-length).',

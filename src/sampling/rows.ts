@@ -40,12 +40,29 @@ export function requestedSize(
   return { width, height, frames };
 }
 
-/** @throws ShapeError unless every prompt has a seed */
-export function checkRows({ prompts, seeds }: BatchRequest): void {
-  if (prompts.length > 0 && prompts.length === seeds.length) return;
-  throw new ShapeError(`${prompts.length} prompts were given ${seeds.length} seeds.`, {
-    hint: 'Give every prompt one seed.',
-  });
+/** Fields of a request that few models have a use for. */
+const rareFields = ['prompts2', 'dynamicGuidance', 'fps'] as const;
+export type RareField = (typeof rareFields)[number];
+
+/**
+ * @param uses those of the rare fields that the model reads
+ * @throws ShapeError unless every prompt has a seed and, where there are second texts, one of them; UnsupportedError for
+ *   a field that would be passed over
+ */
+export function checkRows(request: BatchRequest, id: string, uses: readonly RareField[] = []): void {
+  const { prompts, prompts2 = prompts, seeds } = request;
+  if (prompts.length === 0 || prompts.length !== seeds.length) {
+    throw new ShapeError(`${prompts.length} prompts were given ${seeds.length} seeds.`, {
+      hint: 'Give every prompt one seed.',
+    });
+  }
+  const idle = rareFields.find(name => !uses.includes(name) && (request[name] ?? false) !== false);
+  if (idle) throw new UnsupportedError(`${id} has no use for ${idle}.`, { hint: `Omit ${idle}.` });
+  if (prompts2.length !== prompts.length) {
+    throw new ShapeError(`${prompts.length} prompts were given ${prompts2.length} second texts (prompts2).`, {
+      hint: 'Give every prompt one second text, or none to any.',
+    });
+  }
 }
 
 /** Refuses another length of the prompts than the one that a model reads. */

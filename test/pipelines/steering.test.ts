@@ -148,9 +148,15 @@ describeOnBackends('true guidance', () => {
     const message = 'without true guidance';
     expect(() => flux.schedule({ ...REQUEST, negativePrompt: 'blur' })).toThrow(message);
     await expect(flux.prepare({ ...REQUEST, guidanceInterval: [0, 0.5] })).rejects.toThrow(message);
+    await expect(flux.prepare({ ...REQUEST, prompts2: ['a', 'b'] })).rejects.toThrow(
+      '1 prompts were given 2 second texts',
+    );
     flux.dispose();
     const wan = await load('wan-tiny');
     expect(() => wan.schedule({ ...REQUEST, trueCfgScale: 2 })).toThrow('guided by its guidance alone');
+    for (const idle of [{ fps: 24 }, { dynamicGuidance: true }, { prompts2: ['a'] }]) {
+      await expect(wan.prepare({ ...REQUEST, ...idle })).rejects.toThrow(`has no use for ${Object.keys(idle)[0]}.`);
+    }
     wan.dispose();
     const openSora = await load('opensora-tiny');
     const clip = { ...REQUEST, size: { width: 32, height: 32, frames: 1 } };

@@ -103,7 +103,7 @@ export function cogVideoXPipeline(parts: PipelineParts): Pipeline {
 
   /** The size that is asked for; refuses what cannot be drawn, before anything is loaded. */
   function checked(request: BatchRequest): PictureSize {
-    checkRows(request);
+    checkRows(request, parts.info.id, ['dynamicGuidance']);
     if (!config.use_rotary_positional_embeddings) requireTextTokens(request, config.max_text_seq_length, parts.info.id);
     const size = sizeOf(request);
     const { height, width, frames } = size;

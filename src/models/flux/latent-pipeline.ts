@@ -17,7 +17,7 @@ import type {
   ScheduleRequest,
   TextsRequest,
 } from '../../sampling/pipeline';
-import { checkRows, noiseSource, releasing, requestedSize } from '../../sampling/rows';
+import { checkRows, noiseSource, type RareField, releasing, requestedSize } from '../../sampling/rows';
 import { levelsOf, type Schedule } from '../../sampling/schedule';
 import { refuseSecondGuidance } from '../../sampling/steering';
 import { dynamicShift, type FlowMatchEulerConfig, linspace } from '../../schedulers/flow-match-euler';
@@ -37,6 +37,8 @@ export interface LatentModel extends Pick<PipelineInfo, 'defaults'> {
   readonly width: number;
   /** Tokens that a text is cut or padded to where nothing else is asked for. */
   readonly textTokens: number;
+  /** What it reads that few models do. */
+  readonly uses?: readonly RareField[];
   /** @throws UnsupportedError for guidance that the model has no use for */
   check(request: GuidanceRequest): void;
   /** How strongly a second call steers away from the negative prompt; undefined where there is one call a step. */
@@ -98,7 +100,7 @@ export function latentPipeline(parts: PipelineParts, model: LatentModel): Pipeli
 
   /** The size that is drawn; refuses what cannot be drawn, before anything is loaded. */
   function checked(request: BatchRequest): PictureSize {
-    checkRows(request);
+    checkRows(request, parts.info.id, model.uses);
     if (request.init) firstStep(request.steps, request.init.strength);
     const size = sizeOf(request);
     parts.requireMemory({

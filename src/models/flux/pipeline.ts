@@ -44,6 +44,7 @@ export function fluxPipeline(parts: PipelineParts): Pipeline {
     defaults: fluxUsualRun(config),
     width: widthOf(config),
     textTokens: TEXT_TOKENS[config.guidance_embeds ? 'guided' : 'distilled'],
+    uses: ['prompts2'],
     check: requireUse,
     guidanceOf: trueGuidance,
 

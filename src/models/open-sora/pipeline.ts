@@ -52,7 +52,7 @@ export function openSoraPipeline(parts: PipelineParts): Pipeline {
 
   /** The size that is asked for; refuses what cannot be drawn, before anything is loaded. */
   function checked(request: BatchRequest): PictureSize {
-    checkRows(request);
+    checkRows(request, parts.info.id, ['fps']);
     requireTextTokens(request, config.model_max_length, parts.info.id);
     const size = sizeOf(request);
     const [, ...latent] = geometry.latentShape(size);
