@@ -44,15 +44,20 @@ export function unusualPairs(pairs: readonly Pair[], group: PromptGroup, from: n
   });
 }
 
-/** Whether a negative prompt does something in such a run: some models are steered by none. Nothing is loaded. */
+/**
+ * Whether a negative prompt is one more text of such a run: some models are steered by none, and in others it alone turns
+ * guidance on, so that the run would be of another kind. Nothing is loaded.
+ */
 export function steersByText(
   pipeline: Pick<Pipeline, 'schedule'>,
   run: Pick<ScheduleRequest, 'steps' | 'guidance'>,
 ): boolean {
   if (run.guidance === 1) return false;
   try {
-    pipeline.schedule({ ...run, negativePrompt: 'blur' });
-    return true;
+    const [without, withOne] = [run, { ...run, negativePrompt: 'blur' }].map(
+      asked => pipeline.schedule(asked).steering,
+    );
+    return JSON.stringify(without) === JSON.stringify(withOne);
   } catch (error) {
     if (error instanceof UnsupportedError) return false;
     throw error;

@@ -4,6 +4,7 @@ import { encodeAnimatedWebp, encodeGif } from './animation';
 import { encodeMp4 } from './mp4';
 import { frameSize, frames, isClip, joinFrames, type Media } from './pixels';
 import { encodePng } from './png';
+import { requireRate } from './rate';
 import { encodeJpeg, encodeWebp } from './stills';
 import { toXmp } from './xmp';
 
@@ -12,7 +13,7 @@ export type MediaFormat = 'png' | 'jpeg' | 'webp' | 'gif' | 'mp4' | 'frames';
 
 /** How media is written. */
 export interface WriteOptions {
-  /** Frames per second of a clip, up to 240, as GIF up to 50; 16 unless given. Browsers play WebP at up to 90. */
+  /** Frames per second of a clip, up to 240, as GIF up to 50 and as WebP up to 90; 16 unless given. */
   fps?: number | undefined;
   /** JSON that says how the picture was made, for `readReceipt`. */
   receipt?: unknown | undefined;
@@ -52,35 +53,13 @@ export function requireRoom(format: MediaFormat, frames: number | undefined): vo
   });
 }
 
-/** The most frames a second at which every frame of a GIF has two hundredths of a second; browsers show one for ten. */
-const MOST_GIF_RATE = 50;
-/** Seconds that a GIF or a WebP can show one frame: encoders take its milliseconds in 16 bits. */
-const LONGEST_FRAME = 65;
-
-/**
- * @param fps frames per second of a clip; undefined for a picture
- * @throws UsageError for a rate that files of a format cannot have, or at which they play too slowly
- */
-export function requireRate(format: MediaFormat, fps: number | undefined): void {
-  if ((format === 'gif' || format === 'webp') && fps !== undefined && fps * LONGEST_FRAME < 1) {
-    throw new UsageError(
-      `A ${format.toUpperCase()} shows a frame for ${LONGEST_FRAME} seconds at most, and the clip has ${fps} frames per second.`,
-      { hint: 'Use .mp4, or repeat frames at a higher rate.' },
-    );
-  }
-  if (format !== 'gif' || fps === undefined || fps <= MOST_GIF_RATE) return;
-  throw new UsageError(`A GIF plays at ${MOST_GIF_RATE} frames per second at most, and the clip has ${fps}.`, {
-    hint: 'Use .mp4, or .webp, which browsers play at up to 90.',
-  });
-}
-
 /**
  * The bytes of a file. PNG, JPEG and WebP hold the receipt; that of GIF and MP4 goes into a file beside (`writeMedia`).
  * @param media a clip of one frame or a picture for PNG and JPEG; a picture becomes a clip of one frame for GIF and MP4
  * @param format which kind of file
  * @param options frame rate, quality and receipt
  * @returns the file's content
- * @throws UsageError for several frames as PNG or JPEG, and for a rate (of a GIF above 50, of a GIF or WebP below 1 / 65) or
+ * @throws UsageError for several frames as PNG or JPEG, and for a rate (of a GIF above 50, a WebP above 90, either below 1 / 65) or
  *   a quality out of range; ShapeError for sides of more than 16383 pixels as WebP, 65535 as JPEG and GIF
  * @example
  * const bytes = await encodeMedia(media, 'png', { receipt });

@@ -77,6 +77,14 @@ test('a GIF of a rate at which browsers would play it slowly is refused', async 
   expect(readdirSync(scratch.path())).toEqual(['x.gif']);
 });
 
+test('a WebP of a rate at which it would play slowly is refused', async () => {
+  const delays = (await sharp(await encodeMedia(testClip(9, 20, 30), 'webp', { fps: 90 }), { pages: -1 }).metadata())
+    .delay;
+  expect(new Set(delays)).toEqual(new Set([11, 12]));
+  const fast = encodeMedia(testClip(9, 20, 30), 'webp', { fps: 92 });
+  await expect(fast).rejects.toThrow('A WebP plays at 90 frames per second at most, and the clip has 92.');
+});
+
 test('frames that a GIF or a WebP cannot show for so long are refused, and those that it can are not', async () => {
   const clip = testClip(2, 20, 30);
   for (const format of ['gif', 'webp'] as const) {

@@ -5,6 +5,7 @@ import { wrongArgument } from '../../io/arguments';
 import { withXmpBox } from '../../media/mp4-xmp';
 import { frameSize, frames, isClip, type Media } from '../../media/pixels';
 import { encodePng } from '../../media/png';
+import { requireRate } from '../../media/rate';
 import { toXmp } from '../../media/xmp';
 import type { PipelineInfo } from '../../sampling/pipeline';
 import { encodesH264 } from '../detect';
@@ -23,7 +24,7 @@ export interface EncodeOptions {
 
 /**
  * A picture or a clip as a file: PNG and WebP without loss.
- * @throws UsageError for a clip as PNG and a picture as MP4, UnsupportedError where the browser encodes no such video
+ * @throws UsageError for a clip as PNG, a picture as MP4 and a rate that a WebP cannot have, UnsupportedError where the browser encodes no such video
  */
 export async function encodeFile(media: Media, options: EncodeOptions): Promise<EncodedFile> {
   const { format = isClip(media) ? 'webp' : 'png', receipt, fps = 16 } = options;
@@ -40,6 +41,7 @@ export async function encodeFile(media: Media, options: EncodeOptions): Promise<
   if (format !== 'webp' && format !== 'mp4') throw unknownFormat(format);
   const timing = isClip(media) ? { frames: stills.length, fps } : {};
   const xmp = receipt === undefined && !isClip(media) ? undefined : toXmp({ receipt, ...timing });
+  if (isClip(media)) requireRate(format, fps);
   if (format === 'mp4') return { bytes: await mp4Of(media, fps, xmp), type: 'video/mp4', extension: '.mp4' };
   return { bytes: await encodeWebp(media, encodeStill, { fps, xmp }), type: 'image/webp', extension: '.webp' };
 }

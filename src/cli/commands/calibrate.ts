@@ -39,6 +39,7 @@ import { addPictureOptions, type PictureOptions } from '../picture-options';
 import { progressLine } from '../progress';
 import { promptsFor } from '../prompts';
 import { addFarOptions, type QueuePlace } from '../queue-options';
+import { idleNotes } from '../sample/notes';
 
 interface Options extends PictureOptions, QueuePlace {
   readonly model: string;
@@ -247,6 +248,7 @@ async function calibrateAndWrite(pipeline: Pipeline, options: Running, signal: A
   const { info } = pipeline;
   const steps = options.schedule?.length ?? options.steps ?? info.defaults.steps;
   const guidance = options.guidance ?? usualGuidance(info.defaults.guidance, options.guidanceRange);
+  for (const line of idleNotes({ ...options, guidance }, info)) process.stderr.write(line);
   const prompts = await promptsFor(info, options.prompts);
   const { calibration: ordinary, evaluation } = steeredAway(
     splitPairs(prompts, options.pairs, options.heldOut),

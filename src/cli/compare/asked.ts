@@ -11,6 +11,7 @@ import { storedComparison } from '../../lab/compare/disk-store';
 import { DEFAULT_METHOD } from '../../policy/source';
 import type { Pipeline } from '../../sampling/pipeline';
 import { promptsFor } from '../prompts';
+import { idleNotes } from '../sample/notes';
 import { type CompareOptions, folderOf } from './options';
 
 /** The methods that the options name, in the order of the table; those of before need not be named. */
@@ -27,7 +28,9 @@ export const contendersOf = (ablation: boolean): readonly Contender[] => (ablati
 export async function comparisonToAddTo(options: CompareOptions): Promise<Comparison> {
   const { methods, budgets, ablation } = options;
   if (methods === undefined && budgets === undefined) {
-    throw new UsageError('--add says nothing of what to add.', { hint: 'Give --methods, --budgets or both.' });
+    throw new UsageError('--add says nothing of what to add.', {
+      hint: 'Give --methods, --budgets or both; policies are taken for these.',
+    });
   }
   const earlier = await storedComparison(folderOf(options));
   if (ablation === (earlier.request.kind === 'ablation')) return earlier;
@@ -73,6 +76,7 @@ export async function settledBy(options: CompareOptions, pipeline: Pipeline): Pr
   const { batch, trials, worstWeight } = options;
   const steps = options.steps ?? info.defaults.steps;
   const guidance = options.guidance ?? info.defaults.guidance;
+  for (const line of idleNotes({ ...options, guidance }, info)) process.stderr.write(line);
   const prompts = await promptsFor(info, options.prompts);
   const { calibration, evaluation: ordinary } = steeredAway(
     splitPairs(prompts, options.calibrationPairs, options.pairs),

@@ -73,8 +73,10 @@ export function noPolicyNote({ id }: PipelineInfo, steps: number, guidance: numb
   );
 }
 
+type GuidanceOptions = Pick<FullRequest, 'guidance' | 'negativePrompt' | 'trueCfgScale' | 'guidanceInterval'>;
+
 /** Settings of guidance that do nothing in a run: they are taken, as the reference takes them, but not in silence. */
-export function idleNotes(request: FullRequest, { defaults }: Pick<PipelineInfo, 'defaults'>): string[] {
+export function idleNotes(request: GuidanceOptions, { defaults }: Pick<PipelineInfo, 'defaults'>): string[] {
   const { guidance = defaults.guidance, negativePrompt, trueCfgScale, guidanceInterval } = request;
   const isTrue = trueCfgScale !== undefined && trueCfgScale > 1;
   if (isTrue && negativePrompt === undefined) {
