@@ -1,6 +1,6 @@
-import { UnsupportedError } from '../errors';
 import type { Pair, PromptGroup } from '../policy/pair';
 import type { Pipeline, ScheduleRequest } from '../sampling/pipeline';
+import { steersByText } from '../sampling/steering';
 
 /** Kinds of prompts that people write and lists of captions do not hold. */
 export const unusualGroups = ['empty', 'unknown', 'background', 'long', 'negative'] as const satisfies PromptGroup[];
@@ -45,30 +45,19 @@ export function unusualPairs(pairs: readonly Pair[], group: PromptGroup, from: n
 }
 
 /**
- * Whether a negative prompt is one more text of such a run: some models are steered by none, and in others it alone turns
- * guidance on, so that the run would be of another kind. Nothing is loaded.
+ * Whether pairs of a mixture may have negative prompts: where these do something, and turn no guidance on that the other
+ * pairs are without. Nothing is loaded.
  */
-export function steersByText(
-  pipeline: Pick<Pipeline, 'schedule'>,
-  run: Pick<ScheduleRequest, 'steps' | 'guidance'>,
-): boolean {
-  if (run.guidance === 1) return false;
-  try {
-    const [without, withOne] = [run, { ...run, negativePrompt: 'blur' }].map(
-      asked => pipeline.schedule(asked).steering,
-    );
-    return JSON.stringify(without) === JSON.stringify(withOne);
-  } catch (error) {
-    if (error instanceof UnsupportedError) return false;
-    throw error;
-  }
+export function mayBeSteered(pipeline: Pick<Pipeline, 'schedule'>, run: ScheduleRequest): boolean {
+  const steering = (asked: ScheduleRequest): string => JSON.stringify(pipeline.schedule(asked).steering ?? null);
+  return steersByText(pipeline, run) && steering(run) === steering({ ...run, negativePrompt: 'blur' });
 }
 
 /**
  * A mixture to calibrate on: the last of the pairs make room for unusual ones, as many of each kind as of the others, or
  * one less. Their seeds stay.
  * @param share of the pairs that are unusual, 0 … 1
- * @param steered whether negative prompts do something, as `steersByText` says
+ * @param steered whether negative prompts do something, as `mayBeSteered` says
  */
 export function mixed(pairs: readonly Pair[], share: number, steered: boolean): Pair[] {
   const groups = unusualGroups.filter(group => group !== 'negative' || steered);

@@ -1,6 +1,6 @@
 import { UnsupportedError } from '../errors';
 import { given } from '../io/given';
-import type { GuidanceRequest, RunLevels } from './pipeline';
+import type { GuidanceRequest, Pipeline, RunLevels, ScheduleRequest } from './pipeline';
 
 /** Guidance over the whole run. */
 const WHOLE: readonly [number, number] = [0, 1];
@@ -30,6 +30,25 @@ export function steeringOf(
 }
 
 const same = (a: readonly number[], b: readonly number[]): boolean => a.every((value, i) => value === b[i]);
+
+/** An interval that no model has of its own. */
+const PROBE: readonly [number, number] = [0.123, 0.789];
+
+/**
+ * Whether a negative prompt does something in such a run: some models are steered by none, some guide from a strength on.
+ * Nothing is loaded.
+ * @throws ErtaError for a size, a number of steps or a picture that the model cannot be run with
+ */
+export function steersByText(pipeline: Pick<Pipeline, 'schedule'>, run: ScheduleRequest): boolean {
+  try {
+    // Only the model knows where it is guided; it tells of an interval there and nowhere else.
+    const { steering } = pipeline.schedule({ ...run, negativePrompt: 'blur', guidanceInterval: PROBE });
+    return steering?.interval !== undefined;
+  } catch (error) {
+    if (error instanceof UnsupportedError) return false;
+    throw error;
+  }
+}
 
 /** Refuses true guidance, which only models have that are told their guidance: it would be passed over in silence. */
 export function refuseTrueGuidance({ trueCfgScale }: GuidanceRequest, id: string): void {

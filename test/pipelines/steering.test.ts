@@ -4,7 +4,7 @@ import { none } from '../../src/cache/none';
 import { uniform } from '../../src/cache/uniform';
 import { calibrate } from '../../src/calibration/calibrate';
 import { measurePolicy } from '../../src/calibration/measure';
-import { steersByText } from '../../src/calibration/mixture';
+import { mayBeSteered } from '../../src/calibration/mixture';
 import { draw, repeat } from '../../src/draw/draw';
 import { maxAbsError } from '../../src/lab/verify/verify';
 import { dense } from '../../src/media/pixels';
@@ -14,6 +14,7 @@ import { inEvaluation } from '../../src/sampling/cached-run';
 import type { BatchRequest, Job, Pipeline } from '../../src/sampling/pipeline';
 import { runRequest } from '../../src/sampling/run-job';
 import { sampleLoop } from '../../src/sampling/sample-loop';
+import { steersByText } from '../../src/sampling/steering';
 import { describeOnBackends } from '../support/backends';
 
 const folder = (name: string): string => resolve(__dirname, '../fixtures/pipelines', name, 'pipeline');
@@ -185,18 +186,29 @@ describeOnBackends('true guidance', () => {
     const flux = await load('flux-tiny');
     expect(steersByText(flux, run)).toBe(false);
     expect(steersByText(atSize(flux, NEGATIVE), run)).toBe(true);
+    // What the model is told of guidance does not matter to true guidance.
+    expect(steersByText(flux, { ...run, guidance: 1, trueCfgScale: 4 })).toBe(true);
+    expect(steersByText(flux, { ...run, trueCfgScale: 1 })).toBe(false);
     // It would turn guidance on in some pairs and not in others.
-    expect(steersByText(atSize(flux, { trueCfgScale: 4 }), run)).toBe(false);
+    expect(mayBeSteered(atSize(flux, { trueCfgScale: 4 }), run)).toBe(false);
+    expect(mayBeSteered(atSize(flux, NEGATIVE), run)).toBe(true);
     flux.dispose();
     for (const [name, steered] of [
       ['chroma-tiny', true],
+      ['wan-tiny', true],
+      ['cogvideox-tiny', true],
       ['opensora-tiny', false],
     ] as const) {
       const pipeline = await load(name);
       expect([name, steersByText(pipeline, run)]).toEqual([name, steered]);
+      expect([name, steersByText(pipeline, { ...run, guidance: 0.5 })]).toEqual([name, false]);
+      expect(steersByText(pipeline, { ...run, guidanceInterval: [0, 1] })).toBe(steered);
       expect(steersByText(pipeline, { ...run, guidance: 1 })).toBe(false);
       pipeline.dispose();
     }
+    const emoji = await loadModel('fluent-emoji');
+    expect([0.5, 1, 3].map(guidance => steersByText(emoji, { ...run, guidance }))).toEqual([true, false, true]);
+    emoji.dispose();
   });
 });
 

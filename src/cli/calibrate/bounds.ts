@@ -1,5 +1,5 @@
 import { boundForwards, measureBounds, requireBoundPairs } from '../../calibration/bound/measure-bound';
-import { mixed, steersByText } from '../../calibration/mixture';
+import { mayBeSteered, mixed } from '../../calibration/mixture';
 import { boundPairs } from '../../calibration/pairs';
 import { given } from '../../io/given';
 import type { PolicyBound } from '../../policy/bound';
@@ -50,7 +50,7 @@ export async function withBounds(
   if (count === 0 || !first) return [...policies];
   const { schedule, guidance } = first.data;
   const seen = new Set(policies.flatMap(({ data }) => data.calibration.pairs.map(({ prompt }) => prompt)));
-  const steered = mixture > 0 && steersByText(pipeline, { steps: schedule.length, guidance });
+  const steered = mixture > 0 && mayBeSteered(pipeline, { steps: schedule.length, guidance });
   const pairs = mixed(boundPairs(prompts, count, seen), mixture, steered);
   await encodeAhead(pipeline, promptRequests(pairs, { steps: schedule.length, guidance }), signal);
   const all = policies.flatMap(budgetsOf);

@@ -8,7 +8,7 @@ import { type CalibrateOptions, calibrate, calibrationForwards } from '../../cal
 import { DEFAULT_SEARCH, requirePossible, type ScheduleRequest } from '../../calibration/decide';
 import type { Granularity } from '../../calibration/fit';
 import { fidelityOf, measurePolicy, scorePolicy } from '../../calibration/measure';
-import { mixed, steersByText } from '../../calibration/mixture';
+import { mayBeSteered, mixed } from '../../calibration/mixture';
 import { heldOutPairs, splitPairs, steeredAway } from '../../calibration/pairs';
 import { DEFAULT_WORST_WEIGHT } from '../../calibration/quality';
 import { DEFAULT_TRIALS, type SearchMethod } from '../../calibration/search/search';
@@ -254,7 +254,7 @@ async function calibrateAndWrite(pipeline: Pipeline, options: Running, signal: A
     splitPairs(prompts, options.pairs, options.heldOut),
     options.negativePrompt,
   );
-  const steered = options.mixture > 0 && steersByText(pipeline, { steps, guidance });
+  const steered = options.mixture > 0 && mayBeSteered(pipeline, { steps, guidance });
   const calibration = mixed(ordinary, options.mixture, steered);
   const unusual = options.mixture > 0 ? unusualHeldOut(evaluation, steered) : [];
   const all = [...calibration, ...evaluation, ...unusual];

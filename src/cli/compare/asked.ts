@@ -1,4 +1,4 @@
-import { mixed, steersByText } from '../../calibration/mixture';
+import { mayBeSteered, mixed } from '../../calibration/mixture';
 import { splitPairs, steeredAway } from '../../calibration/pairs';
 import { UsageError } from '../../errors';
 import { given } from '../../io/given';
@@ -82,7 +82,7 @@ export async function settledBy(options: CompareOptions, pipeline: Pipeline): Pr
     splitPairs(prompts, options.calibrationPairs, options.pairs),
     options.negativePrompt,
   );
-  const steered = options.mixture > 0 && steersByText(pipeline, { steps, guidance });
+  const steered = options.mixture > 0 && mayBeSteered(pipeline, { steps, guidance });
   const evaluation = mixed(ordinary, options.mixture, steered);
   return {
     steps,
