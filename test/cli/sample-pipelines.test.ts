@@ -179,6 +179,54 @@ describe('prompts and pictures from files', () => {
     expect(other.stderr).toContain('holds no embedding of "a cat"');
   });
 
+  describe('the negative prompt of kept embeddings', () => {
+    const kept = (): string => scratch.path('e.safetensors');
+    const png = (name: string): string[] => ['--out', scratch.path(name)];
+    const held = 'The negative prompt "blur" is that of ';
+    const keep = async (model: string, ...guided: string[]): Promise<string[]> => {
+      const run = ['--model', tiny(model), ...small];
+      const away = [...guided, '--negative-prompt', 'blur', '--save-embeddings', kept()];
+      const made = await sample('a red fox', 'a blue bird', ...run, ...away, '--out-dir', scratch.path('kept'));
+      expect(made).toMatchObject({ code: 0, stderr: expect.not.stringContaining(held) });
+      return [...run, '--embeddings', kept()];
+    };
+
+    test('is taken where the run has a use for it, and that is said', async () => {
+      const run = await keep('chroma-tiny', '--guidance', '4');
+      const done = await sample('a red fox', ...run, '--guidance', '4', ...png('a.png'));
+      expect(done).toMatchObject({ code: 0, stderr: expect.stringContaining(`${held}${kept()}`) });
+      expect(await readReceipt(scratch.path('a.png'))).toMatchObject({ negativePrompt: 'blur' });
+      expect(await pixelsOf('a.png')).toEqual(await pixelsOf('kept/a-red-fox-0.png'));
+
+      const own = ['--guidance', '4', '--negative-prompt', 'a blue bird'];
+      const other = await sample('a red fox', ...run, ...own, ...png('b.png'));
+      expect(other).toMatchObject({ code: 0, stderr: expect.not.stringContaining(held) });
+      expect(await readReceipt(scratch.path('b.png'))).toMatchObject({ negativePrompt: 'a blue bird' });
+      const empty = await sample('a red fox', ...run, '--guidance', '4', '--negative-prompt', '', ...png('c.png'));
+      expect(empty).toMatchObject({ code: 2, stderr: expect.stringContaining('holds no embedding of ""') });
+    });
+
+    test.each([
+      ['chroma-tiny', ['--guidance', '4'], ['--guidance', '1']],
+      ['flux-tiny', ['--true-cfg-scale', '3'], []],
+      ['flux-tiny', ['--true-cfg-scale', '3'], ['--true-cfg-scale', '1']],
+    ])('%s: is left out where the run has none, also when that is repeated', async (model, guided, unguided) => {
+      const run = await keep(model, ...guided);
+      const done = await sample('a blue bird', ...run, ...unguided, ...png('a.png'));
+      expect(done.stderr).not.toContain('negative');
+      expect(done).toMatchObject({ code: 0, stdout: expect.stringContaining('4 of 4 forwards') });
+      expect(await readReceipt(scratch.path('a.png'))).not.toHaveProperty('negativePrompt');
+      expect(await sample('--from', scratch.path('a.png'))).toMatchObject({ code: 0 });
+      expect(await pixelsOf('a-again.png')).toEqual(await pixelsOf('a.png'));
+      if (model === 'chroma-tiny') return;
+      expect(await sample('a blue bird', ...run, ...guided, ...png('b.png'))).toMatchObject({
+        code: 0,
+        stderr: expect.stringContaining(held),
+      });
+      expect(await pixelsOf('b.png')).toEqual(await pixelsOf('kept/a-blue-bird-0.png'));
+    });
+  });
+
   test('--init begins with a picture, and --from repeats that while it is unchanged', async () => {
     await sample('red heart', '--steps', '4', '--policy', 'none', '--out', scratch.path('a.png'), '--scale', '2');
     const run = ['--init', scratch.path('a.png'), '--strength', '0.5', '--steps', '4', '--seed', '3'];

@@ -24,6 +24,7 @@ import type { Seed } from '../../random/seed';
 import { USUAL_EVERY } from '../../sampling/checkpoint';
 import { DEFAULT_STRENGTH } from '../../sampling/initial-picture';
 import type { Pipeline } from '../../sampling/pipeline';
+import { steersByText } from '../../sampling/steering';
 import { startBackend } from '../backend';
 import { addBudgetOptions } from '../budget-options';
 import { encodeAhead } from '../encode-ahead';
@@ -34,7 +35,7 @@ import { promptLines } from '../prompts';
 import { requireOwnPaths } from '../sample/check-paths';
 import { chosenSeed } from '../sample/chosen-seed';
 import { drawTask } from '../sample/draw-task';
-import { allComputedNote, idleNotes, noGuaranteeNote, noPolicyNote } from '../sample/notes';
+import { allComputedNote, idleNotes, keptNegativeNote, noGuaranteeNote, noPolicyNote } from '../sample/notes';
 import { type DrawnPair, pairSheet, pairSheetSize } from '../sample/pair-sheet';
 import { repeated, requireRepeatable } from '../sample/repeat-options';
 import { type RequestOptions, requestOfTask } from '../sample/requests';
@@ -94,7 +95,10 @@ export function sampleCommand(): Command {
     )
     .option('--scale <n>', 'enlarge the file this many times, pixel by pixel', wholeNumber(1, MOST.scale), 1)
     .option('--save-embeddings <file>', 'keep what the text encoders make of the prompts')
-    .option('--embeddings <file>', 'use kept embeddings: no text encoder is loaded; their prompts, if none is given')
+    .option(
+      '--embeddings <file>',
+      'use kept embeddings: no text encoder is loaded; their prompts, if none is given, and their negative prompt, if none is given and the run has a use for one',
+    )
     .option('--from <file>', 'repeat the run that made this picture')
     .option(
       '--resume',
@@ -143,9 +147,7 @@ export function sampleCommand(): Command {
     for (const { out, name } of tasks) await (out ? requireMediaWritable(out) : requireWritableFolder(dirname(name)));
     const { kind } = await startBackend(command, { threads: await usualThreads(base.model, inputs.request) });
     if (receipt) await tellDigits(receipt, kind);
-    const negativePrompt = base.negativePrompt ?? embeddings?.negativePrompt;
-    const request = { ...inputs.request, ...(negativePrompt !== undefined && { negativePrompt }) };
-    await interruptible(signal => drawAll(tasks, given, { ...inputs, request }, signal, receipt));
+    await interruptible(signal => drawAll(tasks, given, inputs, signal, receipt));
   });
 }
 
@@ -161,13 +163,14 @@ async function tellDigits({ backend, kernels }: Receipt, kind: EngineKind): Prom
 async function drawAll(
   tasks: readonly Task[],
   options: SampleOptions,
-  { request: base, init, embeddings }: Inputs,
+  inputs: Inputs,
   signal: AbortSignal,
   repeats?: Receipt,
 ): Promise<void> {
-  const { dtype, variant, transformer, transformer2, loras, vaeTiling: tiling = false } = base;
+  const { request: asked, init, embeddings } = inputs;
+  const { dtype, variant, transformer, transformer2, loras, vaeTiling: tiling = false } = asked;
   const { offload = false } = options;
-  const model = await loadModel(base.model, {
+  const model = await loadModel(asked.model, {
     dtype,
     variant,
     loras,
@@ -179,8 +182,10 @@ async function drawAll(
   });
   const pairs: DrawnPair[] = [];
   try {
+    requireRoomFor(tasks, options, model.info, asked);
+    // A receipt says whether there was a negative prompt.
+    const base = repeats ? asked : withKeptNegative(inputs, model);
     const requests = new Map(tasks.map(task => [task, { ...base, prompt: task.prompt, seed: task.seed }]));
-    requireRoomFor(tasks, options, model.info, base);
     if (!repeats) await checkPolicy(base, options, { model, init });
     for (const line of idleNotes(base, model.info)) tell(line);
     const first = new Map([...requests.values()].map(request => [request.prompt, request]));
@@ -203,8 +208,17 @@ async function drawAll(
   } finally {
     model.dispose();
     // Also after Ctrl-C: pairs that are finished are shown.
-    if (options.sheet && pairs.length > 0) await writeSheet(options.sheet, pairs, model.info, base);
+    if (options.sheet && pairs.length > 0) await writeSheet(options.sheet, pairs, model.info, asked);
   }
+}
+
+/** The request, with the negative prompt of kept embeddings where none was given and the run has a use for one. */
+function withKeptNegative({ request, init, embeddings }: Inputs, model: Pipeline): FullRequest {
+  const { negativePrompt, where = '' } = embeddings ?? {};
+  if (negativePrompt === undefined || request.negativePrompt !== undefined) return request;
+  if (!steersByText(model, batchOf(request, model, init))) return request;
+  tell(keptNegativeNote(negativePrompt, where));
+  return { ...request, negativePrompt };
 }
 
 /** A clip does not fit into a file of one picture, nor every rate and every sheet into its format. */

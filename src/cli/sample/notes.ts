@@ -73,6 +73,11 @@ export function noPolicyNote({ id }: PipelineInfo, steps: number, guidance: numb
   );
 }
 
+/** A word on a negative prompt that nobody gave. */
+export function keptNegativeNote(negativePrompt: string, where: string): string {
+  return `The negative prompt "${shortened(negativePrompt, SHOWN_PROMPT)}" is that of ${where}; --negative-prompt gives another.\n`;
+}
+
 type GuidanceOptions = Pick<FullRequest, 'guidance' | 'negativePrompt' | 'trueCfgScale' | 'guidanceInterval'>;
 
 /** Settings of guidance that do nothing in a run: they are taken, as the reference takes them, but not in silence. */
