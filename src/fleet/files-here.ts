@@ -45,7 +45,7 @@ type Bring = (folder: string, name: string, hash: string) => Promise<string>;
  * killed are removed first.
  * @param place where the folder is made
  */
-export function filesHere(store: Pick<FileStore, 'get'>, place = tmpdir()): FilesHere {
+export function filesHere(store: Pick<FileStore, 'get' | 'requireMark'>, place = tmpdir()): FilesHere {
   const name = join(place, 'ertacache-weights');
   const folder = stagedName(name, 'new');
   const cleared = leftovers(name)
@@ -56,6 +56,8 @@ export function filesHere(store: Pick<FileStore, 'get'>, place = tmpdir()): File
   const get = async (stored: string, called: string): Promise<Uint8Array> => {
     const bytes = await store.get(stored);
     if (bytes) return bytes;
+    // What is not in another place may well be in the store.
+    await store.requireMark?.();
     throw new Error(`${called} is no longer in the store.`);
   };
   const loras = shelfOf(folder, async (at, called, hash) => {

@@ -84,6 +84,7 @@ export function storeOfJobs(store: FileStore): FileStore {
   const unread = `What lies in ${store.shown} cannot be read`;
   return {
     shown: store.shown,
+    requireMark: () => orFault(unread, store.requireMark?.() ?? Promise.resolve()),
     get: name => orFault(unread, store.get(name)),
     has: name => orFault(unread, store.has(name)),
     put: (name, bytes) => orFault(`What is drawn cannot be kept in ${store.shown}`, store.put(name, bytes)),
@@ -105,6 +106,7 @@ export interface Keeping {
  */
 export async function doTask(task: Task, runner: Runner, { store, files }: Keeping): Promise<void> {
   const { id, job, signal, onEvent, onEnding } = task;
+  await store.requireMark?.();
   const [isTold, isThere, last] = await Promise.all([
     store.has(NAMES.result(id)),
     store.has(NAMES.output(id, job)),

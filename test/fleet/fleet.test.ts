@@ -1,3 +1,4 @@
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { UsageError } from '../../src/errors';
 import { queueAddress } from '../../src/fleet/address';
@@ -286,6 +287,61 @@ describeWithRedis('a queue on Redis', () => {
     isAway = false;
     await until(async () => (await queue.counts()).get('toy')?.completed === 2);
     expect(runner.drawings).toHaveLength(2);
+  });
+
+  test.each(['is gone', 'is an empty one'])(
+    'where the folder of the store %s, nothing is drawn or kept there, and no job is lost',
+    async what => {
+      const place = scratch.path(`share-${what.length}`);
+      const away = `${place}-away`;
+      const queue = await queueAt(place);
+      const runner = fakeRunner();
+      await worker(runner, ['toy'], place);
+      log.error.mockClear();
+      // One is drawn while the share goes, the other waits; a LoRA is in the store that is away.
+      const bytes = Buffer.from('a LoRA');
+      const hash = sha256(bytes);
+      await queue.store.put(NAMES.lora(hash), bytes);
+      const loras = [{ path: 'a.safetensors', sha256: hash, scale: 1 }];
+      const styled: Piece = { ...piece('key'), request: { ...piece('key').request, loras } };
+      await queue.add([job('lion'), fleetJob(styled, { model: '', user: 'anna', every: 2 })], 4);
+      await runner.begunCount(1);
+      renameSync(place, away);
+      if (what === 'is an empty one') mkdirSync(place);
+      runner.drawings[0]!.finish();
+      await until(() => log.error.mock.calls.length > 0);
+      expect(log.error.mock.calls[0]?.[0]).toEqual({
+        error: expect.stringMatching(/is no longer the store of this queue: its ertacache-store\.json is gone/),
+      });
+      // Longer than it takes to look again.
+      await wait(6000);
+      expect(runner.drawings).toHaveLength(1);
+      expect(existsSync(place) ? readdirSync(place) : []).toEqual([]);
+      expect((await queue.counts()).get('toy')).toMatchObject({ waiting: 2, active: 0, delayed: 0, failed: 0 });
+      await expect(queue.store.put('a', Buffer.from('a'))).rejects.toThrow('is no longer the store');
+      rmSync(place, { recursive: true, force: true });
+      renameSync(away, place);
+      await runner.begunCount(2);
+      runner.drawings[1]!.finish();
+      await runner.begunCount(3);
+      runner.drawings[2]!.finish();
+      await until(async () => (await queue.counts()).get('toy')?.completed === 2);
+      expect(await queue.store.has(NAMES.output(jobId(job('lion')), job('lion')))).toBe(true);
+    },
+  );
+
+  test('a job that waits is not begun where its store is gone', async () => {
+    const place = scratch.path('gone');
+    const queue = await queueAt(place);
+    const runner = fakeRunner({ atOnce: true });
+    await worker(runner, ['toy'], place);
+    renameSync(place, `${place}-away`);
+    log.error.mockClear();
+    await queue.add([job('lion')], 4);
+    await until(() => log.error.mock.calls.length > 0);
+    expect([runner.drawings.length, existsSync(place)]).toEqual([0, false]);
+    renameSync(`${place}-away`, place);
+    await until(async () => (await queue.counts()).get('toy')?.completed === 1);
   });
 
   test('a job that a worker is handed once more is held twice, until each has ended', async () => {

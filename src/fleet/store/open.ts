@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { UsageError } from '../../errors';
+import { IoError, UsageError } from '../../errors';
 import { requireWritableFolder } from '../../io/writable';
 import { KEYS } from '../names';
 import type { Redis } from '../redis';
@@ -29,7 +29,7 @@ export async function openStore(place: string, redis: Redis): Promise<FileStore>
   const mark = place === 'redis' ? 'redis' : await markOf(store, redis);
   const isFirst = (await redis.set(KEYS.store, mark, 'NX')) !== null;
   const kept = isFirst ? mark : ((await redis.get(KEYS.store)) ?? mark);
-  if (kept === mark) return store;
+  if (kept === mark) return place === 'redis' ? store : marked(store, mark);
   throw new UsageError(`The pictures of this queue are not kept in ${store.shown}, but elsewhere.`, {
     hint:
       kept === 'redis'
@@ -45,22 +45,41 @@ async function storeAt(place: string, redis: Redis): Promise<FileStore> {
   return folderStore(resolve(place));
 }
 
+/** The same store, which keeps nothing where its mark is not: a share may be unmounted while it is used. */
+function marked(store: FileStore, mark: string): FileStore {
+  const requireMark = async (): Promise<void> => {
+    if ((await markIn(store)) === mark) return;
+    throw new IoError(`${store.shown} is no longer the store of this queue: its ${MARK} is gone, or is another one.`, {
+      hint: 'Mount the folder again that the queue was first used with, or put the file back.',
+    });
+  };
+  return {
+    ...store,
+    requireMark,
+    async put(name, bytes) {
+      await requireMark();
+      await store.put(name, bytes);
+    },
+  };
+}
+
+async function markIn(store: FileStore): Promise<string | undefined> {
+  const found = await store.get(MARK);
+  return found && Buffer.from(found).toString('utf8').trim();
+}
+
 /** What the place is known by; a new one gets a mark, from one of those who open it at the same time. */
 async function markOf(store: FileStore, redis: Redis): Promise<string> {
-  const known = async (): Promise<string | undefined> => {
-    const found = await store.get(MARK);
-    return found && Buffer.from(found).toString('utf8').trim();
-  };
   for (;;) {
-    const mark = await known();
+    const mark = await markIn(store);
     if (mark !== undefined) return mark;
     if ((await redis.set(KEYS.marking, '1', 'PX', MARKING_MS, 'NX')) !== null) break;
     await wait(AGAIN_MS);
   }
   try {
     // It may have been marked since it was looked at.
-    const marked = await known();
-    if (marked !== undefined) return marked;
+    const others = await markIn(store);
+    if (others !== undefined) return others;
     const mark = JSON.stringify({ format: 'ertacache-store', id: randomUUID() });
     await store.put(MARK, Buffer.from(`${mark}\n`));
     return mark;

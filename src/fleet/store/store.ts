@@ -8,4 +8,6 @@ export interface FileStore {
   put(name: string, bytes: Uint8Array): Promise<void>;
   has(name: string): Promise<boolean>;
   remove(name: string): Promise<void>;
+  /** Where others may come to stand in its place, such as an empty folder. @throws IoError where that is so now */
+  requireMark?(): Promise<void>;
 }
