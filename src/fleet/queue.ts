@@ -36,7 +36,7 @@ export interface FleetQueue {
   fault(model: string, id: string): Promise<Over['fault']>;
   /** How many jobs are in each state, for each model. */
   counts(): Promise<ReadonlyMap<string, Readonly<Record<JobCount, number>>>>;
-  /** Failed jobs, the newest first. */
+  /** Failed jobs and those that were cancelled while they were drawn, the newest first. */
   failed(most: number): Promise<readonly FailedJob[]>;
   /** Jobs that wait or are drawn now, those first that come first. */
   unfinished(most: number): Promise<readonly UnfinishedJob[]>;
@@ -49,7 +49,7 @@ export interface FleetQueue {
   letGo(model: string, id: string, goesOn?: boolean): Promise<void>;
   /** Stops a job, whoever waits for it. @returns whether it was not over yet */
   cancel(id: string): Promise<boolean>;
-  /** Lets failed jobs wait again. @returns how many */
+  /** Lets failed jobs wait again; cancelled ones only by their ids. @returns how many */
   retry(ids?: readonly string[]): Promise<number>;
   /** Removes the jobs that wait. @returns how many */
   drain(): Promise<number>;
@@ -66,8 +66,8 @@ export interface AskedPart {
   readonly isAsked: boolean;
 }
 
-const COUNTED = ['waiting', 'active', 'delayed', 'completed', 'failed'] as const;
-type JobCount = (typeof COUNTED)[number];
+const COUNTED = ['waiting', 'active', 'delayed', 'completed'] as const;
+type JobCount = (typeof COUNTED)[number] | 'failed' | 'cancelled';
 
 /** Redis is asked now and then, and is away when it says nothing for so long, in milliseconds. */
 const PING_MS = 1000;
@@ -89,6 +89,7 @@ export interface FailedJob {
   readonly model: string;
   readonly prompt: string;
   readonly reason: string;
+  readonly isCancelled: boolean;
   readonly attempts: number;
 }
 
@@ -237,6 +238,20 @@ export async function openQueue(options: QueueOptions): Promise<FleetQueue> {
     return all.slice(0, most);
   }
 
+  /** BullMQ keeps what was cancelled while it was drawn among what failed: only the reasons tell them apart. */
+  async function endedOf(own: Queue): Promise<{ failed: number; cancelled: number }> {
+    const ids = await own.getRanges(['failed'], 0, -1);
+    let cancelled = 0;
+    for (let from = 0; from < ids.length; from += CHUNK) {
+      const asked = redis.pipeline();
+      for (const id of ids.slice(from, from + CHUNK)) asked.hget(own.toKey(id), 'failedReason');
+      for (const [, reason] of (await asked.exec()) ?? []) {
+        if (typeof reason === 'string' && faultOfReason(reason).code === 'cancelled') cancelled++;
+      }
+    }
+    return { failed: ids.length - cancelled, cancelled };
+  }
+
   async function tellOver(over: Over): Promise<void> {
     await redis.publish(CHANNELS.over, JSON.stringify(over));
   }
@@ -285,17 +300,16 @@ export async function openQueue(options: QueueOptions): Promise<FleetQueue> {
     },
     async counts() {
       const named = (await models()).sort().map(async model => {
-        const found = await queue(model).getJobCounts(
-          'waiting',
-          'prioritized',
-          'active',
-          'delayed',
-          'completed',
-          'failed',
-        );
+        const [found, ended] = await Promise.all([
+          queue(model).getJobCounts('waiting', 'prioritized', 'active', 'delayed', 'completed'),
+          endedOf(queue(model)),
+        ]);
         const of = (name: string): number => found[name] ?? 0;
-        const counted = Object.fromEntries(COUNTED.map(name => [name, of(name)])) as Record<JobCount, number>;
-        return [model, { ...counted, waiting: of('waiting') + of('prioritized') }] as const;
+        const counted = Object.fromEntries(COUNTED.map(name => [name, of(name)])) as Record<
+          (typeof COUNTED)[number],
+          number
+        >;
+        return [model, { ...counted, ...ended, waiting: of('waiting') + of('prioritized') }] as const;
       });
       return new Map(await Promise.all(named));
     },
@@ -304,11 +318,13 @@ export async function openQueue(options: QueueOptions): Promise<FleetQueue> {
       for (const model of await models()) {
         for (const job of (await queue(model).getFailed(0, most - 1)) as Job[]) {
           const data = fleetJobSchema.safeParse(job.data);
+          const fault = faultOfReason(job.failedReason ?? '');
           all.push({
             id: String(job.id),
             model,
             prompt: data.success ? data.data.piece.request.prompt : '',
-            reason: faultOfReason(job.failedReason ?? '').message,
+            reason: fault.message,
+            isCancelled: fault.code === 'cancelled',
             attempts: job.attemptsMade,
           });
         }

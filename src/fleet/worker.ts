@@ -310,7 +310,8 @@ export async function startFleetWorker(options: FleetWorkerOptions): Promise<Fle
     const held = [...new Set(runner.health().workers.flatMap(each => each.models))];
     const facts = {
       ...{ host: hostname(), pid: process.pid, version: VERSION, places: runner.places, models, held, drawn },
-      running: holdings.size,
+      // One more is held while one comes to its end.
+      running: Math.min(holdings.size, runner.places),
       ...(hindrance !== undefined && { fault: hindrance }),
     };
     await redis

@@ -7,6 +7,7 @@ import { KEYS, PREFIX, queueOf } from '../../src/fleet/names';
 import { type FleetQueue, openQueue } from '../../src/fleet/queue';
 import type { FileStore } from '../../src/fleet/store/store';
 import { type FleetWorker, startFleetWorker } from '../../src/fleet/worker';
+import { workersOf } from '../../src/fleet/workers';
 import { sha256 } from '../../src/io/sha256';
 import type { Piece } from '../../src/server/jobs/order';
 import type { Runner } from '../../src/server/jobs/runner';
@@ -14,6 +15,7 @@ import { scratchFolder } from '../media/pictures';
 import { type FakeRunner, fakeRunner } from '../server/fake-runner';
 import { describeWithRedis, startRedis, type TestRedis } from '../support/redis';
 import { until } from '../support/until';
+import { command } from '../weights/command';
 
 const scratch = scratchFolder();
 const log = { info: jest.fn(), warn: jest.fn(), error: jest.fn() };
@@ -169,8 +171,15 @@ describeWithRedis('a queue on Redis', () => {
     expect(runner.drawings).toHaveLength(1);
     expect(await queue.cancel(added[0]!.id)).toBe(false);
     expect(await queue.fault('toy', added[0]!.id)).toMatchObject({ code: 'cancelled' });
+    expect((await queue.counts()).get('toy')).toMatchObject({ failed: 0, cancelled: 1 });
+    expect(await queue.failed(10)).toMatchObject([{ id: added[0]!.id, isCancelled: true }]);
     // What was stopped is not among all that failed; its own name takes it up again.
-    expect(await queue.retry()).toBe(0);
+    const place = ['--queue', redis.url];
+    expect((await command('queue', 'status', ...place)).stdout).toMatch(/0 failed, 1 cancelled\n.*^cancelled /ms);
+    expect(await command('queue', 'retry', ...place)).toMatchObject({
+      stdout: '0 wait again\n',
+      stderr: 'Not among them: 1 cancelled; to retry what was cancelled, give its id.\n',
+    });
     expect(await queue.retry([added[0]!.id])).toBe(1);
     await runner.begunCount(2);
   });
@@ -359,6 +368,21 @@ describeWithRedis('a queue on Redis', () => {
     expect(await queue.cancel(added!.id)).toBe(true);
     await until(() => runner.drawings[1]!.signal.aborted);
     await until(async () => (await queue.fault('toy', added!.id))?.code === 'cancelled');
+  });
+
+  test('a worker that begins one job while another ends says that it draws no more than it has places', async () => {
+    const queue = await queueAt();
+    const runner = fakeRunner();
+    const draw: Runner['draw'] = (batch, onEnding) => {
+      setTimeout(() => onEnding?.(), 10);
+      return runner.draw(batch);
+    };
+    const started = await worker({ ...runner, draw });
+    await queue.add([job('lion'), job('key')], 4);
+    await until(() => started.running() === 2);
+    const said = async (): Promise<number | undefined> => (await workersOf(queue))[0]?.running;
+    await until(async () => (await said()) !== 0);
+    expect(await said()).toBe(1);
   });
 
   test('a grace longer than timers take is as long as they take', async () => {

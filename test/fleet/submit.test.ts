@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Receipt } from '../../src/draw/receipt';
+import { queueAddress } from '../../src/fleet/address';
+import { openQueue } from '../../src/fleet/queue';
 import { requireFileName } from '../../src/fleet/sent-files';
 import type { Comparison } from '../../src/lab/compare/comparison';
 import { dense } from '../../src/media/pixels';
@@ -13,6 +15,7 @@ import { readMedia } from '../../src/media/read';
 import { readReceipt } from '../../src/media/receipt';
 import { scratchFolder } from '../media/pictures';
 import { describeWithRedis, startRedis, type TestRedis } from '../support/redis';
+import { until } from '../support/until';
 import { command } from '../weights/command';
 import { TINY_FLUX, writeLora } from '../weights/tiny-lora';
 
@@ -123,6 +126,26 @@ describeWithRedis('submit', () => {
     rmSync(out, { recursive: true });
     expect(await command(...wanted)).toMatchObject({ code: 0, stdout: expect.stringContaining('2 of 2 pictures') });
     expect(readFileSync(join(out, 'a-cat-0.png'))).toEqual(before);
+  });
+
+  test('whoever waits for a model that no worker has is told so once', async () => {
+    const prompts = scratch.path('ghost.txt');
+    writeFileSync(prompts, 'a fox\n');
+    const place = ['--queue', redis.url, '--store', store];
+    const model = ['--model', `ghost=${TINY_FLUX}`];
+    const waiting = command('submit', prompts, ...place, ...model, ...SMALL, '--wait', '--user', 'ghost');
+    const queue = await openQueue({ address: queueAddress(redis.url), place: 'any' });
+    try {
+      await until(async () => (await queue.counts()).get('ghost')?.waiting === 1);
+      await wait(500);
+      expect(await queue.cancelOf('ghost')).toBe(1);
+    } finally {
+      await queue.close();
+    }
+    const { stderr } = await waiting;
+    expect(
+      stderr.match(/No worker of this queue has the model "ghost" now; the jobs wait until one has/g),
+    ).toHaveLength(1);
   });
 
   test('a user has a name that every part of a queue takes', async () => {

@@ -156,6 +156,6 @@ describeWithRedis('workers in processes of their own', () => {
     await until(async () => (await queue.counts()).get(MODEL)?.active === 1);
     await server.fetch(new Request('http://localhost/v1/jobs/long-picture-1/cancel', { method: 'POST' }));
     await until(async () => (await queue.counts()).get(MODEL)?.active === 0);
-    expect((await queue.counts()).get(MODEL)).toMatchObject({ completed: 0, failed: 1 });
+    expect((await queue.counts()).get(MODEL)).toMatchObject({ completed: 0, failed: 0, cancelled: 1 });
   });
 });

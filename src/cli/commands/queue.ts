@@ -54,6 +54,9 @@ export function queueCommand(): Command {
           throw new UsageError(`${all}.`, { hint: 'ertacache queue status lists those that failed.' });
         }
         print(`${count} wait again`);
+        if (ids.length > 0) return;
+        const cancelled = [...(await queue.counts()).values()].reduce((sum, each) => sum + each.cancelled, 0);
+        if (cancelled > 0) tell(`Not among them: ${cancelled} cancelled; to retry what was cancelled, give its id.\n`);
       }),
     );
   add('drain', 'remove all jobs that wait; what is drawn is finished')
@@ -77,9 +80,10 @@ async function withQueue(given: QueuePlace, work: (queue: FleetQueue) => Promise
 }
 
 async function status(queue: FleetQueue, { prompts: showsPrompts, list }: StatusOptions): Promise<void> {
-  for (const [model, { waiting, active, delayed, completed, failed }] of await queue.counts()) {
+  for (const [model, { waiting, active, delayed, completed, failed, cancelled }] of await queue.counts()) {
     const later = delayed > 0 ? `, ${delayed} to be tried again` : '';
-    print(`${model}  ${waiting} waiting${later}, ${active} drawn now, ${completed} done, ${failed} failed`);
+    const stopped = cancelled > 0 ? `, ${cancelled} cancelled` : '';
+    print(`${model}  ${waiting} waiting${later}, ${active} drawn now, ${completed} done, ${failed} failed${stopped}`);
   }
   const workers = await workersOf(queue);
   for (const { host, pid, running, places, drawn, held, fault } of workers) {
@@ -93,8 +97,9 @@ async function status(queue: FleetQueue, { prompts: showsPrompts, list }: Status
     print(`${state} ${id}  ${model}, of ${printable(user)}`);
     if (showsPrompts) print(`  ${printable(prompt)}`);
   }
-  for (const { id, model, prompt, reason, attempts } of await queue.failed(list)) {
-    print(`failed ${id}  ${model}, after ${attempts} ${attempts === 1 ? 'try' : 'tries'}: ${reason}`);
+  for (const { id, model, prompt, reason, isCancelled, attempts } of await queue.failed(list)) {
+    const why = `after ${attempts} ${attempts === 1 ? 'try' : 'tries'}: ${reason}`;
+    print(isCancelled ? `cancelled ${id}  ${model}` : `failed ${id}  ${model}, ${why}`);
     if (showsPrompts) print(`  ${printable(prompt)}`);
   }
 }

@@ -9,6 +9,7 @@ import { hashesOf } from '../../fleet/model-hash';
 import { namedModel } from '../../fleet/named-model';
 import { type FleetQueue, openQueue, PRIORITIES } from '../../fleet/queue';
 import { loraToSend, type NamedLora, sendFiles } from '../../fleet/sent-files';
+import { workersOf } from '../../fleet/workers';
 import { writeFileAtomic } from '../../io/atomic';
 import { MOST } from '../../io/counts';
 import { isFile } from '../../io/node-file';
@@ -18,6 +19,7 @@ import { requireRoom } from '../../media/encode';
 import { requireRate } from '../../media/rate';
 import { policyHash } from '../../policy/hash';
 import { readNamedPolicy } from '../../policy/on-disk';
+import { printable } from '../../printable';
 import { type Seed, seedJson } from '../../random/seed';
 import { DEFAULT_STRENGTH } from '../../sampling/initial-picture';
 import type { ServedModel } from '../../server/catalog';
@@ -35,7 +37,7 @@ import {
   secondLoraOption,
   weightFiles,
 } from '../picture-options';
-import { progressLine } from '../progress';
+import { progressLine, tellAbove } from '../progress';
 import { promptLines } from '../prompts';
 import { addQueueOptions, everyOption, type QueuePlace, queueOptions } from '../queue-options';
 import { chosenSeed } from '../sample/chosen-seed';
@@ -219,6 +221,13 @@ function pieceOf(
   };
 }
 
+/** Says that the jobs wait for a worker, where none has their model now. */
+async function tellOfNoWorker(queue: FleetQueue, [first]: readonly Wanted[]): Promise<void> {
+  const model = first?.job.piece.request.model;
+  if (model === undefined || (await workersOf(queue)).some(({ models }) => models.includes(model))) return;
+  tellAbove(`No worker of this queue has the model "${printable(model)}" now; the jobs wait until one has.\n`);
+}
+
 /** Adds the jobs, tells how it goes, and collects the pictures. */
 async function waitFor(queue: FleetQueue, wanted: readonly Wanted[], { out, priority }: SubmitOptions): Promise<void> {
   const follower = await createFollower(queue);
@@ -256,12 +265,15 @@ async function waitFor(queue: FleetQueue, wanted: readonly Wanted[], { out, prio
           for (const each of wanted) {
             follower.follow(each.job.piece.request.model, each.id, adding, over => end(each, over));
           }
-          adding.then(added => {
-            for (const [i, { id, state }] of added.entries()) {
-              if (state !== 'completed' || wanted.findIndex(each => each.id === id) !== i) continue;
-              follower.over({ id, state });
-            }
-          }, reject);
+          adding
+            .then(added => {
+              for (const [i, { id, state }] of added.entries()) {
+                if (state !== 'completed' || wanted.findIndex(each => each.id === id) !== i) continue;
+                follower.over({ id, state });
+              }
+              return added.every(({ state }) => state === 'completed') ? undefined : tellOfNoWorker(queue, wanted);
+            })
+            .catch(reject);
         }),
       '\nStopping to wait; the work goes on.\n',
     );
