@@ -50,6 +50,8 @@ const POLL_MS = 500;
 const BEAT_MS = 5000;
 /** How long Redis has to hear that a worker ends. */
 const FAREWELL_MS = 2000;
+/** The same where it does not answer already. */
+const AWAY_MS = 300;
 const DEAD_MS = 15_000;
 /** How often a store that took nothing is tried again. */
 const PROBE_MS = 5000;
@@ -351,7 +353,10 @@ export async function startFleetWorker(options: FleetWorkerOptions): Promise<Fle
     async close(graceMs) {
       isOpen = false;
       for (const stopHearing of deaf.slice(0, 1)) stopHearing();
-      await Promise.race([filling, wait(graceMs)]);
+      // A Redis that is away is not waited for: what it knows of this worker runs out by itself.
+      const answerMs = (): number => (queue.isThere() ? FAREWELL_MS : AWAY_MS);
+      // A job may be on its way.
+      await Promise.race([filling, wait(Math.min(graceMs, answerMs()))]);
       const all = [...holdings.values()];
       await Promise.race([Promise.all(all.map(({ done }) => done)), wait(graceMs)]);
       for (const holding of holdings.values()) {
@@ -361,10 +366,9 @@ export async function startFleetWorker(options: FleetWorkerOptions): Promise<Fle
       await Promise.race([Promise.all([...holdings.values()].map(({ done }) => done)), wait(LOCK_MS)]);
       for (const timer of timers) clearInterval(timer);
       await files.close();
-      // A Redis that is away is not waited for: what it knows of this worker runs out by itself.
-      await Promise.race([farewell().catch(() => {}), wait(FAREWELL_MS)]);
+      await Promise.race([farewell().catch(() => {}), wait(answerMs())]);
       const closed = [...bulls.values()].map(bull => bull.close(true).catch(() => {}));
-      await Promise.race([Promise.all(closed), wait(FAREWELL_MS)]);
+      await Promise.race([Promise.all(closed), wait(answerMs())]);
       for (const bull of bulls.values()) void bull.disconnect().catch(() => {});
     },
   };

@@ -385,6 +385,16 @@ describeWithRedis('a queue on Redis', () => {
     expect(await said()).toBe(1);
   });
 
+  test('a worker with nothing to do ends at once while Redis is away', async () => {
+    const started = await startFleetWorker({ queue: await queueAt(), runner: fakeRunner(), models: ['toy'], log });
+    await redis.end();
+    // Longer than it takes to ask for a job.
+    await wait(1000);
+    const since = performance.now();
+    await started.close(30_000);
+    expect(performance.now() - since).toBeLessThan(5000);
+  });
+
   test('a grace longer than timers take is as long as they take', async () => {
     const queue = await queueAt();
     const runner = fakeRunner();
