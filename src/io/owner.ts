@@ -36,14 +36,14 @@ export function isRunning(owner: Owner, lastSign: number, silence = SILENCE_MS):
   return now === undefined ? exists(pid) : now === start;
 }
 
-/** Names of machines are given twice, and processes have their numbers on each. */
+/** Two machines may have one host name, and the same process numbers. */
 function isHere({ host, machine = self.machine }: Owner): boolean {
   return host === self.host && (machine === self.machine || self.machine === undefined);
 }
 
 /**
- * A short name of this machine, which does not tell its id. The one of its installation outlives a restart; containers
- * mostly have none, and are told apart by when their machine was started.
+ * A short hash that names this machine: of its machine id, which outlives a restart, or where there is none, as in most
+ * containers, of the id of the last start.
  */
 function machineId(): string | undefined {
   for (const file of ['/etc/machine-id', '/proc/sys/kernel/random/boot_id']) {

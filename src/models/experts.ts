@@ -130,7 +130,7 @@ export interface ExpertBranch {
 /** A branch that calls the one of two models whose time it is. What they make of the condition is made once. */
 export function expertBranch({ name, experts, at, condition, shape, keep }: ExpertBranch): Branch {
   const contexts: unknown[] = [];
-  // One a model: calls at two times may be under way at once, where runs are made elsewhere.
+  // One for each model: where runs are made on other machines, calls at two times may be under way at once.
   const models: Denoiser[] = [];
   return {
     name,

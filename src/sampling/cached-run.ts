@@ -137,7 +137,7 @@ function expertCache({ expert }: Branch, begin: () => BranchCache): BranchCaches
   };
 }
 
-/** What it has of the two, by calls and not by a copy: an object of a class has its methods elsewhere. */
+/** Its `state` and `restore`, where it has them. Called, not copied: the methods of a class are not in the object. */
 function keeperOf(cache: BranchCache): Keeper {
   return isResumable(cache) ? { state: () => cache.state(), restore: state => cache.restore(state) } : {};
 }

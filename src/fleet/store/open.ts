@@ -13,7 +13,7 @@ import type { FileStore } from './store';
 /** Tells what a folder or a bucket is, and of which queue. */
 const MARK = 'ertacache-store.json';
 
-/** One who is to mark a store and says nothing for so long is gone; how often it is looked, in milliseconds. */
+/** After this time another process may mark a store; how often it is looked for the mark. In milliseconds. */
 const MARKING_MS = 30_000;
 const AGAIN_MS = 50;
 

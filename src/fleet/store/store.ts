@@ -8,6 +8,6 @@ export interface FileStore {
   put(name: string, bytes: Uint8Array): Promise<void>;
   has(name: string): Promise<boolean>;
   remove(name: string): Promise<void>;
-  /** Where others may come to stand in its place, such as an empty folder. @throws IoError where that is so now */
+  /** Checks that this is still the store of the queue. Absent where nothing else can take its place. @throws IoError */
   requireMark?(): Promise<void>;
 }

@@ -88,7 +88,7 @@ function rowsOf({ request, ids, mask, states, pooled }: Embedding): Embedding[] 
   }));
 }
 
-/** The reverse; the tensors are the caller's. */
+/** The entries of several texts as one; the tensors are the caller's. */
 function joined(rows: readonly Embedding[]): EncodedTexts {
   const whole = (copies: readonly Copy[]): Tensor => {
     const [{ values, shape } = { values: new Float32Array(), shape: [0] }] = copies;

@@ -3,6 +3,7 @@ import type { HttpBindings } from '@hono/node-server';
 import type { Context } from 'hono';
 import type { RefusalStatus } from '../jobs/faults';
 import type { Env, HttpSettings } from './context';
+import { endsLater } from './ended';
 
 /** An answer of JSON. */
 interface Answer {
@@ -30,11 +31,7 @@ export async function early(
 
   const text = new TextEncoder();
   let sign: NodeJS.Timeout | undefined;
-  let end = (): void => {};
-  const ended = new Promise<void>(resolve => {
-    end = resolve;
-  });
-  c.set('ended', ended);
+  const end = endsLater(c);
   const stream = new ReadableStream<Uint8Array>({
     async start(controller) {
       controller.enqueue(text.encode(' '));

@@ -5,15 +5,12 @@ import type { Order } from '../jobs/order';
 import type { Ticket } from '../jobs/ticket';
 import { resultFacts, seconds } from './answers';
 import type { Env, HttpSettings } from './context';
+import { endsLater } from './ended';
 import { jobFault } from './errors';
 
 /** Pictures as server-sent events: previews as they come, each picture when it is finished, and `[DONE]`. */
 export function imageStream(c: Context<Env>, ticket: Ticket, order: Order, { signMs }: HttpSettings): Response {
-  let end = (): void => {};
-  const ended = new Promise<void>(resolve => {
-    end = resolve;
-  });
-  c.set('ended', ended);
+  const end = endsLater(c);
   return streamSSE(c, async stream => {
     stream.onAbort(() => {
       ticket.letGo();
