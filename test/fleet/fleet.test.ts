@@ -467,6 +467,7 @@ describeWithRedis('a queue on Redis', () => {
     expect((await queue.counts()).get('toy')).toMatchObject({ waiting: 0 });
     await expect(queueAt('redis')).rejects.toThrow('The pictures of this queue are not kept in redis');
     await expect(queueAt(scratch.path('another'))).rejects.toThrow(UsageError);
+    expect(existsSync(scratch.path('another'))).toBe(false);
     await queueAt(scratch.path('place'));
   });
 });

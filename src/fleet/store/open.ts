@@ -26,10 +26,14 @@ export async function openStore(place: string, redis: Redis): Promise<FileStore>
   // Whoever looks at no picture need not know where they are.
   if (place === 'any') return redisStore(redis);
   const store = await storeAt(place, redis);
-  const mark = place === 'redis' ? 'redis' : await markOf(store, redis);
-  const isFirst = (await redis.set(KEYS.store, mark, 'NX')) !== null;
+  // Asked first: what is the store of a queue had its mark before.
+  const earlier = await redis.get(KEYS.store);
+  const known = place === 'redis' ? 'redis' : await markIn(store);
+  // A place without a mark is another one, such as the folder of a share that is not mounted: nothing is written there.
+  const mark = known ?? (earlier === null ? await markOf(store, redis) : undefined);
+  const isFirst = mark !== undefined && (await redis.set(KEYS.store, mark, 'NX')) !== null;
   const kept = isFirst ? mark : ((await redis.get(KEYS.store)) ?? mark);
-  if (kept === mark) return place === 'redis' ? store : marked(store, mark);
+  if (mark !== undefined && kept === mark) return place === 'redis' ? store : marked(store, mark);
   throw new UsageError(`The pictures of this queue are not kept in ${store.shown}, but elsewhere.`, {
     hint:
       kept === 'redis'
